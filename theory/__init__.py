@@ -1,0 +1,1 @@
+"""What can be derived: SymPy in, SymPy out, exact."""

@@ -1,0 +1,58 @@
+"""Every error a caller may want to name.
+
+A message says what was given, what is accepted, and how to fix it. All derive from `HermescapeError`;
+those caused by the caller's input also derive from `ValueError`.
+"""
+
+__all__ = [
+    "ActivationSyntaxError",
+    "HermescapeError",
+    "InputError",
+    "NoClosedFormError",
+    "NotIntegrableError",
+    "NotRealError",
+    "ParameterError",
+    "QuadratureError",
+    "UnknownNameError",
+    "UnsupportedExpressionError",
+]
+
+
+class HermescapeError(Exception):
+    """Base of every error raised on purpose by this package."""
+
+
+class InputError(HermescapeError, ValueError):
+    """The input cannot be used; nothing was computed and nothing was written."""
+
+
+class ActivationSyntaxError(InputError):
+    """The text is not an expression of the accepted language."""
+
+
+class UnknownNameError(ActivationSyntaxError):
+    """A name in the text is neither the variable, nor a known function, nor a registered activation."""
+
+
+class NotRealError(InputError):
+    """The function is complex or undefined somewhere on the real line."""
+
+
+class NotIntegrableError(InputError):
+    """A Gaussian expectation of the function (or of its square) is infinite."""
+
+
+class ParameterError(InputError):
+    """A numerical parameter lies outside its domain."""
+
+
+class NoClosedFormError(HermescapeError):
+    """No rule gives this expectation in closed form; the numerical tier still computes it."""
+
+
+class UnsupportedExpressionError(HermescapeError):
+    """Code generation met a node that it has no printer for."""
+
+
+class QuadratureError(HermescapeError):
+    """A numerical integral did not reach the requested tolerance."""
