@@ -1,0 +1,89 @@
+r"""From a student, a teacher and a model to a `System`: the Gram rule applied.
+
+For every trainable scalar p:  dp/dt = -sum_j L_{X_j} dX_j/dp; for every overlap <v, b>:  <dv/dt, b> + <v, db/dt>,
+with dv/dt from `theory.gram.velocity`.
+"""
+
+from __future__ import annotations
+
+import sympy as sp
+from sympy import Expr, Symbol
+
+from theory.activations import Activation, activation
+from theory.errors import NotIntegrableError
+from theory.gram import Combination, gradient, velocity
+from theory.loss import Loss
+from theory.models import Model, loss_arguments, model
+from theory.symbols import L_q, L_r, q, r
+from theory.system import System
+
+__all__ = ["derive", "velocities"]
+
+PARTIALS = {q: L_q, r: L_r}
+
+
+def velocities(model: Model) -> dict[Symbol, Expr]:
+    """Return d(state)/dt under gradient flow (t = eta * step), in the states, L_q and L_r.
+
+    >>> from theory.models import Plain
+    >>> velocities(Plain())
+    {m: L_q*(m**2 - 1)}
+    """
+    arguments, gram = loss_arguments(model), model.gram
+    found: dict[Symbol, Expr] = {}
+    for p in model.scalars:
+        total = sp.Add(
+            *[
+                PARTIALS[name] * (gram.inner(left.diff(p), right) + gram.inner(left, right.diff(p)))
+                for name, (left, right) in arguments.items()
+            ]
+        )
+        found[p] = sp.collect(sp.expand(-total), list(PARTIALS.values()))
+    for overlap, (v, b) in model.overlaps.items():
+        flow = {w: velocity(gram, gradient(PARTIALS, arguments, w), w) for w in {v, b}}
+        speed = gram.inner(flow[v], Combination.of(b)) + gram.inner(Combination.of(v), flow[b])
+        found[overlap] = sp.factor(speed)
+    return found
+
+
+def derive(
+    student: str | Expr | Activation,
+    teacher: str | Expr | Activation | None = None,
+    *,
+    model: str | Model = "lora",
+) -> System:
+    """Derive the dynamics of `student` learning y = phi(<w*, x>) by one-pass SGD, in the limit of small steps.
+
+    Args:
+        student: activation sigma, as text, SymPy expression or `Activation`.
+        teacher: link phi; the student's own activation by default.
+        model: "lora" (w = mu w* + u v) or "plain" (w = v on the sphere).
+
+    Raises:
+        InputError: text that is no activation, a function that is not real or not integrable, an unknown model.
+
+    >>> system = derive("linear")
+    >>> system.odes[system.states[0]]
+    -m*mu + m - u
+    >>> system.escape.A, system.escape.B
+    (1 - mu, -1)
+    """
+    sigma = activation(student)
+    phi = sigma if teacher is None else activation(teacher)
+    return _derive(sigma, phi, _model(model))
+
+
+def _model(value: str | Model) -> Model:
+    return model(value)
+
+
+def _derive(sigma: Activation, phi: Activation, parametrisation: Model) -> System:
+    if phi.max_variance <= 1:
+        raise NotIntegrableError(f"{phi.name}: E phi(Z)^2 is infinite")
+    arguments = {
+        name: parametrisation.gram.inner(left, right) for name, (left, right) in loss_arguments(parametrisation).items()
+    }
+    states = (*parametrisation.scalars, *parametrisation.overlaps)
+    return System(
+        Loss(sigma, phi), parametrisation, states, parametrisation.parameters, arguments, velocities(parametrisation)
+    )

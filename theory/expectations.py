@@ -1,0 +1,247 @@
+r"""Gaussian expectations as SymPy objects: closed where a rule closes them, honest unevaluated nodes where not.
+
+`Distribution` is a function plus the point masses that its derivatives carry. Point masses are always integrated
+out exactly, so that the nodes left over,
+
+    GaussianMean(f, M, v)      = E f(M + sqrt(v) Z),
+    GaussianKernel(f, g, q, r) = E f(l) g(l*),   (l, l*) centred with covariance [[r, q], [q, 1]],
+
+contain ordinary piecewise smooth functions only. They print as expectations, differentiate by Price's theorem,
+evaluate to any precision through mpmath (`.evalf(50)`), and `numerics.quadrature` computes them with an error
+estimate.
+"""
+
+from __future__ import annotations
+
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import sympy as sp
+from sympy import Expr, Lambda, S, Symbol
+
+from theory import reference
+from theory.errors import NoClosedFormError, NotIntegrableError
+from theory.gaussian import expectation, gaussian_pdf
+from theory.pieces import Pieces, pieces
+from theory.symbols import x
+from theory.terms import Term, as_terms, differentiate, multiply, place
+from theory.tidy import tidy
+
+__all__ = ["Distribution", "GaussianKernel", "GaussianMean", "gaussian_kernel", "gaussian_mean", "is_closed"]
+
+Mass = tuple[Expr, Expr, int]  # location c, weight, order k of delta^(k)(x - c)
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """A piecewise smooth function `regular` plus sum of weight * delta^(order)(x - location)."""
+
+    regular: Pieces
+    masses: tuple[Mass, ...] = ()
+    terms: tuple[Term, ...] | None = None
+
+    @classmethod
+    def of(cls, expr: Expr) -> Distribution:
+        """Return the function `expr` of x, with its terms where it lies in the closed class."""
+        return cls(pieces(expr), (), as_terms(expr))
+
+    def diff(self, order: int = 1) -> Distribution:
+        """Return the derivative of the given order in the sense of distributions."""
+        result = self
+        for _ in range(order):
+            regular, jumps = result.regular.diff()
+            masses = [(c, weight, k + 1) for c, weight, k in result.masses] + [(c, w, 0) for c, w in jumps]
+            terms = None if result.terms is None else differentiate(result.terms)
+            result = Distribution(regular, tuple(masses), terms)
+        return result
+
+    @property
+    def polynomial_degree(self) -> int | None:
+        """The degree where this is one polynomial on the whole line, else None."""
+        if self.masses or not self.regular.is_smooth or not self.regular.branches[0].is_polynomial(x):
+            return None
+        return int(sp.degree(self.regular.branches[0], x)) if self.regular.branches[0].has(x) else 0
+
+    def at(self, point: Expr) -> Expr:
+        """Return the value of the regular part at a point."""
+        return self.regular.as_expr().subs(x, point)
+
+
+class _Unevaluated(Expr):
+    is_real = True
+    is_commutative = True
+
+    def _eval_evalf(self, prec: int) -> Expr:
+        args = [arg if isinstance(arg, Lambda) else arg.evalf(sp.core.evalf.prec_to_dps(prec) + 5) for arg in self.args]
+        if not all(isinstance(arg, Lambda) or arg.is_number for arg in args):
+            return self.func(*args)
+        return self._by_quadrature(args, sp.core.evalf.prec_to_dps(prec))
+
+    def _by_quadrature(self, args: list[Expr], digits: int) -> Expr:
+        raise NotImplementedError
+
+    def _sympystr(self, printer: object) -> str:
+        shown = [arg.expr if isinstance(arg, Lambda) else arg for arg in self.args]
+        return f"{type(self).__name__}({', '.join(printer._print(arg) for arg in shown)})"
+
+
+def _law(f: Expr) -> Lambda:
+    return f if isinstance(f, Lambda) else Lambda(x, f)
+
+
+class GaussianMean(_Unevaluated):
+    """E f(M + sqrt(v) Z), Z ~ N(0, 1): `GaussianMean(f, M, v)` with f an expression in x.
+
+    >>> GaussianMean(sp.tanh(x) ** 2, 0, 1).evalf(20)
+    0.39429449039746110...
+    """
+
+    def __new__(cls, f: Expr, mean: Expr, variance: Expr) -> Expr:
+        """Return the node, or f(M) where v = 0."""
+        law, mean, variance = _law(f), sp.sympify(mean), sp.sympify(variance)
+        return law(mean) if variance == 0 else Expr.__new__(cls, law, mean, variance)
+
+    def _by_quadrature(self, args: list[Expr], digits: int) -> Expr:
+        return sp.Float(reference.mean(args[0].expr, args[1], args[2], digits=digits), digits)
+
+    def _eval_derivative(self, s: Symbol) -> Expr:
+        f, mean, variance = self.args
+        law = Distribution(pieces(f.expr))
+        slope, bend = sp.diff(mean, s), sp.diff(variance, s)
+        total = S.Zero
+        if slope != 0:
+            total += slope * gaussian_mean(law.diff(), mean, variance)
+        if bend != 0:
+            total += bend / 2 * gaussian_mean(law.diff(2), mean, variance)
+        return total
+
+    def _latex(self, printer: object) -> str:
+        f, mean, variance = self.args
+        scale = sp.sqrt(variance) * Symbol("Z")
+        return rf"\mathbb{{E}}\left[{printer._print(f.expr.subs(x, mean + scale))}\right]"
+
+
+class GaussianKernel(_Unevaluated):
+    """E f(l) g(l*) for centred (l, l*) of covariance [[r, q], [q, 1]]: `GaussianKernel(f, g, q, r)`.
+
+    >>> from theory.symbols import mu
+    >>> GaussianKernel(sp.tanh(x), sp.tanh(x), mu, mu**2).subs(mu, 1).evalf(15)
+    0.394294490397461
+    """
+
+    def __new__(cls, f: Expr, g: Expr, q: Expr, r: Expr) -> Expr:
+        """Return the node."""
+        return Expr.__new__(cls, _law(f), _law(g), sp.sympify(q), sp.sympify(r))
+
+    def _by_quadrature(self, args: list[Expr], digits: int) -> Expr:
+        return sp.Float(reference.kernel(args[0].expr, args[1].expr, args[2], args[3], digits=digits), digits)
+
+    def _eval_derivative(self, s: Symbol) -> Expr:
+        f, g, q, r = self.args
+        left, right = Distribution(pieces(f.expr)), Distribution(pieces(g.expr))
+        slope, bend = sp.diff(q, s), sp.diff(r, s)
+        total = S.Zero
+        if slope != 0:
+            total += slope * gaussian_kernel(left.diff(), right.diff(), q, r)
+        if bend != 0:
+            total += bend / 2 * gaussian_kernel(left.diff(2), right, q, r)
+        return total
+
+    def _latex(self, printer: object) -> str:
+        f, g, q, r = self.args
+        if sp.expand(r - q**2) == 0:
+            names = (q * Symbol("Z"), Symbol("Z"))
+        else:
+            names = (Symbol(r"\ell"), Symbol(r"\ell^{*}"))
+        body = sp.Mul(f.expr.subs(x, names[0]), g.expr.subs(x, names[1]), evaluate=False)
+        return rf"\mathbb{{E}}\left[{printer._print(body)}\right]"
+
+
+def is_closed(expr: Expr) -> bool:
+    """Whether `expr` contains no unevaluated expectation."""
+    return not expr.has(_Unevaluated)
+
+
+# --- the two verbs ----------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=4096)
+def gaussian_mean(f: Distribution, mean: Expr, variance: Expr) -> Expr:
+    r"""Return E f(M + sqrt(v) Z): the Weierstrass transform S(M, v) of f.
+
+    >>> from theory.symbols import a, r
+    >>> gaussian_mean(Distribution.of(sp.erf(x)), a, r)
+    erf(a/sqrt(2*r + 1))
+    """
+    mean, variance = sp.sympify(mean), sp.sympify(variance)
+    if variance == 0 and not f.masses:
+        return f.at(mean)
+    if f.terms is not None:
+        try:
+            return tidy(expectation(f.terms, (mean,), ((variance,),)))
+        except NoClosedFormError:
+            pass
+    total = sp.Add(*[_mass(mass, mean, variance, lambda _: S.One) for mass in f.masses])
+    regular = f.regular.as_expr()
+    return total if regular == 0 else total + GaussianMean(regular, mean, variance)
+
+
+@lru_cache(maxsize=4096)
+def gaussian_kernel(f: Distribution, g: Distribution, q: Expr, r: Expr) -> Expr:
+    r"""Return E f(l) g(l*), (l, l*) ~ N(0, [[r, q], [q, 1]]), exactly where a rule closes it.
+
+    In this order: the finite Hermite (Mehler) sum sum_k E_r[f^(k)] E_1[g^(k)] q^k / k! when f or g is a polynomial;
+    the rules of `theory.gaussian` when both lie in the class of `theory.terms`; otherwise point masses integrated
+    out and one `GaussianKernel` node for the regular parts. At the edge r = q^2 every form stays finite.
+
+    >>> from theory.symbols import q, r
+    >>> gaussian_kernel(Distribution.of(sp.erf(x)), Distribution.of(sp.erf(x)), q, r)
+    2*asin(2*sqrt(3)*q/(3*sqrt(2*r + 1)))/pi
+    """
+    degrees = [n for n in (f.polynomial_degree, g.polynomial_degree) if n is not None]
+    if degrees:
+        return tidy(_finite_hermite_sum(f, g, q, r, min(degrees)))
+    if f.terms is not None and g.terms is not None:
+        try:
+            both = multiply(place(f.terms, 0, 2), place(g.terms, 1, 2))
+            return tidy(expectation(both, (S.Zero, S.Zero), ((r, q), (q, S.One))))
+        except NoClosedFormError:
+            pass
+    return _split_masses(f, g, q, r)
+
+
+def _finite_hermite_sum(f: Distribution, g: Distribution, q: Expr, r: Expr, degree: int) -> Expr:
+    total = S.Zero
+    for k in range(degree + 1):
+        right = gaussian_mean(g, S.Zero, S.One)
+        if right != 0:
+            total += gaussian_mean(f, S.Zero, r) * right * q**k / sp.factorial(k)
+        f, g = f.diff(), g.diff()
+    return total
+
+
+def _split_masses(f: Distribution, g: Distribution, q: Expr, r: Expr) -> Expr:
+    if f.masses and g.masses:
+        raise NotIntegrableError(
+            "the kernel of two functions that both jump, one of them outside the closed class, is not derived; "
+            "accepted are pairs of which one is continuous"
+        )
+    rest = sp.factor(1 - q**2 / r)
+    total = sp.Add(
+        *[_mass(mass, S.Zero, r, lambda c: gaussian_mean(g, q * c / r, rest)) for mass in f.masses],
+        *[_mass(mass, S.Zero, S.One, lambda c: gaussian_mean(f, q * c, sp.expand(r - q**2))) for mass in g.masses],
+    )
+    left, right = f.regular.as_expr(), g.regular.as_expr()
+    return total if S.Zero in (left, right) else total + GaussianKernel(left, right, q, r)
+
+
+def _mass(mass: Mass, mean: Expr, variance: Expr, rest) -> Expr:  # noqa: ANN001
+    """Integrate weight * delta^(k)(l - c) against the Gaussian times `rest(c)`: (-d/dc)^k at c."""
+    location, weight, k = mass
+    if k == 0:
+        return weight * gaussian_pdf(location, mean, variance) * rest(location)
+    c = sp.Dummy("c", real=True)
+    return weight * S.NegativeOne**k * sp.diff(gaussian_pdf(c, mean, variance) * rest(c), c, k).subs(c, location)
+
+

@@ -1,0 +1,79 @@
+r"""Hermite coefficients and the information exponent.
+
+He_k^[r](x) = r^(k/2) He_k(x / sqrt(r)) is orthogonal under N(0, r) with norm k! r^k, and by Stein's lemma
+
+    sigma_k^[r] = E_r[He_k^[r] sigma] = r^k E_r[sigma^(k)],
+
+derivatives in the sense of distributions, so that sigma = sum_k sigma_k^[r] He_k^[r] / (k! r^k) in L^2(N(0, r)).
+"""
+
+from __future__ import annotations
+
+import sympy as sp
+from sympy import Expr, S
+
+from theory.activations import Activation
+from theory.errors import ParameterError
+from theory.expectations import Distribution, gaussian_mean
+
+__all__ = ["coefficient", "coefficients", "information_exponent", "is_zero"]
+
+MAX_EXPONENT = 40
+
+
+def coefficient(sigma: Activation, k: int, r: Expr = S.One) -> Expr:
+    r"""Return sigma_k^[r] = E_r[He_k^[r] sigma] = r^k E_r[sigma^(k)].
+
+    >>> from theory.activations import activation
+    >>> [coefficient(activation("relu"), k) for k in range(4)]
+    [sqrt(2)/(2*sqrt(pi)), 1/2, sqrt(2)/(2*sqrt(pi)), 0]
+    """
+    return coefficients(sigma, k, r)[k]
+
+
+def coefficients(sigma: Activation, order: int, r: Expr = S.One) -> tuple[Expr, ...]:
+    """Return (sigma_0^[r], ..., sigma_order^[r]); unevaluated `GaussianMean` nodes where no rule closes them.
+
+    Raises `ParameterError` for a negative order or a variance that is not positive.
+    """
+    r = sp.sympify(r)
+    if order < 0 or r.is_nonpositive:
+        raise ParameterError(f"order {order}, variance {r}: accepted are order >= 0 and variance > 0.")
+    law, found = Distribution.of(sigma.expr), []
+    for k in range(order + 1):
+        found.append(r**k * gaussian_mean(law, S.Zero, r))
+        law = law.diff() if k < order else law
+    return tuple(found)
+
+
+def is_zero(value: Expr, digits: int = 25) -> bool:
+    """Whether a constant vanishes: symbolically, or at `digits` digits (for numbers no rule simplifies)."""
+    return value == 0 or abs(value.evalf(digits, chop=False)) < sp.Float(10) ** (5 - digits)
+
+
+def information_exponent(student: Activation, teacher: Activation | None = None) -> int | None:
+    r"""Return the smallest k >= 1 with sigma_k phi_k != 0, or None where there is none up to 40.
+
+    The population loss of a unit-norm student is L(m) = const - sum_k sigma_k phi_k m^k / k!, so this is the order of
+    its first term in m (Ben Arous, Gheissari & Jagannath 2021); for student = teacher it is the exponent of the link.
+
+    >>> from theory.activations import activation
+    >>> [information_exponent(activation(name)) for name in ("relu", "abs", "he3")]
+    [1, 2, 3]
+    >>> information_exponent(activation("he2"), activation("erf")) is None
+    True
+    """
+    teacher = teacher or student
+    parities = {student.parity, teacher.parity}
+    if parities == {"even", "odd"}:
+        return None
+    left, right = Distribution.of(student.expr), Distribution.of(teacher.expr)
+    for k in range(1, MAX_EXPONENT + 1):
+        left, right = left.diff(), right.diff()
+        if all(law.polynomial_degree is not None and law.regular.branches[0] == 0 for law in (left, right)):
+            return None
+        if (k % 2 and "even" in parities) or (k % 2 == 0 and "odd" in parities):
+            continue
+        if not is_zero(gaussian_mean(left, S.Zero, S.One)) and not is_zero(gaussian_mean(right, S.Zero, S.One)):
+            return k
+    return None

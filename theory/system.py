@@ -1,0 +1,137 @@
+r"""System: the frozen contract between the storeys.
+
+A system holds states, parameters and velocities in *chain-rule form*: the velocities are expressions in the states
+and in L_q, L_r, and the loss gives L_q, L_r as functions of (q, r), which `arguments` gives in the states. Compiled
+code evaluates exactly these three stages (never an expansion of L in the states). Time is t = eta * step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import sympy as sp
+from sympy import Expr, Symbol
+
+from theory.escape import Escape
+from theory.expectations import is_closed
+from theory.hermite import information_exponent
+from theory.latex import equations
+from theory.loss import Loss
+from theory.models import Model
+from theory.symbols import L_q, L_r, q, r
+from theory.tidy import tidy
+
+__all__ = ["GAP", "System"]
+
+MAX_TIDY = 120  # operations; longer right-hand sides stay in chain-rule form, where expansion would only grow them
+GAP = Symbol("D", nonnegative=True)  # r - q^2, written without cancellation
+
+
+@dataclass(frozen=True)
+class System:
+    """The derived dynamics of a student, a teacher link and a model.
+
+    Attributes:
+        loss_function: L(q, r) of the pair.
+        model: the parametrisation.
+        states: state variables, in order.
+        parameters: constants of the dynamics.
+        arguments: q and r in the states.
+        velocities: d(state)/dt in the states, L_q and L_r.
+    """
+
+    loss_function: Loss
+    model: Model
+    states: tuple[Symbol, ...]
+    parameters: tuple[Symbol, ...]
+    arguments: Mapping[Symbol, Expr]
+    velocities: Mapping[Symbol, Expr]
+
+    @property
+    def loss(self) -> Expr:
+        """The population loss L(q, r), label noise excluded."""
+        return self.loss_function.expr
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the loss has a closed form."""
+        return self.loss_function.is_closed
+
+    @cached_property
+    def odes(self) -> dict[Symbol, Expr]:
+        """d(state)/dt in states and parameters; in L_q and L_r as well where the loss has no closed form."""
+        if not self.is_exact:
+            return dict(self.velocities)
+        slope, bend = (_radicals_in(g, self.arguments) for g in self.loss_function.gradient())
+        substituted = {s: f.xreplace({L_q: slope, L_r: bend}) for s, f in self.velocities.items()}
+        return {s: tidy(f) if f.is_polynomial(*f.free_symbols) and sp.count_ops(f) < MAX_TIDY else f for s, f in substituted.items()}
+
+    @cached_property
+    def gap(self) -> Expr:
+        """r - q^2 in the states, factored: the squared length of w across w*."""
+        return sp.factor(sp.expand(self.arguments[r] - self.arguments[q] ** 2))
+
+    @cached_property
+    def guarded_gradient(self) -> tuple[Expr, Expr]:
+        """(L_q, L_r) in q, r and D = r - q^2, in a form that keeps its digits as D -> 0."""
+        slope, bend = self.loss_function.gradient()
+        return guard(slope), guard(bend)
+
+    @cached_property
+    def escape(self) -> Escape:
+        """The search phase: linearisation, rates, search time."""
+        return Escape(self.loss_function, self.model, self.states, self.velocities)
+
+    @property
+    def information_exponent(self) -> int | None:
+        """The smallest k >= 1 with sigma_k phi_k != 0."""
+        return information_exponent(self.loss_function.student, self.loss_function.teacher)
+
+    def latex(self) -> str:
+        """Return the equations as one `align` block."""
+        return equations(self)
+
+    def _repr_latex_(self) -> str:
+        return self.latex()
+
+
+def _radicals_in(gradient: Expr, arguments: Mapping[Symbol, Expr]) -> Expr:
+    """Substitute q and r, with every radicand multiplied out and factored."""
+    substituted = gradient.subs(arguments, simultaneous=True)
+    return substituted.replace(_is_radical, lambda p: sp.expand_power_base(sp.factor(sp.expand(p.base)) ** p.exp))
+
+
+def _is_radical(e: Expr) -> bool:
+    return bool(e.is_Pow and e.exp.is_Rational and not e.exp.is_Integer)
+
+
+def guard(expr: Expr) -> Expr:
+    r"""Rewrite arcsines and radicals whose argument vanishes at r = q^2 in terms of D = r - q^2.
+
+    arcsin(n / sqrt(v)) = atan2(n, sqrt(v - n^2)), and v - n^2 is written with D, so that no difference of nearly
+    equal numbers is left (with r - q^2 = u^2 (1 - m^2) this is good down to u = 1e-12 and below).
+
+    >>> guard(sp.asin(q / sp.sqrt(r)) + sp.sqrt(r - q**2))
+    sqrt(D) + atan2(q, sqrt(D))
+    """
+    expr = expr.replace(sp.asin, _arc_tangent)
+    return expr.replace(_is_radical, _guard_radical)
+
+
+def _arc_tangent(z: Expr) -> Expr:
+    top, bottom = sp.fraction(sp.together(sp.powsimp(z**2)))
+    sine = sp.sqrt(sp.expand(top)) if not z.has(q) else sp.expand(q * sp.sqrt(sp.cancel(top / q**2)))
+    return sp.atan2(sine * _sign_of(z), sp.sqrt(sp.factor(sp.expand(bottom - top))))
+
+
+def _sign_of(z: Expr) -> Expr:
+    return sp.sign(z.subs({q: 1, r: 1}))
+
+
+def _guard_radical(power: Expr) -> Expr:
+    base, factor = sp.factor(power.base), power.exp
+    if is_closed(base) and base.has(q) and sp.expand(base.subs(r, q**2)) == 0:
+        return sp.factor(sp.expand(sp.expand(base).subs(r, q**2 + GAP))) ** factor
+    return power
