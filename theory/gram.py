@@ -19,7 +19,7 @@ from typing import Literal
 import sympy as sp
 from sympy import Expr, S, Symbol
 
-__all__ = ["Combination", "Gram", "Vector", "gradient", "velocity"]
+__all__ = ["Combination", "Gram", "Vector", "gradient", "noise_velocity", "velocity"]
 
 
 @dataclass(frozen=True)
@@ -99,3 +99,14 @@ def velocity(gram: Gram, descent: Combination, v: Vector) -> Combination:
         return descent * S.NegativeOne
     radial = gram.inner(descent, Combination.of(v))
     return descent * S.NegativeOne + Combination.of({v: radial})
+
+
+def noise_velocity(weight: Combination, v: Vector, kappa: Expr, variance: Expr) -> Combination:
+    """Return the drift -(kappa/2) c^2 J v that normalising adds to a vector on the sphere, c its coefficient in w.
+
+    A step moves v by eta c times a gradient whose part across all d directions has squared length J d / B, and
+    dividing by the new norm shrinks every overlap by 1 - (eta c)^2 J d / (2 B), kappa = eta d / B (THEORY, 4).
+    """
+    if v.kind != "sphere":
+        return Combination(())
+    return Combination.of({v: -kappa / 2 * weight.coefficient(v) ** 2 * variance})

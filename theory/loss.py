@@ -72,6 +72,20 @@ class Loss:
         own = gaussian_mean(self._sigma_squared.diff(2), S.Zero, variance)
         return slope, tidy_sum(own / 4 - gaussian_kernel(sigma.diff(2), phi, overlap, variance) / 2)
 
+    def noise(self, overlap: Expr = q, variance: Expr = r) -> Expr:
+        r"""Return J(q, r) = E[(sigma(l) - phi(l*))^2 sigma'(l)^2], the gradient's variance in a bulk direction.
+
+        >>> from theory.activations import activation
+        >>> Loss(activation("linear"), activation("linear")).noise()
+        -2*q + r + 1
+        """
+        overlap, variance = sp.sympify(overlap), sp.sympify(variance)
+        sigma, slope, phi = self.student.expr, self.student.derivative, self.teacher.expr
+        own = gaussian_mean(Distribution.of(sigma**2 * slope**2), S.Zero, variance)
+        cross = gaussian_kernel(Distribution.of(sigma * slope**2), self._phi, overlap, variance)
+        target = gaussian_kernel(Distribution.of(slope**2), Distribution.of(phi**2), overlap, variance)
+        return tidy_sum(own - 2 * cross + target)
+
     @property
     def is_closed(self) -> bool:
         """Whether L(q, r) contains no unevaluated expectation."""

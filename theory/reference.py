@@ -74,7 +74,7 @@ def kernel(f: Expr, g: Expr, q: Number, r: Number, *, digits: int = 30) -> mpmat
         gap = variance - overlap**2
         if gap < -mpmath.mpf(10) ** (-digits + 2):
             raise ValueError(f"q = {overlap}, r = {variance} is no covariance: q^2 <= r is needed")
-        scale = mpmath.sqrt(max(gap, mpmath.mpf(0)))
+        scale = mpmath.sqrt(gap) if gap > mpmath.mpf(10) ** (-digits) else mpmath.mpf(0)
         if scale == 0:  # l = q l*
             cuts = [*right_cuts, *((c / overlap for c in left_cuts) if overlap else ())]
             return mpmath.quad(lambda z: left(overlap * z) * right(z) * _density(z), _panels(cuts))

@@ -5,7 +5,7 @@ Time is `t = eta * step` (step size times number of SGD steps) wherever a rate o
 
 from sympy import Symbol
 
-__all__ = ["L_q", "L_r", "MEANINGS", "T", "a", "d", "eta", "kappa", "m", "mu", "q", "r", "rho", "s", "t", "u", "x"]
+__all__ = ["J", "L_q", "L_r", "MEANINGS", "T", "a", "d", "eta", "kappa", "m", "mu", "q", "r", "rho", "s", "t", "u", "x"]
 
 x = Symbol("x", real=True)
 a = Symbol("a", real=True)
@@ -22,6 +22,7 @@ s = Symbol("s", real=True)
 
 L_q = Symbol("L_q", real=True)
 L_r = Symbol("L_r", real=True)
+J = Symbol("J", nonnegative=True)
 
 d = Symbol("d", positive=True, integer=True)
 eta = Symbol("eta", positive=True)
@@ -41,6 +42,7 @@ MEANINGS = {
     s: "overlap <v, w0>",
     L_q: "dL/dq",
     L_r: "dL/dr",
+    J: "E[(sigma(l) - y)^2 sigma'(l)^2], the variance of the gradient in a bulk direction",
     d: "input dimension",
     eta: "step size",
     kappa: "eta d / B",

@@ -8,7 +8,7 @@ code evaluates exactly these three stages (never an expansion of L in the states
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import sympy as sp
@@ -16,11 +16,12 @@ from sympy import Expr, Symbol
 
 from theory.escape import Escape
 from theory.expectations import is_closed
+from theory.gram import Combination, noise_velocity
 from theory.hermite import information_exponent
 from theory.latex import equations
 from theory.loss import Loss
 from theory.models import Model
-from theory.symbols import L_q, L_r, q, r
+from theory.symbols import J, L_q, L_r, kappa, q, r
 from theory.tidy import tidy
 
 __all__ = ["GAP", "System"]
@@ -60,13 +61,40 @@ class System:
         return self.loss_function.is_closed
 
     @cached_property
+    def functions(self) -> dict[Symbol, Expr]:
+        """L_q, L_r and, at finite kappa, J as functions of (q, r): what the velocities need of the loss."""
+        slope, bend = self.loss_function.gradient()
+        found = {L_q: slope, L_r: bend}
+        if any(f.has(J) for f in self.velocities.values()):
+            found[J] = self.loss_function.noise()
+        return found
+
+    @cached_property
     def odes(self) -> dict[Symbol, Expr]:
-        """d(state)/dt in states and parameters; in L_q and L_r as well where the loss has no closed form."""
-        if not self.is_exact:
+        """d(state)/dt in states and parameters; in L_q, L_r (and J) as well where these have no closed form."""
+        if not all(is_closed(f) for f in self.functions.values()):
             return dict(self.velocities)
-        slope, bend = (_radicals_in(g, self.arguments) for g in self.loss_function.gradient())
-        substituted = {s: f.xreplace({L_q: slope, L_r: bend}) for s, f in self.velocities.items()}
-        return {s: tidy(f) if f.is_polynomial(*f.free_symbols) and sp.count_ops(f) < MAX_TIDY else f for s, f in substituted.items()}
+        inner = {name: _radicals_in(f, self.arguments) for name, f in self.functions.items()}
+        substituted = {s: f.xreplace(inner) for s, f in self.velocities.items()}
+        return {s: tidy(f) if _is_short_polynomial(f) else f for s, f in substituted.items()}
+
+    def sgd(self, kappa: Expr = kappa) -> System:
+        r"""Return the system at finite kappa = eta d / B: each overlap of a vector on the sphere gains its drift.
+
+        For LoRA that is -(kappa/2) u^2 J m in dm/dt and nothing in du/dt (THEORY, section 4).
+
+        >>> from theory.dynamics import derive
+        >>> derive("linear", model="plain").sgd().velocities
+        {m: -J*kappa*m/2 + L_q*(m**2 - 1)}
+        """
+        kappa, model = sp.sympify(kappa), self.model
+        drifted = dict(self.velocities)
+        for overlap, (v, b) in model.overlaps.items():
+            flow = {w: noise_velocity(model.weight, w, kappa, J) for w in {v, b}}
+            drifted[overlap] += model.gram.inner(flow[v], Combination.of(b))
+            drifted[overlap] += model.gram.inner(Combination.of(v), flow[b])
+        parameters = (*self.parameters, *sorted(kappa.free_symbols - set(self.parameters), key=str))
+        return replace(self, velocities=drifted, parameters=parameters)
 
     @cached_property
     def gap(self) -> Expr:
@@ -74,10 +102,9 @@ class System:
         return sp.factor(sp.expand(self.arguments[r] - self.arguments[q] ** 2))
 
     @cached_property
-    def guarded_gradient(self) -> tuple[Expr, Expr]:
-        """(L_q, L_r) in q, r and D = r - q^2, in a form that keeps its digits as D -> 0."""
-        slope, bend = self.loss_function.gradient()
-        return guard(slope), guard(bend)
+    def guarded_functions(self) -> dict[Symbol, Expr]:
+        """`functions` in q, r and D = r - q^2, in a form that keeps its digits as D -> 0."""
+        return {name: guard(f) for name, f in self.functions.items()}
 
     @cached_property
     def escape(self) -> Escape:
@@ -105,6 +132,10 @@ def _radicals_in(gradient: Expr, arguments: Mapping[Symbol, Expr]) -> Expr:
 
 def _is_radical(e: Expr) -> bool:
     return bool(e.is_Pow and e.exp.is_Rational and not e.exp.is_Integer)
+
+
+def _is_short_polynomial(f: Expr) -> bool:
+    return bool(f.is_polynomial(*f.free_symbols)) and sp.count_ops(f) < MAX_TIDY
 
 
 def guard(expr: Expr) -> Expr:

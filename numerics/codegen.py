@@ -1,0 +1,351 @@
+r"""From SymPy expressions to compiled functions: a table by node type that refuses what it does not know.
+
+Three steps, each a function of the content alone, so that the same expressions give the same source in every
+process and the source may serve as the key of a cache:
+
+1. *rewriting*, a short list of rules for stability. With \(\ell(c) = 1/(1 + e^{-c})\),
+
+       1 / (1 + exp(c))^n          ->  l(-c)^n
+       exp(-k c) l(c)^n, k <= n    ->  l(c)^(n - k) l(-c)^k
+       log(1 + exp(c))             ->  softplus(c)
+
+   so that the logistic function, its derivatives and its primitive hold for every float64 (inf / inf never
+   forms);
+2. *common subexpressions* of all outputs together;
+3. *printing* by `PRINTERS`, whose keys are exact node types (for symbols and numbers, also their subclasses).
+   Text never becomes code: only what the table prints is executed, and symbols get safe identifiers.
+
+Division by zero and overflow follow IEEE 754 (inf, NaN); nothing is raised and nothing warns.
+
+>>> from sympy import Symbol, exp
+>>> y = Symbol("y", real=True)
+>>> print(source([y], [y**2, 1 / (1 + exp(-y)), 3 * y**2 + 1]))
+def generated(y_0):
+    c0 = y_0**2
+    return (c0, logistic(y_0), (1.0 + (3.0*c0)),)
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, reduce
+from typing import Any, cast
+
+import numpy as np
+import sympy as sp
+from numba import njit, types
+from scipy import special
+from sympy.core.numbers import NumberSymbol
+from sympy.core.sorting import default_sort_key
+from sympy.logic.boolalg import BooleanFalse, BooleanTrue
+
+from numerics import primitives
+from theory.errors import ParameterError, UnsupportedExpressionError
+
+__all__ = ["PRINTERS", "compile_function", "source"]
+
+Compiled = Callable[..., tuple[float, ...]]
+
+LARGEST_UNROLLED_POWER = 64
+_NAME = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII | re.IGNORECASE)
+
+
+class logistic(sp.Function):
+    """1 / (1 + exp(-x)) as a node: the target of the rewriting rules."""
+
+
+class softplus(sp.Function):
+    """log(1 + exp(x)) as a node: the target of the rewriting rules."""
+
+
+def _exponent_of_one_plus_exp(node: sp.Basic) -> sp.Expr | None:
+    """Return c if the node is 1 + exp(c)."""
+    if isinstance(node, sp.Add) and len(node.args) == 2:
+        one, other = sorted(node.args, key=lambda term: term is not sp.S.One)
+        if one is sp.S.One and isinstance(other, sp.exp):
+            return cast(sp.Expr, other.args[0])
+    return None
+
+
+def _logistic_power(node: sp.Basic) -> sp.Basic:
+    """(1 + exp(c))^(-n) -> logistic(-c)^n, n a positive integer."""
+    if isinstance(node, sp.Pow) and node.exp.is_Integer and node.exp.is_negative:
+        c = _exponent_of_one_plus_exp(node.base)
+        if c is not None:
+            return cast(sp.Expr, logistic(-c)) ** (-node.exp)
+    return node
+
+
+def _logistic_times_exp(node: sp.Basic) -> sp.Basic:
+    """exp(-k c) logistic(c)^n -> logistic(c)^(n - k) logistic(-c)^k, 1 <= k <= n."""
+    if not isinstance(node, sp.Mul):
+        return node
+    factors = list(node.args)
+    for i, decay in enumerate(factors):
+        if not isinstance(decay, sp.exp):
+            continue
+        for j, factor in enumerate(factors):
+            base, n = factor.as_base_exp()
+            if not isinstance(base, logistic) or not n.is_Integer or n > LARGEST_UNROLLED_POWER:
+                continue
+            c = cast(sp.Expr, base.args[0])
+            exponent = cast(sp.Expr, decay.args[0])
+            k = next((k for k in range(1, int(n) + 1) if sp.expand(exponent + k * c) == 0), None)
+            if k is not None:
+                rest = [other for index, other in enumerate(factors) if index not in (i, j)]
+                return sp.Mul(*rest, base ** (n - k), cast(sp.Expr, logistic(-c)) ** k)
+    return node
+
+
+def _softplus(node: sp.Basic) -> sp.Basic:
+    """log(1 + exp(c)) -> softplus(c)."""
+    c = _exponent_of_one_plus_exp(node.args[0]) if isinstance(node, sp.log) else None
+    return node if c is None else cast(sp.Basic, softplus(c))
+
+
+REWRITES: tuple[Callable[[sp.Basic], sp.Basic], ...] = (_softplus, _logistic_power, _logistic_times_exp)
+
+
+def _rewrite(node: sp.Basic) -> sp.Basic:
+    """Apply every rule once to every node, leaves first."""
+    if node.args and node.has(sp.exp):
+        node = node.func(*map(_rewrite, node.args))
+    return reduce(lambda current, rule: rule(current), REWRITES, node)
+
+
+def _refuse(node: sp.Basic, remedy: str) -> UnsupportedExpressionError:
+    return UnsupportedExpressionError(
+        f"no code can be generated for {sp.sstr(node)!r} (node type {type(node).__name__}); "
+        f"accepted node types: {', '.join(sorted(kind.__name__ for kind in PRINTERS))}; {remedy}"
+    )
+
+
+def _number(node: sp.Basic) -> str:
+    try:
+        value = float(cast(sp.Expr, node))
+    except OverflowError:
+        value = math.inf
+    if not math.isfinite(value):
+        raise _refuse(node, "rescale the expression: this constant exceeds the range of float64")
+    return repr(value) if value >= 0 else f"({value!r})"
+
+
+def _ordered(node: sp.Basic) -> Iterator[sp.Basic]:
+    return iter(sorted(node.args, key=default_sort_key))
+
+
+def _add(node: sp.Basic) -> str:
+    return f"({' + '.join(map(_print, _ordered(node)))})"
+
+
+def _mul(node: sp.Basic) -> str:
+    over = [arg for arg in _ordered(node) if not _is_reciprocal(arg)]
+    under = [1 / cast(sp.Expr, arg) for arg in _ordered(node) if _is_reciprocal(arg)]
+    text = "*".join(map(_print, over)) if over else "1.0"
+    if over and over[0] is sp.S.NegativeOne and len(over) > 1:
+        text = "-" + "*".join(map(_print, over[1:]))
+    return f"({text}/({'*'.join(map(_print, under))}))" if under else f"({text})"
+
+
+def _is_reciprocal(node: sp.Basic) -> bool:
+    return isinstance(node, sp.Pow) and bool(node.exp.is_Rational) and bool(node.exp.is_negative)
+
+
+def _pow(node: sp.Basic) -> str:
+    """Literal integer powers, which the compiler unrolls into multiplications; half-integers use `sqrt`."""
+    base, exponent = cast(tuple[sp.Expr, sp.Expr], node.args)
+    if _is_reciprocal(node):
+        return f"(1.0/{_print(base**-exponent)})"
+    if exponent.is_Integer and int(exponent) <= LARGEST_UNROLLED_POWER:
+        return f"{_print(base)}**{int(exponent)}"
+    if exponent is sp.S.Half:
+        return f"sqrt({_print(base)})"
+    if (twice := 2 * exponent).is_Integer and int(twice) <= LARGEST_UNROLLED_POWER:
+        return f"sqrt({_print(base)})**{int(twice)}"
+    return f"({_print(base)}**{_print(exponent)})"
+
+
+def _heaviside(node: sp.Basic) -> str:
+    argument, *origin = node.args
+    if origin not in ([], [sp.S.Half]):
+        raise _refuse(node, "use Heaviside(x) with its value 1/2 at the origin")
+    return f"heaviside({_print(argument)})"
+
+
+def _piecewise(node: sp.Basic) -> str:
+    text = "nan"
+    for value, condition in reversed(cast(Any, node.args)):
+        chosen = _print(value)
+        text = chosen if condition == sp.true else f"({chosen} if {_print(condition)} else {text})"
+    return text
+
+
+def _call(function: str) -> Callable[[sp.Basic], str]:
+    return lambda node: f"{function}({', '.join(map(_print, node.args))})"
+
+
+def _fold(function: str) -> Callable[[sp.Basic], str]:
+    def nest(left: str, right: str) -> str:
+        return f"{function}({left}, {right})"
+
+    return lambda node: reduce(nest, map(_print, _ordered(node)))
+
+
+def _infix(operator: str) -> Callable[[sp.Basic], str]:
+    return lambda node: f"({f' {operator} '.join(map(_print, node.args))})"
+
+
+def _connective(operator: str) -> Callable[[sp.Basic], str]:
+    return lambda node: f"({f' {operator} '.join(map(_print, _ordered(node)))})"
+
+
+def _literal(text: str) -> Callable[[sp.Basic], str]:
+    return lambda _: text
+
+
+PRINTERS: dict[type, Callable[[sp.Basic], str]] = {
+    sp.Symbol: lambda node: cast(sp.Symbol, node).name,
+    sp.Rational: _number,
+    sp.Float: _number,
+    NumberSymbol: _number,
+    type(sp.S.Infinity): _literal("inf"),
+    type(sp.S.NegativeInfinity): _literal("(-inf)"),
+    type(sp.S.NaN): _literal("nan"),
+    sp.Add: _add,
+    sp.Mul: _mul,
+    sp.Pow: _pow,
+    sp.Heaviside: _heaviside,
+    sp.Piecewise: _piecewise,
+    sp.Max: _fold("maximum"),
+    sp.Min: _fold("minimum"),
+    sp.Abs: _call("abs"),
+    **{
+        kind: _call(kind.__name__)
+        for kind in (
+            *(sp.exp, sp.log, sp.erf, sp.erfc, sp.sign, logistic, softplus),
+            *(sp.sin, sp.cos, sp.tan, sp.asin, sp.acos, sp.atan, sp.atan2),
+            *(sp.sinh, sp.cosh, sp.tanh, sp.asinh, sp.acosh, sp.atanh),
+        )
+    },
+    sp.StrictLessThan: _infix("<"),
+    sp.LessThan: _infix("<="),
+    sp.StrictGreaterThan: _infix(">"),
+    sp.GreaterThan: _infix(">="),
+    sp.Equality: _infix("=="),
+    sp.Unequality: _infix("!="),
+    sp.And: _connective("and"),
+    sp.Or: _connective("or"),
+    sp.Not: lambda node: f"(not {_print(node.args[0])})",
+    BooleanTrue: _literal("True"),
+    BooleanFalse: _literal("False"),
+}
+
+_KINDS_WITH_SUBCLASSES = (sp.Symbol, sp.Rational, sp.Float, NumberSymbol)
+
+
+def _print(node: sp.Basic) -> str:
+    kind = next((base for base in _KINDS_WITH_SUBCLASSES if isinstance(node, base)), type(node))
+    if kind not in PRINTERS:
+        raise _refuse(node, "rewrite it with these (at a kink, give the derivative almost everywhere)")
+    return PRINTERS[kind](node)
+
+
+_GUARDED = {name: getattr(primitives, name) for name in primitives.__all__}
+_CONSTANTS = {"inf": math.inf, "nan": math.nan, "abs": abs, "__builtins__": {}}
+_TRIGONOMETRIC = ("sin", "cos", "tan", "atan", "atan2")
+_HYPERBOLIC = ("sinh", "cosh", "tanh", "asinh", "acosh", "atanh")
+_COMPILED = {
+    **{name: getattr(math, name) for name in ("log", "erfc", *_TRIGONOMETRIC, *_HYPERBOLIC)},
+    **_GUARDED,
+    **_CONSTANTS,
+}
+_INTERPRETED = {
+    **_GUARDED,
+    **{
+        name: getattr(np, re.sub("^a", "arc", name)) for name in ("exp", "log", *_TRIGONOMETRIC, *_HYPERBOLIC)
+    },
+    **{"erf": special.erf, "erfc": special.erfc},
+    **_CONSTANTS,
+}
+
+
+def _check(args: tuple[sp.Symbol, ...], outputs: tuple[sp.Expr, ...], name: str) -> None:
+    if not args or len(set(args)) != len(args) or not all(isinstance(arg, sp.Symbol) for arg in args):
+        raise ParameterError(f"arguments {args} given; give one or more distinct symbols")
+    if not outputs or not all(isinstance(output, sp.Expr) for output in outputs):
+        raise ParameterError(f"outputs {outputs} given; give one or more SymPy expressions")
+    if not _NAME.fullmatch(name):
+        raise ParameterError(f"name {name!r} given; give an ASCII identifier, such as 'generated'")
+    free = set().union(*(output.free_symbols for output in outputs)) - set(args)
+    if free:
+        names = ", ".join(sorted(map(str, free)))
+        raise UnsupportedExpressionError(
+            f"the outputs contain {names}, not among the arguments {', '.join(map(str, args))}; "
+            "add them to the arguments or substitute their values"
+        )
+
+
+def _identifier(symbol: sp.Symbol, position: int) -> str:
+    """Return letters and digits of the symbol's name and its position: unique, and never a keyword."""
+    letters = re.sub("[^A-Za-z0-9]", "", symbol.name).lstrip("0123456789")
+    return f"{letters or 'v'}_{position}"
+
+
+@lru_cache(maxsize=512)
+def _source(args: tuple[sp.Symbol, ...], outputs: tuple[sp.Expr, ...], name: str) -> str:
+    _check(args, outputs, name)
+    identifiers = [_identifier(arg, position) for position, arg in enumerate(args)]
+    renamed = dict(zip(args, (sp.Symbol(identifier, real=True) for identifier in identifiers), strict=True))
+    rewritten = [_rewrite(output.xreplace(renamed)) for output in outputs]
+    shared: Any = sp.cse(rewritten, symbols=sp.numbered_symbols("c", real=True))
+    definitions, reduced = shared
+    body = [f"    {symbol.name} = {_print(value)}" for symbol, value in definitions]
+    returned = "".join(f"{_print(value)}, " for value in reduced).rstrip()
+    return "\n".join([f"def {name}({', '.join(identifiers)}):", *body, f"    return ({returned})"])
+
+
+@lru_cache(maxsize=512)
+def _compile(args: tuple[sp.Symbol, ...], outputs: tuple[sp.Expr, ...], name: str, jit: bool) -> Compiled:
+    scope: dict[str, Any] = dict(_COMPILED if jit else _INTERPRETED)
+    exec(compile(_source(args, outputs, name), f"<generated {name}>", "exec"), scope)
+    function = scope[name]
+    if jit:
+        signature = types.UniTuple(types.float64, len(outputs))(*[types.float64] * len(args))
+        return njit(signature, error_model="numpy", nogil=True, forceinline=True)(function)
+
+    def interpreted(*values: float) -> tuple[float, ...]:
+        with np.errstate(all="ignore"):
+            return tuple(map(float, function(*map(np.float64, values))))
+
+    return interpreted
+
+
+def source(args: Sequence[sp.Symbol], outputs: Sequence[sp.Expr], *, name: str = "generated") -> str:
+    """Return the Python source that `compile_function` compiles; a function of the expressions alone.
+
+    Raises `ParameterError` for arguments that are not distinct symbols, `UnsupportedExpressionError` for a
+    node without a printer or a symbol that is no argument.
+
+    >>> from theory.symbols import x
+    >>> print(source([x], [abs(x)]))
+    def generated(x_0):
+        return (abs(x_0),)
+    """
+    return _source(tuple(args), tuple(outputs), name)
+
+
+def compile_function(
+    args: Sequence[sp.Symbol], outputs: Sequence[sp.Expr], *, name: str = "generated", jit: bool = True
+) -> Compiled:
+    """Compile expressions to one function of float64 scalars that returns the tuple of their values.
+
+    With `jit` the function is native code (releases the GIL, may be called and inlined by other compiled
+    functions); without, the same source runs in the interpreter. Cached by content within the process.
+    Raises as `source` does.
+
+    >>> from sympy import Max, erf
+    >>> from theory.symbols import x
+    >>> compile_function([x], [Max(x, 0), erf(x), x**-2])(2)
+    (2.0, 0.9953222650189527, 0.25)
+    """
+    return _compile(tuple(args), tuple(outputs), name, jit)

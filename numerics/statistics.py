@@ -1,0 +1,195 @@
+"""Samples of exit times: counts, order statistics under censoring, distribution-free intervals, tests.
+
+A run that reached `max_steps` without exit is *right-censored*: its exit step is known only to be larger.
+Order statistics count it as +inf, and one that falls among the censored runs is None, never a number. A
+*diverged* run has no exit time at all: it is left out of order statistics (which are conditional on not
+diverging) and always counted in `counts`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy import stats
+
+from numerics.experiment import Experiment
+from theory.errors import ParameterError
+
+__all__ = ["Counts", "ExitSample", "Interval", "Status", "TestResult", "ks_two_sample"]
+
+LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
+
+
+class Status(IntEnum):
+    """How a run ended."""
+
+    EXITED = 0
+    """|m| reached the threshold."""
+    CENSORED = 1
+    """No exit within `max_steps`: raise `max_steps` if the quantiles are missing."""
+    DIVERGED = 2
+    """The state left the finite range: lower the step size."""
+
+
+class Counts(NamedTuple):
+    """Number of runs by how they ended."""
+
+    exited: int
+    censored: int
+    diverged: int
+
+
+class Interval(NamedTuple):
+    """A confidence interval; an end is None where the sample does not bound it."""
+
+    lower: float | None
+    upper: float | None
+
+
+class TestResult(NamedTuple):
+    """A test statistic and its p-value."""
+
+    __test__ = False
+
+    statistic: float
+    p_value: float
+
+
+@dataclass(frozen=True, eq=False)
+class ExitSample:
+    """How each replica ended; every array has shape (replicas,).
+
+    Statistics are in units of SGD steps; `to_time` turns them into t = eta * step. Raises `ParameterError`
+    for arrays of another shape.
+
+    >>> from sympy import Integer
+    >>> from theory.symbols import x
+    >>> setting = Experiment(x, Integer(1), x, mu=0.5, dimension=100, batch=50, step_size=0.2,
+    ...                      threshold=0.5, replicas=4, seed=1, max_steps=99)
+    >>> ends = np.array([30, 10, -1, 20]), np.array([0, 0, 1, 0])
+    >>> sample = ExitSample(setting, *ends, final_m=np.ones(4), final_u=np.ones(4))
+    >>> sample.counts, sample.median, sample.mean, sample.to_time(sample.median)
+    (Counts(exited=3, censored=1, diverged=0), 25.0, None, 5.0)
+    """
+
+    experiment: Experiment
+    exit_steps: NDArray[np.int64]
+    """first step with |m| >= threshold; -1 where there is none"""
+    status: NDArray[np.int8]
+    """a `Status`"""
+    final_m: NDArray[np.float64]
+    """overlap m at the end of the run (last finite one if diverged)"""
+    final_u: NDArray[np.float64]
+    """scale u at the end of the run (last finite one if diverged)"""
+
+    def __post_init__(self) -> None:
+        shapes = {array.shape for array in (self.exit_steps, self.status, self.final_m, self.final_u)}
+        if shapes != {(self.experiment.replicas,)}:
+            raise ParameterError(
+                f"arrays of shapes {sorted(shapes)} given; accepted: ({self.experiment.replicas},); "
+                "give one entry a replica"
+            )
+
+    @property
+    def counts(self) -> Counts:
+        """Exited, censored and diverged runs; they add up to the replicas."""
+        return Counts(*(int(np.count_nonzero(self.status == status)) for status in Status))
+
+    def _ordered(self) -> NDArray[np.float64]:
+        """Exit steps in ascending order, +inf for censored runs, without the diverged ones."""
+        steps = np.where(self.status == Status.EXITED, self.exit_steps, np.inf)
+        return np.sort(steps[self.status != Status.DIVERGED])
+
+    def quantile(self, level: float) -> float | None:
+        """Return a quantile of the exit step, interpolated at (n - 1) level; None if it needs a censored run.
+
+        Raises `ParameterError` for a level outside [0, 1].
+        """
+        if not 0 <= level <= 1:
+            raise ParameterError(f"level = {level!r} given; accepted: a number in [0, 1]; the median is 0.5")
+        ordered = self._ordered()
+        if not len(ordered):
+            return None
+        position = (len(ordered) - 1) * level
+        below, above = ordered[int(np.floor(position))], ordered[int(np.ceil(position))]
+        return None if np.isinf(above) else float(below + (position % 1) * (above - below))
+
+    def quantiles(self, levels: Sequence[float] = LEVELS) -> dict[float, float | None]:
+        """Return `quantile` at several levels."""
+        return {level: self.quantile(level) for level in levels}
+
+    @property
+    def median(self) -> float | None:
+        """Median exit step; None when half of the runs or more are censored."""
+        return self.quantile(0.5)
+
+    @property
+    def mean(self) -> float | None:
+        """Mean exit step; None as soon as one run is censored, since it is then unknown."""
+        ordered = self._ordered()
+        return float(np.mean(ordered)) if len(ordered) and np.isfinite(ordered[-1]) else None
+
+    def median_interval(self, confidence: float = 0.95) -> Interval:
+        """Distribution-free interval of the median: two order statistics of the exit step.
+
+        With N ~ Binomial(n, 1/2) runs below the median, [T_(j), T_(n+1-j)] covers it with probability
+        1 - 2 P(N < j) at least; j is the largest with P(N < j) <= (1 - confidence) / 2. Raises
+        `ParameterError` for a confidence outside (0, 1).
+        """
+        if not 0 < confidence < 1:
+            raise ParameterError(f"confidence = {confidence!r} given; accepted: a number in (0, 1); try 0.95")
+        ordered = self._ordered()
+        n = len(ordered)
+        rank = int(np.searchsorted(stats.binom.cdf(np.arange(n), n, 0.5), (1 - confidence) / 2, side="right"))
+        if rank == 0:
+            return Interval(None, None)
+        return Interval(*(float(end) if np.isfinite(end) else None for end in ordered[[rank - 1, n - rank]]))
+
+    def to_time(self, steps: float | None) -> float | None:
+        """Convert a number of steps into time, t = eta * step; None stays None."""
+        return None if steps is None else self.experiment.step_size * steps
+
+    def exit_times(self) -> NDArray[np.float64]:
+        """Return t = eta * step of the runs that exited, in the order of the replicas."""
+        steps = self.exit_steps[self.status == Status.EXITED].astype(np.float64)
+        return np.multiply(self.experiment.step_size, steps, dtype=np.float64)
+
+    def to_dataset(self) -> xr.Dataset:
+        """Return the sample as labelled arrays; the attributes hold every parameter and the counts."""
+        variables: dict[str, Any] = {
+            "exit_step": (
+                "replica",
+                self.exit_steps,
+                {"long_name": "first step with |m| >= threshold", "units": "SGD steps", "missing": -1},
+            ),
+            "status": ("replica", self.status, {"meaning": "0 exited, 1 censored, 2 diverged", "units": "1"}),
+            "final_m": ("replica", self.final_m, {"long_name": "overlap <v, w*> at the end", "units": "1"}),
+            "final_u": ("replica", self.final_u, {"long_name": "LoRA scale u at the end", "units": "1"}),
+        }
+        counts = {f"count_{name}": count for name, count in self.counts._asdict().items()}
+        conventions = {"time": "t = step_size * step", "noise_meaning": "variance of the label noise"}
+        attributes = {**self.experiment.parameters(), **counts, **conventions}
+        return xr.Dataset(variables, {"replica": np.arange(len(self.status))}, attributes)
+
+
+def ks_two_sample(sample_a: ExitSample, sample_b: ExitSample) -> TestResult:
+    """Two-sample Kolmogorov-Smirnov test of equal laws of the exit time t = eta * step.
+
+    Both samples are censored at the shorter of their horizons, where the test stays valid (ties make it
+    conservative); diverged runs are left out. Raises `ParameterError` if a sample has no other run.
+    """
+    horizon = min(s.experiment.step_size * s.experiment.max_steps for s in (sample_a, sample_b))
+    values = []
+    for sample in (sample_a, sample_b):
+        times = sample.experiment.step_size * sample._ordered()
+        if not len(times):
+            raise ParameterError(
+                "a sample of diverged runs only given; accepted: at least one other run; lower the step size"
+            )
+        values.append(np.where(times <= horizon, times, 2 * horizon))
+    test = cast(Callable[..., Any], stats.ks_2samp)(*values, method="asymp")
+    return TestResult(float(test.statistic), float(test.pvalue))

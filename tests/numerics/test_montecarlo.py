@@ -1,0 +1,253 @@
+"""The reduced simulation against d-dimensional SGD, its reproducibility, and how it reports failure."""
+
+import ast
+import inspect
+import threading
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import sympy as sp
+from scipy import stats
+
+from numerics import fulldim, montecarlo
+from numerics.experiment import Experiment
+from numerics.statistics import ExitSample, Status, ks_two_sample
+from theory.errors import ParameterError, UnsupportedExpressionError
+from theory.symbols import x
+
+FUNCTIONS: dict[str, tuple[sp.Expr, sp.Expr]] = {
+    "linear": (x, sp.Integer(1)),
+    "relu": (sp.Max(x, 0), sp.Heaviside(x)),
+    "erf": (sp.erf(x), 2 / sp.sqrt(sp.pi) * sp.exp(-(x**2))),
+    "he2": (x**2 - 1, 2 * x),
+    "he3": (x**3 - 3 * x, 3 * x**2 - 3),
+}
+
+
+def make(name: str, model: str = "lora", **changes: Any) -> Experiment:
+    student, derivative = FUNCTIONS[name]
+    settings: dict[str, Any] = {
+        **{
+            "teacher": student,
+            "dimension": 5,
+            "batch": 10,
+            "step_size": 0.2,
+            "threshold": 0.6,
+            "replicas": 20,
+        },
+        **{"mu": 0.4, "initial_scale": 0.1, "seed": 1, "max_steps": 150, "model": model},
+    }
+    if model == "plain":
+        settings |= {"mu": None, "initial_scale": None}
+    return Experiment(student, derivative, **(settings | changes))
+
+
+def p_values(reduced: ExitSample, full: ExitSample) -> list[float]:
+    """Exit time, and size of m and u at the end of the run."""
+    finals = ((reduced.final_m, full.final_m), (reduced.final_u, full.final_u))
+    tests = [stats.ks_2samp(np.abs(a), np.abs(b), method="asymp").pvalue for a, b in finals]
+    return [ks_two_sample(reduced, full).p_value, *map(float, tests)]
+
+
+@pytest.mark.parametrize("model", ["lora", "plain"])
+@pytest.mark.parametrize(
+    "size",
+    [{"dimension": 5, "batch": 10, "threshold": 0.9}, {"dimension": 50, "batch": 30, "threshold": 0.6}],
+)
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("linear", {"step_size": 0.15}),
+        ("relu", {"step_size": 0.3}),
+        ("erf", {"step_size": 0.3, "noise": 0.25}),
+        ("he2", {"step_size": 0.03}),
+    ],
+)
+def test_same_law_as_sgd_in_d_dimensions(
+    name: str, changes: dict[str, Any], size: dict[str, Any], model: str
+) -> None:
+    setting = make(name, model, **size, **changes)
+    reduced = montecarlo.simulate(replace(setting, replicas=4000))
+    full = fulldim.simulate(replace(setting, replicas=300, seed=2))
+    assert full.counts.exited > 30
+    assert min(p_values(reduced, full)) > 1e-3
+
+
+@pytest.mark.parametrize(("name", "model"), [("linear", "lora"), ("relu", "plain"), ("he2", "plain")])
+def test_a_wrong_number_of_degrees_of_freedom_is_rejected(name: str, model: str) -> None:
+    step_size = 0.05 if name == "he2" else 0.3
+    changes = {"dimension": 3, "batch": 2, "threshold": 0.95, "noise": 1.0, "step_size": step_size}
+    scale = {"initial_scale": 1.0} if model == "lora" else {}
+    setting = make(name, model, **changes, **scale)
+    full = fulldim.simulate(replace(setting, replicas=1000, seed=2))
+    right = montecarlo.simulate(replace(setting, replicas=4000))
+    wrong = montecarlo._simulate(replace(setting, replicas=4000), degrees_of_freedom_shift=1)
+    assert ks_two_sample(right, full).p_value > 1e-3
+    assert ks_two_sample(wrong, full).p_value < 1e-6
+
+
+def test_linear_overlap_grows_as_in_closed_form() -> None:
+    # sigma = phi = x, plain, vanishing step size: dm/dt = 1 - m^2, so atanh(m) grows by t exactly.
+    setting = make(
+        "linear", "plain", dimension=50, batch=2000, step_size=1e-3, threshold=0.99, max_steps=1000
+    )
+    paths = montecarlo.trajectories(setting, [0, 500, 1000])
+    growth = np.arctanh(paths.m) - np.arctanh(paths.m.isel(step=0))
+    assert growth.mean("replica").values == pytest.approx([0.0, 0.5, 1.0], abs=0.03)
+
+
+@pytest.mark.parametrize("model", ["lora", "plain"])
+def test_threads_do_not_change_a_bit(model: str) -> None:
+    setting = make("relu", model, replicas=50, noise=0.1)
+    one, two = (montecarlo.simulate(setting, threads=threads) for threads in (1, 2))
+    for name in ("exit_steps", "status", "final_m", "final_u"):
+        assert np.array_equal(getattr(one, name), getattr(two, name))
+
+
+def test_slices_and_replica_count_do_not_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    setting = make("erf", replicas=10)
+    whole = montecarlo.simulate(setting)
+    monkeypatch.setattr(montecarlo, "SAMPLES_PER_SLICE", 30)
+    assert np.array_equal(montecarlo.simulate(setting).final_u, whole.final_u)
+    assert np.array_equal(montecarlo.simulate(replace(setting, replicas=4)).final_u, whole.final_u[:4])
+    assert not np.array_equal(montecarlo.simulate(replace(setting, seed=2)).final_u, whole.final_u)
+
+
+def test_trajectories_follow_the_simulated_paths() -> None:
+    setting = make("linear", replicas=12, max_steps=80)
+    sample = montecarlo.simulate(setting)
+    paths = montecarlo.trajectories(setting, range(81))
+    assert dict(paths.sizes) == {"replica": 12, "step": 81}
+    beyond = np.abs(paths.m.values) >= setting.threshold
+    first = np.where(beyond.any(axis=1), beyond.argmax(axis=1), -1)
+    assert np.array_equal(first, sample.exit_steps)
+    last = np.where(first < 0, 80, first)
+    assert np.array_equal(paths.m.values[np.arange(12), last], sample.final_m)
+    assert np.array_equal(paths.u.values[np.arange(12), last], sample.final_u)
+    assert paths.u.values[0, 0] == 0.1
+    assert float(paths.time[-1]) == pytest.approx(0.2 * 80)
+
+
+def test_start_is_uniform_on_the_sphere() -> None:
+    for dimension in (3, 10):
+        start = montecarlo.trajectories(make("linear", dimension=dimension, replicas=2000), [0]).m.values[
+            :, 0
+        ]
+        # (m + 1) / 2 of a uniform unit vector is Beta((d - 1)/2, (d - 1)/2).
+        law = stats.beta((dimension - 1) / 2, (dimension - 1) / 2)
+        assert stats.kstest((start + 1) / 2, law.cdf).pvalue > 1e-3
+
+
+def test_exit_at_step_zero() -> None:
+    sample = montecarlo.simulate(make("linear", dimension=3, threshold=0.01))
+    assert np.count_nonzero(sample.exit_steps == 0) > 10
+
+
+def test_default_scale() -> None:
+    assert make("linear", initial_scale=None, dimension=10).start_scale == 0.01
+    assert make("linear", "plain").start_scale == 1.0
+
+
+@pytest.mark.parametrize("engine", [montecarlo, fulldim])
+def test_divergence_is_counted_and_leaves_no_nan(engine: Any) -> None:
+    setting = make("he3", step_size=1.0, initial_scale=1.0, threshold=0.9999)
+    sample = engine.simulate(setting)
+    assert sample.counts.diverged > 10
+    assert sum(sample.counts) == 20
+    assert np.all(np.isfinite(sample.final_m))
+    assert np.all(np.abs(sample.final_u) <= 1e6)
+    assert np.all(sample.exit_steps[sample.status == Status.DIVERGED] == -1)
+
+
+def test_diverged_paths_are_missing() -> None:
+    setting = make("he3", step_size=1.0, initial_scale=1.0)
+    paths = montecarlo.trajectories(setting, [0, 100])
+    assert not paths.m.isel(step=0).isnull().any()
+    assert paths.m.isel(step=1).isnull().any()
+
+
+@pytest.mark.parametrize("engine", [montecarlo, fulldim])
+def test_censoring_is_counted(engine: Any) -> None:
+    sample = engine.simulate(make("linear", max_steps=1, threshold=0.999))
+    assert sample.counts == (0, 20, 0)
+    assert np.all(sample.exit_steps == -1)
+    assert (sample.median, sample.mean) == (None, None)
+
+
+def test_progress_is_reported_from_the_calling_thread() -> None:
+    seen: list[tuple[int, int]] = []
+    montecarlo.simulate(make("linear"), progress=lambda n: seen.append((n, threading.get_ident())))
+    assert sum(n for n, _ in seen) == 20
+    assert {thread for _, thread in seen} == {threading.get_ident()}
+
+
+def test_an_interrupt_ends_running_replicas_promptly() -> None:
+    # With mu = 1 and u = 0 the linear student is exact and stays put: a run ends at step 0 or not for hours.
+    setting = make("linear", mu=1.0, initial_scale=0.0, dimension=3, batch=1000, max_steps=10**9, replicas=40)
+
+    def interrupt(_: int) -> None:
+        raise KeyboardInterrupt
+
+    montecarlo.simulate(replace(setting, max_steps=1))
+    start = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        montecarlo.simulate(setting, threads=40, progress=interrupt)
+    assert time.perf_counter() - start < 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mu": 0.0}, "mu"),
+        ({"mu": 1.5}, "mu"),
+        ({"mu": None}, "mu"),
+        ({"mu": float("nan")}, "mu"),
+        ({"dimension": 2}, "dimension"),
+        ({"dimension": 3.5}, "dimension"),
+        ({"batch": 0}, "batch"),
+        ({"step_size": 0.0}, "step_size"),
+        ({"step_size": float("inf")}, "step_size"),
+        ({"replicas": 1}, "replicas"),
+        ({"threshold": 1.0}, "threshold"),
+        ({"max_steps": 0}, "max_steps"),
+        ({"seed": -1}, "seed"),
+        ({"seed": True}, "seed"),
+        ({"step_size": sp.Rational(1, 5)}, "step_size"),
+        ({"noise": -0.1}, "noise"),
+        ({"initial_scale": float("inf")}, "initial_scale"),
+        ({"model": "conv"}, "model"),
+        ({"teacher": sp.Symbol("k") * x}, "teacher"),
+        ({"teacher": "x"}, "teacher"),
+    ],
+)
+def test_bad_parameters_are_refused_before_any_work(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ParameterError, match=rf"(?s){message}.*accepted.*;"):
+        make("linear", **changes)
+
+
+def test_plain_has_neither_strength_nor_scale() -> None:
+    for changes in ({"mu": 0.5}, {"initial_scale": 0.1}):
+        with pytest.raises(ParameterError, match="plain"):
+            make("linear", "plain", **changes)
+
+
+def test_bad_calls() -> None:
+    setting = make("linear")
+    with pytest.raises(ParameterError, match="threads"):
+        montecarlo.simulate(setting, threads=0)
+    for steps in ([], [3, 3], [-1], [1.5], [151]):
+        with pytest.raises(ParameterError, match="steps"):
+            montecarlo.trajectories(setting, steps)
+    with pytest.raises(UnsupportedExpressionError, match="gamma"):
+        montecarlo.simulate(make("linear", teacher=sp.gamma(x)))
+
+
+def test_ground_truth_does_not_import_what_it_checks() -> None:
+    imports = [
+        node for node in ast.walk(ast.parse(inspect.getsource(fulldim))) if isinstance(node, ast.ImportFrom)
+    ]
+    assert not {node.module for node in imports} & {"numerics.montecarlo", "numerics.codegen"}
+    assert all("montecarlo" not in {name.name for name in node.names} for node in imports)
