@@ -1,0 +1,294 @@
+r"""The main job: derived search time, integrated flow and exact Monte Carlo side by side, with a verdict.
+
+For each mu the report compares three numbers, all in t = eta * step:
+
+- `flow_exit`, the median exit time of the gradient flow started from u = d^-2, m = Z/sqrt(d), Z ~ N(0, 1). The exit
+  time falls with |m0|, so its median is the exit time from the median of |Z|.
+- `prediction`, the same with the two finite-size effects of SGD. *Finite kappa* = eta d / B: the kappa drift in the
+  flow, and gradient noise in u, which feeds the unstable direction and multiplies the spread of m0 by
+  sqrt(1 + kappa lambda J_0 / ((2 + eta lambda) A^2)). *Finite learning rate*: one step multiplies the unstable direction
+  by 1 + eta lambda, so the search is longer by eta lambda / log(1 + eta lambda).
+- `sgd_exit`, the median of the exact simulation with a distribution-free 99 % interval.
+
+They agree if the prediction lies within the interval widened by the tolerance
+
+    |prediction - flow_exit| + eta + prediction / sqrt(d):
+
+the whole of both corrections (their own next order is smaller), one step, and the relative fluctuation of overlaps in
+dimension d. Where no escape is predicted (A = 0 and B <= 0), agreement means that fewer than half of the runs leave.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+
+from scipy.stats import norm
+from sympy import Expr
+
+from hermescape.api import experiment
+from numerics.evaluate import evaluator
+from numerics.flow import Exit, integrate
+from numerics.montecarlo import simulate
+from numerics.search import Search, gradient_noise, search_time
+from numerics.statistics import ExitSample
+from theory.activations import Activation
+from theory.dynamics import derive
+from theory.errors import InputError, ParameterError
+from theory.expectations import Distribution, gaussian_mean
+from theory.symbols import x
+from theory.system import System
+
+__all__ = ["Report", "Row", "check"]
+
+CONFIDENCE = 0.99
+MEDIAN_Z = float(norm.ppf(0.75))  # median of |Z|
+SAMPLE_BUDGET = 4e9  # samples drawn in a default run: under a minute on two cores
+DEFAULT_MU = (0.2, 0.4, 0.6)
+QUIET_STEPS = 20_000  # length of a run where no escape is predicted
+
+
+@dataclass(frozen=True)
+class Row:
+    """One mu; times in t = eta * step, None where infinite or not reached."""
+
+    mu: float
+    tau: float | None
+    flow_exit: float | None
+    prediction: float | None
+    sgd_exit: float | None
+    sgd_interval: tuple[float | None, float | None]
+    tolerance: float | None
+    exited: int
+    censored: int
+    diverged: int
+    verdict: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the three numbers agree."""
+        return self.verdict.startswith("agree")
+
+
+@dataclass(frozen=True)
+class Report:
+    """The rows of a check and the settings that fix them."""
+
+    rows: tuple[Row, ...]
+    settings: dict[str, object]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every row agrees."""
+        return all(row.passed for row in self.rows)
+
+    def as_dict(self) -> dict[str, object]:
+        """Return plain numbers for JSON."""
+        return {"passed": self.passed, "rows": [asdict(row) for row in self.rows], "settings": self.settings}
+
+
+@dataclass(frozen=True)
+class _Forecast:
+    search: Search
+    flow_exit: float | None
+    prediction: float | None
+    step_size: float
+    batch: int
+
+    @property
+    def samples(self) -> float:
+        """Samples that one run is expected to draw."""
+        steps = QUIET_STEPS if self.prediction is None else self.prediction / self.step_size
+        return steps * self.batch
+
+
+def check(
+    student: str | Expr | Activation,
+    teacher: str | Expr | Activation | None = None,
+    *,
+    mu: Iterable[float] = DEFAULT_MU,
+    dimension: int = 1000,
+    batch: int | None = None,
+    step_size: float | None = None,
+    replicas: int | None = None,
+    threshold: float = 0.5,
+    seed: int = 0,
+    threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Compare derived, integrated and simulated exit times of aligned LoRA, and say whether they agree.
+
+    Args:
+        student: activation sigma.
+        teacher: link phi, the student's own by default.
+        mu: pre-training strengths in (0, 1].
+        dimension: d.
+        batch: B; by default the smallest for which the effects of finite kappa stay below a tenth of the exit time.
+        step_size: eta; by default 0.1 over the largest curvature of the loss at the teacher, so that no ordinary
+            activation diverges.
+        replicas: runs for each mu; 400 by default, fewer (at least 60) where 400 would draw more than 4e9 samples.
+        threshold: R; the exit is the first time with |m| >= R.
+        seed: non-negative; results depend on it and the other arguments only.
+        threads: all cores by default; no effect on the result.
+        progress: called with (replicas finished, replicas in all).
+
+    Raises:
+        InputError: bad activations or parameters, before any work is done.
+
+    >>> report = check("linear", mu=[0.3], replicas=100)
+    >>> report.passed, report.rows[0].verdict
+    (True, 'agree')
+    """
+    system = derive(student, teacher)
+    strengths = tuple(float(value) for value in mu)
+    if not strengths:
+        raise ParameterError("no mu given; accepted: one or more numbers in (0, 1]; try 0.2,0.4,0.6.")
+    _validate(system, strengths, dimension, batch, step_size, replicas, threshold, seed)
+    eta = step_size or 0.1 / _curvature(system)
+    forecasts = [_forecast(system, value, dimension, batch, eta, threshold) for value in strengths]
+    runs = replicas or _affordable(forecasts)
+    done, total = 0, runs * len(forecasts)
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        if progress is not None:
+            progress(done, total)
+
+    rows = []
+    for forecast in forecasts:
+        horizon = QUIET_STEPS if forecast.prediction is None else math.ceil(20 * forecast.prediction / eta) + 100
+        setting = experiment(
+            student,
+            teacher,
+            mu=forecast.search.mu,
+            dimension=dimension,
+            batch=forecast.batch,
+            step_size=eta,
+            threshold=threshold,
+            replicas=runs,
+            seed=seed,
+            max_steps=horizon,
+        )
+        rows.append(_row(forecast, simulate(setting, threads=threads, progress=advance), dimension))
+    settings = {
+        "student": system.loss_function.student.name,
+        "teacher": system.loss_function.teacher.name,
+        "d": dimension,
+        "lr": eta,
+        "batch": [forecast.batch for forecast in forecasts],
+        "kappa": [eta * dimension / forecast.batch for forecast in forecasts],
+        "replicas": runs,
+        "threshold": threshold,
+        "seed": seed,
+        "u0": dimension**-2.0,
+        "confidence": CONFIDENCE,
+        "time_unit": "t = lr * steps",
+    }
+    return Report(tuple(rows), settings)
+
+
+def _validate(
+    system: System,
+    strengths: tuple[float, ...],
+    dimension: int,
+    batch: int | None,
+    step_size: float | None,
+    replicas: int | None,
+    threshold: float,
+    seed: int,
+) -> None:
+    """Make every experiment once, so that bad values are refused before any work."""
+    loss = system.loss_function
+    for value in strengths:
+        experiment(
+            loss.student,
+            loss.teacher,
+            mu=value,
+            dimension=dimension,
+            batch=1 if batch is None else batch,
+            step_size=1.0 if step_size is None else step_size,
+            replicas=2 if replicas is None else replicas,
+            threshold=threshold,
+            seed=seed,
+        )
+    if system.escape.A is None:
+        raise InputError(
+            f"{loss.student.name} jumps, so its loss has no curvature at w0 and its search phase no rate; accepted are "
+            "continuous students: use it as --teacher."
+        )
+
+
+def _curvature(system: System) -> float:
+    """Return the largest curvature of the loss at the teacher: E sigma'^2 across it, E Z^2 sigma'^2 along it."""
+    squared = system.loss_function.student.derivative ** 2
+    means = tuple(gaussian_mean(Distribution.of(f), 0, 1) for f in (squared, x**2 * squared))
+    return max(estimate.value for estimate in evaluator((x,), means)(0.0))
+
+
+def _forecast(
+    system: System, mu: float, dimension: int, batch: int | None, eta: float, threshold: float
+) -> _Forecast:
+    search = search_time(system, mu)
+    if search.tau is None or search.A == 0:
+        return _Forecast(search, None, None, eta, batch or math.ceil(eta * dimension))
+    noise = gradient_noise(system, mu)
+    horizon = search.tau * (200 + 20 * math.log(dimension))
+    start = {"u": dimension**-2.0, "m": MEDIAN_Z / math.sqrt(dimension)}
+    flow_exit = integrate(system, start, event=Exit(threshold), t_max=horizon, mu=mu).exit_time
+    if flow_exit is None:
+        return _Forecast(search, None, None, eta, batch or math.ceil(eta * dimension))
+
+    def predict(size: int) -> float | None:
+        kappa = eta * dimension / size
+        seeding = kappa * search.rate * noise / ((2 + eta * search.rate) * search.A**2)
+        noisy = {"u": start["u"], "m": min(start["m"] * math.sqrt(1 + seeding), 0.99 * threshold)}
+        exit_time = integrate(
+            system.sgd(), noisy, event=Exit(threshold), t_max=5 * flow_exit, mu=mu, kappa=kappa
+        ).exit_time
+        return None if exit_time is None else exit_time * eta * search.rate / math.log1p(eta * search.rate)
+
+    if batch is not None:
+        return _Forecast(search, flow_exit, predict(batch), eta, batch)
+    modest = 2 * search.A**2 / (search.rate * noise) if noise else math.inf
+    size = max(1, math.ceil(eta * dimension / min(1.0, modest)))
+    prediction = predict(size)
+    while (prediction is None or abs(prediction - flow_exit) > 0.1 * flow_exit) and size < 1e6:
+        size *= 2
+        prediction = predict(size)
+    return _Forecast(search, flow_exit, prediction, eta, size)
+
+
+def _affordable(forecasts: list[_Forecast]) -> int:
+    cost = sum(forecast.samples for forecast in forecasts)
+    return int(min(400, max(60, SAMPLE_BUDGET / cost)))
+
+
+def _row(forecast: _Forecast, sample: ExitSample, dimension: int) -> Row:
+    low, high = (sample.to_time(end) for end in sample.median_interval(CONFIDENCE))
+    flow_exit, prediction, counts = forecast.flow_exit, forecast.prediction, sample.counts
+    tolerance = None
+    if flow_exit is None:
+        verdict = "agree: no escape" if sample.median is None else "disagree: no escape predicted, but SGD leaves"
+    elif prediction is None:
+        verdict = "disagree: SGD noise stalls the predicted exit, raise the batch"
+    elif low is None or high is None:
+        verdict = "disagree: the median of SGD is not bounded (censored or diverged runs)"
+    else:
+        tolerance = abs(prediction - flow_exit) + forecast.step_size + prediction / math.sqrt(dimension)
+        agrees = low - tolerance <= prediction <= high + tolerance and counts.diverged < 0.1 * sum(counts)
+        verdict = "agree" if agrees else "disagree"
+    return Row(
+        forecast.search.mu,
+        forecast.search.tau,
+        flow_exit,
+        prediction,
+        sample.to_time(sample.median),
+        (low, high),
+        tolerance,
+        counts.exited,
+        counts.censored,
+        counts.diverged,
+        verdict,
+    )
