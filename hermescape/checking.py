@@ -44,7 +44,8 @@ __all__ = ["Report", "Row", "check"]
 
 CONFIDENCE = 0.99
 MEDIAN_Z = float(norm.ppf(0.75))  # median of |Z|
-SAMPLE_BUDGET = 4e9  # samples drawn in a default run: under a minute on two cores
+SAMPLE_BUDGET = 1.5e9  # samples drawn by default: under a minute on two cores
+FEWEST_RUNS = 60
 DEFAULT_MU = (0.2, 0.4, 0.6)
 QUIET_STEPS = 20_000  # length of a run where no escape is predicted
 
@@ -127,7 +128,8 @@ def check(
         batch: B; by default the smallest for which the effects of finite kappa stay below a tenth of the exit time.
         step_size: eta; by default 0.1 over the largest curvature of the loss at the teacher, so that no ordinary
             activation diverges.
-        replicas: runs for each mu; 400 by default, fewer (at least 60) where 400 would draw more than 4e9 samples.
+        replicas: runs for each mu; 400 by default, fewer (at least 60) where 400 would draw more than 1.5e9
+            samples; a mu at which even 60 would draw 20 times that is not simulated and left undecided.
         threshold: R; the exit is the first time with |m| >= R.
         seed: non-negative; results depend on it and the other arguments only.
         threads: all cores by default; no effect on the result.
@@ -262,7 +264,7 @@ def _forecast(
 
 def _affordable(forecasts: list[_Forecast]) -> int:
     cost = sum(forecast.samples for forecast in forecasts)
-    return int(min(400, max(60, SAMPLE_BUDGET / cost)))
+    return int(min(400, max(FEWEST_RUNS, SAMPLE_BUDGET / cost)))
 
 
 def _row(forecast: _Forecast, sample: ExitSample, dimension: int) -> Row:

@@ -27,7 +27,7 @@ def velocities(model: Model) -> dict[Symbol, Expr]:
 
     >>> from theory.models import Plain
     >>> velocities(Plain())
-    {m: L_q*(m**2 - 1)}
+    {m: L_q*(m - 1)*(m + 1)}
     """
     arguments, gram = loss_arguments(model), model.gram
     found: dict[Symbol, Expr] = {}
@@ -38,7 +38,7 @@ def velocities(model: Model) -> dict[Symbol, Expr]:
                 for name, (left, right) in arguments.items()
             ]
         )
-        found[p] = sp.collect(sp.expand(-total), list(PARTIALS.values()))
+        found[p] = sp.collect(sp.expand(-total), list(PARTIALS.values()), sp.factor_terms)
     for overlap, (v, b) in model.overlaps.items():
         flow = {w: velocity(gram, gradient(PARTIALS, arguments, w), w) for w in {v, b}}
         speed = gram.inner(flow[v], Combination.of(b)) + gram.inner(Combination.of(v), flow[b])

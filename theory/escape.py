@@ -34,7 +34,7 @@ class Escape:
 
     >>> from theory.dynamics import derive
     >>> derive("he2").escape.A
-    -6*mu*(mu - 1)*(mu + 1)
+    6*mu*(1 - mu)*(mu + 1)
     """
 
     loss: Loss

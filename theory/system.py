@@ -85,7 +85,7 @@ class System:
 
         >>> from theory.dynamics import derive
         >>> derive("linear", model="plain").sgd().velocities
-        {m: -J*kappa*m/2 + L_q*(m**2 - 1)}
+        {m: -J*kappa*m/2 + L_q*(m - 1)*(m + 1)}
         """
         kappa, model = sp.sympify(kappa), self.model
         drifted = dict(self.velocities)

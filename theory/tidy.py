@@ -60,7 +60,8 @@ def _radicals(expr: Expr) -> Expr:
         base = sp.factor(expr.base)
         return sp.expand_power_base(_orient(base) ** expr.exp)
     if isinstance(expr, sp.exp | sp.erf | sp.asin):
-        return expr.func(sp.factor(expr.args[0]) if expr.args[0].is_Add else expr.args[0])
+        inner = expr.args[0]
+        return expr.func(min((sp.factor(inner), sp.expand(inner), inner), key=_length) if inner.is_Add else inner)
     return expr
 
 

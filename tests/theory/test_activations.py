@@ -1,0 +1,93 @@
+"""Activations: what is accepted, what is refused, and with which words."""
+
+import pytest
+import sympy as sp
+from sympy import Symbol
+
+from theory.activations import REGISTRY, Activation, activation
+from theory.errors import (
+    ActivationSyntaxError,
+    InputError,
+    NotIntegrableError,
+    NotRealError,
+    UnknownNameError,
+    UnsupportedExpressionError,
+)
+from theory.pieces import pieces
+from theory.symbols import x
+
+
+def test_registry_names() -> None:
+    expected = {"linear", "relu", "erf", "sigmoid", "tanh", "square", "abs", "sign", "step"}
+    assert set(REGISTRY) == expected | {f"he{k}" for k in range(1, 21)}
+    assert activation("x") == activation("linear")
+    assert activation("He(3, x)") == activation("he3") == activation("x**3 - 3*x")
+
+
+@pytest.mark.parametrize("k", range(2, 21))
+def test_hermite_polynomials_are_sympys(k: int) -> None:
+    assert sp.expand(sp.hermite(k, x / sp.sqrt(2)) / 2 ** sp.Rational(k, 2) - REGISTRY[f"he{k}"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "words"),
+    [
+        ("__import__('os').system('echo')", ActivationSyntaxError, "Call"),
+        ("x.y", ActivationSyntaxError, "Attribute"),
+        ("x + y", UnknownNameError, "one variable"),
+        ("rleu", UnknownNameError, "did you mean relu"),
+        ("sqrt(x)", NotRealError, "complex"),
+        ("log(x)", NotRealError, "undefined at x = 0"),
+        ("1/x", NotRealError, "undefined at x = 0"),
+        ("1/(x - 0.3)", NotRealError, "3/10"),
+        ("tan(x)", NotRealError, "undefined"),
+        ("exp(x**2)", NotIntegrableError, "grows too fast"),
+        ("exp(exp(x))", NotIntegrableError, "grows too fast"),
+        ("sign(sin(x))", UnsupportedExpressionError, "finitely many"),
+        ("9**9**9", ActivationSyntaxError, "exponent"),
+    ],
+)
+def test_bad_text_has_its_own_error(text: str, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words.replace("(", r"\(")):
+        activation(text)
+
+
+def test_bad_objects() -> None:
+    with pytest.raises(InputError, match="not an activation"):
+        activation(3.0)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="one variable"):
+        Activation("two", x * Symbol("y"))
+
+
+def test_a_plain_symbol_is_accepted() -> None:
+    assert activation(sp.tanh(Symbol("x"))) == activation("tanh")
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"), [("exp(x)", sp.oo), ("exp(x**2/8)", 2), ("exp(-x**2)", sp.oo), ("x**12", sp.oo), ("exp(x**2/5)", sp.Rational(5, 4))]
+)
+def test_largest_variance(text: str, limit: float) -> None:
+    assert activation(text).max_variance == limit
+
+
+@pytest.mark.parametrize(
+    ("text", "kinks", "jumps"),
+    [
+        ("relu", (0,), 0),
+        ("step", (0,), 1),
+        ("max(-1, min(1, x))", (-1, 1), 0),
+        ("abs(abs(x) - 1)", (-1, 0, 1), 0),
+        ("max(x, 0) + min(exp(x) - 1, 0)", (0,), 0),
+        ("abs(x**2 - 2)", (-sp.sqrt(2), sp.sqrt(2)), 0),
+    ],
+)
+def test_kinks(text: str, kinks: tuple, jumps: int) -> None:
+    assert activation(text).kinks == kinks
+    assert len(pieces(activation(text).expr).diff()[1]) == jumps
+
+
+def test_pieces_equal_the_function() -> None:
+    for text in ("abs(abs(x) - 1)", "max(tanh(x), 0)", "max(x, x**3, -x)", "sign(cos(x) - x)"):
+        expr = activation(text).expr
+        for z in (-2.3, -0.7, 0.4, 1.9):
+            assert abs(expr.subs(x, z).evalf() - pieces(expr).as_expr().subs(x, z).evalf()) < 1e-12, (text, z)
