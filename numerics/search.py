@@ -16,6 +16,7 @@ from sympy import Expr
 from numerics.evaluate import evaluator
 from numerics.quadrature import Estimate
 from theory.errors import InputError, ParameterError
+from theory.expectations import GaussianKernel, GaussianMean
 from theory.symbols import mu as mu_symbol
 from theory.system import System
 
@@ -59,7 +60,9 @@ def search_time(system: System, mu: float) -> Search:
 
 def _settle(f: Expr, mu: float) -> Estimate:
     """Decide at 30 digits whether a value lost in rounding is zero."""
-    value = f.subs(mu_symbol, sp.Rational(repr(float(mu)))).evalf(30)
+    there = f.subs(mu_symbol, sp.Rational(repr(float(mu))))
+    nodes = {node: node.evalf(40) for node in there.atoms(GaussianMean, GaussianKernel)}
+    value = sp.N(there.xreplace(nodes), 30)
     return Estimate(0.0, 0.0) if abs(value) < sp.Float("1e-25") else Estimate(float(value), 0.0)
 
 

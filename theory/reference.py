@@ -1,13 +1,13 @@
 r"""The mpmath oracle: Gaussian expectations by quadrature to any number of digits.
 
 It knows no closed form and shares no rule with the derivation, so that tests may set one against the other. It is
-slow and meant to be. Integrands are split at the breakpoints of their pieces; where the correlation is close to one,
-the inner function is a blurred kink and the outer integral is split on the scale of the blur as well.
+slow and meant to be: one tensor grid in (l, l*) against the bivariate density, split along every kink and refined until
+two successive grids agree.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 import mpmath
 import sympy as sp
@@ -38,23 +38,19 @@ def _number(value: Number) -> mpmath.mpf:
     return mpmath.mpmathify(sp.sympify(value).evalf(digits)) if isinstance(value, Expr) else mpmath.mpf(value)
 
 
-def _rule(cuts: Iterable[mpmath.mpf], level: int) -> list[tuple[mpmath.mpf, mpmath.mpf]]:
-    """Return (node, weight) pairs for E g(Z): trapezoidal where nothing is cut, else Gauss-Legendre between cuts.
+def _rule(cuts: Sequence[mpmath.mpf], scale: mpmath.mpf, level: int) -> list[tuple[mpmath.mpf, mpmath.mpf]]:
+    """Return (node, weight) pairs on the line: trapezoidal where nothing is cut, else Gauss-Legendre between cuts.
 
     On the whole line the trapezoidal rule converges geometrically for analytic integrands (Trefethen & Weideman 2014).
     """
-    reach = mpmath.sqrt(2 * mpmath.mp.dps * mpmath.log(10)) + 1
-    inside = sorted({c for c in cuts if -reach < c < reach})
-    if not inside:
-        h = mpmath.mpf(1) / 2 ** (level + 1)
-        return [(k * h, h * _density(k * h)) for k in range(-int(reach / h) - 1, int(reach / h) + 2)]
-    edges, rule = [-reach], mpmath.calculus.quadrature.GaussLegendre(mpmath.mp)
-    for end in (*inside, reach):
-        start, parts = edges[-1], int(mpmath.ceil((end - edges[-1]) / 4))
-        edges += [start + (end - start) * (i + 1) / parts for i in range(parts)]
-    pairs = zip(edges, edges[1:], strict=False)
-    nodes = [node for a, b in pairs for node in rule.get_nodes(a, b, 4 + level, mpmath.mp.prec)]
-    return [(z, w * _density(z)) for z, w in nodes]
+    reach = scale * (mpmath.sqrt(2 * mpmath.mp.dps * mpmath.log(10)) + 1)
+    if not cuts:
+        h = scale / 2 ** (level + 1)
+        return [(k * h, h) for k in range(-int(reach / h) - 1, int(reach / h) + 2)]
+    edges = [-reach, *sorted({c for c in cuts if -reach < c < reach}), reach]
+    rule = mpmath.calculus.quadrature.GaussLegendre(mpmath.mp)
+    panels = zip(edges, edges[1:], strict=False)
+    return [node for left, right in panels for node in rule.get_nodes(left, right, 5 + level, mpmath.mp.prec)]
 
 
 def _converge(integrate: Callable[[int], mpmath.mpf], digits: int) -> mpmath.mpf:
@@ -84,8 +80,11 @@ def mean(f: Expr, mean: Number, variance: Number, *, digits: int = 30) -> mpmath
         centre, scale = _number(mean), mpmath.sqrt(_number(variance))
         if scale == 0:
             return law(centre)
-        scaled = [(c - centre) / scale for c in cuts]
-        return _converge(lambda k: mpmath.fsum(w * law(centre + scale * z) for z, w in _rule(scaled, k)), digits)
+        cut = [(c - centre) / scale for c in cuts]
+        return _converge(
+            lambda k: mpmath.fsum(w * law(centre + scale * z) * _density(z) for z, w in _rule(cut, mpmath.mpf(1), k)),
+            digits,
+        )
 
 
 def kernel(f: Expr, g: Expr, q: Number, r: Number, *, digits: int = 30) -> mpmath.mpf:
@@ -105,23 +104,25 @@ def kernel(f: Expr, g: Expr, q: Number, r: Number, *, digits: int = 30) -> mpmat
         if gap < -tiny:
             raise ParameterError(f"q = {q}, r = {r} given; accepted: q^2 <= r, a covariance matrix.")
         scaled = [c / overlap for c in left_cuts] if overlap else []
+        one = mpmath.mpf(1)
         if gap <= tiny:  # l = q l*
-            cuts = [*right_cuts, *scaled]
+            cuts = [*right_cuts, *([c / overlap for c in left_cuts] if overlap else [])]
             return _converge(
-                lambda k: mpmath.fsum(w * left(overlap * z) * right(z) for z, w in _rule(cuts, k)), digits
+                lambda k: mpmath.fsum(w * left(overlap * z) * right(z) * _density(z) for z, w in _rule(cuts, one, k)),
+                digits,
             )
-        scale = mpmath.sqrt(gap)
-        width = scale / abs(overlap) if overlap else mpmath.mpf(1)
-        graded = [c + sign * step * width for c in scaled for sign in (-1, 1) for step in (0, 2, 5)]
 
         def integrate(level: int) -> mpmath.mpf:
-            inner = _rule((), level)
-
-            def blurred(y: mpmath.mpf) -> mpmath.mpf:
-                cuts = [(c - overlap * y) / scale for c in left_cuts]
-                rule = _rule(cuts, level) if cuts else inner
-                return mpmath.fsum(w * left(overlap * y + scale * z) for z, w in rule)
-
-            return mpmath.fsum(w * right(y) * blurred(y) for y, w in _rule([*right_cuts, *graded], level))
+            """Sum over the tensor grid in (l, l*), whose lines are the kinks, against the bivariate density."""
+            rows = [
+                (z, w * left(z) * mpmath.exp(-z * z / (2 * gap)))
+                for z, w in _rule(left_cuts, mpmath.sqrt(variance), level)
+            ]
+            columns = [
+                (z, w * right(z) * mpmath.exp(-variance * z * z / (2 * gap))) for z, w in _rule(right_cuts, one, level)
+            ]
+            tilt = overlap / gap
+            total = mpmath.fsum(f * mpmath.fsum(g * mpmath.exp(tilt * y * z) for z, g in columns) for y, f in rows)
+            return total / (2 * mpmath.pi * mpmath.sqrt(gap))
 
         return _converge(integrate, digits)
