@@ -39,7 +39,30 @@ _HOMES = {
     "ParameterError": "theory.errors",
 }
 
-__all__ = [*sorted(_HOMES), "__version__"]
+__all__ = [
+    "Activation",
+    "Escape",
+    "Exit",
+    "ExitSample",
+    "HermescapeError",
+    "InputError",
+    "Loss",
+    "Outcome",
+    "ParameterError",
+    "Report",
+    "System",
+    "Trajectory",
+    "__version__",
+    "activation",
+    "check",
+    "compile",
+    "derive",
+    "information_exponent",
+    "integrate",
+    "search_time",
+    "simulate",
+    "smoothing",
+]
 
 
 def __getattr__(name: str) -> Any:

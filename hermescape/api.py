@@ -43,8 +43,8 @@ def experiment(
     phi = sigma if teacher is None else activation(teacher)
     if sigma.derivative == 0:
         raise InputError(
-            f"{sigma.name}: its derivative is zero almost everywhere, so SGD never moves it; accepted are students with "
-            "a slope: use it as --teacher, or give a continuous student."
+            f"{sigma.name}: its derivative is zero almost everywhere, so SGD never moves it; accepted are students "
+            "with a slope: use it as --teacher, or give a continuous student."
         )
     return Experiment(
         student=sigma.expr,

@@ -6,8 +6,8 @@ For each mu the report compares three numbers, all in t = eta * step:
   time falls with |m0|, so its median is the exit time from the median of |Z|.
 - `prediction`, the same with the two finite-size effects of SGD. *Finite kappa* = eta d / B: the kappa drift in the
   flow, and gradient noise in u, which feeds the unstable direction and multiplies the spread of m0 by
-  sqrt(1 + kappa lambda J_0 / ((2 + eta lambda) A^2)). *Finite learning rate*: one step multiplies the unstable direction
-  by 1 + eta lambda, so the search is longer by eta lambda / log(1 + eta lambda).
+  sqrt(1 + kappa lambda J_0 / ((2 + eta lambda) A^2)). *Finite learning rate*: one step multiplies the unstable
+  direction by 1 + eta lambda, so the search is longer by eta lambda / log(1 + eta lambda).
 - `sgd_exit`, the median of the exact simulation with a distribution-free 99 % interval.
 
 They agree if the prediction lies within the interval widened by the tolerance
@@ -46,6 +46,7 @@ CONFIDENCE = 0.99
 MEDIAN_Z = float(norm.ppf(0.75))  # median of |Z|
 SAMPLE_BUDGET = 1.5e9  # samples drawn by default: under a minute on two cores
 FEWEST_RUNS = 60
+LARGEST_EXCESS = 5
 DEFAULT_MU = (0.2, 0.4, 0.6)
 QUIET_STEPS = 20_000  # length of a run where no escape is predicted
 
@@ -78,6 +79,7 @@ class Report:
 
     rows: tuple[Row, ...]
     settings: dict[str, object]
+    batches: tuple[int, ...]
 
     @property
     def passed(self) -> bool:
@@ -129,7 +131,7 @@ def check(
         step_size: eta; by default 0.1 over the largest curvature of the loss at the teacher, so that no ordinary
             activation diverges.
         replicas: runs for each mu; 400 by default, fewer (at least 60) where 400 would draw more than 1.5e9
-            samples; a mu at which even 60 would draw 20 times that is not simulated and left undecided.
+            samples; a mu at which 60 would draw five times that is not simulated and left undecided.
         threshold: R; the exit is the first time with |m| >= R.
         seed: non-negative; results depend on it and the other arguments only.
         threads: all cores by default; no effect on the result.
@@ -160,6 +162,9 @@ def check(
 
     rows = []
     for forecast in forecasts:
+        if replicas is None and FEWEST_RUNS * forecast.samples > LARGEST_EXCESS * SAMPLE_BUDGET:
+            rows.append(_undecided(forecast))
+            continue
         horizon = QUIET_STEPS if forecast.prediction is None else math.ceil(20 * forecast.prediction / eta) + 100
         setting = experiment(
             student,
@@ -188,7 +193,7 @@ def check(
         "confidence": CONFIDENCE,
         "time_unit": "t = lr * steps",
     }
-    return Report(tuple(rows), settings)
+    return Report(tuple(rows), settings, tuple(forecast.batch for forecast in forecasts))
 
 
 def _validate(
@@ -224,14 +229,12 @@ def _validate(
 
 def _curvature(system: System) -> float:
     """Return the largest curvature of the loss at the teacher: E sigma'^2 across it, E Z^2 sigma'^2 along it."""
-    squared = system.loss_function.student.derivative ** 2
+    squared = system.loss_function.student.derivative**2
     means = tuple(gaussian_mean(Distribution.of(f), 0, 1) for f in (squared, x**2 * squared))
     return max(estimate.value for estimate in evaluator((x,), means)(0.0))
 
 
-def _forecast(
-    system: System, mu: float, dimension: int, batch: int | None, eta: float, threshold: float
-) -> _Forecast:
+def _forecast(system: System, mu: float, dimension: int, batch: int | None, eta: float, threshold: float) -> _Forecast:
     search = search_time(system, mu)
     if search.tau is None or search.A == 0:
         return _Forecast(search, None, None, eta, batch or math.ceil(eta * dimension))
@@ -263,8 +266,15 @@ def _forecast(
 
 
 def _affordable(forecasts: list[_Forecast]) -> int:
-    cost = sum(forecast.samples for forecast in forecasts)
+    feasible = [f.samples for f in forecasts if FEWEST_RUNS * f.samples <= LARGEST_EXCESS * SAMPLE_BUDGET]
+    cost = sum(feasible) or SAMPLE_BUDGET
     return int(min(400, max(FEWEST_RUNS, SAMPLE_BUDGET / cost)))
+
+
+def _undecided(forecast: _Forecast) -> Row:
+    verdict = f"undecided: one run would draw {forecast.samples:.1e} samples, not simulated (give --replicas to insist)"
+    times = (forecast.search.tau, forecast.flow_exit, forecast.prediction)
+    return Row(forecast.search.mu, *times, None, (None, None), None, 0, 0, 0, verdict)
 
 
 def _row(forecast: _Forecast, sample: ExitSample, dimension: int) -> Row:

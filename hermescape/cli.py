@@ -30,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    help="From any activation to its escape time: derive, integrate, simulate and check single-index learning dynamics.",
+    help="From any activation to its escape time: derive, integrate, simulate and check learning dynamics.",
 )
 
 ACTIVATION = "a name (linear, relu, erf, sigmoid, tanh, square, abs, sign, step, he1...he20) or an expression in x"
@@ -125,7 +125,7 @@ def simulate(
             max_steps=max_steps,
             model=model,
             threads=threads,
-            progress=lambda count: advance(count),
+            progress=advance,
         )
     if output is not None:
         _save(output, lambda path: sample.to_dataset().to_netcdf(path, engine="h5netcdf"))
@@ -169,7 +169,7 @@ def check(
             threshold=threshold,
             seed=seed,
             threads=threads,
-            progress=lambda done, total: advance(done, total),
+            progress=advance,
         )
     if plot is not None:
         from hermescape.reporting import save_check_plot
@@ -223,7 +223,9 @@ def _check_output(path: Path | None, suffix: str, force: bool) -> None:
     if path.exists() and not force:
         raise ParameterError(f"output {path} exists; accepted: a new file name, or --force to overwrite it.")
     if not path.parent.is_dir():
-        raise ParameterError(f"output {path} given; accepted: a file in an existing folder: create {path.parent} first.")
+        raise ParameterError(
+            f"output {path} given; accepted: a file in an existing folder: create {path.parent} first."
+        )
 
 
 def _save(path: Path, write: Callable[[Path], object]) -> None:
@@ -254,9 +256,10 @@ def _finite(value: Any) -> Any:
 def _print(*parts: str | Table) -> None:
     from rich.console import Console
 
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    width = None if sys.stdout.isatty() else 110
+    console = Console(highlight=False, markup=False, width=width)
     for part in parts:
-        console.print(part)
+        console.print(part, soft_wrap=isinstance(part, str))
 
 
 @contextmanager
@@ -266,7 +269,14 @@ def progress_bar(label: str, total: int | None) -> Iterator[Callable[..., None]]
         yield lambda *_: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
@@ -298,13 +308,13 @@ def main() -> None:
         code = _complain(str(error))
     except KeyboardInterrupt:
         code = _complain("interrupted", 130)
+    except typer.Abort:
+        code = _complain("interrupted", 130)
     except Exception as error:
-        if isinstance(error, typer.Abort):
-            code = _complain("interrupted", 130)
-        elif hasattr(error, "format_message"):  # a usage error of the command-line library
-            code = _complain(f"{error.format_message()} (see hermescape --help)")
-        else:
+        describe = getattr(type(error), "format_message", None)
+        if describe is None:  # not a usage error of the command-line library
             raise
+        code = _complain(f"{describe(error)} (see hermescape --help)")
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -101,9 +101,7 @@ def _coefficient(c: Expr) -> tuple[str, str]:
 
 def escape_points(found: Sequence[Search]) -> list[dict[str, float | None]]:
     """Return the JSON points of `hermescape escape`; tau is null where it is infinite."""
-    return [
-        {"mu": s.mu, "A": s.A, "B": s.B, "rate": s.rate, "tau": s.tau, "error": s.error} for s in found
-    ]
+    return [{"mu": s.mu, "A": s.A, "B": s.B, "rate": s.rate, "tau": s.tau, "error": s.error} for s in found]
 
 
 def escape_table(system: System, found: Sequence[Search]) -> Table:
@@ -163,33 +161,38 @@ def _number(value: float | None) -> str:
 def check_lines(report: Report) -> tuple[str | Table, ...]:
     """Return the parts that `hermescape check` prints."""
     settings = report.settings
-    batches = sorted(set(settings["batch"]))  # type: ignore[call-overload]
+    batches = report.batches
     head = (
         f"{settings['student']} on {settings['teacher']}: d = {settings['d']}, lr = {settings['lr']:.4g}, "
         f"batch = {', '.join(map(str, batches))}, {settings['replicas']} runs each, exit at |m| = "
         f"{settings['threshold']:g}, seed {settings['seed']}; times in t = lr * steps"
     )
-    table = Table(show_edge=False, box=None)
-    for column in ("mu", "tau", "flow exit", "prediction", "SGD exit", "99 % interval", "tolerance", "verdict"):
-        table.add_column(column, justify="left" if column == "verdict" else "right")
+    table = Table(show_edge=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("mu", "tau", "flow exit", "predicted", "SGD exit", "99 % interval", "tolerance", "verdict"):
+        table.add_column(column, justify="left" if column == "verdict" else "right", no_wrap=True)
+    notes = []
     for row in report.rows:
         low, high = row.sgd_interval
-        lost = f" ({row.censored} censored, {row.diverged} diverged)" if row.censored or row.diverged else ""
+        verdict, _, reason = row.verdict.partition(": ")
+        if reason:
+            notes.append(f"mu = {row.mu:g}: {reason}")
+        if row.censored or row.diverged:
+            notes.append(f"mu = {row.mu:g}: {row.censored} runs censored, {row.diverged} diverged")
         table.add_row(
             f"{row.mu:g}",
             "infinite" if row.tau is None else f"{row.tau:.5g}",
             _short(row.flow_exit),
             _short(row.prediction),
             _short(row.sgd_exit),
-            f"{_short(low)} .. {_short(high)}",
+            f"{_short(low)}..{_short(high)}",
             _short(row.tolerance),
-            row.verdict + lost,
+            verdict,
         )
     tail = (
-        "flow exit: median over m0 = Z/sqrt(d). prediction: with kappa drift, gradient noise in u and finite lr. "
-        "Agreement: prediction inside the interval widened by |prediction - flow exit| + lr + prediction/sqrt(d)."
+        "flow exit: median over m0 = Z/sqrt(d). predicted: with kappa drift, gradient noise in u and finite lr. "
+        "They agree if predicted lies in the interval widened by |predicted - flow exit| + lr + predicted/sqrt(d)."
     )
-    return head, table, tail, "passed" if report.passed else "FAILED: at least one row disagrees"
+    return head, table, *notes, tail, "passed" if report.passed else "FAILED: at least one row does not agree"
 
 
 def _short(value: float | None) -> str:

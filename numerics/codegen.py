@@ -261,9 +261,7 @@ _COMPILED = {
 }
 _INTERPRETED = {
     **_GUARDED,
-    **{
-        name: getattr(np, re.sub("^a", "arc", name)) for name in ("exp", "log", *_TRIGONOMETRIC, *_HYPERBOLIC)
-    },
+    **{name: getattr(np, re.sub("^a", "arc", name)) for name in ("exp", "log", *_TRIGONOMETRIC, *_HYPERBOLIC)},
     **{"erf": special.erf, "erfc": special.erfc},
     **_CONSTANTS,
 }

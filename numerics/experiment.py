@@ -84,9 +84,7 @@ class Experiment:
         for name in ("student", "derivative", "teacher"):
             expression = getattr(self, name)
             valid = isinstance(expression, Expr) and expression.free_symbols <= {x}
-            _require(
-                valid, name, expression, "a SymPy expression in theory.symbols.x", "substitute the others"
-            )
+            _require(valid, name, expression, "a SymPy expression in theory.symbols.x", "substitute the others")
         _require(self.model in ("lora", "plain"), "model", self.model, "'lora' or 'plain'", "choose either")
         if self.model == "lora":
             valid = _finite(self.mu) and 0 < float(self.mu or 0) <= 1

@@ -86,7 +86,11 @@ def _stages(key: _Key, jit: bool) -> tuple[Callable, Evaluator | None, Callable 
     if all(is_closed(f) for f in functions.values()):
         gap = {GAP: system.gap, **system.arguments}
         closed = {name: f.xreplace(gap) for name, f in functions.items()}
-        return compile_function(inputs, [system.velocities[s].xreplace(closed) for s in system.states], jit=jit), None, None
+        return (
+            compile_function(inputs, [system.velocities[s].xreplace(closed) for s in system.states], jit=jit),
+            None,
+            None,
+        )
     arguments = compile_function(inputs, [system.arguments[q], system.arguments[r], system.gap], jit=jit)
     velocities = compile_function((*inputs, *functions), [system.velocities[s] for s in system.states], jit=jit)
     return arguments, evaluator((q, r, GAP), tuple(functions.values())), velocities
@@ -196,13 +200,17 @@ def _run(
             before, after = times[-1], float(solver.t)
             if height(solver.y) >= 0:
                 path = solver.dense_output()
-                hit = float(brentq(lambda t: height(path(t)), before, after, xtol=1e-14 * after, rtol=1e-15))
+                hit = _locate(height, path, before, after)
                 times.append(hit)
                 states.append(np.asarray(path(hit)))
                 return finish(Outcome.EXITED, hit)
             times.append(after)
             states.append(solver.y.copy())
     return finish(Outcome.HORIZON)
+
+
+def _locate(height: Callable[[Array], float], path: Callable[[float], Array], before: float, after: float) -> float:
+    return float(brentq(lambda t: height(path(t)), before, after, xtol=1e-14 * after, rtol=1e-15))
 
 
 def _height(system: System, event: Exit | None) -> Callable[[Array], float]:

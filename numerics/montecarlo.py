@@ -88,9 +88,7 @@ def _project_plain(state: Array, law: _Law) -> tuple[float, float]:
 
 
 @_compiled
-def _turn(
-    rng: np.random.Generator, state: Array, batch: _Moments, c: float, across: float
-) -> tuple[float, float]:
+def _turn(rng: np.random.Generator, state: Array, batch: _Moments, c: float, across: float) -> tuple[float, float]:
     """Gradient step of v with rate c, then back to the sphere: the new (m, p)."""
     m = state[M] - c * batch.g1
     p = np.hypot(state[P] - c * batch.g2, c * np.sqrt(batch.r2 * rng.chisquare(across)))

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 __all__ = ["STYLE", "check_figure", "exit_times"]
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "figure.figsize": (6.4, 4.4),
     "font.size": 10.5,
     "axes.grid": True,
@@ -27,12 +27,35 @@ FLOW, PREDICTION, MEASURED, TAU = "#56B4E9", "#0072B2", "#D55E00", "#7F7F7F"  # 
 class ComparedTimes(Protocol):
     """A row of a check: times in t = eta * step, None where there is none."""
 
-    mu: float
-    tau: float | None
-    flow_exit: float | None
-    prediction: float | None
-    sgd_exit: float | None
-    sgd_interval: tuple[float | None, float | None]
+    @property
+    def mu(self) -> float:
+        """Pre-training strength."""
+        ...
+
+    @property
+    def tau(self) -> float | None:
+        """Search time."""
+        ...
+
+    @property
+    def flow_exit(self) -> float | None:
+        """Median exit of the flow."""
+        ...
+
+    @property
+    def prediction(self) -> float | None:
+        """Median exit expected of SGD."""
+        ...
+
+    @property
+    def sgd_exit(self) -> float | None:
+        """Median exit measured."""
+        ...
+
+    @property
+    def sgd_interval(self) -> tuple[float | None, float | None]:
+        """Its confidence interval."""
+        ...
 
 
 def exit_times(ax: Axes, rows: Sequence[ComparedTimes]) -> Axes:
@@ -48,14 +71,12 @@ def exit_times(ax: Axes, rows: Sequence[ComparedTimes]) -> Axes:
     ax.plot(strengths, flow, "--", color=FLOW, label="flow, median start")
     prediction = column([row.prediction for row in ordered])
     ax.plot(strengths, prediction, "-s", color=PREDICTION, mfc="none", label=r"prediction at finite $\kappa$, $\eta$")
-    measured = [row for row in ordered if row.sgd_exit is not None and None not in row.sgd_interval]
-    medians = [row.sgd_exit for row in measured]
-    spans = [
-        [row.sgd_exit - row.sgd_interval[0] for row in measured],  # type: ignore[operator]
-        [row.sgd_interval[1] - row.sgd_exit for row in measured],  # type: ignore[operator]
-    ]
-    style: dict[str, Any] = {"fmt": "o", "color": MEASURED, "capsize": 4, "ms": 4, "label": "SGD, median and 99 % interval"}
-    ax.errorbar([row.mu for row in measured], medians, yerr=spans, **style)
+    middle = column([row.sgd_exit for row in ordered])
+    low, high = (column([row.sgd_interval[side] for row in ordered]) for side in (0, 1))
+    below = [centre - end for centre, end in zip(middle, low, strict=True)]
+    above = [end - centre for centre, end in zip(middle, high, strict=True)]
+    label = "SGD, median and 99 % interval"
+    ax.errorbar(strengths, middle, yerr=[below, above], fmt="o", color=MEASURED, capsize=4, ms=4, label=label)
     ax.set_yscale("log")
     ax.set_xlabel(r"pre-training strength $\mu$")
     ax.set_ylabel(r"exit time $t = \eta \times$ steps")

@@ -77,10 +77,7 @@ _TANH_SPLIT = 0.55
 with mpmath.workdps(30):
     _exp_reduced = _polynomial([1 / math.factorial(n) for n in range(13, -1, -1)])
     _erf_ratio = _polynomial(
-        [
-            float(2 / mpmath.sqrt(mpmath.pi) * (-1) ** n / mpmath.factorial(n) / (2 * n + 1))
-            for n in range(18, -1, -1)
-        ]
+        [float(2 / mpmath.sqrt(mpmath.pi) * (-1) ** n / mpmath.factorial(n) / (2 * n + 1)) for n in range(18, -1, -1)]
     )
     _erfcx = _polynomial([float(c) for c in mpmath.chebyfit(_erfcx_of_s, [-_ERF_SPAN, _ERF_SPAN], 20)])
     _tanh_over_x = _polynomial([float(c) for c in mpmath.chebyfit(_tanh_ratio, [0, _TANH_SPLIT**2], 13)])

@@ -101,7 +101,7 @@ def _rule(edges: Array) -> tuple[Array, Array]:
 
 def _refine(integrate: Callable[[int], tuple[float, float]], tolerance: float, what: str) -> Estimate:
     """Halve panels until two results agree; `integrate(level)` returns value and integral of the modulus."""
-    previous, _ = integrate(0)
+    previous, error, value = integrate(0)[0], np.inf, np.nan
     for level in range(1, MAX_HALVINGS + 1):
         value, size = integrate(level)
         if not np.isfinite(value):

@@ -25,7 +25,7 @@ __all__ = ["Search", "gradient_noise", "search_time"]
 
 @dataclass(frozen=True)
 class Search:
-    """The search phase at one mu; `tau` (in t = eta * step) is None where it is infinite, `error` its absolute error."""
+    """The search phase at one mu; `tau` (t = eta * step) is None where infinite, `error` its absolute error."""
 
     mu: float
     A: float

@@ -5,7 +5,17 @@ from hypothesis import strategies as st
 
 from theory.symbols import x
 
-SMOOTH_CLOSED = (x, x**2, x**3 - 3 * x, sp.erf(x), sp.erf(x / 2) + x, sp.sin(x), sp.cos(2 * x), sp.exp(x / 2), sp.exp(-(x**2)))
+SMOOTH_CLOSED = (
+    x,
+    x**2,
+    x**3 - 3 * x,
+    sp.erf(x),
+    sp.erf(x / 2) + x,
+    sp.sin(x),
+    sp.cos(2 * x),
+    sp.exp(x / 2),
+    sp.exp(-(x**2)),
+)
 PIECEWISE = (sp.Max(x, 0), sp.Abs(x), sp.Max(x, x / 10), sp.Max(x, 0) ** 2)
 NUMERICAL = (sp.tanh(x), 1 / (1 + sp.exp(-x)), sp.log(1 + sp.exp(x)), sp.sqrt(1 + x**2), sp.Max(sp.tanh(x), 0))
 

@@ -237,7 +237,9 @@ def _gaussian_rate(split: Pieces, side: int) -> mpmath.mpf:
     )
     if mpmath.inf in (near, middle, far):
         return mpmath.inf
-    return mpmath.mpf(0) if -mpmath.inf in (near, middle, far) else (far - 2 * middle + near) / (2 * mpmath.mpf(10) ** 8)
+    return (
+        mpmath.mpf(0) if -mpmath.inf in (near, middle, far) else (far - 2 * middle + near) / (2 * mpmath.mpf(10) ** 8)
+    )
 
 
 def _log_magnitude(f: Expr, z: mpmath.mpf) -> mpmath.mpf:

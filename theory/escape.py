@@ -68,12 +68,12 @@ class Escape:
         return bool(self.model.scalars)
 
     @property
-    def A(self) -> Expr | None:  # noqa: N802
+    def A(self) -> Expr | None:
         """A(mu) = -(L_q + 2 mu L_r), the slope -dL(mu, mu^2)/dmu of the pre-training loss; None for plain."""
         return self.jacobian[0, 1] if self.is_linear and self.jacobian is not None else None
 
     @property
-    def B(self) -> Expr | None:  # noqa: N802
+    def B(self) -> Expr | None:
         """B(mu) = -2 L_r, minus the curvature across the bulk of directions; None for plain."""
         return self.jacobian[0, 0] if self.is_linear and self.jacobian is not None else None
 

@@ -13,9 +13,9 @@ estimate.
 
 from __future__ import annotations
 
-
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import sympy as sp
 from sympy import Expr, Lambda, S, Symbol
@@ -81,7 +81,7 @@ class _Unevaluated(Expr):
     def _by_quadrature(self, args: list[Expr], digits: int) -> Expr:
         raise NotImplementedError
 
-    def _sympystr(self, printer: object) -> str:
+    def _sympystr(self, printer: Any) -> str:
         shown = [arg.expr if isinstance(arg, Lambda) else arg for arg in self.args]
         return f"{type(self).__name__}({', '.join(printer._print(arg) for arg in shown)})"
 
@@ -116,7 +116,7 @@ class GaussianMean(_Unevaluated):
             total += bend / 2 * gaussian_mean(law.diff(2), mean, variance)
         return total
 
-    def _latex(self, printer: object) -> str:
+    def _latex(self, printer: Any) -> str:
         f, mean, variance = self.args
         scale = sp.sqrt(variance) * Symbol("Z")
         return rf"\mathbb{{E}}\left[{printer._print(f.expr.subs(x, mean + scale))}\right]"
@@ -148,12 +148,10 @@ class GaussianKernel(_Unevaluated):
             total += bend / 2 * gaussian_kernel(left.diff(2), right, q, r)
         return total
 
-    def _latex(self, printer: object) -> str:
+    def _latex(self, printer: Any) -> str:
         f, g, q, r = self.args
-        if sp.expand(r - q**2) == 0:
-            names = (q * Symbol("Z"), Symbol("Z"))
-        else:
-            names = (Symbol(r"\ell"), Symbol(r"\ell^{*}"))
+        degenerate = sp.expand(r - q**2) == 0
+        names = (q * Symbol("Z"), Symbol("Z")) if degenerate else (Symbol(r"\ell"), Symbol(r"\ell^{*}"))
         body = sp.Mul(f.expr.subs(x, names[0]), g.expr.subs(x, names[1]), evaluate=False)
         return rf"\mathbb{{E}}\left[{printer._print(body)}\right]"
 
@@ -236,12 +234,10 @@ def _split_masses(f: Distribution, g: Distribution, q: Expr, r: Expr) -> Expr:
     return total if S.Zero in (left, right) else total + GaussianKernel(left, right, q, r)
 
 
-def _mass(mass: Mass, mean: Expr, variance: Expr, rest) -> Expr:  # noqa: ANN001
+def _mass(mass: Mass, mean: Expr, variance: Expr, rest) -> Expr:
     """Integrate weight * delta^(k)(l - c) against the Gaussian times `rest(c)`: (-d/dc)^k at c."""
     location, weight, k = mass
     if k == 0:
         return weight * gaussian_pdf(location, mean, variance) * rest(location)
     c = sp.Dummy("c", real=True)
     return weight * S.NegativeOne**k * sp.diff(gaussian_pdf(c, mean, variance) * rest(c), c, k).subs(c, location)
-
-

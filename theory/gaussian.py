@@ -24,7 +24,7 @@ import sympy as sp
 from sympy import Dummy, Expr, S
 
 from theory.errors import NoClosedFormError, NotIntegrableError
-from theory.terms import Gate, PointMass, Term, differentiate
+from theory.terms import Gate, Term, differentiate
 
 __all__ = ["expectation", "gaussian_pdf"]
 
@@ -114,7 +114,9 @@ def _tilt(term: Term, i: int, mean: Mean, cov: Covariance) -> Expr:
     alpha, beta = term.alpha[i], term.beta[i]
     depth = sp.expand(1 - 2 * beta * cov[i][i])
     if depth.is_nonpositive:
-        raise NotIntegrableError(f"exp({beta} l^2) has no mean under variance {cov[i][i]}; it must be below {1 / (2 * beta)}")
+        raise NotIntegrableError(
+            f"exp({beta} l^2) has no mean under variance {cov[i][i]}; it must be below {1 / (2 * beta)}"
+        )
     exponent = (alpha * mean[i] + beta * mean[i] ** 2 + alpha**2 * cov[i][i] / 2) / depth
     n = range(len(mean))
     tilted_mean = tuple(mean[j] + cov[j][i] * (alpha + 2 * beta * mean[i]) / depth for j in n)

@@ -155,8 +155,8 @@ class _Builder:
 
     def unknown(self, name: str) -> UnknownNameError:
         known = [self.variable.name, *self.names, *KNOWN_FUNCTIONS, *_CONSTANTS]
-        nearest = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
-        hint = f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(known[:12])}, ..."
+        nearest = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"known are {', '.join(known[:12])}, ..."
         if len(name) == 1:
             hint = f"only the one variable {self.variable.name} is accepted: give {name} a value."
         return UnknownNameError(f"{_quote(self.text)}: unknown name {name!r}; {hint}")
@@ -180,7 +180,9 @@ class _Builder:
     def power(self, base: Expr, exponent: Expr) -> Expr:
         if exponent.is_Rational:
             if abs(exponent) > MAX_EXPONENT or exponent.q > MAX_EXPONENT:
-                raise self.refuse(f"the exponent {str(exponent)[:20]} is too large", f"accepted is |n| <= {MAX_EXPONENT}.")
+                raise self.refuse(
+                    f"the exponent {str(exponent)[:20]} is too large", f"accepted is |n| <= {MAX_EXPONENT}."
+                )
             self.bound(_degree(base) * abs(float(exponent)))
             return base**exponent
         if not base.is_number or not base.is_positive:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import mpmath
 import sympy as sp
@@ -96,7 +97,7 @@ def _resolve(expr: Expr, lo: Expr, hi: Expr) -> list[tuple[Expr, Expr]]:
             "replace the switch of an oscillating function by a smooth one."
         )
     found: list[tuple[Expr, Expr]] = []
-    for left, right in zip(cuts, cuts[1:], strict=False):
+    for left, right in pairwise(cuts):
         branch = expr.xreplace({inner: _branch(inner, _sample(left, right))})
         found += _resolve(branch, left, right)
     return found
@@ -119,7 +120,7 @@ def _cuts(node: Expr, lo: Expr, hi: Expr) -> list[Expr]:
             inside = (lo == -sp.oo or sp.N(c - lo) > 1e-12) and (hi == sp.oo or sp.N(hi - c) > 1e-12)
             if inside and all(abs(sp.N(c - other)) > 1e-12 for other in found):
                 found.append(c)
-    return sorted(found, key=lambda c: float(c))
+    return sorted(found, key=float)
 
 
 def _sample(lo: Expr, hi: Expr) -> Expr:
@@ -166,9 +167,9 @@ def real_zeros(h: Expr) -> tuple[Expr, ...]:
     if h.is_polynomial(x):
         poly = sp.Poly(h, x)
         if all(c.is_rational for c in poly.all_coeffs()):
-            return tuple(sorted(set(sp.real_roots(poly)), key=lambda c: float(c)))
+            return tuple(sorted(set(sp.real_roots(poly)), key=float))
         if poly.degree() <= 2:
-            return tuple(sorted((c for c in sp.roots(poly) if c.is_real), key=lambda c: float(c)))
+            return tuple(sorted((c for c in sp.roots(poly) if c.is_real), key=float))
     return _scanned_zeros(h)
 
 
@@ -190,7 +191,7 @@ def _scanned_zeros(h: Expr) -> tuple[Expr, ...]:
         return tuple(_exact_zero(h, z) for z in sorted(zeros))
 
 
-def _real_or_nan(f, z: mpmath.mpf) -> mpmath.mpf:  # noqa: ANN001
+def _real_or_nan(f, z: mpmath.mpf) -> mpmath.mpf:
     try:
         value = f(z)
     except (ValueError, ZeroDivisionError, OverflowError):

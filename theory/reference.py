@@ -8,6 +8,7 @@ two successive grids agree.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import mpmath
 import sympy as sp
@@ -49,7 +50,7 @@ def _rule(cuts: Sequence[mpmath.mpf], scale: mpmath.mpf, level: int) -> list[tup
         return [(k * h, h) for k in range(-int(reach / h) - 1, int(reach / h) + 2)]
     edges = [-reach, *sorted({c for c in cuts if -reach < c < reach}), reach]
     rule = mpmath.calculus.quadrature.GaussLegendre(mpmath.mp)
-    panels = zip(edges, edges[1:], strict=False)
+    panels = pairwise(edges)
     return [node for left, right in panels for node in rule.get_nodes(left, right, 5 + level, mpmath.mp.prec)]
 
 
@@ -103,7 +104,6 @@ def kernel(f: Expr, g: Expr, q: Number, r: Number, *, digits: int = 30) -> mpmat
         tiny = mpmath.mpf(10) ** (-digits)
         if gap < -tiny:
             raise ParameterError(f"q = {q}, r = {r} given; accepted: q^2 <= r, a covariance matrix.")
-        scaled = [c / overlap for c in left_cuts] if overlap else []
         one = mpmath.mpf(1)
         if gap <= tiny:  # l = q l*
             cuts = [*right_cuts, *([c / overlap for c in left_cuts] if overlap else [])]

@@ -5,7 +5,7 @@ Time is `t = eta * step` (step size times number of SGD steps) wherever a rate o
 
 from sympy import Symbol
 
-__all__ = ["J", "L_q", "L_r", "MEANINGS", "T", "a", "d", "eta", "kappa", "m", "mu", "q", "r", "rho", "s", "t", "u", "x"]
+__all__ = ["MEANINGS", "J", "L_q", "L_r", "T", "a", "d", "eta", "kappa", "m", "mu", "q", "r", "rho", "s", "t", "u", "x"]
 
 x = Symbol("x", real=True)
 a = Symbol("a", real=True)

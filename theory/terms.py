@@ -142,7 +142,7 @@ def _exponential(g: Expr) -> tuple[Term, ...] | None:
     return (_one(sp.exp(poly.nth(0)), 0, poly.nth(1), poly.nth(2)),)
 
 
-def _exponentials(*weights_and_factors: tuple[Expr, Expr]):  # noqa: ANN202
+def _exponentials(*weights_and_factors: tuple[Expr, Expr]):
     def rule(g: Expr) -> tuple[Term, ...] | None:
         return _fold_sum([(weight, _exponential(factor * g)) for weight, factor in weights_and_factors])
 

@@ -129,15 +129,11 @@ def unary(child: sp.Expr) -> st.SearchStrategy[sp.Expr]:
 def binary(pair: tuple[sp.Expr, sp.Expr]) -> st.SearchStrategy[sp.Expr]:
     first, second = pair
     chosen = sp.Piecewise((first, x < y), (second, True))
-    return st.sampled_from(
-        [first + second, first * second, first - 2 * second, sp.Max(first, second), chosen]
-    )
+    return st.sampled_from([first + second, first * second, first - 2 * second, sp.Max(first, second), chosen])
 
 
 leaves = st.sampled_from([x, y, sp.Rational(2, 7), sp.Integer(-1), sp.Integer(3)])
-trees = st.recursive(
-    leaves, lambda inner: inner.flatmap(unary) | st.tuples(inner, inner).flatmap(binary), max_leaves=6
-)
+trees = st.recursive(leaves, lambda inner: inner.flatmap(unary) | st.tuples(inner, inner).flatmap(binary), max_leaves=6)
 numbers = st.floats(-3, 3, allow_subnormal=False)
 
 

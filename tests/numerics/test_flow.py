@@ -20,7 +20,9 @@ def test_plain_linear_flow_has_a_closed_solution() -> None:
     assert result.exit_time == pytest.approx(np.arctanh(0.9) - np.arctanh(0.1), rel=1e-8)
 
 
-@pytest.mark.parametrize(("name", "mu"), [("linear", 0.3), ("relu", 0.4), ("erf", 0.5), ("he3", 0.6), ("he3", 0.2), ("tanh", 0.4)])
+@pytest.mark.parametrize(
+    ("name", "mu"), [("linear", 0.3), ("relu", 0.4), ("erf", 0.5), ("he3", 0.6), ("he3", 0.2), ("tanh", 0.4)]
+)
 def test_exit_time_against_an_explicit_integrator(name: str, mu: float) -> None:
     system, start = derive(name), {"u": 1e-6, "m": 0.02}
     velocity = compile_flow(system, {"mu": mu})
@@ -85,7 +87,10 @@ def test_bad_parameters() -> None:
 
 def test_kappa_delays_the_exit() -> None:
     start = {"u": 1e-6, "m": 0.02}
-    times = [integrate(derive("relu").sgd(), start, event=Exit(0.5), t_max=1e3, mu=0.4, kappa=k).exit_time for k in (0.0, 1.0, 3.0)]
+    times = [
+        integrate(derive("relu").sgd(), start, event=Exit(0.5), t_max=1e3, mu=0.4, kappa=k).exit_time
+        for k in (0.0, 1.0, 3.0)
+    ]
     assert times == sorted(times)
     flow = integrate(derive("relu"), start, event=Exit(0.5), t_max=1e3, mu=0.4).exit_time
     assert times[0] == pytest.approx(flow, rel=1e-8)

@@ -66,9 +66,7 @@ def p_values(reduced: ExitSample, full: ExitSample) -> list[float]:
         ("he2", {"step_size": 0.03}),
     ],
 )
-def test_same_law_as_sgd_in_d_dimensions(
-    name: str, changes: dict[str, Any], size: dict[str, Any], model: str
-) -> None:
+def test_same_law_as_sgd_in_d_dimensions(name: str, changes: dict[str, Any], size: dict[str, Any], model: str) -> None:
     setting = make(name, model, **size, **changes)
     reduced = montecarlo.simulate(replace(setting, replicas=4000))
     full = fulldim.simulate(replace(setting, replicas=300, seed=2))
@@ -91,9 +89,7 @@ def test_a_wrong_number_of_degrees_of_freedom_is_rejected(name: str, model: str)
 
 def test_linear_overlap_grows_as_in_closed_form() -> None:
     # sigma = phi = x, plain, vanishing step size: dm/dt = 1 - m^2, so atanh(m) grows by t exactly.
-    setting = make(
-        "linear", "plain", dimension=50, batch=2000, step_size=1e-3, threshold=0.99, max_steps=1000
-    )
+    setting = make("linear", "plain", dimension=50, batch=2000, step_size=1e-3, threshold=0.99, max_steps=1000)
     paths = montecarlo.trajectories(setting, [0, 500, 1000])
     growth = np.arctanh(paths.m) - np.arctanh(paths.m.isel(step=0))
     assert growth.mean("replica").values == pytest.approx([0.0, 0.5, 1.0], abs=0.03)
@@ -133,9 +129,7 @@ def test_trajectories_follow_the_simulated_paths() -> None:
 
 def test_start_is_uniform_on_the_sphere() -> None:
     for dimension in (3, 10):
-        start = montecarlo.trajectories(make("linear", dimension=dimension, replicas=2000), [0]).m.values[
-            :, 0
-        ]
+        start = montecarlo.trajectories(make("linear", dimension=dimension, replicas=2000), [0]).m.values[:, 0]
         # (m + 1) / 2 of a uniform unit vector is Beta((d - 1)/2, (d - 1)/2).
         law = stats.beta((dimension - 1) / 2, (dimension - 1) / 2)
         assert stats.kstest((start + 1) / 2, law.cdf).pvalue > 1e-3
@@ -246,8 +240,6 @@ def test_bad_calls() -> None:
 
 
 def test_ground_truth_does_not_import_what_it_checks() -> None:
-    imports = [
-        node for node in ast.walk(ast.parse(inspect.getsource(fulldim))) if isinstance(node, ast.ImportFrom)
-    ]
+    imports = [node for node in ast.walk(ast.parse(inspect.getsource(fulldim))) if isinstance(node, ast.ImportFrom)]
     assert not {node.module for node in imports} & {"numerics.montecarlo", "numerics.codegen"}
     assert all("montecarlo" not in {name.name for name in node.names} for node in imports)

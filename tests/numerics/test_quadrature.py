@@ -14,7 +14,14 @@ from theory.errors import InputError, ParameterError, QuadratureError
 from theory.expectations import Distribution, gaussian_kernel
 from theory.symbols import mu, q, r, x
 
-HARD = (sp.tanh(x), sp.tanh(3 * x), 1 / (1 + sp.exp(-x)), 1 / (1 + x**2), sp.Max(sp.tanh(x), 0), sp.Abs(x**3 - x) / (1 + x**2))
+HARD = (
+    sp.tanh(x),
+    sp.tanh(3 * x),
+    1 / (1 + sp.exp(-x)),
+    1 / (1 + x**2),
+    sp.Max(sp.tanh(x), 0),
+    sp.Abs(x**3 - x) / (1 + x**2),
+)
 
 
 @pytest.mark.parametrize("f", HARD, ids=str)
@@ -26,7 +33,9 @@ def test_mean_error_is_honest(f: sp.Expr, centre: str, variance: str) -> None:
     assert found.error <= 1e-11 * max(1, abs(found.value))
 
 
-@pytest.mark.parametrize("pair", [(HARD[0], HARD[0]), (HARD[2], HARD[1]), (sp.Max(x, 0), HARD[0]), (HARD[4], sp.Abs(x))], ids=str)
+@pytest.mark.parametrize(
+    "pair", [(HARD[0], HARD[0]), (HARD[2], HARD[1]), (sp.Max(x, 0), HARD[0]), (HARD[4], sp.Abs(x))], ids=str
+)
 @pytest.mark.parametrize(("q", "r"), [("0.3", "0.8"), ("0.6", "0.39"), ("0.5", "0.25")])
 def test_kernel_error_is_honest(pair: tuple[sp.Expr, sp.Expr], q: str, r: str) -> None:
     found = quadrature.kernel(*pair, float(q), float(r))

@@ -30,9 +30,7 @@ def test_without_censoring_agrees_with_numpy() -> None:
     sample = make(exits)
     assert sample.median == np.median(exits)
     assert sample.mean == np.mean(exits)
-    assert sample.quantiles() == {
-        level: pytest.approx(np.quantile(exits, level)) for level in sample.quantiles()
-    }
+    assert sample.quantiles() == {level: pytest.approx(np.quantile(exits, level)) for level in sample.quantiles()}
     assert list(sample.exit_times()) == [0.5 * step for step in exits]
 
 
@@ -73,9 +71,7 @@ def test_median_interval_covers() -> None:
     draws = rng.geometric(1e-4, (1000, 41))  # median of the geometric law: ceil(-1 / log2(1 - p))
     truth = np.ceil(-1 / np.log2(1 - 1e-4))
     intervals = [make(list(map(int, row))).median_interval(0.9) for row in draws]
-    covered = sum(
-        lower <= truth <= upper for lower, upper in intervals if lower is not None and upper is not None
-    )
+    covered = sum(lower <= truth <= upper for lower, upper in intervals if lower is not None and upper is not None)
     assert stats.binomtest(covered, 1000, 0.9, alternative="less").pvalue > 1e-3
 
 

@@ -35,7 +35,7 @@ def test_hermite_polynomials_are_sympys(k: int) -> None:
         ("__import__('os').system('echo')", ActivationSyntaxError, "Call"),
         ("x.y", ActivationSyntaxError, "Attribute"),
         ("x + y", UnknownNameError, "one variable"),
-        ("rleu", UnknownNameError, "did you mean relu"),
+        ("rleu", UnknownNameError, "did you mean .*relu"),
         ("sqrt(x)", NotRealError, "complex"),
         ("log(x)", NotRealError, "undefined at x = 0"),
         ("1/x", NotRealError, "undefined at x = 0"),
@@ -64,7 +64,14 @@ def test_a_plain_symbol_is_accepted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "limit"), [("exp(x)", sp.oo), ("exp(x**2/8)", 2), ("exp(-x**2)", sp.oo), ("x**12", sp.oo), ("exp(x**2/5)", sp.Rational(5, 4))]
+    ("text", "limit"),
+    [
+        ("exp(x)", sp.oo),
+        ("exp(x**2/8)", 2),
+        ("exp(-x**2)", sp.oo),
+        ("x**12", sp.oo),
+        ("exp(x**2/5)", sp.Rational(5, 4)),
+    ],
 )
 def test_largest_variance(text: str, limit: float) -> None:
     assert activation(text).max_variance == limit

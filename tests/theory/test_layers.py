@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FORBIDDEN = {"theory": {"numerics", "hermescape", "numpy", "scipy", "numba", "matplotlib", "xarray"}, "numerics": {"hermescape"}}
+FORBIDDEN = {
+    "theory": {"numerics", "hermescape", "numpy", "scipy", "numba", "matplotlib", "xarray"},
+    "numerics": {"hermescape"},
+}
 
 
 @pytest.mark.parametrize("storey", FORBIDDEN)
@@ -22,6 +25,10 @@ def test_imports_point_downwards(storey: str) -> None:
 
 def test_ground_truth_does_not_import_what_it_judges() -> None:
     text = (ROOT / "numerics/fulldim.py").read_text()
-    assert "montecarlo" not in {n.module.split(".")[-1] for n in ast.walk(ast.parse(text)) if isinstance(n, ast.ImportFrom) and n.module}
+    assert "montecarlo" not in {
+        n.module.split(".")[-1] for n in ast.walk(ast.parse(text)) if isinstance(n, ast.ImportFrom) and n.module
+    }
     oracle = (ROOT / "theory/reference.py").read_text()
-    assert "gaussian" not in {n.module.split(".")[-1] for n in ast.walk(ast.parse(oracle)) if isinstance(n, ast.ImportFrom) and n.module}
+    assert "gaussian" not in {
+        n.module.split(".")[-1] for n in ast.walk(ast.parse(oracle)) if isinstance(n, ast.ImportFrom) and n.module
+    }
