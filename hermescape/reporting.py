@@ -161,7 +161,7 @@ def _number(value: float | None) -> str:
 def check_lines(report: Report) -> tuple[str | Table, ...]:
     """Return the parts that `hermescape check` prints."""
     settings = report.settings
-    batches = report.batches
+    batches = sorted(set(report.batches))
     head = (
         f"{settings['student']} on {settings['teacher']}: d = {settings['d']}, lr = {settings['lr']:.4g}, "
         f"batch = {', '.join(map(str, batches))}, {settings['replicas']} runs each, exit at |m| = "

@@ -68,7 +68,7 @@ def exit_times(ax: Axes, rows: Sequence[ComparedTimes]) -> Axes:
 
     ax.plot(strengths, column([row.tau for row in ordered]), ":", color=TAU, label=r"search time $\tau$")
     flow = column([row.flow_exit for row in ordered])
-    ax.plot(strengths, flow, "--", color=FLOW, label="flow, median start")
+    ax.plot(strengths, flow, color=FLOW, lw=6, alpha=0.6, label="flow, median start")
     prediction = column([row.prediction for row in ordered])
     ax.plot(strengths, prediction, "-s", color=PREDICTION, mfc="none", label=r"prediction at finite $\kappa$, $\eta$")
     middle = column([row.sgd_exit for row in ordered])

@@ -19,7 +19,7 @@ NAMES = {L_q: "L_q", L_r: "L_r", J: "J"}
 
 
 def _latex(expr: Expr) -> str:
-    return sp.latex(expr, symbol_names=NAMES, ln_notation=False)
+    return sp.latex(expr, symbol_names=NAMES, ln_notation=False, inv_trig_style="full")
 
 
 def _line(left: str, right: str) -> str:
@@ -51,7 +51,11 @@ def equations(system: System) -> str:
         *(_line(_rate(state), _latex(system.velocities[state])) for state in system.states),
     ]
     if escape.A is not None and escape.B is not None:
-        lines += [_line(f"A({_latex(mu)})", _latex(escape.A)), _line(f"B({_latex(mu)})", _latex(escape.B))]
+        closed = is_closed(escape.A) and is_closed(escape.B)
+        start = rf"\big|_{{q = {_latex(mu)},\, r = {_latex(mu**2)}}}"
+        forms = (escape.A, escape.B) if closed else (-(L_q + 2 * mu * L_r), -2 * L_r)
+        for name, form in zip("AB", forms, strict=True):
+            lines.append(_line(f"{name}({_latex(mu)})", _latex(form) + ("" if closed else start)))
         lines.append(_line(r"\lambda_+", r"\frac{B + \sqrt{B^2 + 4 A^2}}{2}"))
         shown = escape.tau is not None and is_closed(escape.tau) and sp.count_ops(escape.tau) < 60
         lines.append(_line(r"\tau", _latex(escape.tau) if shown and escape.tau is not None else r"1 / \lambda_+"))

@@ -49,7 +49,7 @@ class Pieces:
             gap = sp.simplify(self.branches[i + 1].subs(x, c) - self.branches[i].subs(x, c))
             if not (gap == 0 or (gap.is_number and abs(sp.N(gap, 30)) < 1e-20)):
                 jumps.append((c, gap))
-        return _merge(self.breakpoints, tuple(sp.diff(f, x) for f in self.branches)), tuple(jumps)
+        return _merge(self.breakpoints, tuple(_slope(f) for f in self.branches)), tuple(jumps)
 
     def as_expr(self) -> Expr:
         """Return one SymPy expression, a `Piecewise` where there are breakpoints."""
@@ -57,6 +57,12 @@ class Pieces:
             return self.branches[0]
         upper = [(f, x < c) for f, c in zip(self.branches, self.breakpoints, strict=False)]
         return Piecewise(*upper, (self.branches[-1], True))
+
+
+def _slope(f: Expr) -> Expr:
+    """Differentiate; factored where that cannot touch an exponential, whose form decides where it overflows."""
+    slope = sp.diff(f, x)
+    return slope if slope.has(sp.exp) or slope.is_polynomial(x) else sp.factor(slope)
 
 
 def _merge(breakpoints: tuple[Expr, ...], branches: tuple[Expr, ...]) -> Pieces:

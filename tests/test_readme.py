@@ -1,0 +1,22 @@
+"""The README says what is true: its Python example runs, its commands exist."""
+
+import re
+from pathlib import Path
+
+from hermescape.cli import app
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def test_python_example_runs() -> None:
+    example = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    assert example is not None
+    scope: dict = {}
+    exec(compile(example.group(1), "README.md", "exec"), scope)
+    assert scope["path"].outcome.name == "EXITED"
+    assert scope["sample"].counts.censored == 4
+
+
+def test_commands_exist() -> None:
+    known = {command.name or command.callback.__name__ for command in app.registered_commands}
+    assert set(re.findall(r"^hermescape (\w+)", README, re.MULTILINE)) == known
