@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import sympy as sp
 from rich.table import Table
-from sympy import Expr
+from sympy import Expr, Symbol
 
 from hermescape.checking import Report
 from numerics.evaluate import evaluator
@@ -16,7 +16,7 @@ from numerics.search import Search
 from numerics.statistics import ExitSample
 from theory.expectations import is_closed
 from theory.hermite import coefficients
-from theory.symbols import x
+from theory.symbols import mu, q, r, x
 from theory.system import System
 
 if TYPE_CHECKING:
@@ -69,27 +69,38 @@ def derivation_table(system: System) -> tuple[str | Table, ...]:
         table.add_column(column, overflow="fold")
     for k, c in enumerate(coefficients(loss.student, SHOWN_COEFFICIENTS - 1)):
         table.add_row(f"sigma_{k}", *_coefficient(c))
-    table.add_row("L(q, r)", _tier(system.loss), sp.sstr(system.loss))
+    gradient = loss.gradient()
+    table.add_row("L(q, r)", _tier((system.loss,), (q, r)), sp.sstr(system.loss))
     for state, f in system.odes.items():
-        exact = system.is_exact
-        table.add_row(f"d{state}/dt", "exact" if exact else "quadrature (L_q, L_r)", sp.sstr(f))
+        table.add_row(f"d{state}/dt", _tier(gradient, (q, r)), sp.sstr(f))
+    if not system.is_exact:
+        for name, f in zip(("L_q", "L_r"), gradient, strict=True):
+            table.add_row(name, _tier((f,), (q, r)), sp.sstr(f))
     if escape.A is not None and escape.B is not None:
-        table.add_row("A(mu)", _tier(escape.A), sp.sstr(escape.A))
-        table.add_row("B(mu)", _tier(escape.B), sp.sstr(escape.B))
+        table.add_row("A(mu)", _tier((escape.A,), (mu,)), sp.sstr(escape.A))
+        table.add_row("B(mu)", _tier((escape.B,), (mu,)), sp.sstr(escape.B))
     if escape.tau is not None:
         closed = is_closed(escape.tau)
-        table.add_row("tau", _tier(escape.tau), sp.sstr(escape.tau) if closed else "(sqrt(B**2 + 4*A**2) - B)/(2*A**2)")
+        text = sp.sstr(escape.tau) if closed else "(sqrt(B**2 + 4*A**2) - B)/(2*A**2)"
+        table.add_row("tau", _tier((escape.tau,), (mu,)), text)
     notes = [f"information exponent {'none: trapped at m = 0' if exponent is None else exponent}"]
     notes.append("time t = lr * steps; He_k probabilists', sigma_k = E[He_k(Z) sigma(Z)], q = <w, w*>, r = <w, w>")
     if escape.A is None and system.model.name == "lora":
         notes.append("no rate: the student jumps, so that L_r is infinite at the aligned start")
     if not system.is_exact:
-        notes.append("quadrature: computed to about 1e-12 on request; hermescape escape gives values with their errors")
+        notes.append(
+            "GaussianKernel(f, g, q, r) = E f(l) g(l*), GaussianMean(f, M, v) = E f(M + sqrt(v) Z), by quadrature"
+        )
     return head, notes[0], table, *notes[1:]
 
 
-def _tier(expr: Expr) -> str:
-    return "exact" if is_closed(expr) else "quadrature"
+def _tier(expressions: tuple[Expr, ...], at: tuple[Symbol, ...]) -> str:
+    """Return exact, or quadrature with the error at 1/2 (mu, or q and r)."""
+    if all(map(is_closed, expressions)):
+        return "exact"
+    error = max(estimate.error for estimate in evaluator(at, expressions)(*[0.5] * len(at)))
+    where = " = ".join(symbol.name for symbol in at)
+    return f"quadrature (error {error:.0e} at {where} = 1/2)"
 
 
 def _coefficient(c: Expr) -> tuple[str, str]:

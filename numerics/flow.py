@@ -161,7 +161,7 @@ def integrate(
     >>> from theory.dynamics import derive
     >>> result = integrate(derive("linear"), {"u": 1e-6, "m": 0.01}, event=Exit(0.5), t_max=100.0, jit=False, mu=0.3)
     >>> result.outcome.name, round(result.exit_time, 6)
-    ('EXITED', 9.976...)
+    ('EXITED', 11.849856)
     """
     names = [s.name for s in system.states]
     if set(start) != set(names) or not all(np.isfinite(v) for v in start.values()):

@@ -149,7 +149,7 @@ def kernel(
     `QuadratureError` where the tolerance (relative to E|f g|) is not reached.
 
     >>> kernel(sp.tanh(x), sp.tanh(x), 0.5, 0.25).value  # doctest: +ELLIPSIS
-    0.246...
+    0.258735725874620...
     """
     gap = variance - overlap**2 if gap is None else gap
     if gap < -1e-12 * max(1.0, variance):

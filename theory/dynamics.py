@@ -13,7 +13,8 @@ from theory.activations import Activation, activation
 from theory.errors import NotIntegrableError
 from theory.gram import Combination, gradient, velocity
 from theory.loss import Loss
-from theory.models import Model, loss_arguments, model
+from theory.models import Model, loss_arguments
+from theory.models import model as find_model
 from theory.symbols import L_q, L_r, q, r
 from theory.system import System
 
@@ -70,11 +71,7 @@ def derive(
     """
     sigma = activation(student)
     phi = sigma if teacher is None else activation(teacher)
-    return _derive(sigma, phi, _model(model))
-
-
-def _model(value: str | Model) -> Model:
-    return model(value)
+    return _derive(sigma, phi, find_model(model))
 
 
 def _derive(sigma: Activation, phi: Activation, parametrisation: Model) -> System:

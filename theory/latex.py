@@ -52,10 +52,10 @@ def equations(system: System) -> str:
     ]
     if escape.A is not None and escape.B is not None:
         closed = is_closed(escape.A) and is_closed(escape.B)
-        start = rf"\big|_{{q = {_latex(mu)},\, r = {_latex(mu**2)}}}"
+        start = rf"\right|_{{q = {_latex(mu)},\, r = {_latex(mu**2)}}}"
         forms = (escape.A, escape.B) if closed else (-(L_q + 2 * mu * L_r), -2 * L_r)
         for name, form in zip("AB", forms, strict=True):
-            lines.append(_line(f"{name}({_latex(mu)})", _latex(form) + ("" if closed else start)))
+            lines.append(_line(f"{name}({_latex(mu)})", _latex(form) if closed else rf"\left. {_latex(form)} {start}"))
         lines.append(_line(r"\lambda_+", r"\frac{B + \sqrt{B^2 + 4 A^2}}{2}"))
         shown = escape.tau is not None and is_closed(escape.tau) and sp.count_ops(escape.tau) < 60
         lines.append(_line(r"\tau", _latex(escape.tau) if shown and escape.tau is not None else r"1 / \lambda_+"))

@@ -20,7 +20,7 @@ import mpmath
 import sympy as sp
 from sympy import Abs, Expr, Heaviside, Max, Min, Piecewise, sign
 
-from theory.errors import NotRealError, UnsupportedExpressionError
+from theory.errors import NotIntegrableError, NotRealError, UnsupportedExpressionError
 from theory.symbols import x
 
 __all__ = ["Pieces", "pieces", "real_zeros"]
@@ -43,10 +43,18 @@ class Pieces:
         return not self.breakpoints
 
     def diff(self) -> tuple[Pieces, tuple[tuple[Expr, Expr], ...]]:
-        """Return the derivative almost everywhere, and the point masses (location, weight) that jumps add to it."""
+        """Return the derivative almost everywhere, and the point masses (location, weight) that jumps add to it.
+
+        Raises `NotIntegrableError` where the function itself is infinite at a breakpoint.
+        """
         jumps = []
         for i, c in enumerate(self.breakpoints):
             gap = sp.simplify(self.branches[i + 1].subs(x, c) - self.branches[i].subs(x, c))
+            if gap.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
+                raise NotIntegrableError(
+                    f"{self.as_expr()} is infinite at x = {c}, so that its derivative there is no function plus point "
+                    "masses; accepted are activations with finite one-sided slopes: smooth it near that point."
+                )
             if not (gap == 0 or (gap.is_number and abs(sp.N(gap, 30)) < 1e-20)):
                 jumps.append((c, gap))
         return _merge(self.breakpoints, tuple(_slope(f) for f in self.branches)), tuple(jumps)
@@ -60,9 +68,9 @@ class Pieces:
 
 
 def _slope(f: Expr) -> Expr:
-    """Differentiate; factored where that cannot touch an exponential, whose form decides where it overflows."""
+    """Differentiate; factored if shorter, but never an exponential, whose form decides where it overflows."""
     slope = sp.diff(f, x)
-    return slope if slope.has(sp.exp) or slope.is_polynomial(x) else sp.factor(slope)
+    return slope if slope.has(sp.exp) else min((slope, sp.factor(slope)), key=sp.count_ops)
 
 
 def _merge(breakpoints: tuple[Expr, ...], branches: tuple[Expr, ...]) -> Pieces:

@@ -5,6 +5,7 @@ import sympy as sp
 from sympy import Symbol
 
 from theory.activations import REGISTRY, Activation, activation
+from theory.dynamics import derive
 from theory.errors import (
     ActivationSyntaxError,
     InputError,
@@ -98,3 +99,9 @@ def test_pieces_equal_the_function() -> None:
         expr = activation(text).expr
         for z in (-2.3, -0.7, 0.4, 1.9):
             assert abs(expr.subs(x, z).evalf() - pieces(expr).as_expr().subs(x, z).evalf()) < 1e-12, (text, z)
+
+
+def test_an_infinite_slope_is_refused_when_its_derivative_is_needed() -> None:
+    root = activation("abs(x)**0.5")
+    with pytest.raises(NotIntegrableError, match="infinite at x = 0"):
+        derive(root).loss_function.gradient()
