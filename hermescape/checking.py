@@ -222,8 +222,8 @@ def _validate(
         )
     if system.escape.A is None:
         raise InputError(
-            f"{loss.student.name} jumps, so its loss has no curvature at w0 and its search phase no rate; accepted are "
-            "continuous students: use it as --teacher."
+            f"{loss.student.name} jumps or has an infinite slope, so its loss has no curvature at w0 and its search "
+            "phase no rate; accepted are continuous students with finite slopes: use it as --teacher."
         )
 
 

@@ -86,7 +86,9 @@ def derivation_table(system: System) -> tuple[str | Table, ...]:
     notes = [f"information exponent {'none: trapped at m = 0' if exponent is None else exponent}"]
     notes.append("time t = lr * steps; He_k probabilists', sigma_k = E[He_k(Z) sigma(Z)], q = <w, w*>, r = <w, w>")
     if escape.A is None and system.model.name == "lora":
-        notes.append("no rate: the student jumps, so that L_r is infinite at the aligned start")
+        notes.append(
+            "no rate: the student jumps or has an infinite slope, so that L_r is infinite at the aligned start"
+        )
     if not system.is_exact:
         notes.append(
             "GaussianKernel(f, g, q, r) = E f(l) g(l*), GaussianMean(f, M, v) = E f(M + sqrt(v) Z), by quadrature"

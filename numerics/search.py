@@ -50,7 +50,8 @@ def search_time(system: System, mu: float) -> Search:
     if escape.A is None or escape.B is None:
         raise InputError(
             f"student {system.loss_function.student.name} with model {system.model.name}: the search phase has no "
-            "linearisation (plain model, or a student that jumps); accepted are continuous students with model lora."
+            "linearisation (plain model, or a student that jumps or has an infinite slope); accepted are continuous "
+            "students with finite slopes and model lora."
         )
     slope, curvature = evaluator((mu_symbol,), (escape.A, escape.B))(mu)
     if abs(slope.value) <= max(slope.error, 1e-12 * abs(curvature.value)):

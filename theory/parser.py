@@ -1,233 +1,424 @@
-r"""Text to SymPy by a whitelist over Python's syntax tree; user text is never evaluated as code.
+r"""Text to SymPy, by an allow-list over Python's syntax tree; the text itself is never evaluated.
 
-The text is parsed by `ast`, and each node is rebuilt as a SymPy object by a table. Bounds are checked before a node
-is built: length, nesting, number of nodes, digits, and a *weight* of every subexpression (its polynomial degree, or
-the logarithm of its size if it is a number), so that 9**9**9 and ((x**64)**64)**64 are refused at once.
+    expr  :=  number | x | pi | e | name | (expr) | +expr | -expr
+           |  expr + expr | expr - expr | expr * expr | expr / expr | expr ** expr | function(expr, ...)
+
+Python only *parses* the text; `_Builder` walks the tree and builds every SymPy node itself. A short
+text can stand for an enormous object (`9**9**9`), so each node carries a bound on what it may become,
+
+    size    nodes of the expression    a + b: sum    a * b: sum    a**n: sum            s(a): |s| + #x(s) |a|
+    degree  functions transparent      a + b: max    a * b: sum    a**n: |n| deg(a)     s(a): deg(s) deg(a)
+    bits    |log2| of its numbers      a + b: sum    a * b: sum    a**n: |n| bits(a)    exp(c): 1.45 |c|
+
+which is compared with the limits *before* the node is built. Numbers are exact: 0.1 is 1/10.
 """
 
 from __future__ import annotations
 
 import ast
-import difflib
+import operator
+import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from difflib import get_close_matches
+from functools import lru_cache
+from math import ceil
+from types import MappingProxyType
+from typing import Any, NoReturn, cast
 
 import sympy as sp
-from sympy import Expr, Integer, Rational, Symbol
+from sympy import Expr, Integer, Rational, S, Symbol
 
-from theory.errors import ActivationSyntaxError, NotRealError, UnknownNameError
+from theory.errors import ActivationSyntaxError, InputError, NotRealError, UnknownNameError
 from theory.symbols import x
 
 __all__ = ["KNOWN_FUNCTIONS", "parse"]
 
-MAX_LENGTH, MAX_DEPTH, MAX_NODES, MAX_DIGITS = 1000, 40, 400, 40
-MAX_EXPONENT, MAX_DEGREE, MAX_HERMITE = 64, 128, 64
+MAX_LENGTH = 1000  # characters of the text
+MAX_NODES, MAX_DEPTH = 400, 40  # of Python's syntax tree, where a sum of n terms nests n deep
+MAX_DIGITS = 40  # of a literal; its decimal exponent lies in [-40, 40]
+MAX_EXPONENT = 64  # |n| in expr**n, and k in He(k, expr)
+MAX_ARGUMENTS = 16  # of a max or min with those inside it, which SymPy compares pairwise
+MAX_SIZE, MAX_DEGREE, MAX_BITS = 2000, 128, 4096  # of the expression: the three bounds above
 
-_UNARY: dict[str, Callable[[Expr], Expr]] = {
-    "exp": sp.exp,
-    "log": sp.log,
-    "sqrt": sp.sqrt,
-    "sin": sp.sin,
-    "cos": sp.cos,
-    "tan": sp.tan,
-    "sinh": sp.sinh,
-    "cosh": sp.cosh,
-    "asin": sp.asin,
-    "acos": sp.acos,
-    "atan": sp.atan,
-    "asinh": sp.asinh,
-    "tanh": sp.tanh,
-    "erf": sp.erf,
-    "erfc": sp.erfc,
-    "abs": sp.Abs,
-    "sign": sp.sign,
-    "step": sp.Heaviside,
-    "heaviside": sp.Heaviside,
-    "Phi": lambda z: (1 + sp.erf(z / sp.sqrt(2))) / 2,
-    "softplus": lambda z: sp.log(1 + sp.exp(z)),
+_UNARY: Mapping[str, tuple[str, Callable[[Expr], Expr]]] = {
+    "exp": ("exponential", sp.exp),
+    "log": ("natural logarithm", sp.log),
+    "sqrt": ("square root", sp.sqrt),
+    "sin": ("sine", sp.sin),
+    "cos": ("cosine", sp.cos),
+    "tan": ("tangent", sp.tan),
+    "asin": ("inverse sine", sp.asin),
+    "acos": ("inverse cosine", sp.acos),
+    "atan": ("inverse tangent", sp.atan),
+    "sinh": ("hyperbolic sine", sp.sinh),
+    "cosh": ("hyperbolic cosine", sp.cosh),
+    "tanh": ("hyperbolic tangent", sp.tanh),
+    "asinh": ("inverse hyperbolic sine", sp.asinh),
+    "erf": ("error function, 2/sqrt(pi) times the integral of exp(-t**2) from 0 to x", sp.erf),
+    "erfc": ("1 - erf(x)", sp.erfc),
+    "Phi": ("standard normal distribution function", lambda a: (1 + sp.erf(a / sp.sqrt(2))) / 2),
+    "softplus": ("log(1 + exp(x))", lambda a: sp.log(1 + sp.exp(a))),
+    "abs": ("absolute value", sp.Abs),
+    "sign": ("sign, 0 at 0", sp.sign),
+    "step": ("1 for x > 0, 0 for x < 0, 1/2 at 0", sp.Heaviside),
+    "heaviside": ("the same as step", sp.Heaviside),
 }
+_EXTREMA: Mapping[str, Callable[..., Expr]] = {"max": sp.Max, "min": sp.Min}
+_GROWING = {"exp": 1, "sinh": 1, "cosh": 1, "softplus": 1, "erfc": 2}  # |log f(c)| = O(|c|**power)
+_CONSTANTS: Mapping[str, Expr] = {"pi": S.Pi, "e": S.Exp1}
+_PRINTED = {"Abs": "abs", "Max": "max", "Min": "min", "Heaviside": "step", "E": "e"}  # as SymPy prints them
+_HABITS = {"ln": "log", "arctan": "atan", "arcsin": "asin", "arccos": "acos", "sgn": "sign"}
 
-KNOWN_FUNCTIONS: Mapping[str, str] = {
-    **dict.fromkeys(_UNARY, "function of one argument"),
-    "Phi": "standard normal distribution function",
-    "softplus": "log(1 + exp(x))",
-    "step": "1 for x > 0, 0 for x < 0, 1/2 at 0",
-    "max": "largest of two or more arguments",
-    "min": "smallest of two or more arguments",
-    "He": "He(k, x), probabilists' Hermite polynomial, 0 <= k <= 64",
+KNOWN_FUNCTIONS: Mapping[str, str] = MappingProxyType(
+    {name: meaning for name, (meaning, _) in _UNARY.items()}
+    | {
+        "max": "largest of two or more arguments",
+        "min": "smallest of two or more arguments",
+        "He": f"He(k, x), probabilists' Hermite polynomial, 0 <= k <= {MAX_EXPONENT} a literal integer",
+    }
+)
+
+_OPERATORS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
 }
-_CONSTANTS = {"pi": sp.pi, "e": sp.E}
-_ACCEPTED = "numbers, x, + - * / **, parentheses, pi, e and known functions such as exp, erf, tanh, max, He(k, x)"
+_FOUND: Mapping[type[ast.AST], tuple[str, str]] = {  # what was found, how to fix it
+    ast.Attribute: ("an attribute access (a dot after a value)", "Functions are written bare, as in exp(x)."),
+    ast.Subscript: ("a subscript", "Only round brackets group."),
+    ast.List: ("a list", "Only round brackets group."),
+    ast.Tuple: ("a comma outside a call", "The decimal mark is a point, as in 0.5."),
+    ast.Lambda: ("a lambda", "Write its body alone, as an expression."),
+    ast.Compare: ("a comparison", "step(x - 1) is 1 for x > 1 and 0 below."),
+    ast.IfExp: ("a conditional", "step(x)*x is x for x > 0 and 0 below."),
+    ast.BoolOp: ("a logical operator", "Conditions multiply, as in step(x)*step(1 - x)."),
+    ast.NamedExpr: ("an assignment", "Write the value in its place."),
+    ast.Starred: ("a starred argument", "Write out the arguments."),
+    ast.keyword: ("a keyword argument", "Arguments are given by position."),
+    ast.JoinedStr: ("a string", "Write the expression without quotes."),
+    ast.BitXor: ("the operator ^", "A power is written **, as in x**2."),
+    ast.FloorDiv: ("the operator //", "A quotient is written /."),
+    ast.Mod: ("the operator %", "A percentage is written as 0.01."),
+    ast.MatMult: ("the operator @", "A product is written *."),
+}
 
 
 def parse(text: str, *, variable: Symbol = x, names: Mapping[str, Expr] | None = None) -> Expr:
-    """Return the expression that `text` says, in `variable`.
+    """Return the SymPy expression that `text` stands for, without ever evaluating the text.
 
     Args:
-        text: for instance "x**3 - 3*x" or "max(x, 0)"; decimal numbers become exact fractions.
-        variable: the one variable.
-        names: further names, each an expression in `variable`; `name` stands for it and `name(z)` for it at z.
+        text: an expression in the language of this module; `KNOWN_FUNCTIONS` lists its functions.
+        variable: the one variable, written by its name.
+        names: further names, each an expression in `variable`; `name` stands for it, `name(z)` for it at z.
+            They win over functions and constants of the same name.
 
     Raises:
-        ActivationSyntaxError: not an expression of the language, or beyond its bounds.
-        UnknownNameError: a name that is neither the variable nor known.
-        NotRealError: undefined or complex for every x, such as 1/0 or log(-1).
+        UnknownNameError: a name that is neither the variable, nor a constant, a function or one of `names`.
+        ActivationSyntaxError: the text is not of the language, or beyond its bounds.
+        NotRealError: a part of it is infinite, undefined or not real, such as 1/0, log(0), sqrt(-1).
 
-    >>> parse("0.5*x + max(x, 0)")
-    x/2 + Max(0, x)
-    >>> parse("9**9**9")
+    >>> parse("x*Phi(x) + 0.1")
+    x*(erf(sqrt(2)*x/2)/2 + 1/2) + 1/10
+    >>> parse("He(3, 2*x) - bump(x - 1)", names={"bump": sp.exp(-(x**2))})
+    8*x**3 - 6*x - exp(-(x - 1)**2)
+    >>> parse("x^2")
     Traceback (most recent call last):
-    theory.errors.ActivationSyntaxError: '9**9**9': the exponent ... is too large; ...
+    theory.errors.ActivationSyntaxError: 'x^2': the operator ^ [BitXor] at column 1 is not accepted. ...
     """
-    expr = _Builder(text, variable, names or {}).build()
-    if expr.has(sp.nan, sp.zoo, sp.oo, -sp.oo) or expr.has(sp.I):
-        raise NotRealError(
-            f"{_quote(text)} is undefined or complex; accepted are functions with a real value everywhere on the real "
-            "line: remove divisions by zero and roots or logarithms of negative numbers."
-        )
-    return expr
+    if len(text) > MAX_LENGTH:
+        raise ActivationSyntaxError(f"{len(text)} characters; accepted are at most {MAX_LENGTH}. Shorten it.")
+    builder = _Builder(" ".join(text.split()), variable, names or {})
+    try:
+        return builder.build(builder.tree()).expr
+    except InputError:
+        raise
+    except (ArithmeticError, MemoryError, RecursionError, TypeError, ValueError) as error:  # from SymPy
+        builder.refuse(None, f"what overwhelms SymPy ({type(error).__name__})", "Simplify it.")
 
 
-def _quote(text: str) -> str:
-    return repr(text if len(text) <= 60 else text[:57] + "...")
+@dataclass(frozen=True)
+class _Bounded:
+    """An expression with bounds on its size and on the bits of its numbers; its degree is read off."""
+
+    expr: Expr
+    size: int
+    bits: int
+
+    @property
+    def degree(self) -> int:
+        return _degree(self.expr)
+
+    @property
+    def is_constant(self) -> bool:
+        return not self.expr.free_symbols
+
+    @property
+    def magnitude(self) -> int:
+        """|c| of a constant, rounded up, at most 10^9; cheap, since the bits are bounded."""
+        value = abs(self.expr if self.expr.is_Rational else sp.N(self.expr))
+        return ceil(value) if value < 10**9 else 10**9
 
 
+def _number(value: Integer | Rational) -> _Bounded:
+    return _Bounded(value, 1, int(value.p).bit_length() + int(value.q).bit_length() - 1)
+
+
+@lru_cache(maxsize=256)
+def _measure(expr: Expr) -> _Bounded:
+    """Bound an expression that the caller brought."""
+    nodes = list(sp.preorder_traversal(expr))
+    bits = max((_number(node).bits for node in nodes if isinstance(node, Rational)), default=2)
+    return _Bounded(expr, len(nodes), bits)
+
+
+@lru_cache(maxsize=4096)
+def _degree(expr: sp.Basic) -> int:
+    degrees = [_degree(part) for part in expr.args]
+    if isinstance(expr, sp.Pow) and isinstance(expr.exp, Rational):
+        return ceil(abs(expr.exp)) * degrees[0]
+    return sum(degrees) if isinstance(expr, sp.Mul) else max(degrees, default=int(isinstance(expr, Symbol)))
+
+
+@lru_cache(maxsize=MAX_EXPONENT + 1)
+def _hermite(k: int) -> tuple[int, ...]:
+    """Return the coefficients of He_k from x^k down to 1, by He_{k+1} = x He_k - k He_{k-1}.
+
+    >>> _hermite(4)
+    (1, 0, -6, 0, 3)
+    """
+    before, found = (), (1,)
+    for j in range(k):
+        pairs = zip((*found, 0), (0, 0, *before), strict=True)
+        before, found = found, tuple(a - j * b for a, b in pairs)
+    return found
+
+
+@dataclass(frozen=True)
 class _Builder:
-    def __init__(self, text: str, variable: Symbol, names: Mapping[str, Expr]) -> None:
-        self.text, self.variable, self.names, self.nodes = text, variable, names, 0
+    text: str
+    variable: Symbol
+    names: Mapping[str, Expr]
 
-    def refuse(self, what: str, remedy: str = f"accepted are {_ACCEPTED}.") -> ActivationSyntaxError:
-        return ActivationSyntaxError(f"{_quote(self.text)}: {what}; {remedy}")
-
-    def build(self) -> Expr:
-        if len(self.text) > MAX_LENGTH:
-            raise self.refuse(f"{len(self.text)} characters", f"accepted are at most {MAX_LENGTH}: shorten it.")
-        if not self.text.isascii():
-            raise self.refuse("a character outside ASCII")
+    def tree(self) -> ast.expr:
+        """Parse with Python's grammar, and bound the tree level by level, without recursion."""
         try:
-            tree = ast.parse(self.text.strip(), mode="eval")
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            column = getattr(error, "offset", None)
-            where = f" at column {column}" if column else ""
-            raise self.refuse(f"not an expression{where}") from None
-        return self.visit(tree.body, 0)
-
-    def visit(self, node: ast.expr, depth: int) -> Expr:
-        self.nodes += 1
-        if depth > MAX_DEPTH or self.nodes > MAX_NODES:
-            raise self.refuse("nested too deeply or too long", f"accepted are {MAX_DEPTH} levels, {MAX_NODES} nodes.")
-        match node:
-            case ast.Constant(value=int() | float()) if not isinstance(node.value, bool):
-                return self.number(node)
-            case ast.Name(id=name):
-                return self.name(name)
-            case ast.UnaryOp(op=ast.UAdd() | ast.USub() as sign, operand=operand):
-                value = self.visit(operand, depth + 1)
-                return -value if isinstance(sign, ast.USub) else value
-            case ast.BinOp(left=left, op=ast.Pow(), right=right):
-                return self.power(self.visit(left, depth + 1), self.visit(right, depth + 1))
-            case ast.BinOp(left=left, op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div() as operator, right=right):
-                return self.combine(operator, self.visit(left, depth + 1), self.visit(right, depth + 1))
-            case ast.BinOp(op=ast.BitXor()):
-                raise self.refuse("^ is not a power", "write ** for powers, as in x**2.")
-            case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
-                return self.call(name, args, depth)
-            case _:
-                kind = type(node).__name__
-                raise self.refuse(f"{kind} at column {node.col_offset + 1} is not accepted")
-
-    def number(self, node: ast.Constant) -> Expr:
-        digits = ast.get_source_segment(self.text.strip(), node) or repr(node.value)
-        if len(digits) > MAX_DIGITS or (isinstance(node.value, float) and not 1e-30 < abs(node.value or 1) < 1e30):
-            raise self.refuse(f"the number {digits[:20]}... is too long or too large", "accepted are 40 digits.")
-        return Integer(node.value) if isinstance(node.value, int) else Rational(digits.replace("_", ""))
-
-    def name(self, name: str) -> Expr:
-        if name == self.variable.name:
-            return self.variable
-        for table in (_CONSTANTS, self.names):
-            if name in table:
-                return table[name]
-        if name in KNOWN_FUNCTIONS:
-            if name in _UNARY:
-                return _UNARY[name](self.variable)
-            raise self.refuse(f"{name} needs its arguments", f"write {name}(...): {KNOWN_FUNCTIONS[name]}.")
-        raise self.unknown(name)
-
-    def unknown(self, name: str) -> UnknownNameError:
-        known = [self.variable.name, *self.names, *KNOWN_FUNCTIONS, *_CONSTANTS]
-        nearest = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"known are {', '.join(known[:12])}, ..."
-        if len(name) == 1:
-            hint = f"only the one variable {self.variable.name} is accepted: give {name} a value."
-        return UnknownNameError(f"{_quote(self.text)}: unknown name {name!r}; {hint}")
-
-    def combine(self, operator: ast.operator, left: Expr, right: Expr) -> Expr:
-        if isinstance(operator, ast.Add):
-            return left + right
-        if isinstance(operator, ast.Sub):
-            return left - right
-        if isinstance(operator, ast.Div):
-            if right == 0:
-                raise NotRealError(f"{_quote(self.text)}: division by zero; give a denominator without zeros.")
-            return left / right
-        self.bound(_degree(left) + _degree(right))
-        return left * right
-
-    def bound(self, degree: float) -> None:
-        if degree > MAX_DEGREE:
-            raise self.refuse("the degree or size is too large", f"accepted is a degree of at most {MAX_DEGREE}.")
-
-    def power(self, base: Expr, exponent: Expr) -> Expr:
-        if exponent.is_Rational:
-            if abs(exponent) > MAX_EXPONENT or exponent.q > MAX_EXPONENT:
-                raise self.refuse(
-                    f"the exponent {str(exponent)[:20]} is too large", f"accepted is |n| <= {MAX_EXPONENT}."
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what Python deprecates, as "1if x else 2", is refused below
+                body = ast.parse(self.text, mode="eval").body
+        except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+            column = f" at column {error.offset}" if isinstance(error, SyntaxError) and error.offset else ""
+            self.refuse(None, f"what is no expression{column}", "Write products with *, close all brackets.")
+        if "#" in self.text:
+            self.refuse(None, f"a comment at column {self.text.index('#') + 1}", "Leave it out.")
+        level, nodes, depth = [body], 0, 0
+        while level:
+            nodes, depth = nodes + len(level), depth + 1
+            if nodes > MAX_NODES or depth > MAX_DEPTH:
+                self.refuse(
+                    None,
+                    f"more than {MAX_NODES} parts, or nested deeper than {MAX_DEPTH}",
+                    "Shorten it; brackets around groups of terms make long sums shallow.",
                 )
-            self.bound(_degree(base) * abs(float(exponent)))
-            return base**exponent
-        if not base.is_number or not base.is_positive:
-            raise self.refuse("a base that is not a positive number under a variable exponent", "write exp(x*log(b)).")
-        self.bound(_degree(exponent))
-        return sp.exp(exponent * sp.log(base))
+            parts = (part for node in level for part in ast.iter_child_nodes(node))
+            level = [part for part in parts if isinstance(part, ast.expr)]
+        return body
 
-    def call(self, name: str, args: list[ast.expr], depth: int) -> Expr:
-        if name not in KNOWN_FUNCTIONS and name not in self.names:
-            raise self.unknown(name)
-        values = [self.visit(arg, depth + 1) for arg in args]
-        if name in ("max", "min"):
-            if len(values) < 2:
-                raise self.refuse(f"{name} of {len(values)} arguments", "it takes two or more.")
-            return (sp.Max if name == "max" else sp.Min)(*values)
-        if name == "He":
-            return self.hermite(values)
-        if len(values) != 1:
-            raise self.refuse(f"{name} of {len(values)} arguments", "it takes one.")
-        if name in self.names:
-            self.bound(_degree(self.names[name]) * _degree(values[0]))
-            return self.names[name].xreplace({self.variable: values[0]})
-        return _UNARY[name](values[0])
-
-    def hermite(self, values: list[Expr]) -> Expr:
-        if len(values) != 2 or not values[0].is_Integer or not 0 <= values[0] <= MAX_HERMITE:
-            raise self.refuse("He takes an integer order and an argument", f"write He(k, x), 0 <= k <= {MAX_HERMITE}.")
-        order, z = int(values[0]), values[1]
-        self.bound(order * _degree(z))
-        before, found = Integer(0), Integer(1)
-        for k in range(order):
-            before, found = found, sp.expand(z * found - k * before)
+    def build(self, node: ast.expr) -> _Bounded:
+        match node:
+            case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+                found = self.number(node, value)
+            case ast.Name(id=name):
+                found = self.name(node, name)
+            case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+                found = self.build(operand)
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                a = self.build(operand)
+                found = self.make(node, lambda: -a.expr, a.size + 1, a.degree, a.bits)
+            case ast.BinOp(left=left, op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div() as op, right=right):
+                found = self.arithmetic(node, op, self.build(left), self.build(right))
+            case ast.BinOp(left=left, op=ast.Pow(), right=right):
+                found = self.power(node, self.build(left), self.build(right))
+            case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
+                found = self.call(node, name, args)
+            case _:
+                self.refuse_kind(node)
         return found
 
+    def number(self, node: ast.Constant, value: float) -> _Bounded:
+        if isinstance(value, int):
+            if value < 10**MAX_DIGITS:
+                return _number(Integer(value))
+        else:
+            source = ast.get_source_segment(self.text, node) or ""
+            mantissa, _, exponent = source.lower().partition("e")
+            if len(mantissa) <= MAX_DIGITS and abs(int(exponent or 0)) <= MAX_DIGITS:
+                return _number(cast(Rational, Rational(*Decimal(source).as_integer_ratio())))
+        self.refuse(node, "too long a number", f"Use {MAX_DIGITS} digits, e-{MAX_DIGITS} to e{MAX_DIGITS}.")
 
-def _degree(expr: Expr) -> float:
-    """Return a bound on the polynomial degree; for numbers, their decimal digits over four."""
-    if expr.is_Rational:
-        return max(len(str(abs(expr.p))), len(str(expr.q))) / 4
-    if not expr.args:
-        return 1.0
-    if expr.is_Pow and expr.exp.is_Rational:
-        return _degree(expr.base) * abs(float(expr.exp))
-    if expr.is_Add or isinstance(expr, sp.Max | sp.Min):
-        return max(map(_degree, expr.args))
-    if expr.is_Mul:
-        return sum(map(_degree, expr.args))
-    return max(1.0, *map(_degree, expr.args))
+    def name(self, node: ast.Name, name: str) -> _Bounded:
+        if name == self.variable.name:
+            return _Bounded(self.variable, 1, 1)
+        if name in self.names:
+            return _measure(self.names[name])
+        name = _PRINTED.get(name, name)
+        if name in _CONSTANTS:
+            return _Bounded(_CONSTANTS[name], 1, 2)
+        if name in _UNARY:
+            return self.apply(node, name, _Bounded(self.variable, 1, 1))
+        if name in KNOWN_FUNCTIONS:
+            self.refuse(node, f"{name} without arguments", f"Write {name}(...): {KNOWN_FUNCTIONS[name]}.")
+        self.unknown(node, name)
+
+    def arithmetic(self, node: ast.expr, op: ast.operator, a: _Bounded, b: _Bounded) -> _Bounded:
+        if isinstance(op, ast.Div) and b.expr.is_zero:
+            raise NotRealError(f"{self.where(node)}: division by zero. Give a denominator without zeros.")
+        degree = max(a.degree, b.degree) if isinstance(op, ast.Add | ast.Sub) else a.degree + b.degree
+        combine = _OPERATORS[type(op)]
+        return self.make(node, lambda: combine(a.expr, b.expr), a.size + b.size + 1, degree, a.bits + b.bits)
+
+    def power(self, node: ast.expr, base: _Bounded, exponent: _Bounded) -> _Bounded:
+        size = base.size + exponent.size + 1
+        if not exponent.is_constant:
+            if not (base.is_constant and base.expr.is_positive):
+                self.refuse(
+                    node,
+                    f"{self.variable} in the exponent of a base that is not a positive number",
+                    "Write exp(b*log(a)) for a**b, with a > 0.",
+                )
+            bits = base.bits + exponent.bits
+            return self.make(node, lambda: sp.exp(exponent.expr * sp.log(base.expr)), size + 2, exponent.degree, bits)
+        n = exponent.magnitude
+        if n > MAX_EXPONENT:
+            self.refuse(node, "too large an exponent", f"Write one from -{MAX_EXPONENT} to {MAX_EXPONENT}.")
+        bits = n * base.bits + exponent.bits
+        return self.make(node, lambda: sp.Pow(base.expr, exponent.expr), size, n * base.degree, bits)
+
+    def call(self, node: ast.Call, name: str, args: list[ast.expr]) -> _Bounded:
+        for arg in args:
+            if isinstance(arg, ast.Starred):
+                self.refuse_kind(arg)
+        plain = _PRINTED.get(name, name)
+        if name in self.names or plain in _UNARY:
+            if len(args) != 1:
+                self.refuse(node, f"{name} of {len(args)} arguments", f"It takes one, as in {name}(x).")
+            a = self.build(args[0])
+            return self.substitute(node, name, a) if name in self.names else self.apply(node, plain, a)
+        if plain in _EXTREMA:
+            return self.extremum(node, plain, args)
+        if plain == "He":
+            return self.hermite(node, args)
+        if plain in (self.variable.name, *_CONSTANTS):
+            self.refuse(node, f"{name}(...), no function,", f"Write a product as {name}*(...).")
+        self.unknown(node, name)
+
+    def apply(self, node: ast.expr, name: str, a: _Bounded) -> _Bounded:
+        bits = a.bits + (self.growth(a, _GROWING[name]) if name in _GROWING and a.is_constant else 0)
+        return self.make(node, lambda: _UNARY[name][1](a.expr), a.size + 6, a.degree, bits)
+
+    def substitute(self, node: ast.expr, name: str, a: _Bounded) -> _Bounded:
+        named, grows = _measure(self.names[name]), (sp.exp, sp.sinh, sp.cosh, sp.erfc)
+        bits = named.bits + max(named.degree, 1) * a.bits
+        if a.is_constant and named.expr.has(*grows):
+            bits += self.growth(a, 2 if named.degree > 1 or named.expr.has(sp.erfc) else 1)
+        size = named.size + int(named.expr.count(self.variable)) * a.size
+        make = lambda: cast(Expr, named.expr.xreplace({self.variable: a.expr}))  # noqa: E731
+        return self.make(node, make, size, named.degree * a.degree, bits)
+
+    @staticmethod
+    def growth(a: _Bounded, power: int) -> int:
+        return ceil(1.45 * a.magnitude**power) + 8
+
+    def extremum(self, node: ast.expr, name: str, args: list[ast.expr]) -> _Bounded:
+        if len(args) < 2:
+            self.refuse(node, f"{name} of {len(args)} arguments", "It takes two or more.")
+        parts = [self.build(arg) for arg in args]
+        compared = sum(len(part.expr.args) if isinstance(part.expr, sp.Max | sp.Min) else 1 for part in parts)
+        self.limit(node, "arguments of max and min", compared, MAX_ARGUMENTS)
+        size, degree = 1 + sum(part.size for part in parts), max(part.degree for part in parts)
+        make = lambda: _EXTREMA[name](*(part.expr for part in parts))  # noqa: E731
+        return self.make(node, make, size, degree, sum(part.bits for part in parts))
+
+    def hermite(self, node: ast.expr, args: list[ast.expr]) -> _Bounded:
+        match args:
+            case [ast.Constant(value=int(k)), argument] if not isinstance(k, bool) and k <= MAX_EXPONENT:
+                a, coefficients = self.build(argument), _hermite(k)
+            case _:
+                self.refuse(node, "He without an order", f"Write He(k, x), k from 0 to {MAX_EXPONENT}.")
+
+        def make() -> Expr:
+            polynomial = None if a.is_constant else a.expr.as_poly(self.variable)
+            if polynomial is None or not (polynomial.domain.is_ZZ or polynomial.domain.is_QQ):
+                return sp.Add(*(c * a.expr ** (k - j) for j, c in enumerate(coefficients) if c))
+            return sp.Poly(coefficients, self.variable).compose(polynomial).as_expr()
+
+        size = max((k // 2 + 1) * (a.size + 4), 4 * k * a.degree)
+        bits = max(map(abs, coefficients)).bit_length() + k * a.bits
+        return self.make(node, make, size, k * a.degree, bits)
+
+    def make(self, node: ast.expr, make: Callable[[], Expr], size: int, degree: int, bits: int) -> _Bounded:
+        """Build a node within the limits; refuse one that is infinite, undefined or not real."""
+        self.limit(node, "number of parts", size, MAX_SIZE)
+        self.limit(node, "degree", degree, MAX_DEGREE)
+        self.limit(node, "length of numbers in bits", bits, MAX_BITS)
+        expr = make()
+        self.limit(node, "degree", _degree(expr), MAX_DEGREE)  # exp(99*log(x)) becomes x**99
+        if expr.has(S.NaN, S.ComplexInfinity, S.Infinity, S.NegativeInfinity):
+            fault = "infinite or undefined"
+        elif expr.has(S.ImaginaryUnit) or (not expr.free_symbols and expr.is_extended_real is False):
+            fault = "not real"
+        else:
+            return _Bounded(expr, size, bits)
+        raise NotRealError(
+            f"{self.where(node)}: this part is {fault}; accepted is what has a finite real value. "
+            "Check divisions, roots and logarithms."
+        )
+
+    def limit(self, node: ast.AST, what: str, value: int, most: int) -> None:
+        if value > most:
+            self.refuse(node, f"too large an expression ({what} {value})", f"The limit is {most}.")
+
+    def where(self, node: ast.AST | None) -> str:
+        """Quote the text, and name the column of `node`; `ast` counts columns in bytes."""
+        short = repr(self.text if len(self.text) <= 80 else self.text[:77] + "...")
+        if node is None:
+            return short
+        return f"{short}, column {len(self.text.encode()[: getattr(node, 'col_offset', 0)].decode()) + 1}"
+
+    def refuse(self, node: ast.AST | None, found: str, remedy: str) -> NoReturn:
+        names = ", ".join(dict.fromkeys([*KNOWN_FUNCTIONS, *list(self.names)[:10]]))
+        accepted = f"Accepted are numbers, {self.variable}, pi, e, + - * / **, brackets and {names}."
+        text, _, column = self.where(node).rpartition(", column ") if node else (self.where(None), "", "")
+        found += f" at column {column}" if column else ""
+        raise ActivationSyntaxError(f"{text}: {found} is not accepted. {remedy} {accepted}") from None
+
+    def refuse_kind(self, node: ast.expr) -> NoReturn:
+        culprit: ast.AST = node
+        place: ast.AST = node
+        match node:
+            case ast.BinOp(op=op) | ast.UnaryOp(op=op):
+                culprit = op
+            case ast.Call(func=ast.Name(), keywords=[keyword, *_]):
+                culprit = place = keyword
+            case ast.Call(func=ast.Attribute() as func):
+                culprit = func
+            case ast.Call():
+                self.refuse(node, "a bracket right after a value", "Write products with *, as in 2*(x + 1).")
+            case ast.Constant(value=complex()):
+                self.refuse(node, "a complex number", "Activations are real functions.")
+            case ast.Constant(value=str() | bytes()):
+                self.refuse(node, *_FOUND[ast.JoinedStr])
+        found, remedy = _FOUND.get(type(culprit), ("a construct of Python", "Write one plain formula."))
+        kind = type(culprit if isinstance(culprit, ast.operator | ast.unaryop) else node).__name__
+        self.refuse(place, f"{found} [{kind}]", remedy)
+
+    def unknown(self, node: ast.expr, name: str) -> NoReturn:
+        known = [self.variable.name, *self.names, *KNOWN_FUNCTIONS, *_CONSTANTS]
+        near = [_HABITS[name]] if name in _HABITS else get_close_matches(name, known, n=3)
+        hint = f"did you mean {' or '.join(dict.fromkeys(near))}? " if near else ""
+        if len(name) == 1:
+            hint += f"only the one variable {self.variable} is accepted: give {name} a value. "
+        listed = ", ".join(dict.fromkeys(known))
+        raise UnknownNameError(f"{self.where(node)}: unknown name {name[:40]!r}; {hint}Known are {listed}.")

@@ -49,7 +49,7 @@ class Pieces:
         """
         jumps = []
         for i, c in enumerate(self.breakpoints):
-            gap = sp.simplify(self.branches[i + 1].subs(x, c) - self.branches[i].subs(x, c))
+            gap = sp.simplify(_limit(self.branches[i + 1], c, "+") - _limit(self.branches[i], c, "-"))
             if gap.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
                 raise NotIntegrableError(
                     f"{self.as_expr()} is infinite at x = {c}, so that its derivative there is no function plus point "
@@ -65,6 +65,11 @@ class Pieces:
             return self.branches[0]
         upper = [(f, x < c) for f, c in zip(self.branches, self.breakpoints, strict=False)]
         return Piecewise(*upper, (self.branches[-1], True))
+
+
+def _limit(branch: Expr, c: Expr, side: str) -> Expr:
+    value = branch.subs(x, c)
+    return sp.limit(branch, x, c, side) if value.has(sp.nan, sp.zoo) else value
 
 
 def _slope(f: Expr) -> Expr:
