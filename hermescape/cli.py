@@ -186,6 +186,7 @@ def check(
 # --- shared by the commands -------------------------------------------------------------------------------------
 
 MAX_POINTS = 10_000
+INTERRUPTED = 130
 
 
 def parse_mu(text: str) -> list[float]:
@@ -304,12 +305,14 @@ def main() -> None:
     """Run the command line; every error becomes one line on stderr."""
     try:
         code = app(standalone_mode=False)
+        if code == INTERRUPTED:
+            _complain("interrupted")
     except HermescapeError as error:
         code = _complain(str(error))
     except KeyboardInterrupt:
-        code = _complain("interrupted", 130)
+        code = _complain("interrupted", INTERRUPTED)
     except typer.Abort:
-        code = _complain("interrupted", 130)
+        code = _complain("interrupted", INTERRUPTED)
     except Exception as error:
         describe = getattr(type(error), "format_message", None)
         if describe is None:  # not a usage error of the command-line library

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -204,6 +205,19 @@ def test_user_text_is_never_run(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     run("derive", f"__import__('pathlib').Path('{mark}').touch()")
     assert not mark.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGINT is a POSIX signal")
+def test_interrupting_stops_at_once_and_leaves_no_file(tmp_path: Path) -> None:
+    file = tmp_path / "runs.nc"
+    args = ["simulate", "erf", "--mu", "0.9", "--replicas", "4000", "--max-steps", "10000000", "-o", str(file)]
+    command = [sys.executable, "-c", "from hermescape.cli import main; main()", *args]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(8)
+        process.send_signal(signal.SIGINT)
+        output, message = process.communicate(timeout=30)
+    assert (process.returncode, output, message) == (130, "", "error: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_progress_where_there_is_no_terminal() -> None:
