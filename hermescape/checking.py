@@ -15,7 +15,10 @@ They agree if the prediction lies within the interval widened by the tolerance
     |prediction - flow_exit| + eta + prediction / sqrt(d):
 
 the whole of both corrections (their own next order is smaller), one step, and the relative fluctuation of overlaps in
-dimension d. Where no escape is predicted (A = 0 and B <= 0), agreement means that fewer than half of the runs leave.
+dimension d.
+
+Where no escape is predicted (A = 0 and B <= 0), agreement means that fewer than half of the runs
+leave. A mu that the flow or the budget cannot settle is undecided, which does not pass.
 """
 
 from __future__ import annotations
@@ -46,8 +49,10 @@ CONFIDENCE = 0.99
 MEDIAN_Z = float(norm.ppf(0.75))  # median of |Z|
 SAMPLE_BUDGET = 1.5e9  # samples drawn by default: under a minute on two cores
 FEWEST_RUNS = 60
-LARGEST_EXCESS = 5
+LARGEST_EXCESS = 2
 DEFAULT_MU = (0.2, 0.4, 0.6)
+LONGEST_SEARCH = 1e6  # search times after which the flow counts as trapped
+FLOW_TOLERANCE = 1e-8
 QUIET_STEPS = 20_000  # length of a run where no escape is predicted
 
 
@@ -98,6 +103,7 @@ class _Forecast:
     prediction: float | None
     step_size: float
     batch: int
+    obstacle: str | None = None  # why nothing can be predicted, where a search time exists
 
     @property
     def samples(self) -> float:
@@ -131,7 +137,7 @@ def check(
         step_size: eta; by default 0.1 over the largest curvature of the loss at the teacher, so that no ordinary
             activation diverges.
         replicas: runs for each mu; 400 by default, fewer (at least 60) where 400 would draw more than 1.5e9
-            samples; a mu at which 60 would draw five times that is not simulated and left undecided.
+            samples; a mu at which 60 would draw twice that is not simulated and left undecided.
         threshold: R; the exit is the first time with |m| >= R.
         seed: non-negative; results depend on it and the other arguments only.
         threads: all cores by default; no effect on the result.
@@ -162,8 +168,12 @@ def check(
 
     rows = []
     for forecast in forecasts:
-        if replicas is None and FEWEST_RUNS * forecast.samples > LARGEST_EXCESS * SAMPLE_BUDGET:
-            rows.append(_undecided(forecast))
+        if forecast.obstacle is not None:
+            rows.append(_undecided(forecast, forecast.obstacle))
+            continue
+        if replicas is None and not _is_affordable(forecast):
+            cost = f"one run would draw {forecast.samples:.1e} samples, not simulated (give --replicas to insist)"
+            rows.append(_undecided(forecast, cost))
             continue
         horizon = QUIET_STEPS if forecast.prediction is None else math.ceil(20 * forecast.prediction / eta) + 100
         setting = experiment(
@@ -236,21 +246,24 @@ def _curvature(system: System) -> float:
 
 def _forecast(system: System, mu: float, dimension: int, batch: int | None, eta: float, threshold: float) -> _Forecast:
     search = search_time(system, mu)
-    if search.tau is None or search.A == 0:
-        return _Forecast(search, None, None, eta, batch or math.ceil(eta * dimension))
+    default = batch or math.ceil(eta * dimension)
+    if search.tau is None:
+        return _Forecast(search, None, None, eta, default)
+    if search.A == 0:
+        return _Forecast(search, None, None, eta, default, "A = 0 < B here: u escapes alone, without m")
     noise = gradient_noise(system, mu)
-    horizon = search.tau * (200 + 20 * math.log(dimension))
+    horizon = LONGEST_SEARCH * search.tau
     start = {"u": dimension**-2.0, "m": MEDIAN_Z / math.sqrt(dimension)}
-    flow_exit = integrate(system, start, event=Exit(threshold), t_max=horizon, mu=mu).exit_time
+    flow_exit = integrate(system, start, event=Exit(threshold), t_max=horizon, rtol=FLOW_TOLERANCE, mu=mu).exit_time
     if flow_exit is None:
-        return _Forecast(search, None, None, eta, batch or math.ceil(eta * dimension))
+        return _Forecast(search, None, None, eta, default, f"the flow stays inside until t = {horizon:.2g}")
 
     def predict(size: int) -> float | None:
         kappa = eta * dimension / size
         seeding = kappa * search.rate * noise / ((2 + eta * search.rate) * search.A**2)
         noisy = {"u": start["u"], "m": min(start["m"] * math.sqrt(1 + seeding), 0.99 * threshold)}
         exit_time = integrate(
-            system.sgd(), noisy, event=Exit(threshold), t_max=5 * flow_exit, mu=mu, kappa=kappa
+            system.sgd(), noisy, event=Exit(threshold), t_max=5 * flow_exit, rtol=FLOW_TOLERANCE, mu=mu, kappa=kappa
         ).exit_time
         return None if exit_time is None else exit_time * eta * search.rate / math.log1p(eta * search.rate)
 
@@ -266,15 +279,18 @@ def _forecast(system: System, mu: float, dimension: int, batch: int | None, eta:
 
 
 def _affordable(forecasts: list[_Forecast]) -> int:
-    feasible = [f.samples for f in forecasts if FEWEST_RUNS * f.samples <= LARGEST_EXCESS * SAMPLE_BUDGET]
+    feasible = [forecast.samples for forecast in forecasts if _is_affordable(forecast)]
     cost = sum(feasible) or SAMPLE_BUDGET
     return int(min(400, max(FEWEST_RUNS, SAMPLE_BUDGET / cost)))
 
 
-def _undecided(forecast: _Forecast) -> Row:
-    verdict = f"undecided: one run would draw {forecast.samples:.1e} samples, not simulated (give --replicas to insist)"
+def _is_affordable(forecast: _Forecast) -> bool:
+    return forecast.obstacle is None and FEWEST_RUNS * forecast.samples <= LARGEST_EXCESS * SAMPLE_BUDGET
+
+
+def _undecided(forecast: _Forecast, reason: str) -> Row:
     times = (forecast.search.tau, forecast.flow_exit, forecast.prediction)
-    return Row(forecast.search.mu, *times, None, (None, None), None, 0, 0, 0, verdict)
+    return Row(forecast.search.mu, *times, None, (None, None), None, 0, 0, 0, f"undecided: {reason}")
 
 
 def _row(forecast: _Forecast, sample: ExitSample, dimension: int) -> Row:

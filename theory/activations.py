@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Literal
 
@@ -189,7 +190,7 @@ def _check_real(name: str, split: Pieces) -> None:
             if (lo == -sp.oo or hole >= lo) and (hi == sp.oo or hole <= hi):
                 raise _not_real(name, f"is undefined at x = {hole}")
         f = sp.lambdify(x, branch, "mpmath")
-        for z in _samples(lo, hi):
+        for z in [*_samples(lo, hi), *_between(_borders(branch), lo, hi)]:
             try:
                 value = mpmath.mpmathify(f(mpmath.mpf(z)))
             except (ValueError, ZeroDivisionError):
@@ -215,6 +216,18 @@ def _holes(branch: Expr) -> list[Expr]:
     logarithms = [node.args[0] for node in branch.atoms(sp.log)]
     poles = [sp.cos(node.args[0]) for node in branch.atoms(sp.tan)]
     return [zero for h in (*denominators, *logarithms, *poles) for zero in real_zeros(h)]
+
+
+def _borders(branch: Expr) -> list[Expr]:
+    """Return the points at which a root, a logarithm or an inverse function may start or stop being real."""
+    radicands = [p.base for p in branch.atoms(sp.Pow) if not p.exp.is_integer]
+    inverse = [sign + node.args[0] for node in branch.atoms(sp.asin, sp.acos) for sign in (1, -1)]
+    return sorted({zero for h in (*radicands, *inverse) for zero in real_zeros(h)}, key=float)
+
+
+def _between(borders: list[Expr], lo: Expr, hi: Expr) -> list[float]:
+    points = [(float(left) + float(right)) / 2 for left, right in pairwise(borders)]
+    return [z for z in points if (lo == -sp.oo or z > lo) and (hi == sp.oo or z < hi)]
 
 
 def _samples(lo: Expr, hi: Expr) -> list[float]:

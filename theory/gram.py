@@ -105,7 +105,7 @@ def noise_velocity(weight: Combination, v: Vector, kappa: Expr, variance: Expr) 
     """Return the drift -(kappa/2) c^2 J v that normalising adds to a vector on the sphere, c its coefficient in w.
 
     A step moves v by eta c times a gradient whose part across all d directions has squared length J d / B, and
-    dividing by the new norm shrinks every overlap by 1 - (eta c)^2 J d / (2 B), kappa = eta d / B (THEORY, 4).
+    dividing by the new norm shrinks every overlap by 1 - (eta c)^2 J d / (2 B), kappa = eta d / B.
     """
     if v.kind != "sphere":
         return Combination(())

@@ -81,7 +81,7 @@ class System:
     def sgd(self, kappa: Expr = kappa) -> System:
         r"""Return the system at finite kappa = eta d / B: each overlap of a vector on the sphere gains its drift.
 
-        For LoRA that is -(kappa/2) u^2 J m in dm/dt and nothing in du/dt (THEORY, section 4).
+        For LoRA that is -(kappa/2) u^2 J m in dm/dt and nothing in du/dt.
 
         >>> from theory.dynamics import derive
         >>> derive("linear", model="plain").sgd().velocities

@@ -46,6 +46,13 @@ def test_runs_that_cannot_be_afforded_are_undecided_not_passed() -> None:
     assert report.rows[0].verdict.startswith("undecided")
 
 
+def test_a_flow_that_stays_inside_is_undecided_not_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "LONGEST_SEARCH", 1e-3)
+    row = hermescape.check("relu", mu=[0.4]).rows[0]
+    assert row.verdict.startswith("undecided: the flow stays inside")
+    assert not row.passed
+
+
 def test_result_does_not_depend_on_threads() -> None:
     one, two = (hermescape.check("linear", mu=[0.4], replicas=50, threads=n) for n in (1, 2))
     assert one == two

@@ -38,6 +38,7 @@ def test_hermite_polynomials_are_sympys(k: int) -> None:
         ("x + y", UnknownNameError, "one variable"),
         ("rleu", UnknownNameError, "did you mean .*relu"),
         ("sqrt(x)", NotRealError, "complex"),
+        ("sqrt((x - 0.5)**2 - 0.01)", NotRealError, "complex at x = 0.5"),
         ("log(x)", NotRealError, "undefined at x = 0"),
         ("1/x", NotRealError, "undefined at x = 0"),
         ("1/(x - 0.3)", NotRealError, "3/10"),

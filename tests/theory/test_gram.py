@@ -1,4 +1,4 @@
-"""The Gram rule against the equations of THEORY, section 3, and against gradients in d dimensions."""
+"""The Gram rule against the published equations (arXiv:2602.02855) and against gradients in d dimensions."""
 
 import numpy as np
 import sympy as sp
