@@ -50,7 +50,10 @@ def derive(
     latex: Annotated[bool, typer.Option("--latex", help="print an align block that compiles")] = False,
     as_json: Json = False,
 ) -> None:
-    """Derive coefficients, loss, ODEs, A, B and tau (time t = lr * steps), each with its tier."""
+    """Derive loss, ODEs, A, B and tau, each with its tier.
+
+    Time is t = lr * steps.
+    """
     from hermescape.reporting import derivation, derivation_table
     from theory.dynamics import derive as derive_system
 
@@ -72,7 +75,10 @@ def escape(
     teacher: Teacher = None,
     as_json: Json = False,
 ) -> None:
-    """Give A, B, growth rate and search time tau (in t = lr * steps) at each mu, with the error of tau."""
+    """Give A, B, growth rate and search time tau at each mu.
+
+    tau is in t = lr * steps and comes with its error estimate, 0 where it is exact.
+    """
     from hermescape.reporting import escape_points, escape_table
     from numerics.search import search_time
     from theory.dynamics import derive as derive_system
@@ -104,7 +110,7 @@ def simulate(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Simulate one-pass SGD exactly, at any dimension, and report the exit steps."""
+    """Simulate one-pass SGD exactly, and report exit steps."""
     from hermescape.api import simulate as run
     from hermescape.reporting import exit_summary, exit_table
 
@@ -151,7 +157,10 @@ def check(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Derive, integrate and simulate, and say whether the three exit times agree (exit code 1 if not)."""
+    """Derive, integrate, simulate, and say whether they agree.
+
+    The exit code is 1 if any row disagrees or stays undecided.
+    """
     from hermescape.checking import check as run
     from hermescape.reporting import check_lines
 
