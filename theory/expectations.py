@@ -13,6 +13,7 @@ estimate.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -78,8 +79,9 @@ class _Unevaluated(Expr):
             return self.func(*args)
         return self._by_quadrature(args, sp.core.evalf.prec_to_dps(prec))
 
+    @abstractmethod
     def _by_quadrature(self, args: list[Expr], digits: int) -> Expr:
-        raise NotImplementedError
+        """Return the value at numerical arguments, by the mpmath oracle."""
 
     def _sympystr(self, printer: Any) -> str:
         shown = [arg.expr if isinstance(arg, Lambda) else arg for arg in self.args]

@@ -324,7 +324,10 @@ class _Builder:
         if a.is_constant and named.expr.has(*grows):
             bits += self.growth(a, 2 if named.degree > 1 or named.expr.has(sp.erfc) else 1)
         size = named.size + int(named.expr.count(self.variable)) * a.size
-        make = lambda: cast(Expr, named.expr.xreplace({self.variable: a.expr}))  # noqa: E731
+
+        def make() -> Expr:
+            return cast(Expr, named.expr.xreplace({self.variable: a.expr}))
+
         return self.make(node, make, size, named.degree * a.degree, bits)
 
     @staticmethod
@@ -338,7 +341,10 @@ class _Builder:
         compared = sum(len(part.expr.args) if isinstance(part.expr, sp.Max | sp.Min) else 1 for part in parts)
         self.limit(node, "arguments of max and min", compared, MAX_ARGUMENTS)
         size, degree = 1 + sum(part.size for part in parts), max(part.degree for part in parts)
-        make = lambda: _EXTREMA[name](*(part.expr for part in parts))  # noqa: E731
+
+        def make() -> Expr:
+            return _EXTREMA[name](*(part.expr for part in parts))
+
         return self.make(node, make, size, degree, sum(part.bits for part in parts))
 
     def hermite(self, node: ast.expr, args: list[ast.expr]) -> _Bounded:

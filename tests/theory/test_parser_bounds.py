@@ -92,7 +92,7 @@ BAD = [
     ("x(x + 1)", ActivationSyntaxError, r"x\*\("),
     ("x + x.real", ActivationSyntaxError, "attribute access .* column 5"),
     ("x.__class__.__mro__[1].__subclasses__()", ActivationSyntaxError, "attribute"),
-    ("__import__('os').system('touch /tmp/parser_was_here')", ActivationSyntaxError, "attribute"),
+    ("__import__('os').system('touch parser_was_here')", ActivationSyntaxError, "attribute"),
     ("__import__('os')", UnknownNameError, "__import__"),
     ("eval('1')", UnknownNameError, "eval"),
     ("x[0]", ActivationSyntaxError, "subscript"),
@@ -175,7 +175,7 @@ def test_refuses(text: str, error: type[InputError], message: str) -> None:
         parse(text, names=NAMES)
     assert caught.type is error
     assert len(str(caught.value)) < 700
-    assert not Path("/tmp/parser_was_here").exists()
+    assert not Path("parser_was_here").exists()
 
 
 def test_refuses_at_once() -> None:
