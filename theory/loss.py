@@ -64,9 +64,7 @@ class Loss:
 
         Raises `NotIntegrableError` where a derivative is infinite (a student that jumps, at the edge).
         """
-        return self._gradient(sp.sympify(overlap), sp.sympify(variance))
-
-    def _gradient(self, overlap: Expr, variance: Expr) -> tuple[Expr, Expr]:
+        overlap, variance = sp.sympify(overlap), sp.sympify(variance)
         sigma, phi = self._sigma, self._phi
         slope = -gaussian_kernel(sigma.diff(), phi.diff(), overlap, variance)
         own = gaussian_mean(self._sigma_squared.diff(2), S.Zero, variance)

@@ -152,13 +152,9 @@ def guard(expr: Expr) -> Expr:
 
 
 def _arc_tangent(z: Expr) -> Expr:
-    top, bottom = sp.fraction(sp.together(sp.powsimp(z**2)))
-    sine = sp.sqrt(sp.expand(top)) if not z.has(q) else sp.expand(q * sp.sqrt(sp.cancel(top / q**2)))
-    return sp.atan2(sine * _sign_of(z), sp.sqrt(sp.factor(sp.expand(bottom - top))))
-
-
-def _sign_of(z: Expr) -> Expr:
-    return sp.sign(z.subs({q: 1, r: 1}))
+    """Return arcsin(n/d) as atan2(n, sqrt(d^2 - n^2)); d is a product of standard deviations, hence positive."""
+    n, d = sp.fraction(sp.together(z))
+    return sp.atan2(n, sp.sqrt(sp.factor(sp.expand(d**2 - n**2))))
 
 
 def _guard_radical(power: Expr) -> Expr:

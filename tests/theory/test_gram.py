@@ -1,11 +1,13 @@
 """The Gram rule against the published equations (arXiv:2602.02855) and against gradients in d dimensions."""
 
 import numpy as np
+import pytest
 import sympy as sp
 
 from theory.dynamics import derive, velocities
 from theory.models import AlignedLoRA, Plain
 from theory.symbols import J, L_q, L_r, kappa, m, mu, q, r, u
+from theory.system import GAP
 
 
 def test_aligned_equations() -> None:
@@ -42,3 +44,14 @@ def test_velocities_are_the_projected_gradient_in_d_dimensions() -> None:
     assert np.isclose(float(system.odes[m].subs(at)), -gradient @ teacher, atol=1e-8)
     slope = (value(scale + h, v) - value(scale - h, v)) / (2 * h)
     assert np.isclose(float(system.odes[u].subs(at)), -slope, atol=1e-8)
+
+
+@pytest.mark.parametrize("pair", [("erf", "erf"), ("relu", "relu"), ("erf", "relu"), ("abs", "step")])
+def test_guarded_functions_equal_the_plain_ones_for_either_sign_of_q(pair: tuple[str, str]) -> None:
+    system = derive(*pair).sgd()
+    variance = sp.Rational(4, 5)
+    for overlap in (sp.Rational(-3, 5), sp.Rational(-1, 7), sp.Rational(2, 5)):
+        at = {q: overlap, r: variance, GAP: variance - overlap**2}
+        for name, plain in system.functions.items():
+            guarded = system.guarded_functions[name]
+            assert abs((guarded - plain).subs(at).evalf(25)) < 1e-20, (name, overlap)
