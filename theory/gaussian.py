@@ -1,35 +1,59 @@
 r"""Exact Gaussian expectations of the terms of `theory.terms`, in any number of correlated variables.
 
-For l ~ N(M, C) four rules, applied in this order, reduce every term until nothing is left:
+For l ~ N(M, C) the rules below, applied in this order, reduce every term until nothing is left:
 
 1. *Point mass.*  E[delta(l_i - c) F] = pdf(c; M_i, C_ii) E[F | l_i = c]; a k-th derivative is (-d/dc)^k of that.
 2. *Tilting.*  With D = 1 - 2 beta C_ii > 0,
        E[exp(alpha l_i + beta l_i^2) F] = D^(-1/2) exp((alpha M_i + beta M_i^2 + alpha^2 C_ii / 2) / D) E'[F],
    where under E' the covariance is C_jk + 2 beta C_ji C_ik / D and the mean M_j + C_ji (alpha + 2 beta M_i) / D.
 3. *Stein.*  E[l_i F] = M_i E[F] + sum_j C_ij E[d_j F].
-4. *Signs.*  A gate is E sign(X) with X = b l + c + sqrt(nu) N Gaussian; products of signs of centred Gaussians have
-       E sign(X) sign(Y) = (2/pi) arcsin corr(X, Y)                              (Sheppard 1899),
-   and the product of three has mean zero. One gate alone gives an error function.
+4. *Signs.*  A gate is E sign(X) with X = b l + c + sqrt(nu) N Gaussian. One gate alone gives an error function; for
+   two, with h = E X / sd X and k = E Y / sd Y,
+       E sign(X) sign(Y) = 4 Phi_2(h, k; corr) - 1 - erf(h / sqrt 2) - erf(k / sqrt 2),
+   which is (2/pi) arcsin corr when both are centred (Sheppard 1899); the product of three centred ones has mean zero.
 
 The Price ladder is the same calculus read backwards: dE/dC_ij = E[d_i d_j F] (i != j), dE/dC_ii = E[d_i^2 F]/2.
+
+Every rule is a function from a `Problem` to a `Reduction`, a sum of smaller problems, so that the same recursion
+evaluates (`expectation`) and tells its steps (`theory.explain`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import sympy as sp
 from sympy import Dummy, Expr, S
 
+from theory.bivariate import Phi2
 from theory.errors import NoClosedFormError, NotIntegrableError
 from theory.terms import Gate, Term, differentiate
+from theory.tidy import in_lowest_terms
 
-__all__ = ["expectation", "gaussian_pdf"]
+__all__ = ["Problem", "Reduction", "expectation", "gaussian_pdf", "reduce", "value"]
 
 Mean = tuple[Expr, ...]
 Covariance = tuple[tuple[Expr, ...], ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The expectation of one term (of coefficient one) under N(mean, covariance)."""
+
+    term: Term
+    mean: Mean
+    covariance: Covariance
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """What a rule makes of a problem: constant + sum of factor * value(problem)."""
+
+    rule: str
+    constant: Expr = S.Zero
+    parts: tuple[tuple[Expr, Problem], ...] = ()
 
 
 def gaussian_pdf(c: Expr, mean: Expr, variance: Expr) -> Expr:
@@ -40,31 +64,44 @@ def gaussian_pdf(c: Expr, mean: Expr, variance: Expr) -> Expr:
 def expectation(terms: Iterable[Term], mean: Mean, covariance: Covariance) -> Expr:
     """Return E[sum of terms] under N(mean, covariance), exactly.
 
-    Raises `NoClosedFormError` for more than two gates off centre (or four in all), `NotIntegrableError` where the
-    expectation does not exist.
+    Raises `NoClosedFormError` for three gates off centre, four in all, or two of which one is complex;
+    `NotIntegrableError` where the expectation does not exist.
 
     >>> from theory.terms import as_terms
     >>> from theory.symbols import r, x
     >>> expectation(as_terms(sp.Max(x, 0)), (S.Zero,), ((r,),))
     sqrt(2)*sqrt(r)/(2*sqrt(pi))
     """
-    return sp.Add(*[term.coef * _mean(replace(term, coef=S.One), mean, covariance) for term in terms])
+    return sp.Add(*[factor * value(problem) for factor, problem in problems(terms, mean, covariance)])
+
+
+def problems(terms: Iterable[Term], mean: Mean, covariance: Covariance) -> tuple[tuple[Expr, Problem], ...]:
+    """Return the terms as (coefficient, problem) pairs."""
+    return tuple((term.coef, Problem(replace(term, coef=S.One), mean, covariance)) for term in terms)
 
 
 @lru_cache(maxsize=65536)
-def _mean(term: Term, mean: Mean, cov: Covariance) -> Expr:
+def value(problem: Problem) -> Expr:
+    """Return the value of a problem, by reducing it until only constants are left."""
+    reduction = reduce(problem)
+    return sp.Add(reduction.constant, *[factor * value(smaller) for factor, smaller in reduction.parts])
+
+
+def reduce(problem: Problem) -> Reduction:
+    """Apply the first rule that fits, once."""
+    term = problem.term
     if term.is_polynomial and term.variables == 1:
-        return _moment(term.powers[0], mean[0], cov[0][0])
+        return Reduction("moments", _moment(term.powers[0], problem.mean[0], problem.covariance[0][0]))
     if term.masses:
-        return _point_mass(term, mean, cov)
+        return _point_mass(problem)
     for i in range(term.variables):
         if term.alpha[i] != 0 or term.beta[i] != 0:
-            return _tilt(term, i, mean, cov)
+            return _tilt(problem, i)
     free = [i for i in range(term.variables) if term.powers[i]]
     if free:
         gated = {gate.i for gate in term.gates}
-        return _stein(term, min(free, key=lambda i: (i in gated, i)), mean, cov)
-    return _signs(term.gates, mean, cov)
+        return _stein(problem, min(free, key=lambda i: (i in gated, i)))
+    return _signs(problem)
 
 
 def _moment(n: int, mean: Expr, variance: Expr) -> Expr:
@@ -77,22 +114,30 @@ def _without(values: tuple, i: int) -> tuple:
     return values[:i] + values[i + 1 :]
 
 
-def _point_mass(term: Term, mean: Mean, cov: Covariance) -> Expr:
+def _point_mass(problem: Problem) -> Reduction:
+    term, mean, cov = problem.term, problem.mean, problem.covariance
     mass = term.masses[0]
     i = mass.i
-    if any(other.i == i for other in term.masses[1:]):
-        raise NotIntegrableError("a product of two point masses in one variable has no expectation")
     here = [gate for gate in term.gates if gate.i == i]
     if mass.k and any(gate.nu == 0 and gate.c == -mass.c for gate in here):
         raise NotIntegrableError("the derivative of a point mass meets a jump at the same place")
     c = Dummy("c", real=True) if mass.k else mass.c
-    rest_cov = tuple(
-        tuple(cov[j][k] - cov[j][i] * cov[i][k] / cov[i][i] for k in range(len(mean)) if k != i)
-        for j in range(len(mean))
-        if j != i
-    )
-    rest_mean = tuple(mean[j] + cov[j][i] * (c - mean[i]) / cov[i][i] for j in range(len(mean)) if j != i)
-    shift = {j: j - (j > i) for j in range(len(mean)) if j != i}
+    height = gaussian_pdf(c, mean[i], cov[i][i]) * c ** term.powers[i]
+    height *= sp.exp(term.alpha[i] * c + term.beta[i] * c**2)
+    for gate in here:
+        height *= gate.at(mass.c if gate.nu == 0 else c)
+    rest = None if height == 0 or term.variables == 1 else _given(problem, i, c)
+    if not mass.k:
+        return Reduction("mass", height) if rest is None else Reduction("mass", S.Zero, ((height, rest),))
+    height *= S.One if rest is None else value(rest)
+    return Reduction("mass", (S.NegativeOne**mass.k * sp.diff(height, c, mass.k)).subs(c, mass.c))
+
+
+def _given(problem: Problem, i: int, c: Expr) -> Problem:
+    """Return the expectation of the other variables' factors given l_i = c; drops the first mass."""
+    term, mean, cov = problem.term, problem.mean, problem.covariance
+    others = [j for j in range(len(mean)) if j != i]
+    shift = {j: position for position, j in enumerate(others)}
     rest = Term(
         S.One,
         _without(term.powers, i),
@@ -101,67 +146,96 @@ def _point_mass(term: Term, mean: Mean, cov: Covariance) -> Expr:
         tuple(replace(gate, i=shift[gate.i]) for gate in term.gates if gate.i != i),
         tuple(replace(other, i=shift[other.i]) for other in term.masses[1:]),
     )
-    value = gaussian_pdf(c, mean[i], cov[i][i]) * c ** term.powers[i]
-    value *= sp.exp(term.alpha[i] * c + term.beta[i] * c**2)
-    for gate in here:
-        value *= gate.at(mass.c if gate.nu == 0 else c)
-    if value != 0:
-        value *= _mean(rest, rest_mean, rest_cov) if rest.variables else S.One
-    return (S.NegativeOne**mass.k * sp.diff(value, c, mass.k)).subs(c, mass.c) if mass.k else value
+    rest_mean = tuple(in_lowest_terms(mean[j] + cov[j][i] * (c - mean[i]) / cov[i][i]) for j in others)
+    rest_cov = tuple(
+        tuple(in_lowest_terms(cov[j][k] - cov[j][i] * cov[i][k] / cov[i][i]) for k in others) for j in others
+    )
+    return Problem(rest, rest_mean, rest_cov)
 
 
-def _tilt(term: Term, i: int, mean: Mean, cov: Covariance) -> Expr:
+def _tilt(problem: Problem, i: int) -> Reduction:
+    term, mean, cov = problem.term, problem.mean, problem.covariance
     alpha, beta = term.alpha[i], term.beta[i]
-    depth = sp.expand(1 - 2 * beta * cov[i][i])
+    depth = in_lowest_terms(1 - 2 * beta * cov[i][i])
     if depth.is_nonpositive:
         raise NotIntegrableError(
             f"exp({beta} l^2) has no mean under variance {cov[i][i]}; it must be below {1 / (2 * beta)}"
         )
-    exponent = (alpha * mean[i] + beta * mean[i] ** 2 + alpha**2 * cov[i][i] / 2) / depth
+    exponent = in_lowest_terms((alpha * mean[i] + beta * mean[i] ** 2 + alpha**2 * cov[i][i] / 2) / depth)
     n = range(len(mean))
-    tilted_mean = tuple(mean[j] + cov[j][i] * (alpha + 2 * beta * mean[i]) / depth for j in n)
-    tilted_cov = tuple(tuple(_ratio(cov[j][k] + 2 * beta * cov[j][i] * cov[i][k] / depth) for k in n) for j in n)
+    tilted_mean = tuple(in_lowest_terms(mean[j] + cov[j][i] * (alpha + 2 * beta * mean[i]) / depth) for j in n)
+    tilted_cov = tuple(
+        tuple(in_lowest_terms(cov[j][k] + 2 * beta * cov[j][i] * cov[i][k] / depth) for k in n) for j in n
+    )
     bare = replace(term, alpha=_zero_at(term.alpha, i), beta=_zero_at(term.beta, i))
-    return sp.exp(exponent) / sp.sqrt(depth) * _mean(bare, tilted_mean, tilted_cov)
-
-
-def _ratio(f: Expr) -> Expr:
-    return sp.cancel(sp.together(f)) if f.is_Add else f
+    height = sp.exp(exponent) / sp.sqrt(depth)
+    return Reduction("tilting", S.Zero, ((height, Problem(bare, tilted_mean, tilted_cov)),))
 
 
 def _zero_at(values: tuple[Expr, ...], i: int) -> tuple[Expr, ...]:
     return tuple(S.Zero if j == i else v for j, v in enumerate(values))
 
 
-def _stein(term: Term, i: int, mean: Mean, cov: Covariance) -> Expr:
+def _stein(problem: Problem, i: int) -> Reduction:
+    term, mean, cov = problem.term, problem.mean, problem.covariance
     rest = replace(term, powers=tuple(n - (j == i) for j, n in enumerate(term.powers)))
-    total = mean[i] * _mean(rest, mean, cov) if mean[i] != 0 else S.Zero
+    parts = [(mean[i], Problem(rest, mean, cov))] if mean[i] != 0 else []
     for j in range(term.variables):
         if cov[i][j] != 0:
-            total += cov[i][j] * expectation(differentiate((rest,), j), mean, cov)
-    return total
+            smaller = problems(differentiate((rest,), j), mean, cov)
+            parts += [(cov[i][j] * factor, part) for factor, part in smaller]
+    return Reduction("stein", S.Zero, tuple(parts))
 
 
-def _signs(gates: tuple[Gate, ...], mean: Mean, cov: Covariance) -> Expr:
-    if not gates:
-        return S.One
-    centres = [gate.b * mean[gate.i] + gate.c for gate in gates]
-    if len(gates) == 1:
-        variance = _variance(gates[0], cov)
-        return sp.erf(centres[0] / sp.sqrt(2 * variance)) if variance != 0 else sp.sign(centres[0])
-    if any(centre != 0 for centre in centres):
-        raise NoClosedFormError("a product of gates off centre needs the bivariate normal distribution function")
-    if len(gates) == 2:
-        return 2 / sp.pi * sp.asin(_correlation(gates[0], gates[1], cov))
-    if len(gates) % 2:
-        return S.Zero
-    raise NoClosedFormError(f"the orthant probability of {len(gates)} correlated Gaussians has no closed form")
+def _signs(problem: Problem) -> Reduction:
+    """Integrate products of gates; a gate whose argument is certain is a constant."""
+    gates, mean, cov = problem.term.gates, problem.mean, problem.covariance
+    certain = [gate for gate in gates if _variance(gate, cov) == 0]
+    random = [gate for gate in gates if gate not in certain]
+    constant = sp.Mul(*[sp.sign(_centre(gate, mean)) for gate in certain])
+    centres = [_standardised(gate, mean, cov) for gate in random]
+    if not random:
+        return Reduction("moments", constant)
+    if len(random) == 1:
+        _check_axis(centres[0])
+        return Reduction("one gate", constant * sp.erf(centres[0] / sp.sqrt(2)))
+    if not any(centres) and len(random) % 2:
+        return Reduction("odd gates", S.Zero)
+    if len(random) == 2:
+        rho = _correlation(*random, cov)
+        if not any(centres):
+            return Reduction("sheppard", constant * 2 / sp.pi * sp.asin(rho))
+        return Reduction("two gates", constant * _two_gates(*centres, rho))
+    raise NoClosedFormError(f"the orthant probability of {len(random)} correlated Gaussians has no closed form")
+
+
+def _two_gates(h: Expr, k: Expr, rho: Expr) -> Expr:
+    if h.has(sp.I) or k.has(sp.I):
+        raise NoClosedFormError("the bivariate normal distribution function of complex arguments has no real form")
+    return 4 * Phi2(h, k, rho) - 1 - sp.erf(h / sp.sqrt(2)) - sp.erf(k / sp.sqrt(2))
+
+
+def _check_axis(centre: Expr) -> None:
+    """Refuse an error function off both axes of the complex plane (a trigonometric factor and a shifted gate)."""
+    if centre.has(sp.I) and sp.re(sp.expand(centre)) != 0:
+        raise NoClosedFormError("the error function of a complex argument has no real form")
+
+
+def _centre(gate: Gate, mean: Mean) -> Expr:
+    return gate.b * mean[gate.i] + gate.c
 
 
 def _variance(gate: Gate, cov: Covariance) -> Expr:
-    return gate.b**2 * cov[gate.i][gate.i] + gate.nu
+    return in_lowest_terms(gate.b**2 * cov[gate.i][gate.i] + gate.nu)
+
+
+def _standardised(gate: Gate, mean: Mean, cov: Covariance) -> Expr:
+    centre = _centre(gate, mean)
+    return centre / sp.sqrt(_variance(gate, cov)) if centre != 0 else S.Zero
 
 
 def _correlation(g: Gate, h: Gate, cov: Covariance) -> Expr:
-    variance = sp.factor(sp.together(_variance(g, cov) * _variance(h, cov)))
+    variance = in_lowest_terms(_variance(g, cov) * _variance(h, cov))
     return g.b * h.b * cov[g.i][h.i] / sp.sqrt(variance)
+
+
