@@ -33,8 +33,8 @@ class Phi2(Function):
 
     >>> Phi2(0, 0, sp.Rational(1, 2)), Phi2(1, -1, 0) == normal_cdf(S.One) * normal_cdf(-S.One)
     (1/3, True)
-    >>> Phi2(1, 2, sp.Rational(1, 2)).evalf(20)
-    0.83186083113088...
+    >>> Phi2(-1, -2, sp.Rational(1, 2)), Phi2(1, 2, sp.Rational(1, 2)).evalf(20)
+    (Phi2(-2, -1, 1/2), 0.83186083113088...)
     """
 
     nargs = (3,)
@@ -42,7 +42,10 @@ class Phi2(Function):
 
     @classmethod
     def eval(cls, h: Expr, k: Expr, rho: Expr) -> Expr | None:
-        """Return simpler forms for independent, equal, opposite and centred variables; sort h and k."""
+        """Simplify independent, equal, opposite and centred variables; else h and k get a minus sign, in order.
+
+        With a minus sign, Phi_2(-h, -k; rho) is the probability that both exceed h and k, as at two kinks.
+        """
         if rho == 0:
             return normal_cdf(h) * normal_cdf(k)
         if rho == 1:
@@ -51,6 +54,10 @@ class Phi2(Function):
             return sp.Max(0, normal_cdf(h) - normal_cdf(-k))
         if h == 0 and k == 0:
             return Rational(1, 4) + sp.asin(rho) / (2 * sp.pi)
+        if not (h == 0 or h.could_extract_minus_sign()):
+            return normal_cdf(k) - cls(-h, k, -rho)
+        if not (k == 0 or k.could_extract_minus_sign()):
+            return normal_cdf(h) - cls(h, -k, -rho)
         first, second = sp.ordered((h, k))
         return None if first == h else cls(first, second, rho)
 

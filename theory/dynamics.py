@@ -7,15 +7,15 @@ with dv/dt from `theory.gram.velocity`.
 from __future__ import annotations
 
 import sympy as sp
-from sympy import Expr, Symbol
+from sympy import Expr, S, Symbol
 
 from theory.activations import Activation, activation
-from theory.errors import NotIntegrableError
 from theory.gram import Combination, gradient, velocity
+from theory.labels import Labels, labels
 from theory.loss import Loss
 from theory.models import Model, loss_arguments
 from theory.models import model as find_model
-from theory.symbols import L_q, L_r, q, r
+from theory.symbols import Delta, L_q, L_r, q, r
 from theory.system import System
 
 __all__ = ["derive", "velocities"]
@@ -52,35 +52,50 @@ def derive(
     teacher: str | Expr | Activation | None = None,
     *,
     model: str | Model = "lora",
+    label: str | Expr | None = None,
+    noise: float | Expr = S.Zero,
+    alpha: float | Expr = S.One,
 ) -> System:
-    """Derive the dynamics of `student` learning y = phi(<w*, x>) by one-pass SGD, in the limit of small steps.
+    """Derive the dynamics of `student` learning y = T(phi(<w*, x>) + noise) by one-pass SGD, for small steps.
 
     Args:
         student: activation sigma, as text, SymPy expression or `Activation`.
         teacher: link phi; the student's own activation by default.
-        model: "lora" (w = mu w* + u v) or "plain" (w = v on the sphere).
+        model: "lora" (w = mu w* + alpha u v), "misaligned" (w = w0 + alpha u v), "plain" (w = v on the sphere) or
+            "pretrain" (w free, on a source teacher), or a model of your own.
+        label: label transform T, text or expression in y such as "y**2"; the identity by default.
+        noise: variance Delta of the label noise, a number or `theory.symbols.Delta`.
+        alpha: fixed LoRA scale, a number or `theory.symbols.alpha`.
 
     Raises:
-        InputError: text that is no activation, a function that is not real or not integrable, an unknown model.
+        InputError: text that is no activation, a function that is not real or not integrable, a label transform that
+            leaves the loss undefined, an unknown model.
 
     >>> system = derive("linear")
     >>> system.odes[system.states[0]]
     -m*mu + m - u
     >>> system.escape.A, system.escape.B
     (1 - mu, -1)
+    >>> derive("linear", model="misaligned", noise=0.1).states
+    (u, m, s)
     """
     sigma = activation(student)
-    phi = sigma if teacher is None else activation(teacher)
-    return _derive(sigma, phi, find_model(model))
+    given = labels(sigma if teacher is None else activation(teacher), transform=label, noise=noise)
+    scale = sp.nsimplify(alpha, rational=True) if isinstance(alpha, float) else sp.sympify(alpha)
+    return _derive(sigma, given, find_model(model, scale))
 
 
-def _derive(sigma: Activation, phi: Activation, parametrisation: Model) -> System:
-    if phi.max_variance <= 1:
-        raise NotIntegrableError(f"{phi.name}: E phi(Z)^2 is infinite")
+def _derive(sigma: Activation, given: Labels, parametrisation: Model) -> System:
     arguments = {
         name: parametrisation.gram.inner(left, right) for name, (left, right) in loss_arguments(parametrisation).items()
     }
     states = (*parametrisation.scalars, *parametrisation.overlaps)
+    extra = sorted(given.second_moment.free_symbols & {Delta}, key=str)
     return System(
-        Loss(sigma, phi), parametrisation, states, parametrisation.parameters, arguments, velocities(parametrisation)
+        Loss(sigma, given),
+        parametrisation,
+        states,
+        (*parametrisation.parameters, *extra),
+        arguments,
+        velocities(parametrisation),
     )

@@ -1,11 +1,13 @@
 r"""The search phase: linearisation of the derived dynamics at its start, and the search time.
 
-For LoRA the start (u, m) = (0, 0) is a fixed point with Jacobian [[B, A], [A, 0]], where L_q, L_r are taken at the
-pre-trained weight. The growth rate is its larger eigenvalue and tau = 1/lambda_+ (time unit eta * step):
+For LoRA the start (u, m, s) = 0 is a fixed point. With L_q, L_r taken at the pre-trained weight, (mu, rho^2), the
+Jacobian couples u to the overlaps and the overlaps to u only, so that it has one growing direction, of rate
 
-    lambda_+ = (B + sqrt(B^2 + 4 A^2)) / 2,     tau = (-B + sqrt(B^2 + 4 A^2)) / (2 A^2).
+    lambda_+ = (B + sqrt(B^2 + 4 G^2)) / 2,     tau = 1/lambda_+ = (-B + sqrt(B^2 + 4 G^2)) / (2 G^2),
+    B = -2 L_r,     G^2 = L_q^2 + 4 mu L_q L_r + 4 rho^2 L_r^2 = |grad L(w0)|^2,
 
-For plain spherical training dm/dt ~ c m^(k*-1) with k* the information exponent: there is a rate only for k* = 2.
+and G = |A|, A = -(L_q + 2 mu L_r), where w0 is aligned; a LoRA scale alpha multiplies B and G^2 by alpha^2. Time is
+t = eta * step. For plain spherical training dm/dt ~ c m^(k*-1), k* the information exponent: a rate only for k* = 2.
 """
 
 from __future__ import annotations
@@ -15,14 +17,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import sympy as sp
-from sympy import Expr, S, Symbol
+from sympy import Expr, Symbol
 
 from theory.errors import HermescapeError, NotIntegrableError
 from theory.expectations import is_closed
 from theory.hermite import coefficient, information_exponent
 from theory.loss import Loss
 from theory.models import Model, loss_arguments
-from theory.symbols import L_q, L_r, q, r
+from theory.symbols import L_q, L_r, mu, q, r
 from theory.tidy import tidy
 
 __all__ = ["Escape"]
@@ -30,11 +32,13 @@ __all__ = ["Escape"]
 
 @dataclass(frozen=True)
 class Escape:
-    """The linearised search phase of a derived system.
+    """The linearised search phase of a derived system; None wherever the model has none.
 
     >>> from theory.dynamics import derive
     >>> derive("he2").escape.A
     6*mu*(1 - mu)*(mu + 1)
+    >>> derive("linear", model="misaligned").escape.G2
+    -2*mu + rho**2 + 1
     """
 
     loss: Loss
@@ -42,11 +46,17 @@ class Escape:
     states: tuple[Symbol, ...]
     velocities: Mapping[Symbol, Expr]
 
+    @property
+    def is_linear(self) -> bool:
+        """Whether the start is a fixed point with a linearisation in mu (LoRA), not a point m = 0 on the sphere."""
+        return bool(self.model.scalars)
+
     @cached_property
     def base_gradient(self) -> tuple[Expr, Expr] | None:
         """(L_q, L_r) at the start, or None where one of them is infinite (a student that jumps)."""
-        gram, start = self.model.gram, self.model.start
-        at = {name: gram.inner(*pair).subs(start) for name, pair in loss_arguments(self.model).items()}
+        if self.model.start is None:
+            return None
+        at = {name: self.model.gram.inner(*pair).subs(self.model.start) for name, pair in loss_arguments(self.model).items()}
         try:
             found = self.loss.gradient(at[q], at[r])
         except NotIntegrableError:
@@ -62,20 +72,29 @@ class Escape:
         rows = sp.Matrix([self.velocities[state] for state in self.states]).jacobian(self.states)
         return rows.subs(self.model.start).subs({L_q: slope, L_r: bend}).applyfunc(_tidy_if_closed)
 
-    @property
-    def is_linear(self) -> bool:
-        """Whether the start is a fixed point with a linearisation in mu (LoRA), not a point m = 0 on the sphere."""
-        return bool(self.model.scalars)
-
-    @property
+    @cached_property
     def A(self) -> Expr | None:
-        """A(mu) = -(L_q + 2 mu L_r), the slope -dL(mu, mu^2)/dmu of the pre-training loss; None for plain."""
-        return self.jacobian[0, 1] if self.is_linear and self.jacobian is not None else None
+        """A(mu) = -(L_q + 2 mu L_r) = -dL(mu, mu^2)/dmu; None unless the pre-trained weight is aligned."""
+        if self.base_gradient is None or self.model.name != "lora":
+            return None
+        slope, bend = self.base_gradient
+        return _tidy_if_closed(-slope - 2 * mu * bend)
 
-    @property
+    @cached_property
     def B(self) -> Expr | None:
-        """B(mu) = -2 L_r, minus the curvature across the bulk of directions; None for plain."""
-        return self.jacobian[0, 0] if self.is_linear and self.jacobian is not None else None
+        """B = -2 L_r, minus the curvature across the bulk of directions; None for plain."""
+        return _tidy_if_closed(-2 * self.base_gradient[1]) if self.is_linear and self.base_gradient else None
+
+    @cached_property
+    def G2(self) -> Expr | None:
+        """G^2 = L_q^2 + 4 mu L_q L_r + 4 rho^2 L_r^2, the squared gradient at w0 (A^2 where aligned); None for plain."""
+        if not self.is_linear or self.base_gradient is None:
+            return None
+        if self.A is not None:
+            return self.A**2
+        slope, bend = self.base_gradient
+        overlap, strength = (self.model.gram.inner(*pair).subs(self.model.start) for pair in loss_arguments(self.model).values())
+        return _tidy_if_closed(slope**2 + 4 * overlap * slope * bend + 4 * strength * bend**2)
 
     @cached_property
     def exponent(self) -> int | None:
@@ -91,24 +110,34 @@ class Escape:
         return coefficient(self.loss.student, k) * coefficient(self.loss.teacher, k) / sp.factorial(k - 1)
 
     @cached_property
+    def _growth(self) -> tuple[Expr, Expr] | None:
+        """(B, G^2) with the LoRA scale: trace and minus the determinant of the coupled part of the Jacobian."""
+        if self.B is None or self.G2 is None:
+            return None
+        scale = sp.diff(self.velocities[self.states[0]], self.states[0]).coeff(L_r) / -2
+        return self.B * scale, self.G2 * scale
+
+    @cached_property
     def rate(self) -> Expr | None:
         """The growth rate of the search phase, per unit of t; None where growth is not exponential."""
-        if not self.is_linear:
+        if self.model.start is not None and not self.is_linear:
             return self.drift if self.exponent == 2 else None
-        if self.A is None or self.B is None:
+        if self._growth is None:
             return None
-        return (self.B + sp.sqrt(_tidy_if_closed(self.B**2 + 4 * self.A**2))) / 2
+        trace, drive = self._growth
+        return (trace + _root(trace, drive)) / 2
 
     @cached_property
     def tau(self) -> Expr | None:
         """The search time 1/lambda_+, in units of t = eta * step; None where growth is not exponential."""
-        if not self.is_linear:
+        if self.model.start is not None and not self.is_linear:
             return 1 / self.rate if self.rate is not None and self.rate.is_positive else None
-        if self.A is None or self.B is None:
+        if self._growth is None:
             return None
-        if self.A == 0:
-            raise HermescapeError("A vanishes for every mu: the loss does not depend on the alignment")
-        return (-self.B + sp.sqrt(_tidy_if_closed(self.B**2 + 4 * self.A**2))) / (2 * self.A**2)
+        trace, drive = self._growth
+        if drive == 0:
+            raise HermescapeError("G vanishes for every mu: the loss does not depend on the alignment")
+        return (-trace + _root(trace, drive)) / (2 * drive)
 
     @property
     def is_closed(self) -> bool:
@@ -116,7 +145,22 @@ class Escape:
         return all(is_closed(f) for f in (self.rate, self.tau) if f is not None)
 
 
+def _root(trace: Expr, drive: Expr) -> Expr:
+    radicand = trace**2 + 4 * drive
+    algebraic = radicand.is_rational_function(*radicand.free_symbols)
+    return sp.sqrt(tidy(radicand) if algebraic else radicand)
+
+
 def _tidy_if_closed(expr: Expr) -> Expr:
-    if not is_closed(expr):
-        return expr
-    return tidy(expr) if expr.free_symbols else sp.nsimplify(S(expr)) if expr.is_Rational else expr
+    return tidy(_below_one(expr)) if is_closed(expr) else expr
+
+
+def _below_one(expr: Expr) -> Expr:
+    """Resolve signs, minima and moduli that the domain mu < 1 decides, by mu = 1/(1 + n) with n > 0."""
+    n = sp.Dummy("n", positive=True)
+    decided = {}
+    for node in expr.atoms(sp.sign, sp.Min, sp.Max, sp.Abs):
+        there = node.func(*[sp.factor(arg.subs(mu, 1 / (1 + n))) for arg in node.args])
+        if not there.has(sp.sign, sp.Min, sp.Max, sp.Abs):
+            decided[node] = sp.factor(there.subs(n, 1 / mu - 1))
+    return expr.xreplace(decided)

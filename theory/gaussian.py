@@ -115,18 +115,11 @@ def _without(values: tuple, i: int) -> tuple:
 
 
 def _point_mass(problem: Problem) -> Reduction:
-    term, mean, cov = problem.term, problem.mean, problem.covariance
-    mass = term.masses[0]
-    i = mass.i
-    here = [gate for gate in term.gates if gate.i == i]
-    if mass.k and any(gate.nu == 0 and gate.c == -mass.c for gate in here):
-        raise NotIntegrableError("the derivative of a point mass meets a jump at the same place")
+    """Condition on the first mass; `theory.terms` has already absorbed every other factor in its variable."""
+    mass = problem.term.masses[0]
     c = Dummy("c", real=True) if mass.k else mass.c
-    height = gaussian_pdf(c, mean[i], cov[i][i]) * c ** term.powers[i]
-    height *= sp.exp(term.alpha[i] * c + term.beta[i] * c**2)
-    for gate in here:
-        height *= gate.at(mass.c if gate.nu == 0 else c)
-    rest = None if height == 0 or term.variables == 1 else _given(problem, i, c)
+    height = gaussian_pdf(c, problem.mean[mass.i], problem.covariance[mass.i][mass.i])
+    rest = None if problem.term.variables == 1 else _given(problem, mass.i, c)
     if not mass.k:
         return Reduction("mass", height) if rest is None else Reduction("mass", S.Zero, ((height, rest),))
     height *= S.One if rest is None else value(rest)
@@ -197,8 +190,7 @@ def _signs(problem: Problem) -> Reduction:
     if not random:
         return Reduction("moments", constant)
     if len(random) == 1:
-        _check_axis(centres[0])
-        return Reduction("one gate", constant * sp.erf(centres[0] / sp.sqrt(2)))
+        return Reduction("one gate", constant * _error_function(centres[0] / sp.sqrt(2)))
     if not any(centres) and len(random) % 2:
         return Reduction("odd gates", S.Zero)
     if len(random) == 2:
@@ -215,10 +207,14 @@ def _two_gates(h: Expr, k: Expr, rho: Expr) -> Expr:
     return 4 * Phi2(h, k, rho) - 1 - sp.erf(h / sp.sqrt(2)) - sp.erf(k / sp.sqrt(2))
 
 
-def _check_axis(centre: Expr) -> None:
-    """Refuse an error function off both axes of the complex plane (a trigonometric factor and a shifted gate)."""
-    if centre.has(sp.I) and sp.re(sp.expand(centre)) != 0:
+def _error_function(z: Expr) -> Expr:
+    """Return erf(z) on either axis of the complex plane, where a trigonometric factor may have moved it."""
+    if not z.has(sp.I):
+        return sp.erf(z)
+    height = in_lowest_terms(sp.expand(z / sp.I))
+    if height.has(sp.I):
         raise NoClosedFormError("the error function of a complex argument has no real form")
+    return sp.I * sp.erfi(height)
 
 
 def _centre(gate: Gate, mean: Mean) -> Expr:

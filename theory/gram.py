@@ -12,14 +12,16 @@ and the velocity <dv/dt, b> of every overlap <v, b> is an expression in Gram ent
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import sympy as sp
 from sympy import Expr, S, Symbol
 
-__all__ = ["Combination", "Gram", "Vector", "gradient", "noise_velocity", "velocity"]
+__all__ = [
+    *("Combination", "Gram", "Vector", "gradient", "noise_direction", "noise_velocity", "second_moment", "velocity"),
+]
 
 
 @dataclass(frozen=True)
@@ -101,12 +103,55 @@ def velocity(gram: Gram, descent: Combination, v: Vector) -> Combination:
     return descent * S.NegativeOne + Combination.of({v: radial})
 
 
-def noise_velocity(weight: Combination, v: Vector, kappa: Expr, variance: Expr) -> Combination:
-    """Return the drift -(kappa/2) c^2 J v that normalising adds to a vector on the sphere, c its coefficient in w.
+def noise_velocity(gram: Gram, weight: Combination, pair: tuple[Vector, Vector], kappa: Expr, variance: Expr) -> Expr:
+    """Return the drift that SGD noise of finite kappa = eta d / B adds to the overlap <a, b>.
 
-    A step moves v by eta c times a gradient whose part across all d directions has squared length J d / B, and
-    dividing by the new norm shrinks every overlap by 1 - (eta c)^2 J d / (2 B), kappa = eta d / B.
+    A step moves a by eta c_a times a gradient whose part across all d directions has squared length J d / B, c_a the
+    coefficient of a in w. That adds kappa J c_a c_b to <a, b> (Ito), and dividing a vector on the sphere by its new
+    norm takes away (kappa/2) J c_a^2 <a, b>.
     """
-    if v.kind != "sphere":
-        return Combination(())
-    return Combination.of({v: -kappa / 2 * weight.coefficient(v) ** 2 * variance})
+    first, second = pair
+    rates = {v: S.Zero if v.kind == "frozen" else weight.coefficient(v) for v in pair}
+    total = rates[first] * rates[second]
+    overlap = gram.inner(Combination.of(first), Combination.of(second))
+    for v in pair:
+        if v.kind == "sphere":
+            total -= rates[v] ** 2 * overlap / 2
+    return sp.expand(kappa * variance * total)
+
+
+def noise_direction(gram: Gram, weight: Combination, pair: tuple[Vector, Vector]) -> Combination:
+    """Return the combination g whose projection g.x carries the noise of the overlap <a, b> in one sample's gradient.
+
+    The gradient of a is (sigma - y) sigma' c_a x, projected where a lives on the sphere, so that <a, b> moves with
+    c_a (b - <a, b> a), and likewise for b.
+    """
+    first, second = pair
+    overlap = gram.inner(Combination.of(first), Combination.of(second))
+    total = Combination(())
+    for v, other in ((first, second), (second, first)):
+        if v.kind != "frozen":
+            radial = -overlap if v.kind == "sphere" else S.Zero
+            total = total + (Combination.of(other) + Combination.of({v: radial})) * weight.coefficient(v)
+    return total
+
+
+def second_moment(
+    gram: Gram, weight: Combination, target: Combination, a: Combination, b: Combination, moments: Sequence[Expr]
+) -> Expr:
+    """Return E[F a.x b.x] for F a function of l = w.x and l* = w*.x, by Stein's lemma in the directions across w*.
+
+    With a' = <a, w> - q <a, w*> and `moments` = (J, M_ss, M_ls, M_ll) of `theory.loss`,
+        E[F a.x b.x] = <a, b> J + <a, w*> <b, w*> M_ss + (<a, w*> b' + a' <b, w*>) M_ls + a' b' M_ll.
+    """
+    bulk, along, mixed, across = moments
+    overlap = gram.inner(weight, target)
+    (along_a, across_a), (along_b, across_b) = (
+        (gram.inner(v, target), gram.inner(v, weight) - overlap * gram.inner(v, target)) for v in (a, b)
+    )
+    return (
+        gram.inner(a, b) * bulk
+        + along_a * along_b * along
+        + (along_a * across_b + across_a * along_b) * mixed
+        + across_a * across_b * across
+    )

@@ -1,6 +1,6 @@
 r"""The population loss of a single-index teacher as a function of two Gram entries.
 
-    L(q, r) = 1/2 E_r[sigma^2] - K(q, r) + 1/2 E_1[phi^2],     K(q, r) = E[sigma(l) phi(l*)].
+    L(q, r) = 1/2 E_r[sigma^2] - K(q, r) + 1/2 E[y^2],     K(q, r) = E[sigma(l) phi(l*)].
 
 Its derivatives come from Price's theorem and not from differentiating the printed form: they stay finite at the
 edge r = q^2, where L(q, r) is an inverse sine at the end of its domain:
@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import sympy as sp
-from sympy import Expr, S
+from sympy import Expr, S, Symbol
 
 from theory.activations import Activation
 from theory.expectations import Distribution, gaussian_kernel, gaussian_mean, is_closed
-from theory.symbols import q, r
+from theory.labels import Labels
+from theory.symbols import Delta, J, M_ll, M_ls, M_ss, q, r, x
 from theory.tidy import tidy
 
 __all__ = ["Loss"]
@@ -26,15 +27,21 @@ __all__ = ["Loss"]
 
 @dataclass(frozen=True)
 class Loss:
-    """Population loss of student sigma and teacher link phi, label noise excluded.
+    """Population loss of student sigma on given labels.
 
     >>> from theory.activations import activation
-    >>> Loss(activation("linear"), activation("linear")).expr
+    >>> from theory.labels import labels
+    >>> Loss(activation("linear"), labels("linear")).expr
     -q + r/2 + 1/2
     """
 
     student: Activation
-    teacher: Activation
+    labels: Labels
+
+    @property
+    def teacher(self) -> Activation:
+        """The link that is learnt: the conditional mean of the label given l*."""
+        return self.labels.mean
 
     @cached_property
     def _sigma(self) -> Distribution:
@@ -56,7 +63,7 @@ class Loss:
     def expr(self) -> Expr:
         """L(q, r)."""
         own = gaussian_mean(self._sigma_squared, S.Zero, r)
-        target = gaussian_mean(Distribution.of(self.teacher.expr**2), S.Zero, S.One)
+        target = sp.Add(*[c * gaussian_mean(g, S.Zero, S.One) for c, g in _laws(self.labels.second_moment)])
         return tidy_sum(own / 2 - self.kernel() + target / 2)
 
     def gradient(self, overlap: Expr = q, variance: Expr = r) -> tuple[Expr, Expr]:
@@ -71,18 +78,39 @@ class Loss:
         return slope, tidy_sum(own / 4 - gaussian_kernel(sigma.diff(2), phi, overlap, variance) / 2)
 
     def noise(self, overlap: Expr = q, variance: Expr = r) -> Expr:
-        r"""Return J(q, r) = E[(sigma(l) - phi(l*))^2 sigma'(l)^2], the gradient's variance in a bulk direction.
+        r"""Return J(q, r) = E[F], F = (sigma(l) - y)^2 sigma'(l)^2: the gradient's variance in a bulk direction.
 
         >>> from theory.activations import activation
-        >>> Loss(activation("linear"), activation("linear")).noise()
-        -2*q + r + 1
+        >>> from theory.labels import labels
+        >>> Loss(activation("linear"), labels("linear", noise=Delta)).noise()
+        Delta - 2*q + r + 1
         """
-        overlap, variance = sp.sympify(overlap), sp.sympify(variance)
-        sigma, slope, phi = self.student.expr, self.student.derivative, self.teacher.expr
-        own = gaussian_mean(Distribution.of(sigma**2 * slope**2), S.Zero, variance)
-        cross = gaussian_kernel(Distribution.of(sigma * slope**2), self._phi, overlap, variance)
-        target = gaussian_kernel(Distribution.of(slope**2), Distribution.of(phi**2), overlap, variance)
-        return tidy_sum(own - 2 * cross + target)
+        return self._moment(S.One, 0, sp.sympify(overlap), sp.sympify(variance))
+
+    def noise_moments(self, overlap: Expr = q, variance: Expr = r) -> dict[Symbol, Expr]:
+        """Return J, M_ss = E[F l*^2] - J, M_ls = E[l* dF/dl] and M_ll = E[d^2F/dl^2].
+
+        By Stein's lemma these give E[F a b] for projections a, b of x on any two vectors (`theory.gram`).
+        """
+        at = sp.sympify(overlap), sp.sympify(variance)
+        bulk = self.noise(*at)
+        along = tidy_sum(self._moment(x**2, 0, *at) - bulk)
+        return {J: bulk, M_ss: along, M_ls: self._moment(x, 1, *at), M_ll: self._moment(S.One, 2, *at)}
+
+    def _moment(self, weight: Expr, order: int, overlap: Expr, variance: Expr) -> Expr:
+        """Return E[weight(l*) d^order F/dl^order], three kernels of products."""
+        sigma, slope = self.student.expr, self.student.derivative
+        factors = (
+            (1, sigma**2 * slope**2, S.One),
+            (-2, sigma * slope**2, self.teacher.expr),
+            (1, slope**2, self.labels.second_moment),
+        )
+        total = [
+            sign * c * gaussian_kernel(Distribution.of(left).diff(order), right, overlap, variance)
+            for sign, left, factor in factors
+            for c, right in _laws(sp.expand(weight * factor))
+        ]
+        return tidy_sum(sp.Add(*total))
 
     @property
     def is_closed(self) -> bool:
@@ -91,6 +119,13 @@ class Loss:
 
     def _repr_latex_(self) -> str:
         return rf"$\displaystyle L(q, r) = {sp.latex(self.expr)}$"
+
+
+def _laws(f: Expr) -> list[tuple[Expr, Distribution]]:
+    """Return f(x) as a polynomial in Delta: (power of Delta, function) pairs."""
+    if not f.has(Delta):
+        return [(S.One, Distribution.of(f))]
+    return [(Delta**k, Distribution.of(g)) for (k,), g in sp.Poly(f, Delta).terms()]
 
 
 def tidy_sum(expr: Expr) -> Expr:

@@ -31,9 +31,9 @@ import sympy as sp
 from sympy import Expr, Integer, Rational, S, Symbol
 
 from theory.errors import ActivationSyntaxError, InputError, NotRealError, UnknownNameError
-from theory.symbols import x
+from theory.symbols import x, y
 
-__all__ = ["KNOWN_FUNCTIONS", "parse"]
+__all__ = ["KNOWN_FUNCTIONS", "parse", "parse_label"]
 
 MAX_LENGTH = 1000  # characters of the text
 MAX_NODES, MAX_DEPTH = 400, 40  # of Python's syntax tree, where a sum of n terms nests n deep
@@ -137,6 +137,15 @@ def parse(text: str, *, variable: Symbol = x, names: Mapping[str, Expr] | None =
         raise
     except (ArithmeticError, MemoryError, RecursionError, TypeError, ValueError) as error:  # from SymPy
         builder.refuse(None, f"what overwhelms SymPy ({type(error).__name__})", "Simplify it.")
+
+
+def parse_label(text: str) -> Expr:
+    """Return the label transform T(y) that `text` stands for; the language of `parse`, in the variable y.
+
+    >>> parse_label("y**2 + abs(y)")
+    y**2 + Abs(y)
+    """
+    return parse(text, variable=y)
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,13 @@ Time is `t = eta * step` (step size times number of SGD steps) wherever a rate o
 
 from sympy import Symbol
 
-__all__ = ["MEANINGS", "J", "L_q", "L_r", "T", "a", "d", "eta", "kappa", "m", "mu", "q", "r", "rho", "s", "t", "u", "x"]
+__all__ = [
+    *("MEANINGS", "Delta", "J", "L_q", "L_r", "M_ll", "M_ls", "M_ss", "T", "a", "alpha", "c", "d", "eta", "kappa"),
+    *("m", "mu", "q", "q_s", "r", "rho", "s", "t", "u", "x", "y"),
+]
 
 x = Symbol("x", real=True)
+y = Symbol("y", real=True)
 a = Symbol("a", real=True)
 t = Symbol("t", nonnegative=True)
 T = Symbol("T", positive=True)
@@ -16,6 +20,8 @@ mu = Symbol("mu", positive=True)
 rho = Symbol("rho", positive=True)
 q = Symbol("q", real=True)
 r = Symbol("r", positive=True)
+q_s = Symbol("q_s", real=True)
+c = Symbol("c", real=True)
 u = Symbol("u", real=True)
 m = Symbol("m", real=True)
 s = Symbol("s", real=True)
@@ -23,13 +29,19 @@ s = Symbol("s", real=True)
 L_q = Symbol("L_q", real=True)
 L_r = Symbol("L_r", real=True)
 J = Symbol("J", nonnegative=True)
+M_ss = Symbol("M_ss", nonnegative=True)
+M_ls = Symbol("M_ls", real=True)
+M_ll = Symbol("M_ll", real=True)
 
 d = Symbol("d", positive=True, integer=True)
 eta = Symbol("eta", positive=True)
 kappa = Symbol("kappa", nonnegative=True)
+alpha = Symbol("alpha", real=True, nonzero=True)
+Delta = Symbol("Delta", nonnegative=True)
 
 MEANINGS = {
     x: "pre-activation",
+    y: "label",
     a: "mean of the pre-activation",
     t: "time, step size times number of steps",
     T: "exit time, in the unit of t",
@@ -37,13 +49,20 @@ MEANINGS = {
     rho: "strength |w0| of the pre-trained weight",
     q: "overlap <w, w*> of student and teacher weight",
     r: "squared norm <w, w> of the student weight",
-    u: "LoRA scale",
+    q_s: "overlap <w, w_s> with the source teacher",
+    c: "similarity <w_s, w*> of source and target teacher",
+    u: "trainable scale of the LoRA update",
     m: "overlap <v, w*>",
     s: "overlap <v, w0>",
     L_q: "dL/dq",
     L_r: "dL/dr",
     J: "E[(sigma(l) - y)^2 sigma'(l)^2], the variance of the gradient in a bulk direction",
+    M_ss: "E[F l*^2] - J, F = (sigma(l) - y)^2 sigma'(l)^2",
+    M_ls: "E[l* dF/dl]",
+    M_ll: "E[d^2F/dl^2]",
     d: "input dimension",
     eta: "step size",
     kappa: "eta d / B",
+    alpha: "fixed LoRA scale: w = w0 + alpha u v",
+    Delta: "variance of the label noise",
 }

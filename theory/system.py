@@ -14,14 +14,15 @@ from functools import cached_property
 import sympy as sp
 from sympy import Expr, Symbol
 
+from theory.bivariate import Phi2, Phi2Angle
 from theory.escape import Escape
 from theory.expectations import is_closed
-from theory.gram import Combination, noise_velocity
+from theory.gram import Combination, noise_direction, noise_velocity, second_moment
 from theory.hermite import information_exponent
 from theory.latex import equations
 from theory.loss import Loss
 from theory.models import Model
-from theory.symbols import J, L_q, L_r, kappa, q, r
+from theory.symbols import J, L_q, L_r, M_ll, M_ls, M_ss, d, kappa, q, r
 from theory.tidy import tidy
 
 __all__ = ["GAP", "System"]
@@ -81,7 +82,7 @@ class System:
     def sgd(self, kappa: Expr = kappa) -> System:
         r"""Return the system at finite kappa = eta d / B: each overlap of a vector on the sphere gains its drift.
 
-        For LoRA that is -(kappa/2) u^2 J m in dm/dt and nothing in du/dt.
+        For LoRA that is -(kappa/2) u^2 J m in dm/dt and nothing in du/dt; for a free weight, kappa J in d<w, w>/dt.
 
         >>> from theory.dynamics import derive
         >>> derive("linear", model="plain").sgd().velocities
@@ -89,12 +90,42 @@ class System:
         """
         kappa, model = sp.sympify(kappa), self.model
         drifted = dict(self.velocities)
-        for overlap, (v, b) in model.overlaps.items():
-            flow = {w: noise_velocity(model.weight, w, kappa, J) for w in {v, b}}
-            drifted[overlap] += model.gram.inner(flow[v], Combination.of(b))
-            drifted[overlap] += model.gram.inner(Combination.of(v), flow[b])
+        for overlap, pair in model.overlaps.items():
+            drifted[overlap] += noise_velocity(model.gram, model.weight, pair, kappa, J)
         parameters = (*self.parameters, *sorted(kappa.free_symbols - set(self.parameters), key=str))
         return replace(self, velocities=drifted, parameters=parameters)
+
+    @cached_property
+    def diffusion(self) -> sp.Matrix:
+        r"""The covariance of the states' increments per unit of t, in chain-rule form (L_q, L_r, J, M_ss, M_ls, M_ll).
+
+            (kappa/d) Cov[(sigma(l) - y) sigma'(l) g_i.x, (sigma(l) - y) sigma'(l) g_j.x],   kappa = eta d / B,
+
+        g_i the direction that moves state i; for LoRA g_u = v, g_m = u (w* - m v), g_s = u (w0 - s v).
+
+        >>> from theory.dynamics import derive
+        >>> derive("linear", model="plain").diffusion
+        Matrix([[kappa*(-J*(m - 1)*(m + 1) - L_q**2*(m - 1)**2*(m + 1)**2 + ...)/d]])
+        """
+        model = self.model
+        gram, weight, target = model.gram, model.weight, Combination.of(model.target)
+        directions = [weight.diff(p) for p in model.scalars]
+        directions += [noise_direction(gram, weight, pair) for pair in model.overlaps.values()]
+        means = [L_q * gram.inner(g, target) + 2 * L_r * gram.inner(g, weight) for g in directions]
+        moments = (J, M_ss, M_ls, M_ll)
+
+        def covariance(i: int, j: int) -> Expr:
+            raw = second_moment(gram, weight, target, directions[i], directions[j], moments)
+            names = (L_q**2, L_q * L_r, L_r**2, *moments)
+            return kappa / d * sp.collect(sp.expand(raw - means[i] * means[j]), names, sp.factor)
+
+        return sp.Matrix(len(directions), len(directions), covariance)
+
+    @cached_property
+    def diffusion_functions(self) -> dict[Symbol, Expr]:
+        """What `diffusion` needs of the loss, as functions of (q, r)."""
+        slope, bend = self.loss_function.gradient()
+        return {L_q: slope, L_r: bend, **self.loss_function.noise_moments()}
 
     @cached_property
     def gap(self) -> Expr:
@@ -139,26 +170,25 @@ def _is_short_polynomial(f: Expr) -> bool:
 
 
 def guard(expr: Expr) -> Expr:
-    r"""Rewrite arcsines and radicals whose argument vanishes at r = q^2 in terms of D = r - q^2.
+    r"""Rewrite what becomes singular at r = q^2 in terms of D = r - q^2.
 
-    arcsin(n / sqrt(v)) = atan2(n, sqrt(v - n^2)), and v - n^2 is written with D, so that no difference of nearly
-    equal numbers is left (with r - q^2 = u^2 (1 - m^2) this is good down to u = 1e-12 and below).
+    arcsin(n / sqrt(v)) = atan2(n, sqrt(v - n^2)), the same for the correlation of a Phi_2, and every sum that vanishes
+    at the edge is written with D, so that no difference of nearly equal numbers is left (with
+    r - q^2 = u^2 (1 - m^2) this is good down to u = 1e-12 and below).
 
     >>> guard(sp.asin(q / sp.sqrt(r)) + sp.sqrt(r - q**2))
     sqrt(D) + atan2(q, sqrt(D))
     """
-    expr = expr.replace(sp.asin, _arc_tangent)
-    return expr.replace(_is_radical, _guard_radical)
+    expr = expr.replace(sp.asin, _angle)
+    expr = expr.replace(Phi2, lambda h, k, rho: Phi2Angle(h, k, _angle(rho)))
+    return expr.replace(_vanishes_at_the_edge, lambda f: sp.factor(sp.expand(f.subs(r, q**2 + GAP))))
 
 
-def _arc_tangent(z: Expr) -> Expr:
+def _angle(correlation: Expr) -> Expr:
     """Return arcsin(n/d) as atan2(n, sqrt(d^2 - n^2)); d is a product of standard deviations, hence positive."""
-    n, d = sp.fraction(sp.together(z))
+    n, d = sp.fraction(sp.together(correlation))
     return sp.atan2(n, sp.sqrt(sp.factor(sp.expand(d**2 - n**2))))
 
 
-def _guard_radical(power: Expr) -> Expr:
-    base, factor = sp.factor(power.base), power.exp
-    if is_closed(base) and base.has(q) and sp.expand(base.subs(r, q**2)) == 0:
-        return sp.factor(sp.expand(sp.expand(base).subs(r, q**2 + GAP))) ** factor
-    return power
+def _vanishes_at_the_edge(f: Expr) -> bool:
+    return bool(f.is_Add and f.has(q) and f.is_polynomial(q, r) and sp.expand(f.subs(r, q**2)) == 0)

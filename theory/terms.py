@@ -16,8 +16,9 @@ from functools import lru_cache
 from itertools import product as cartesian
 
 import sympy as sp
-from sympy import Expr, Rational, S
+from sympy import Dummy, Expr, Rational, S
 
+from theory.errors import NotIntegrableError
 from theory.pieces import pieces
 from theory.symbols import x
 
@@ -178,10 +179,48 @@ _RULES = {
 
 def _collect(terms: Iterable[Term]) -> tuple[Term, ...]:
     sums: dict[Term, Expr] = {}
-    for term in terms:
+    for term in (settled for term in terms for settled in _settle(term)):
         key = replace(term, coef=S.One)
         sums[key] = sums.get(key, S.Zero) + term.coef
     return tuple(replace(key, coef=coef) for key, coef in sums.items() if sp.expand(coef) != 0)
+
+
+def _settle(term: Term) -> list[Term]:
+    """Absorb what multiplies a point mass: f delta^(k)(l - c) = sum_j (-1)^j C(k, j) f^(j)(c) delta^(k - j)(l - c).
+
+    Only then do the masses of a continuous function cancel. A sign that jumps at the mass itself counts as zero there.
+    """
+    for position, mass in enumerate(term.masses):
+        i = mass.i
+        gates = tuple(gate for gate in term.gates if gate.i == i)
+        if not (term.powers[i] or term.alpha[i] != 0 or term.beta[i] != 0 or gates):
+            continue
+        if mass.k and any(gate.nu == 0 and gate.c == -mass.c for gate in gates):
+            raise NotIntegrableError("the derivative of a point mass meets a jump at the same place")
+        here = Dummy("l", real=True)
+        factor = here ** term.powers[i] * sp.exp(term.alpha[i] * here + term.beta[i] * here**2)
+        factor *= sp.Mul(*[gate.at(here if gate.nu != 0 else mass.c) for gate in gates])
+        bare = Term(
+            term.coef,
+            _replace_at(term.powers, i, 0),
+            _replace_at(term.alpha, i, S.Zero),
+            _replace_at(term.beta, i, S.Zero),
+            tuple(gate for gate in term.gates if gate.i != i),
+            term.masses[:position] + term.masses[position + 1 :],
+        )
+        found: list[Term] = []
+        for j in range(mass.k + 1):
+            weight = S.NegativeOne**j * sp.binomial(mass.k, j) * sp.diff(factor, here, j).subs(here, mass.c)
+            lower = replace(bare, coef=bare.coef * weight, masses=(*bare.masses, replace(mass, k=mass.k - j)))
+            found += _settle(lower) if weight != 0 else []
+        return found
+    if len({mass.i for mass in term.masses}) < len(term.masses):
+        raise NotIntegrableError("a product of two point masses in one variable has no mean")
+    return [replace(term, masses=tuple(sorted(term.masses, key=lambda mass: (mass.i, str(mass)))))]
+
+
+def _replace_at(values: tuple, i: int, value: object) -> tuple:
+    return values[:i] + (value,) + values[i + 1 :]
 
 
 def place(terms: Iterable[Term], i: int, variables: int) -> tuple[Term, ...]:

@@ -220,14 +220,14 @@ class _NormalForm:
                 continue
             number, factors = _factors(ratio)
             powers = dict(factors)
-            radical = S.One
+            radicals = []
             for square in sorted((self.squares[root] for root in roots), key=sp.default_sort_key):
                 inner = _factors(square)[1]
                 below = bool(inner) and all(powers.get(f, 0) <= -p for f, p in inner)
                 for f, p in inner if below else ():
                     powers[f] = powers[f] + p
-                radical *= 1 / sp.sqrt(square) if below else sp.sqrt(square)
-            total.append(sp.Mul(number, *[f**p for f, p in powers.items()]) * radical)
+                radicals.append(1 / sp.sqrt(square) if below else sp.sqrt(square))
+            total.append(sp.Mul(number, *[f**p for f, p in powers.items()], *radicals))
         summed = sp.Add(*total)
         return min((summed, sp.factor_terms(summed)), key=_length) if len(total) > 1 else summed
 
