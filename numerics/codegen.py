@@ -8,6 +8,8 @@ process and the source may serve as the key of a cache:
        1 / (1 + exp(c))^n          ->  l(-c)^n
        exp(-k c) l(c)^n, k <= n    ->  l(c)^(n - k) l(-c)^k
        log(1 + exp(c))             ->  softplus(c)
+       erfi(c)                     ->  2/sqrt(pi) exp(c^2) dawson(c)
+       exp(a) cosh(b)              ->  (exp(a + b) + exp(a - b)) / 2
 
    so that the logistic function, its derivatives and its primitive hold for every float64 (inf / inf never
    forms);
@@ -40,6 +42,7 @@ from sympy.core.sorting import default_sort_key
 from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 
 from numerics import primitives
+from theory.bivariate import Phi2, Phi2Angle
 from theory.errors import ParameterError, UnsupportedExpressionError
 
 __all__ = ["PRINTERS", "compile_function", "source"]
@@ -48,6 +51,10 @@ Compiled = Callable[..., tuple[float, ...]]
 
 LARGEST_UNROLLED_POWER = 64
 _NAME = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII | re.IGNORECASE)
+
+
+class dawson(sp.Function):
+    """Dawson's integral sqrt(pi)/2 exp(-x^2) erfi(x) as a node: the target of the rewriting rules."""
 
 
 class logistic(sp.Function):
@@ -103,12 +110,40 @@ def _softplus(node: sp.Basic) -> sp.Basic:
     return node if c is None else cast(sp.Basic, softplus(c))
 
 
-REWRITES: tuple[Callable[[sp.Basic], sp.Basic], ...] = (_softplus, _logistic_power, _logistic_times_exp)
+def _dawson(node: sp.Basic) -> sp.Basic:
+    """erfi(x) -> 2/sqrt(pi) exp(x^2) dawson(x), whose exponential then joins the one that tames it."""
+    if not isinstance(node, sp.erfi):
+        return node
+    z = cast(sp.Expr, node.args[0])
+    return 2 / sp.sqrt(sp.pi) * sp.exp(z**2) * cast(sp.Expr, dawson(z))
+
+
+def _exp_times_hyperbolic(node: sp.Basic) -> sp.Basic:
+    """exp(a) cosh(b) -> (exp(a + b) + exp(a - b)) / 2, since either factor alone may overflow; the same for sinh."""
+    if not isinstance(node, sp.Mul):
+        return node
+    decay = next((f for f in node.args if isinstance(f, sp.exp)), None)
+    wave = next((f for f in node.args if isinstance(f, sp.cosh | sp.sinh)), None)
+    if decay is None or wave is None:
+        return node
+    a, b = cast(sp.Expr, decay.args[0]), cast(sp.Expr, wave.args[0])
+    sign = 1 if isinstance(wave, sp.cosh) else -1
+    rest = [f for f in node.args if f is not decay and f is not wave]
+    return sp.Mul(*rest, (sp.exp(a + b) + sign * sp.exp(a - b)) / 2)
+
+
+REWRITES: tuple[Callable[[sp.Basic], sp.Basic], ...] = (
+    _softplus,
+    _logistic_power,
+    _logistic_times_exp,
+    _dawson,
+    _exp_times_hyperbolic,
+)
 
 
 def _rewrite(node: sp.Basic) -> sp.Basic:
     """Apply every rule once to every node, leaves first."""
-    if node.args and node.has(sp.exp):
+    if node.args and node.has(sp.exp, sp.erfi):
         node = node.func(*map(_rewrite, node.args))
     return reduce(lambda current, rule: rule(current), REWRITES, node)
 
@@ -219,10 +254,12 @@ PRINTERS: dict[type, Callable[[sp.Basic], str]] = {
     sp.Max: _fold("maximum"),
     sp.Min: _fold("minimum"),
     sp.Abs: _call("abs"),
+    Phi2Angle: _call("bivariate_normal"),
+    Phi2: lambda node: _print(Phi2Angle(*node.args[:2], sp.asin(node.args[2]))),
     **{
         kind: _call(kind.__name__)
         for kind in (
-            *(sp.exp, sp.log, sp.erf, sp.erfc, sp.sign, logistic, softplus),
+            *(sp.exp, sp.log, sp.erf, sp.erfc, sp.sign, logistic, softplus, dawson),
             *(sp.sin, sp.cos, sp.tan, sp.asin, sp.acos, sp.atan, sp.atan2),
             *(sp.sinh, sp.cosh, sp.tanh, sp.asinh, sp.acosh, sp.atanh),
         )

@@ -97,15 +97,16 @@ class Phi2Angle(Function):
 
 
 def _distribution(h: mpmath.mpf, k: mpmath.mpf, angle: mpmath.mpf) -> mpmath.mpf:
-    """Plackett's integral, cut where exp(-(h - k)^2 / (2 cos^2 t)) sets in near t = pi/2."""
-    quarter = mpmath.pi / 2
+    """Plackett's integral in s = pi/2 - |t|, cut where exp(-(h - k)^2 / (2 sin^2 s)) sets in near s = 0."""
+    sign, quarter = (1 if angle >= 0 else -1), mpmath.pi / 2
+    other, start = sign * k, quarter - abs(angle)
 
-    def slope(t: mpmath.mpf) -> mpmath.mpf:
-        width = mpmath.cos(t) ** 2
-        return mpmath.exp(-(h * h + k * k - 2 * h * k * mpmath.sin(t)) / (2 * width)) if width else mpmath.mpf(0)
+    def integrand(s: mpmath.mpf) -> mpmath.mpf:
+        sine = mpmath.sin(s)
+        onset = (h - other) ** 2 / (2 * sine**2) if h != other else mpmath.mpf(0)
+        return mpmath.exp(-onset - h * other / (1 + mpmath.cos(s)))
 
-    layer = min(abs(abs(h) - abs(k)), mpmath.mpf(1))
-    cuts = sorted({mpmath.sign(angle) * (quarter - layer * 10**j) for j in range(-1, 2) if layer} | {angle, 0})
-    inside = [t for t in cuts if min(angle, 0) <= t <= max(angle, 0)]
-    area = mpmath.quad(slope, inside if angle >= 0 else inside[::-1]) if angle else mpmath.mpf(0)
-    return mpmath.ncdf(h) * mpmath.ncdf(k) + area / (2 * mpmath.pi)
+    layer = min(abs(h - other), mpmath.mpf(1))
+    cuts = sorted({start, quarter, *(layer * 10**j for j in range(-1, 2) if start < layer * 10**j < quarter)})
+    area = mpmath.quad(integrand, cuts) if angle else mpmath.mpf(0)
+    return mpmath.ncdf(h) * mpmath.ncdf(k) + sign * area / (2 * mpmath.pi)

@@ -56,7 +56,10 @@ class Escape:
         """(L_q, L_r) at the start, or None where one of them is infinite (a student that jumps)."""
         if self.model.start is None:
             return None
-        at = {name: self.model.gram.inner(*pair).subs(self.model.start) for name, pair in loss_arguments(self.model).items()}
+        at = {
+            name: self.model.gram.inner(*pair).subs(self.model.start)
+            for name, pair in loss_arguments(self.model).items()
+        }
         try:
             found = self.loss.gradient(at[q], at[r])
         except NotIntegrableError:
@@ -93,7 +96,9 @@ class Escape:
         if self.A is not None:
             return self.A**2
         slope, bend = self.base_gradient
-        overlap, strength = (self.model.gram.inner(*pair).subs(self.model.start) for pair in loss_arguments(self.model).values())
+        overlap, strength = (
+            self.model.gram.inner(*pair).subs(self.model.start) for pair in loss_arguments(self.model).values()
+        )
         return _tidy_if_closed(slope**2 + 4 * overlap * slope * bend + 4 * strength * bend**2)
 
     @cached_property

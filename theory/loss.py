@@ -18,6 +18,7 @@ from sympy import Expr, S, Symbol
 
 from theory.activations import Activation
 from theory.expectations import Distribution, gaussian_kernel, gaussian_mean, is_closed
+from theory.explain import Step, kernel_steps
 from theory.labels import Labels
 from theory.symbols import Delta, J, M_ll, M_ls, M_ss, q, r, x
 from theory.tidy import tidy
@@ -58,6 +59,10 @@ class Loss:
     def kernel(self, overlap: Expr = q, variance: Expr = r) -> Expr:
         """Return K(q, r) = E[sigma(l) phi(l*)]."""
         return gaussian_kernel(self._sigma, self._phi, overlap, variance)
+
+    def kernel_steps(self) -> tuple[Step, ...]:
+        """Return the derivation of K(q, r), rule by rule."""
+        return kernel_steps(self._sigma, self._phi)
 
     @cached_property
     def expr(self) -> Expr:

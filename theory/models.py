@@ -267,9 +267,7 @@ def _symbols(scale: Expr) -> tuple[Symbol, ...]:
     return (alpha,) if scale.has(alpha) else ()
 
 
-MODELS: Mapping[str, Model] = {
-    kind.name: kind for kind in (AlignedLoRA(), MisalignedLoRA(), Plain(), Pretraining())
-}
+MODELS: Mapping[str, Model] = {kind.name: kind for kind in (AlignedLoRA(), MisalignedLoRA(), Plain(), Pretraining())}
 
 
 def model(value: str | Model, scale: Expr = S.One) -> Model:

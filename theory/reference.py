@@ -1,13 +1,16 @@
 r"""The mpmath oracle: Gaussian expectations by quadrature to any number of digits.
 
 It knows no closed form and shares no rule with the derivation, so that tests may set one against the other. It is
-slow and meant to be: one tensor grid in (l, l*) against the bivariate density, split along every kink and refined until
-two successive grids agree.
+slow and meant to be. Smooth functions meet the trapezoidal rule, others Gauss-Legendre panels between their kinks, and
+every rule is refined until two successive ones agree. In two dimensions that is one tensor grid in (l, l*) against the
+bivariate density, or, where r - q^2 is so small that the density is a ridge, an integral over l of conditional means.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import mpmath
@@ -21,6 +24,12 @@ from theory.symbols import x
 __all__ = ["kernel", "mean"]
 
 Number = Expr | float | str
+
+STEP = mpmath.mpf(1) / 2
+REFINEMENT = mpmath.mpf(3) / 2
+SMOOTH_LEVELS = 13  # steps down to 1/2 / 1.5^12 = 0.0039
+PANEL_LEVELS = 6  # 1536 nodes a panel
+RIDGE = 8  # below r/8, r - q^2 makes the density a ridge
 
 
 def _function(expr: Expr) -> tuple[Callable[[mpmath.mpf], mpmath.mpf], list[mpmath.mpf]]:
@@ -39,29 +48,46 @@ def _number(value: Number) -> mpmath.mpf:
     return mpmath.mpmathify(sp.sympify(value).evalf(digits)) if isinstance(value, Expr) else mpmath.mpf(value)
 
 
-def _rule(cuts: Sequence[mpmath.mpf], scale: mpmath.mpf, level: int) -> list[tuple[mpmath.mpf, mpmath.mpf]]:
+Rule = list[tuple[mpmath.mpf, mpmath.mpf]]
+
+
+def _reach() -> mpmath.mpf:
+    """Return where exp(-z^2/2) has fallen below the working precision, and one more for the growth of the integrand."""
+    return mpmath.sqrt(2 * mpmath.mp.dps * mpmath.log(10)) + 1
+
+
+def _uniform(step: mpmath.mpf, reach: mpmath.mpf) -> Rule:
+    count = int(reach / step) + 1
+    return [(k * step, step) for k in range(-count, count + 1)]
+
+
+def _rule(cuts: Sequence[mpmath.mpf], scale: mpmath.mpf, level: int) -> Rule:
     """Return (node, weight) pairs on the line: trapezoidal where nothing is cut, else Gauss-Legendre between cuts.
 
     On the whole line the trapezoidal rule converges geometrically for analytic integrands (Trefethen & Weideman 2014).
     """
-    reach = scale * (mpmath.sqrt(2 * mpmath.mp.dps * mpmath.log(10)) + 1)
-    if not cuts:
-        h = scale / 2 ** (level + 1)
-        return [(k * h, h) for k in range(-int(reach / h) - 1, int(reach / h) + 2)]
+    reach = scale * _reach()
+    return _panels(cuts, reach, level) if cuts else _uniform(scale * STEP / REFINEMENT**level, reach)
+
+
+def _panels(cuts: Sequence[mpmath.mpf], reach: mpmath.mpf, level: int) -> Rule:
     edges = [-reach, *sorted({c for c in cuts if -reach < c < reach}), reach]
     rule = mpmath.calculus.quadrature.GaussLegendre(mpmath.mp)
-    panels = pairwise(edges)
-    return [node for left, right in panels for node in rule.get_nodes(left, right, 5 + level, mpmath.mp.prec)]
+    return [node for a, b in pairwise(edges) for node in rule.get_nodes(a, b, 5 + level, mpmath.mp.prec)]
 
 
-def _converge(integrate: Callable[[int], mpmath.mpf], digits: int) -> mpmath.mpf:
-    previous = integrate(0)
-    for level in range(1, 6):
+def _converge(integrate: Callable[[int], mpmath.mpf], digits: int, smooth: bool) -> mpmath.mpf:
+    previous, change = integrate(0), mpmath.inf
+    for level in range(1, SMOOTH_LEVELS if smooth else PANEL_LEVELS):
         value = integrate(level)
-        if abs(value - previous) <= mpmath.mpf(10) ** -digits * (1 + abs(value)):
+        change = abs(value - previous) / (1 + abs(value))
+        if change <= mpmath.mpf(10) ** -digits:
             return value
         previous = value
-    raise QuadratureError(f"the reference integral did not settle to {digits} digits: ask for fewer")
+    reached = max(0, int(-mpmath.log10(change)))
+    raise QuadratureError(
+        f"{digits} digits asked of an integral whose successive rules agree to {reached}: ask for at most {reached}."
+    )
 
 
 def _density(z: mpmath.mpf) -> mpmath.mpf:
@@ -71,7 +97,7 @@ def _density(z: mpmath.mpf) -> mpmath.mpf:
 def mean(f: Expr, mean: Number, variance: Number, *, digits: int = 30) -> mpmath.mpf:
     """Return E f(M + sqrt(v) Z) to `digits` digits.
 
-    Raises `QuadratureError` where successive rules do not settle.
+    Raises `QuadratureError`, with the digits reached, where successive rules do not settle.
 
     >>> mpmath.nprint(mean(sp.Max(x, 0), 0, 1, digits=20), 15)
     0.398942280401433
@@ -81,48 +107,94 @@ def mean(f: Expr, mean: Number, variance: Number, *, digits: int = 30) -> mpmath
         centre, scale = _number(mean), mpmath.sqrt(_number(variance))
         if scale == 0:
             return law(centre)
-        cut = [(c - centre) / scale for c in cuts]
-        return _converge(
-            lambda k: mpmath.fsum(w * law(centre + scale * z) * _density(z) for z, w in _rule(cut, mpmath.mpf(1), k)),
-            digits,
-        )
+        return _line(lambda z: law(centre + scale * z), [(c - centre) / scale for c in cuts], digits)
+
+
+def _line(f: Callable[[mpmath.mpf], mpmath.mpf], cuts: Sequence[mpmath.mpf], digits: int) -> mpmath.mpf:
+    one = mpmath.mpf(1)
+    return _converge(
+        lambda level: mpmath.fsum(w * f(z) * _density(z) for z, w in _rule(cuts, one, level)), digits, not cuts
+    )
+
+
+@dataclass(frozen=True)
+class _Law:
+    """A function with its breakpoints and the standard deviation of its argument."""
+
+    f: Callable[[mpmath.mpf], mpmath.mpf]
+    cuts: list[mpmath.mpf]
+    deviation: mpmath.mpf
 
 
 def kernel(f: Expr, g: Expr, q: Number, r: Number, *, digits: int = 30) -> mpmath.mpf:
     """Return E f(l) g(l*) for centred (l, l*) with covariance [[r, q], [q, 1]], edges r = q^2 included.
 
-    Raises `ParameterError` for q^2 > r, `QuadratureError` where successive rules do not settle.
+    Raises `ParameterError` for q^2 > r, `QuadratureError` (with the digits reached) where successive rules do not
+    settle.
 
     >>> mpmath.nprint(kernel(sp.erf(x), sp.erf(x), "0.3", "0.8", digits=15), 12)
     0.137842397237
     """
     with mpmath.workdps(digits + 10):
-        left, left_cuts = _function(f)
-        right, right_cuts = _function(g)
         overlap, variance = _number(q), _number(r)
+        left, right = _Law(*_function(f), mpmath.sqrt(variance)), _Law(*_function(g), mpmath.mpf(1))
         gap = variance - overlap**2
         tiny = mpmath.mpf(10) ** (-digits)
         if gap < -tiny:
             raise ParameterError(f"q = {q}, r = {r} given; accepted: q^2 <= r, a covariance matrix.")
-        one = mpmath.mpf(1)
-        if gap <= tiny:  # l = q l*
-            cuts = [*right_cuts, *([c / overlap for c in left_cuts] if overlap else [])]
-            return _converge(
-                lambda k: mpmath.fsum(w * left(overlap * z) * right(z) * _density(z) for z, w in _rule(cuts, one, k)),
-                digits,
-            )
+        if gap <= 0 or gap < mpmath.mpf(10) ** (-2 * digits):  # l = q l*
+            cuts = [*right.cuts, *([c / overlap for c in left.cuts] if overlap else [])]
+            return _line(lambda z: left.f(overlap * z) * right.f(z), cuts, digits)
+        if gap * RIDGE > variance:
+            rule = partial(_tensor, left, right, overlap, gap)
+        elif right.cuts:
+            rule = partial(_conditional, left, right, overlap, gap)
+        else:
+            rule = partial(_conditional, right, left, overlap, gap)
+        return _converge(rule, digits, not (left.cuts or right.cuts))
 
-        def integrate(level: int) -> mpmath.mpf:
-            """Sum over the tensor grid in (l, l*), whose lines are the kinks, against the bivariate density."""
-            rows = [
-                (z, w * left(z) * mpmath.exp(-z * z / (2 * gap)))
-                for z, w in _rule(left_cuts, mpmath.sqrt(variance), level)
-            ]
-            columns = [
-                (z, w * right(z) * mpmath.exp(-variance * z * z / (2 * gap))) for z, w in _rule(right_cuts, one, level)
-            ]
-            tilt = overlap / gap
-            total = mpmath.fsum(f * mpmath.fsum(g * mpmath.exp(tilt * y * z) for z, g in columns) for y, f in rows)
-            return total / (2 * mpmath.pi * mpmath.sqrt(gap))
 
-        return _converge(integrate, digits)
+def _tensor(left: _Law, right: _Law, overlap: mpmath.mpf, gap: mpmath.mpf, level: int) -> mpmath.mpf:
+    """Sum over the tensor grid in (l, l*), whose lines are the kinks, against the bivariate density."""
+
+    def weighted(law: _Law, other: _Law) -> Rule:
+        inverse = other.deviation**2 / (2 * gap)
+        return [(z, w * law.f(z) * mpmath.exp(-inverse * z * z)) for z, w in _rule(law.cuts, law.deviation, level)]
+
+    rows, columns, tilt = weighted(left, right), weighted(right, left), overlap / gap
+    if right.cuts:
+        inner = [mpmath.fsum(g * mpmath.exp(tilt * y * z) for z, g in columns) for y, _ in rows]
+    else:
+        inner = [_exponential_sum(columns, tilt * y) for y, _ in rows]
+    return mpmath.fdot((f for _, f in rows), inner) / (2 * mpmath.pi * mpmath.sqrt(gap))
+
+
+def _exponential_sum(columns: Rule, rate: mpmath.mpf) -> mpmath.mpf:
+    """Return sum_k g_k exp(rate z_k) on a uniform grid, by Horner's rule in exp(rate h)."""
+    base, total = mpmath.exp(rate * (columns[1][0] - columns[0][0])), mpmath.mpf(0)
+    for _, g in reversed(columns):
+        total = total * base + g
+    return total * mpmath.exp(rate * columns[0][0])
+
+
+def _conditional(inner: _Law, outer: _Law, overlap: mpmath.mpf, gap: mpmath.mpf, level: int) -> mpmath.mpf:
+    """Integrate the outer function against the inner one's mean given the outer argument, kinks moving with it.
+
+    The inner argument given the outer one is N(slope z, blur^2), z standard; a kink of the inner function is seen
+    from outside blurred over blur/slope.
+    """
+    slope, blur = overlap / outer.deviation, mpmath.sqrt(gap) / outer.deviation
+    reach = _reach()
+    cuts = [c / outer.deviation for c in outer.cuts]
+    if cuts and slope:
+        cuts += [c / slope + side * reach * blur / abs(slope) for c in inner.cuts for side in (-1, 0, 1)]
+    step = min(mpmath.mpf(0.4) * mpmath.mpf(0.95) ** level, STEP / REFINEMENT**level / blur)
+    plain = _uniform(step, reach)
+
+    def mean(centre: mpmath.mpf) -> mpmath.mpf:
+        rule = _panels([(c - centre) / blur for c in inner.cuts], reach, level) if inner.cuts else plain
+        return mpmath.fsum(w * _density(y) * inner.f(centre + blur * y) for y, w in rule)
+
+    return mpmath.fsum(
+        w * _density(z) * outer.f(outer.deviation * z) * mean(slope * z) for z, w in _rule(cuts, mpmath.mpf(1), level)
+    )
