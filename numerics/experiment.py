@@ -1,12 +1,14 @@
 r"""What is simulated: one-pass mini-batch SGD for a single-index teacher, as a frozen, validated record.
 
-Inputs \(x \sim N(0, I_d)\), labels \(y = \phi(\langle w_*, x \rangle) + \sqrt{\Delta}\,\xi\), student
+Inputs \(x \sim N(0, I_d)\), labels \(y = T(\phi(\langle w_*, x \rangle) + \sqrt{\Delta}\,\xi)\), student
 \(\sigma(\langle w, x \rangle)\) with
 
-    lora:   w = mu w* + u v, both u and v (on the unit sphere) trained, u starts at `initial_scale`
+    lora:   w = w0 + alpha u v, both u and v (on the unit sphere) trained, u starts at `initial_scale`;
+            aligned, w0 = mu w*, without `rho`; misaligned, <w0, w*> = mu and |w0| = rho, with rho != mu
     plain:  w = v, v on the unit sphere
 
-Each step takes a fresh batch of B samples; v moves against its gradient and is divided by its norm.
+Each step takes a fresh batch of B samples; v moves against its gradient and is divided by its norm. T is the
+identity unless `label` says otherwise.
 """
 
 import math
@@ -17,7 +19,7 @@ from typing import Literal
 from sympy import Expr, sstr
 
 from theory.errors import ParameterError
-from theory.symbols import x
+from theory.symbols import x, y
 
 __all__ = ["LARGEST_SCALE", "Experiment"]
 
@@ -58,15 +60,15 @@ class Experiment:
     teacher: Expr
     """phi(x)"""
     mu: float | None
-    """alignment of the pre-trained weight w0 = mu w*, in (0, 1]; None for the plain model"""
+    """alignment <w0, w*> of the pre-trained weight: in (0, 1], or |mu| <= rho with `rho`; None for the plain model"""
     dimension: int
-    """d >= 3"""
+    """d >= 3; misaligned d >= 4"""
     batch: int
     """B, samples in a step"""
     step_size: float
     """eta; time is t = eta * step"""
-    threshold: float
-    """R in (0, 1): a run exits at the first step with |m| >= R"""
+    threshold: float | None
+    """R in (0, 1): a run exits at the first step with |m| >= R; None: every run takes `max_steps` steps"""
     replicas: int
     """independent runs, at least 2"""
     seed: int
@@ -79,35 +81,78 @@ class Experiment:
     """u at the start; None means d^-2 (lora only)"""
     noise: float = 0.0
     """Delta, variance of the label noise"""
+    rho: float | None = None
+    """norm |w0| > 0 of the pre-trained weight, at least |mu|; None means rho = mu, aligned (lora only)"""
+    scale: float = 1.0
+    """alpha in w = w0 + alpha u v, finite and nonzero (lora only)"""
+    label: Expr | None = None
+    """T(y), a function of theory.symbols.y: SGD sees T of the noisy label; None is the identity"""
 
     def __post_init__(self) -> None:
+        self._check_functions()
+        _require(self.model in ("lora", "plain"), "model", self.model, "'lora' or 'plain'", "choose either")
+        if self.model == "lora":
+            self._check_pretrained()
+            self._check_scales()
+        else:
+            self._check_plain()
+        self._check_sizes()
+        self._check_rates()
+
+    def _check_functions(self) -> None:
         for name in ("student", "derivative", "teacher"):
             expression = getattr(self, name)
             valid = isinstance(expression, Expr) and expression.free_symbols <= {x}
             _require(valid, name, expression, "a SymPy expression in theory.symbols.x", "substitute the others")
-        _require(self.model in ("lora", "plain"), "model", self.model, "'lora' or 'plain'", "choose either")
-        if self.model == "lora":
+        valid = self.label is None or (isinstance(self.label, Expr) and self.label.free_symbols == {y})
+        domain = "None or a SymPy expression in theory.symbols.y, such as y**2"
+        _require(valid, "label", self.label, domain, "write the label as y, and substitute other symbols")
+
+    def _check_pretrained(self) -> None:
+        if self.rho is None:
             valid = _finite(self.mu) and 0 < float(self.mu or 0) <= 1
-            _require(valid, "mu", self.mu, "a number in (0, 1]", "without pre-training, use model='plain'")
-            scale = 0.0 if self.initial_scale is None else self.initial_scale
-            valid = _finite(scale) and abs(scale) <= LARGEST_SCALE
-            _require(valid, "initial_scale", scale, f"|u0| <= {LARGEST_SCALE:g}", "leave it out for d^-2")
-        else:
-            remedy = "leave it out: the plain student has neither w0 nor u"
-            _require(self.mu is None, "mu", self.mu, "None for the plain model", remedy)
-            scale = self.initial_scale
-            _require(scale is None, "initial_scale", scale, "None for the plain model", remedy)
-        _integer("dimension", self.dimension, 3, "below three the reduction to overlaps is empty")
+            remedy = "for any other w0 give rho = |w0| too; without pre-training, use model='plain'"
+            _require(valid, "mu", self.mu, "a number in (0, 1]", remedy)
+            return
+        _require(_finite(self.mu), "mu", self.mu, "a finite number with |mu| <= rho", "it is <w0, w*>")
+        least = abs(float(self.mu or 0))
+        valid = _finite(self.rho) and self.rho > 0 and self.rho >= least
+        remedy = "rho is the length of w0, which its component mu = <w0, w*> cannot exceed"
+        _require(valid, "rho", self.rho, f"a finite number > 0 and >= |mu| = {least:g}", remedy)
+
+    def _check_scales(self) -> None:
+        start = 0.0 if self.initial_scale is None else self.initial_scale
+        valid = _finite(start) and abs(start) <= LARGEST_SCALE
+        _require(valid, "initial_scale", start, f"|u0| <= {LARGEST_SCALE:g}", "leave it out for d^-2")
+        valid = _finite(self.scale) and self.scale != 0
+        _require(valid, "scale", self.scale, "a finite number other than 0", "leave it out for alpha = 1")
+
+    def _check_plain(self) -> None:
+        remedy = "leave it out: the plain student has neither w0 nor u"
+        for name, neutral in (("mu", None), ("rho", None), ("initial_scale", None), ("scale", 1.0)):
+            value = getattr(self, name)
+            _require(value == neutral, name, value, f"{neutral} for the plain model", remedy)
+
+    def _check_sizes(self) -> None:
+        reduced = "below it the reduction to overlaps is empty"
+        _integer("dimension", self.dimension, 4 if self.parametrisation == "misaligned" else 3, reduced)
         _integer("batch", self.batch, 1, "take at least one sample a step")
         _integer("replicas", self.replicas, 2, "statistics need at least two runs")
         _integer("max_steps", self.max_steps, 1, "allow at least one step")
         _integer("seed", self.seed, 0, "use any non-negative integer")
+
+    def _check_rates(self) -> None:
         valid = _finite(self.step_size) and self.step_size > 0
         _require(valid, "step_size", self.step_size, "a finite number > 0", "try 0.1")
-        valid = _finite(self.threshold) and 0 < self.threshold < 1
-        _require(valid, "threshold", self.threshold, "a number in (0, 1)", "try 0.5")
+        valid = self.threshold is None or (_finite(self.threshold) and 0 < self.threshold < 1)
+        _require(valid, "threshold", self.threshold, "a number in (0, 1), or None to run max_steps", "try 0.5")
         valid = _finite(self.noise) and self.noise >= 0
         _require(valid, "noise", self.noise, "a finite variance >= 0", "try 0")
+
+    @property
+    def parametrisation(self) -> Literal["lora", "misaligned", "plain"]:
+        """The student's weight: w = mu w* + alpha u v, w = w0 + alpha u v with rho != mu, or w = v."""
+        return "misaligned" if self.model == "lora" and self.rho not in (None, self.mu) else self.model
 
     @property
     def start_scale(self) -> float:
@@ -115,6 +160,50 @@ class Experiment:
         if self.model == "plain":
             return 1.0
         return float(self.dimension) ** -2 if self.initial_scale is None else float(self.initial_scale)
+
+    @property
+    def pretrained(self) -> tuple[float, float]:
+        """(mu, nu), nu = sqrt(rho^2 - mu^2): the components of w0 along and across w*; (0, 0) for plain."""
+        along = float(self.mu or 0.0)
+        rho = along if self.rho is None else float(self.rho)
+        return along, math.sqrt((rho - along) * (rho + along))
+
+    @property
+    def recovered_overlap(self) -> float:
+        r"""|m| of a student that has recovered the teacher, w = w*.
+
+        There v lies along w* - w0, so |m| = |1 - mu| / sqrt(1 - 2 mu + rho^2) < 1 when misaligned and 1
+        otherwise. If both functions are even, w = -w* is a solution too and the larger |m| is returned.
+
+        >>> from sympy import Integer
+        >>> away = Experiment(x, Integer(1), x, mu=0.4, rho=1.0, dimension=100, batch=50, step_size=0.2,
+        ...                   threshold=0.5, replicas=8, seed=1, max_steps=1000)
+        >>> round(away.recovered_overlap, 6), round(0.6 / 1.2**0.5, 6)
+        (0.547723, 0.547723)
+        """
+        mu, nu = self.pretrained
+        if nu == 0:
+            return 1.0
+        even = all(f.xreplace({x: -x}) == f for f in (self.student, self.teacher))
+        return max(abs(1 - sign * mu) / math.hypot(1 - sign * mu, nu) for sign in ((1, -1) if even else (1,)))
+
+    @property
+    def caution(self) -> str | None:
+        """Say that a run that learns the teacher perfectly ends below the threshold; None where it does not.
+
+        Such a threshold is no error. The search phase turns v towards the gradient -(L_q w* + 2 L_r w0), not
+        towards w* - w0, so |m| may rise above `recovered_overlap` (towards 1 where L_r is small) before it falls
+        back to it: exits are overshoots, and censored runs may have learnt everything. Students that cannot
+        represent the labels (teacher != student, or a transform) end elsewhere, and nothing is said of them.
+        """
+        bound = self.recovered_overlap
+        learnable = self.teacher == self.student and self.label is None
+        if self.threshold is None or self.threshold <= bound or not learnable:
+            return None
+        return (
+            f"threshold {self.threshold:g} exceeds |m| = {bound:.4g} of the perfect student w = w*: a run exits only "
+            f"if it overshoots; take a threshold below {bound:.4g} for the time to learn"
+        )
 
     def parameters(self) -> dict[str, str | int | float]:
         """Return every field as text or number ("none" where unset), as attributes of labelled arrays."""

@@ -1,32 +1,48 @@
 r"""One-pass mini-batch SGD with real vectors in R^d: the ground truth of the reduced simulation.
 
-Nothing here is reduced: teacher \(w_*\) and trained v are vectors of R^d, a batch is a B by d matrix of
-standard normals, and the functions are evaluated by NumPy, not by the code generator. With
-\(r_i = (\sigma(l_i) - y_i)\,\sigma'(l_i)\), \(l_i = \langle w, x_i\rangle\) and G = sum_i r_i x_i / B, all at
-the old state,
+Nothing here is reduced: teacher \(w_*\), pre-trained \(w_0\) and trained v are vectors of R^d, a batch is a B by d
+matrix of standard normals, and the functions are evaluated by NumPy, not by the code generator. With labels
+\(y_i = T(\phi(\langle w_*, x_i\rangle) + \sqrt{\Delta}\,\xi_i)\), \(l_i = \langle w, x_i\rangle\),
+\(r_i = (\sigma(l_i) - y_i)\,\sigma'(l_i)\) and G = sum_i r_i x_i / B, all at the old state,
 
-    lora:   v <- (v - eta u G) / |v - eta u G|,   u <- u - eta <G, v>      w = mu w* + u v
-    plain:  v <- (v - eta G) / |v - eta G|                                 w = v
+    lora:   w = w0 + alpha u v,   v <- (v - eta alpha u G) / norm,   u <- u - eta alpha <G, v>
+    plain:  w = v,                v <- (v - eta G) / norm
+
+w* and the part of w0 across it are drawn uniformly.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sympy import Expr, lambdify
+from sympy import Expr, Symbol, lambdify
 
 from numerics.experiment import LARGEST_SCALE, Experiment
-from numerics.statistics import ExitSample, Status
-from theory.symbols import x
+from numerics.statistics import ExitSample, Stages, Status
+from theory.symbols import x, y
 
-__all__ = ["simulate"]
+__all__ = ["simulate", "simulate_stages"]
 
 Array = NDArray[np.float64]
 Function = Callable[[Array], Array]
 
 
-def _function(expression: Expr) -> Function:
-    return lambdify(x, expression, modules=["scipy", "numpy"])
+class _Functions(NamedTuple):
+    student: Function
+    derivative: Function
+    teacher: Function
+    label: Function
+
+
+def _function(expression: Expr, argument: Symbol = x) -> Function:
+    return lambdify(argument, expression, modules=["scipy", "numpy"])
+
+
+def _functions(experiment: Experiment) -> _Functions:
+    three = map(_function, (experiment.student, experiment.derivative, experiment.teacher))
+    return _Functions(*three, _function(y if experiment.label is None else experiment.label, y))
 
 
 def _direction(rng: np.random.Generator, dimension: int) -> Array:
@@ -34,32 +50,69 @@ def _direction(rng: np.random.Generator, dimension: int) -> Array:
     return vector / np.linalg.norm(vector)
 
 
-def _run(
-    experiment: Experiment, functions: tuple[Function, Function, Function], rng: np.random.Generator
-) -> tuple[int, Status, float, float]:
-    """Return step, status, m and u at the end of one run."""
-    student, derivative, teacher = functions
-    d, batch, eta = experiment.dimension, experiment.batch, experiment.step_size
-    lora = experiment.model == "lora"
-    target, v, u = _direction(rng, d), _direction(rng, d), experiment.start_scale
-    frozen = float(experiment.mu or 0.0) * target
-    for step in range(experiment.max_steps + 1):
-        m = float(v @ target)
-        if abs(m) >= experiment.threshold:
-            return step, Status.EXITED, m, u
-        if step == experiment.max_steps:
-            break
-        inputs = rng.standard_normal((batch, d))
-        labels = teacher(inputs @ target) + np.sqrt(experiment.noise) * rng.standard_normal(batch)
-        field = inputs @ (frozen + u * v)
-        gradient = ((student(field) - labels) * derivative(field)) @ inputs / batch
-        moved = v - eta * (u if lora else 1.0) * gradient
+@dataclass
+class _Weights:
+    """The vectors of one replica."""
+
+    teacher: Array
+    across: Array
+    """unit, orthogonal to the teacher: w0 = mu teacher + nu across"""
+    v: Array
+    u: float
+
+    @classmethod
+    def draw(cls, experiment: Experiment, rng: np.random.Generator) -> "_Weights":
+        teacher, v, other = (_direction(rng, experiment.dimension) for _ in range(3))
+        across = other - (other @ teacher) * teacher
+        return cls(teacher, across / np.linalg.norm(across), v, experiment.start_scale)
+
+    @property
+    def overlaps(self) -> tuple[float, float, float, float]:
+        """m, u, t = <v, across>, and the norm of the rest of v."""
+        m, t = float(self.v @ self.teacher), float(self.v @ self.across)
+        return m, self.u, t, float(np.linalg.norm(self.v - m * self.teacher - t * self.across))
+
+    def step(self, experiment: Experiment, functions: _Functions, rng: np.random.Generator) -> bool:
+        """Take one step of SGD; False, and no step, where it leaves the finite range."""
+        eta, lora = experiment.step_size, experiment.model == "lora"
+        factor = experiment.scale * self.u if lora else 1.0
+        inputs = rng.standard_normal((experiment.batch, experiment.dimension))
+        noise = np.sqrt(experiment.noise) * rng.standard_normal(experiment.batch)
+        labels = functions.label(functions.teacher(inputs @ self.teacher) + noise)
+        along, beside = experiment.pretrained
+        field = inputs @ (along * self.teacher + beside * self.across + factor * self.v)
+        gradient = ((functions.student(field) - labels) * functions.derivative(field)) @ inputs / experiment.batch
+        moved = self.v - eta * factor * gradient
         moved /= np.linalg.norm(moved)
-        scale = u - eta * float(gradient @ v) if lora else u
+        scale = self.u - eta * experiment.scale * float(gradient @ self.v) if lora else self.u
         if not (np.all(np.isfinite(moved)) and abs(scale) <= LARGEST_SCALE):
-            return step, Status.DIVERGED, m, u
-        v, u = moved, scale
-    return experiment.max_steps, Status.CENSORED, float(v @ target), u
+            return False
+        self.v, self.u = moved, scale
+        return True
+
+
+def _run(
+    experiment: Experiment, functions: _Functions, weights: _Weights, rng: np.random.Generator
+) -> tuple[int, Status]:
+    """Train `weights` in place; return the last step and how the run ended."""
+    threshold = np.inf if experiment.threshold is None else experiment.threshold
+    for step in range(experiment.max_steps + 1):
+        if abs(weights.overlaps[0]) >= threshold:
+            return step, Status.EXITED
+        if step < experiment.max_steps and not weights.step(experiment, functions, rng):
+            return step, Status.DIVERGED
+    return experiment.max_steps, Status.CENSORED
+
+
+_Row = tuple[int, Status, float, float, float, float]
+
+
+def _sample(experiment: Experiment, rows: Sequence[_Row], stage: int) -> ExitSample:
+    steps, status, m, u, t, rest = (np.array(column) for column in zip(*rows, strict=True))
+    exit_steps = np.where(status == Status.EXITED, steps, -1).astype(np.int64)
+    misaligned = experiment.parametrisation == "misaligned"
+    p, along_second = (rest, t) if misaligned else (np.hypot(rest, t), None)
+    return ExitSample(experiment, exit_steps, status.astype(np.int8), m, u, p, along_second, stage)
 
 
 def simulate(experiment: Experiment, *, progress: Callable[[int], None] | None = None) -> ExitSample:
@@ -74,15 +127,27 @@ def simulate(experiment: Experiment, *, progress: Callable[[int], None] | None =
     >>> simulate(linear).counts
     Counts(exited=5, censored=0, diverged=0)
     """
-    student, derivative, teacher = experiment.student, experiment.derivative, experiment.teacher
-    functions = (_function(student), _function(derivative), _function(teacher))
-    rows: list[tuple[int, Status, float, float]] = []
-    with np.errstate(all="ignore"):
-        for index in range(experiment.replicas):
-            seed = np.random.SeedSequence(experiment.seed, spawn_key=(index, 1))
-            rows.append(_run(experiment, functions, np.random.default_rng(seed)))
-            if progress is not None:
-                progress(1)
-    steps, status, m, u = (np.array(column) for column in zip(*rows, strict=True))
-    exit_steps = np.where(status == Status.EXITED, steps, -1).astype(np.int64)
-    return ExitSample(experiment, exit_steps, status.astype(np.int8), m, u)
+    return simulate_stages([experiment], progress=progress).samples[0]
+
+
+def simulate_stages(experiments: Sequence[Experiment], *, progress: Callable[[int], None] | None = None) -> Stages:
+    """Run stages of training, each replica keeping its vectors from one to the next; otherwise as `simulate`.
+
+    A replica that diverged stays so. `experiments` share their replicas, dimension and weights; all stages draw
+    from the generator of the first one's seed.
+    """
+    functions = [_functions(experiment) for experiment in experiments]
+    rows: list[list[_Row]] = [[] for _ in experiments]
+    for index in range(experiments[0].replicas if experiments else 0):
+        seed = np.random.SeedSequence(experiments[0].seed, spawn_key=(index, 1))
+        rng = np.random.default_rng(seed)
+        weights, status = _Weights.draw(experiments[0], rng), Status.CENSORED
+        for stage, experiment in enumerate(experiments):
+            steps = 0
+            if status != Status.DIVERGED:
+                with np.errstate(all="ignore"):
+                    steps, status = _run(experiment, functions[stage], weights, rng)
+            rows[stage].append((steps, status, *weights.overlaps))
+        if progress is not None:
+            progress(1)
+    return Stages(tuple(_sample(*arguments) for arguments in zip(experiments, rows, range(len(rows)), strict=True)))

@@ -1,22 +1,33 @@
 r"""Exact simulation of one-pass mini-batch SGD through its summary statistics, at any dimension.
 
-The residuals depend on a sample x only through its projections on the span of w* and v. With
+The residuals depend on a sample x only through its projections on the span of w*, w0 and v. With
 \(v = m e_1 + p e_2\), \(e_1 = w_*\), a step needs two standard normals a sample,
 \(z_1 = \langle e_1, x\rangle\) and \(z_2 = \langle e_2, x\rangle\), and one chi-square for everything across
-the span. With all right-hand sides at the old state and \(r_i = (\sigma(l_i) - y_i)\,\sigma'(l_i)\):
+the span. With all right-hand sides at the old state, \(a = \alpha u\) and
+\(r_i = (\sigma(l_i) - y_i)\,\sigma'(l_i)\):
 
-    l   = a1 z1 + a2 z2         (a1, a2) = (mu + u m, u p) for lora, (m, p) for plain
+    l   = a1 z1 + a2 z2         (a1, a2) = (mu + a m, a p) for lora, (m, p) for plain
     Gj  = sum_i r_i zj_i / B,   X^2 = (sum_i r_i^2 / B^2) chi^2_{d-2}
-    m~  = m - c G1,   p~ = hypot(p - c G2, c X)       c = eta u for lora, eta for plain
+    m~  = m - c G1,   p~ = hypot(p - c G2, c X)       c = eta a for lora, eta for plain
     (m, p) <- (m~, p~) / hypot(m~, p~)
-    u   <- u - eta (m G1 + p G2)                      lora only
+    u   <- u - eta alpha (m G1 + p G2)                lora only
 
-The law of (m, u) is that of d-dimensional SGD, not an approximation. The part p = |v across w*| is stored
-itself: sqrt(1 - m^2) would lose every digit near m = 1.
+*Misaligned*: w0 = mu e1 + nu e2 and v = m e1 + t e2 + p e3, hence w = (mu + a m) e1 + a2 e2 + a3 e3 with
+(a2, a3) = (nu + a t, a p) = k (f2, f3), f a unit vector (any, where k = 0). Two normals a sample are still
+enough: z2 is now the projection on f2 e2 + f3 e3, and the direction h across it in the (e2, e3) plane meets
+residuals that are independent of it, so that given the batch G_h is one Gaussian draw:
+
+    l   = (mu + a m) z1 + k z2,   G_f = sum_i r_i z2_i / B,   G_h = sqrt(sum_i r_i^2 / B^2) N(0, 1)
+    (G2, G3) = (f2 G_f - f3 G_h, f3 G_f + f2 G_h),            X^2 = (sum_i r_i^2 / B^2) chi^2_{d-3}
+    (m, t, p) <- (m - c G1, t - c G2, hypot(p - c G3, c X)) / norm
+    u   <- u - eta alpha (m G1 + t G2 + p G3)
+
+The law of (m, u) and s = <v, w0> = mu m + nu t is that of d-dimensional SGD, not an approximation. The part
+p of v across the span is stored itself: sqrt(1 - m^2) would lose every digit near m = 1.
 
 A parametrisation is a pair of compiled functions, `project` (a1, a2 from the state) and `update` (the new
-state from the batch); the loop around them is shared. Replica i draws from its own generator, seeded by
-(seed, i), so results do not depend on the number of threads.
+state from the batch); the loop around them is shared. Replica i of stage k draws from its own
+generator, seeded by (seed, i, k), so results do not depend on the number of threads.
 """
 
 import os
@@ -35,11 +46,11 @@ from sympy import Expr, Symbol
 
 from numerics.codegen import compile_function
 from numerics.experiment import LARGEST_SCALE, Experiment
-from numerics.statistics import ExitSample, Status
+from numerics.statistics import ExitSample, Stages, Status
 from theory.errors import ParameterError
-from theory.symbols import x
+from theory.symbols import x, y
 
-__all__ = ["Experiment", "simulate", "trajectories"]
+__all__ = ["Experiment", "Stages", "simulate", "simulate_stages", "trajectories"]
 
 Array = NDArray[np.float64]
 
@@ -47,19 +58,22 @@ SAMPLES_PER_SLICE = 2**20
 """Samples between two looks at the stop flag: some ten milliseconds."""
 
 EXITED, CENSORED, DIVERGED = (int(status) for status in Status)
-M, U, P = 0, 1, 2
-"""Positions in the state array; a parametrisation may add parts of v after them."""
+M, U, P, T = 0, 1, 2, 3
+"""Positions in the state array; T, the part of v along e2, in the misaligned one only."""
 
 
 class _Law(NamedTuple):
     """The scalars that a kernel needs."""
 
     mu: float
+    nu: float
+    """|w0 across w*|"""
+    alpha: float
     eta: float
     label_noise: float
     """standard deviation sqrt(Delta)"""
     across: float
-    """degrees of freedom of the directions across the span, d - 2"""
+    """degrees of freedom of the directions across the span of w*, w0 and v"""
     threshold: float
 
 
@@ -74,17 +88,27 @@ class _Moments(NamedTuple):
     """sum r^2 / B^2"""
 
 
+Z, NOISE = Symbol("z", real=True), Symbol("n", real=True)
+"""The teacher's pre-activation <w*, x> and the label noise sqrt(Delta) xi, as compiled functions see them."""
+
 _compiled = njit(error_model="numpy", nogil=True)
 
 
 @_compiled
 def _project_lora(state: Array, law: _Law) -> tuple[float, float]:
-    return law.mu + state[U] * state[M], state[U] * state[P]
+    a = law.alpha * state[U]
+    return law.mu + a * state[M], a * state[P]
 
 
 @_compiled
 def _project_plain(state: Array, law: _Law) -> tuple[float, float]:
     return state[M], state[P]
+
+
+@_compiled
+def _project_misaligned(state: Array, law: _Law) -> tuple[float, float]:
+    a = law.alpha * state[U]
+    return law.mu + a * state[M], np.hypot(law.nu + a * state[T], a * state[P])
 
 
 @_compiled
@@ -98,8 +122,9 @@ def _turn(rng: np.random.Generator, state: Array, batch: _Moments, c: float, acr
 
 @_compiled
 def _update_lora(rng: np.random.Generator, state: Array, new: Array, law: _Law, batch: _Moments) -> None:
-    new[M], new[P] = _turn(rng, state, batch, law.eta * state[U], law.across)
-    new[U] = state[U] - law.eta * (state[M] * batch.g1 + state[P] * batch.g2)
+    rate = law.eta * law.alpha
+    new[M], new[P] = _turn(rng, state, batch, rate * state[U], law.across)
+    new[U] = state[U] - rate * (state[M] * batch.g1 + state[P] * batch.g2)
 
 
 @_compiled
@@ -108,21 +133,47 @@ def _update_plain(rng: np.random.Generator, state: Array, new: Array, law: _Law,
     new[U] = state[U]
 
 
-PARAMETRISATIONS: dict[str, tuple[Any, Any]] = {
-    "lora": (_project_lora, _update_lora),
-    "plain": (_project_plain, _update_plain),
+@_compiled
+def _update_misaligned(rng: np.random.Generator, state: Array, new: Array, law: _Law, batch: _Moments) -> None:
+    rate, a = law.eta * law.alpha, law.alpha * state[U]
+    a2, a3 = law.nu + a * state[T], a * state[P]
+    k = np.hypot(a2, a3)
+    f2, f3 = (a2 / k, a3 / k) if k > 0.0 else (0.0, 1.0)
+    gh = np.sqrt(batch.r2) * rng.standard_normal()
+    g2, g3 = f2 * batch.g2 - f3 * gh, f3 * batch.g2 + f2 * gh
+    c = rate * state[U]
+    m, t = state[M] - c * batch.g1, state[T] - c * g2
+    p = np.hypot(state[P] - c * g3, c * np.sqrt(batch.r2 * rng.chisquare(law.across)))
+    norm = np.hypot(np.hypot(m, t), p)
+    new[M], new[T], new[P] = m / norm, t / norm, p / norm
+    new[U] = state[U] - rate * (state[M] * batch.g1 + state[T] * g2 + state[P] * g3)
+
+
+class _Parametrisation(NamedTuple):
+    """How v and w lie in the span of the frozen vectors and v."""
+
+    frozen: int
+    """dimension of the span of the frozen vectors, w* and w0"""
+    project: Any
+    """(state, law) -> (a1, a2): l = a1 z1 + a2 z2"""
+    update: Any
+    """(rng, state, new, law, batch): fill `new`"""
+
+
+PARAMETRISATIONS = {
+    "lora": _Parametrisation(1, _project_lora, _update_lora),
+    "plain": _Parametrisation(1, _project_plain, _update_plain),
+    "misaligned": _Parametrisation(2, _project_misaligned, _update_misaligned),
 }
 
 _Kernel = Callable[[np.random.Generator, Array, Array, _Law, tuple[int, int]], tuple[int, int]]
 
 
 @lru_cache(maxsize=64)
-def _kernel(student: Expr, derivative: Expr, teacher: Expr, model: str) -> _Kernel:
-    """Compile the loop over steps for one triple of functions and one parametrisation."""
-    z = Symbol("z", real=True)
-    target = cast(Expr, teacher.xreplace({x: z}))
-    evaluate = compile_function((x, z), (student, derivative, target), name="evaluate")
-    project, update = PARAMETRISATIONS[model]
+def _kernel(functions: tuple[Expr, Expr, Expr], parametrisation: str, noisy: bool) -> _Kernel:
+    """Compile the loop over steps; the functions are sigma(x), sigma'(x) and the label in z = <w*, x> and n."""
+    evaluate = compile_function((x, Z, NOISE), functions, name="evaluate")
+    _, project, update = PARAMETRISATIONS[parametrisation]
 
     # "reassoc" lets the three sums use vector registers; NaN and inf keep the meaning that divergence needs.
     @njit(error_model="numpy", nogil=True, fastmath={"reassoc", "contract"})
@@ -131,9 +182,8 @@ def _kernel(student: Expr, derivative: Expr, teacher: Expr, model: str) -> _Kern
         g1 = g2 = r2 = 0.0
         for i in range(batch):
             z1, z2 = normals[0, i], normals[1, i]
-            value, slope, target = evaluate(a1 * z1 + a2 * z2, z1)
-            if label_noise > 0.0:
-                target += label_noise * normals[2, i]
+            noise = label_noise * normals[2, i] if noisy else 0.0
+            value, slope, target = evaluate(a1 * z1 + a2 * z2, z1, noise)
             residual = (value - target) * slope
             g1 += residual * z1
             g2 += residual * z2
@@ -169,13 +219,17 @@ def _kernel(student: Expr, derivative: Expr, teacher: Expr, model: str) -> _Kern
 class _Replica:
     """One run: its generator, its state and the step it has reached."""
 
-    def __init__(self, experiment: Experiment, index: int) -> None:
-        seed = np.random.SeedSequence(experiment.seed, spawn_key=(index,))
+    def __init__(self, experiment: Experiment, index: int, start: ExitSample | None) -> None:
+        # (index, 1) and longer keys that begin so belong to the simulation in R^d.
+        key = (index,) if start is None else (index, 0, start.stage + 1)
+        seed = np.random.SeedSequence(experiment.seed, spawn_key=key)
         self.rng = np.random.Generator(np.random.SFC64(seed))
-        along, across = self.rng.standard_normal(), np.sqrt(self.rng.chisquare(experiment.dimension - 1))
-        norm = np.hypot(along, across)
-        self.state = np.array([along / norm, experiment.start_scale, across / norm])
         self.step, self.status = 0, CENSORED
+        if start is None:
+            self.state = _first_state(experiment, self.rng)
+        else:
+            self.state = np.array([part[index] for part in _parts(start) if part is not None])
+            self.status = DIVERGED if start.status[index] == DIVERGED else CENSORED
 
     def advance(self, kernel: _Kernel, normals: Array, law: _Law, last: int, stop: Event) -> None:
         """Run up to step `last` in slices, between which a raised `stop` flag ends it."""
@@ -185,10 +239,54 @@ class _Replica:
             self.step, self.status = kernel(self.rng, self.state, normals, law, (self.step, until))
 
 
+def _first_state(experiment: Experiment, rng: np.random.Generator) -> Array:
+    """Draw v uniformly on the sphere: a normal for each frozen direction and a chi across, over their norm."""
+    frozen = PARAMETRISATIONS[experiment.parametrisation].frozen
+    parts = np.append(rng.standard_normal(frozen), np.sqrt(rng.chisquare(experiment.dimension - frozen)))
+    m, *t, p = parts / np.hypot.reduce(parts)
+    return np.array([m, experiment.start_scale, p, *t])
+
+
+def _parts(sample: ExitSample) -> tuple[Array | None, ...]:
+    """Final states in the order of the state array."""
+    return sample.final_m, sample.final_u, sample.final_p, sample.final_t
+
+
+def _check_start(experiment: Experiment, start: ExitSample | None) -> None:
+    """Refuse a start that lives in another weight space."""
+    if start is None:
+        return
+    for name in ("dimension", "replicas", "parametrisation", "pretrained", "scale"):
+        before, now = getattr(start.experiment, name), getattr(experiment, name)
+        if before != now:
+            raise ParameterError(
+                f"start with {name} = {before!r} and experiment with {now!r} given; accepted: the same "
+                "replicas, dimension, model, mu, rho and scale in both; derive the second by dataclasses.replace"
+            )
+    if start.final_p is None or (experiment.parametrisation == "misaligned" and start.final_t is None):
+        raise ParameterError(
+            "start without final_p or final_t given; accepted: the whole final state of v; take what simulate returned"
+        )
+
+
 def _law(experiment: Experiment, threshold: float, degrees_of_freedom_shift: int = 0) -> _Law:
-    across = float(experiment.dimension - 2 + degrees_of_freedom_shift)
-    label_noise = float(experiment.noise) ** 0.5
-    return _Law(float(experiment.mu or 0.0), float(experiment.step_size), label_noise, across, threshold)
+    spanned = PARAMETRISATIONS[experiment.parametrisation].frozen + 1
+    return _Law(
+        *experiment.pretrained,
+        alpha=float(experiment.scale),
+        eta=float(experiment.step_size),
+        label_noise=float(experiment.noise) ** 0.5,
+        across=float(experiment.dimension - spanned + degrees_of_freedom_shift),
+        threshold=threshold,
+    )
+
+
+def _compiled_kernel(experiment: Experiment) -> _Kernel:
+    label = cast(Expr, experiment.teacher.xreplace({x: Z})) + NOISE
+    if experiment.label is not None:
+        label = cast(Expr, experiment.label.xreplace({y: label}))
+    functions = (experiment.student, experiment.derivative, label)
+    return _kernel(functions, experiment.parametrisation, experiment.noise > 0)
 
 
 def _for_each_replica(
@@ -205,7 +303,7 @@ def _for_each_replica(
         threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not isinstance(threads, Integral) or threads < 1:
         raise ParameterError(f"threads = {threads!r} given; accepted: an integer >= 1; omit it for all cores")
-    kernel = _kernel(experiment.student, experiment.derivative, experiment.teacher, experiment.model)
+    kernel = _compiled_kernel(experiment)
     rows = 3 if experiment.noise > 0 else 2
     stop = Event()
 
@@ -234,36 +332,49 @@ def _for_each_replica(
 
 def _simulate(
     experiment: Experiment,
+    start: ExitSample | None = None,
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
     degrees_of_freedom_shift: int = 0,
 ) -> ExitSample:
     """`simulate`; a shift other than 0 makes the law of the across part wrong on purpose (test control)."""
-    law = _law(experiment, float(experiment.threshold), degrees_of_freedom_shift)
+    _check_start(experiment, start)
+    threshold = np.inf if experiment.threshold is None else float(experiment.threshold)
+    law = _law(experiment, threshold, degrees_of_freedom_shift)
     exit_steps = np.full(experiment.replicas, -1, np.int64)
     status = np.empty(experiment.replicas, np.int8)
-    final = np.empty((2, experiment.replicas))
+    final = np.empty((2 + PARAMETRISATIONS[experiment.parametrisation].frozen, experiment.replicas))
 
     def visit(kernel: _Kernel, normals: Array, index: int, stop: Event) -> None:
-        replica = _Replica(experiment, index)
+        replica = _Replica(experiment, index, start)
         replica.advance(kernel, normals, law, experiment.max_steps, stop)
-        status[index], final[:, index] = replica.status, replica.state[:2]
+        status[index], final[:, index] = replica.status, replica.state
         if replica.status == EXITED:
             exit_steps[index] = replica.step
 
     _for_each_replica(experiment, visit, threads, progress)
-    return ExitSample(experiment, exit_steps, status, final[M], final[U])
+    stage = 0 if start is None else start.stage + 1
+    return ExitSample(experiment, exit_steps, status, *final, stage=stage)
 
 
 def simulate(
-    experiment: Experiment, *, threads: int | None = None, progress: Callable[[int], None] | None = None
+    experiment: Experiment,
+    *,
+    start: ExitSample | None = None,
+    threads: int | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> ExitSample:
     """Run every replica until exit, divergence or `max_steps`.
 
-    The result depends on the experiment only, bit for bit on one machine, whatever `threads` (all available
+    Replica i continues from the end of replica i of `start`, an earlier stage with the same weights and any other
+    functions, labels, batch, step size and stopping rule; steps count from 0 again, random numbers are fresh,
+    `initial_scale` is not used, and a replica that diverged before stays diverged.
+
+    The result depends on the experiments only, bit for bit on one machine, whatever `threads` (all available
     cores by default). `progress` is called from this thread with the number of replicas just finished. Memory
-    O(replicas + threads * batch). Raises `ParameterError` for threads < 1, `UnsupportedExpressionError` for a
-    function that cannot be compiled; KeyboardInterrupt ends it within about a tenth of a second.
+    O(replicas + threads * batch). Raises `ParameterError` for threads < 1 or a `start` of other weights,
+    `UnsupportedExpressionError` for a function that cannot be compiled; KeyboardInterrupt ends it within about a
+    tenth of a second.
 
     >>> from sympy import Integer
     >>> linear = Experiment(x, Integer(1), x, mu=0.3, dimension=50, batch=20, step_size=0.1,
@@ -271,19 +382,47 @@ def simulate(
     >>> simulate(linear).counts
     Counts(exited=10, censored=0, diverged=0)
     """
-    return _simulate(experiment, threads, progress)
+    return _simulate(experiment, start, threads, progress)
+
+
+def simulate_stages(
+    experiments: Sequence[Experiment],
+    *,
+    threads: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Stages:
+    """Run experiments one after the other, each from the states that the one before it reached.
+
+    A stage ends for a replica at its threshold or after `max_steps`, whichever comes first, and at `max_steps`
+    where the threshold is None: either way the next stage takes it from there. Two-stage training on transformed
+    labels first (arXiv:2602.02855) is the example. Raises as `simulate`; `ParameterError` for no experiments.
+
+    >>> from dataclasses import replace
+    >>> from sympy import Integer
+    >>> true = Experiment(x, Integer(1), x, mu=0.3, dimension=50, batch=20, step_size=0.1,
+    ...                   threshold=0.5, replicas=10, seed=1, max_steps=2000)
+    >>> squared = replace(true, label=y**2, threshold=None, max_steps=5)
+    >>> stages = simulate_stages([squared, true])
+    >>> [sample.counts.exited for sample in stages], stages.total.counts.exited
+    ([0, 10], 10)
+    """
+    samples: list[ExitSample] = []
+    for experiment in experiments:
+        samples.append(simulate(experiment, start=samples[-1] if samples else None, threads=threads, progress=progress))
+    return Stages(tuple(samples))
 
 
 def trajectories(
     experiment: Experiment,
     steps: Sequence[int],
     *,
+    start: ExitSample | None = None,
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> xr.Dataset:
-    """Record m (signed) and u at the given steps, dimensions (replica, step), also after exit.
+    """Record m (signed), u and, if misaligned, s at the given steps, dimensions (replica, step), also after exit.
 
-    The paths are those that `simulate` follows for the same experiment. From divergence on a path is missing
+    The paths are those that `simulate` follows for the same experiment and start. From divergence on a path is missing
     (NaN). Raises `ParameterError` unless `steps` ascend strictly within [0, `max_steps`], and as `simulate`.
 
     >>> from sympy import Integer
@@ -299,22 +438,26 @@ def trajectories(
             f"steps = {steps!r} given; accepted: strictly ascending integers in [0, {experiment.max_steps}]; "
             "raise max_steps to record later steps"
         )
+    _check_start(experiment, start)
     law = _law(experiment, np.inf)
-    record = np.full((2, experiment.replicas, len(wanted)), np.nan)
+    frozen = PARAMETRISATIONS[experiment.parametrisation].frozen
+    record = np.full((2 + frozen, experiment.replicas, len(wanted)), np.nan)
 
     def visit(kernel: _Kernel, normals: Array, index: int, stop: Event) -> None:
-        replica = _Replica(experiment, index)
+        replica = _Replica(experiment, index, start)
         for position, step in enumerate(wanted):
             replica.advance(kernel, normals, law, step, stop)
             if replica.status == DIVERGED:
                 return
-            record[:, index, position] = replica.state[:2]
+            record[:, index, position] = replica.state
 
     _for_each_replica(experiment, visit, threads, progress)
+    paths = {"m": (record[M], "overlap <v, w*>"), "u": (record[U], "LoRA scale u")}
+    if experiment.parametrisation == "misaligned":
+        paths["s"] = (law.mu * record[M] + law.nu * record[T], "overlap <v, w0>")
     units = {"units": "1"}
     variables: dict[str, Any] = {
-        "m": (("replica", "step"), record[M], {"long_name": "overlap <v, w*>", **units}),
-        "u": (("replica", "step"), record[U], {"long_name": "LoRA scale u", **units}),
+        name: (("replica", "step"), path, {"long_name": meaning, **units}) for name, (path, meaning) in paths.items()
     }
     coordinates: dict[str, Any] = {
         "replica": np.arange(experiment.replicas),

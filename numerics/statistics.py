@@ -6,8 +6,8 @@ Order statistics count it as +inf, and one that falls among the censored runs is
 diverging) and always counted in `counts`.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, NamedTuple, cast
 
@@ -19,7 +19,7 @@ from scipy import stats
 from numerics.experiment import Experiment
 from theory.errors import ParameterError
 
-__all__ = ["Counts", "ExitSample", "Interval", "Status", "TestResult", "ks_two_sample"]
+__all__ = ["Counts", "ExitSample", "Interval", "Stages", "Status", "TestResult", "ks_two_sample"]
 
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 
@@ -85,14 +85,30 @@ class ExitSample:
     """overlap m at the end of the run (last finite one if diverged)"""
     final_u: NDArray[np.float64]
     """scale u at the end of the run (last finite one if diverged)"""
+    final_p: NDArray[np.float64] | None = None
+    """|v| across the span of w* and w0 at the end of the run; needed to continue it"""
+    final_t: NDArray[np.float64] | None = None
+    """overlap of v with the unit part of w0 across w* at the end of the run; None unless misaligned"""
+    stage: int = 0
+    """0 for a run from the start, k for one that continues stage k - 1"""
 
     def __post_init__(self) -> None:
-        shapes = {array.shape for array in (self.exit_steps, self.status, self.final_m, self.final_u)}
+        required = (self.exit_steps, self.status, self.final_m, self.final_u)
+        optional = (array for array in (self.final_p, self.final_t) if array is not None)
+        shapes = {array.shape for array in (*required, *optional)}
         if shapes != {(self.experiment.replicas,)}:
             raise ParameterError(
                 f"arrays of shapes {sorted(shapes)} given; accepted: ({self.experiment.replicas},); "
                 "give one entry a replica"
             )
+
+    @property
+    def final_s(self) -> NDArray[np.float64] | None:
+        """Overlap s = <v, w0> = mu m + nu t at the end of the run; None unless misaligned."""
+        if self.final_t is None:
+            return None
+        mu, nu = self.experiment.pretrained
+        return mu * self.final_m + nu * self.final_t
 
     @property
     def counts(self) -> Counts:
@@ -170,10 +186,64 @@ class ExitSample:
             "final_m": ("replica", self.final_m, {"long_name": "overlap <v, w*> at the end", "units": "1"}),
             "final_u": ("replica", self.final_u, {"long_name": "LoRA scale u at the end", "units": "1"}),
         }
+        across = "|v| across w* and w0 at the end"
+        for name, meaning in (("s", "overlap <v, w0> at the end"), ("p", across), ("t", "(s - mu m) / nu at the end")):
+            values = getattr(self, f"final_{name}")
+            if values is not None:
+                variables[f"final_{name}"] = ("replica", values, {"long_name": meaning, "units": "1"})
         counts = {f"count_{name}": count for name, count in self.counts._asdict().items()}
         conventions = {"time": "t = step_size * step", "noise_meaning": "variance of the label noise"}
-        attributes = {**self.experiment.parameters(), **counts, **conventions}
+        attributes = {**self.experiment.parameters(), **counts, **conventions, "stage": self.stage}
+        if self.experiment.caution is not None:
+            attributes["caution"] = self.experiment.caution
         return xr.Dataset(variables, {"replica": np.arange(len(self.status))}, attributes)
+
+
+@dataclass(frozen=True, eq=False)
+class Stages:
+    """Samples of consecutive stages of training; iterates over them.
+
+    Raises `ParameterError` if there are none.
+    """
+
+    samples: tuple[ExitSample, ...]
+
+    def __post_init__(self) -> None:
+        if not self.samples:
+            raise ParameterError("no stages given; accepted: one or more; give at least one experiment")
+
+    def __iter__(self) -> Iterator[ExitSample]:
+        return iter(self.samples)
+
+    @property
+    def steps(self) -> NDArray[np.int64]:
+        """Steps over all stages, shape (replicas,), to the end of the last one; -1 where the replica diverged."""
+        taken = (np.where(s.status == Status.EXITED, s.exit_steps, s.experiment.max_steps) for s in self.samples)
+        return np.where(self.samples[-1].status == Status.DIVERGED, -1, sum(taken))
+
+    @property
+    def total(self) -> ExitSample:
+        """The exit of the last stage, with steps counted from the start of the first.
+
+        Replicas censored in the last stage have different totals. So that order statistics stay exact, the whole
+        sample is censored at the smallest of them, which becomes `max_steps` of the experiment (that of the last
+        stage otherwise). Raises `ParameterError` if step sizes differ, since t = eta * step is then undefined.
+        """
+        last, steps = self.samples[-1], self.steps
+        sizes = [sample.experiment.step_size for sample in self.samples]
+        if len(set(sizes)) > 1:
+            raise ParameterError(
+                f"stages with step sizes {sizes} given; accepted: equal ones, or there is no common time; "
+                "use `steps`, or one stage's own sample"
+            )
+        horizon = np.min(steps[last.status == Status.CENSORED], initial=sum(s.experiment.max_steps for s in self))
+        status = np.where((last.status == Status.EXITED) & (steps > horizon), Status.CENSORED, last.status)
+        return replace(
+            last,
+            experiment=replace(last.experiment, max_steps=int(horizon)),
+            exit_steps=np.where(status == Status.EXITED, steps, -1).astype(np.int64),
+            status=status.astype(np.int8),
+        )
 
 
 def ks_two_sample(sample_a: ExitSample, sample_b: ExitSample) -> TestResult:
