@@ -11,9 +11,13 @@ from numerics.experiment import Experiment
 from numerics.montecarlo import simulate as run
 from numerics.statistics import ExitSample
 from theory.activations import Activation, activation
-from theory.errors import InputError
+from theory.errors import InputError, ParameterError
+from theory.parser import parse_label
+from theory.symbols import y
 
 __all__ = ["experiment", "simulate"]
+
+Model = Literal["lora", "misaligned", "plain"]
 
 
 def experiment(
@@ -24,17 +28,28 @@ def experiment(
     dimension: int,
     batch: int,
     step_size: float,
-    threshold: float = 0.5,
+    threshold: float | None = 0.5,
     replicas: int = 200,
     seed: int = 0,
     max_steps: int = 100_000,
-    model: Literal["lora", "plain"] = "lora",
+    model: Model = "lora",
     initial_scale: float | None = None,
+    rho: float | None = None,
+    scale: float = 1.0,
+    noise: float = 0.0,
+    label: str | Expr | None = None,
 ) -> Experiment:
     """Return the validated Monte Carlo experiment of an activation; the student's own link is the default teacher.
 
-    Raises `InputError` for a student whose derivative vanishes almost everywhere: SGD would never move it.
+    The arguments are the fields of `numerics.experiment.Experiment`. Model "misaligned" is "lora" with the norm
+    `rho` = |w0| required; the label transform `label` is a SymPy expression or text in y.
 
+    Raises:
+        InputError: a student whose derivative vanishes almost everywhere, since SGD would never move it; text
+            that is no activation or label (`ActivationSyntaxError`); a parameter outside its domain (`ParameterError`).
+
+    >>> experiment("erf", dimension=100, batch=10, step_size=0.1, mu=-0.3, rho=0.5, label="y**2").label
+    y**2
     >>> experiment("step", dimension=100, batch=10, step_size=0.1, mu=0.5)
     Traceback (most recent call last):
     theory.errors.InputError: step: its derivative is zero almost everywhere, so SGD never moves it; ...
@@ -46,6 +61,8 @@ def experiment(
             f"{sigma.name}: its derivative is zero almost everywhere, so SGD never moves it; accepted are students "
             "with a slope: use it as --teacher, or give a continuous student."
         )
+    if model == "misaligned" and rho is None:
+        raise ParameterError("no rho given; accepted: |w0| >= |mu| with model misaligned; model lora is w0 = mu w*.")
     return Experiment(
         student=sigma.expr,
         derivative=sigma.derivative,
@@ -58,9 +75,22 @@ def experiment(
         replicas=replicas,
         seed=seed,
         max_steps=max_steps,
-        model=model,
+        model="lora" if model == "misaligned" else model,
         initial_scale=initial_scale,
+        rho=rho,
+        scale=scale,
+        noise=noise,
+        label=_label(label),
     )
+
+
+def _label(label: str | Expr | None) -> Expr | None:
+    """Parse text; give a symbol named y the assumptions of `theory.symbols.y`."""
+    if isinstance(label, str):
+        return parse_label(label)
+    if label is None or not isinstance(label, Expr):
+        return label  # left to `Experiment` to refuse
+    return label.xreplace({symbol: y for symbol in label.free_symbols if str(symbol) == "y"})
 
 
 def simulate(
@@ -71,19 +101,26 @@ def simulate(
     dimension: int,
     batch: int,
     step_size: float,
-    threshold: float = 0.5,
+    threshold: float | None = 0.5,
     replicas: int = 200,
     seed: int = 0,
     max_steps: int = 100_000,
-    model: Literal["lora", "plain"] = "lora",
+    model: Model = "lora",
     initial_scale: float | None = None,
+    rho: float | None = None,
+    scale: float = 1.0,
+    noise: float = 0.0,
+    label: str | Expr | None = None,
+    start: ExitSample | None = None,
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> ExitSample:
     """Simulate one-pass SGD exactly through its summary statistics and return the exit steps.
 
     A step costs the same at every dimension. Exit is the first step with |m| >= threshold; t = step_size * step.
-    The result depends on the arguments other than `threads` and `progress` only.
+    Labels are y = T(phi(<w*, x>) + sqrt(noise) xi), T given by `label`. The parameters are those of `experiment`;
+    `start`, a sample of an earlier stage of training with the same weights, is continued. The result depends on the
+    arguments other than `threads` and `progress` only.
 
     Raises:
         InputError: bad activations or parameters (`ParameterError` names the parameter and its domain).
@@ -91,6 +128,13 @@ def simulate(
     >>> sample = simulate("linear", mu=0.3, dimension=1000, batch=50, step_size=0.1, replicas=20, seed=1)
     >>> sample.counts
     Counts(exited=20, censored=0, diverged=0)
+
+    Two stages, on squared labels for 50 steps and then on the true ones:
+
+    >>> shared = dict(mu=0.3, rho=0.6, dimension=1000, batch=50, step_size=0.1, replicas=20, seed=1)
+    >>> first = simulate("erf", **shared, label="y**2", threshold=None, max_steps=50)
+    >>> simulate("erf", **shared, start=first).counts.diverged
+    0
     """
     setting = experiment(
         student,
@@ -105,5 +149,9 @@ def simulate(
         max_steps=max_steps,
         model=model,
         initial_scale=initial_scale,
+        rho=rho,
+        scale=scale,
+        noise=noise,
+        label=label,
     )
-    return run(setting, threads=threads, progress=progress)
+    return run(setting, start=start, threads=threads, progress=progress)

@@ -41,8 +41,12 @@ def _function(expression: Expr, argument: Symbol = x) -> Function:
 
 
 def _functions(experiment: Experiment) -> _Functions:
-    three = map(_function, (experiment.student, experiment.derivative, experiment.teacher))
-    return _Functions(*three, _function(y if experiment.label is None else experiment.label, y))
+    return _Functions(
+        student=_function(experiment.student),
+        derivative=_function(experiment.derivative),
+        teacher=_function(experiment.teacher),
+        label=_function(y if experiment.label is None else experiment.label, y),
+    )
 
 
 def _direction(rng: np.random.Generator, dimension: int) -> Array:

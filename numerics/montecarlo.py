@@ -1,33 +1,10 @@
 r"""Exact simulation of one-pass mini-batch SGD through its summary statistics, at any dimension.
 
-The residuals depend on a sample x only through its projections on the span of w*, w0 and v. With
-\(v = m e_1 + p e_2\), \(e_1 = w_*\), a step needs two standard normals a sample,
-\(z_1 = \langle e_1, x\rangle\) and \(z_2 = \langle e_2, x\rangle\), and one chi-square for everything across
-the span. With all right-hand sides at the old state, \(a = \alpha u\) and
-\(r_i = (\sigma(l_i) - y_i)\,\sigma'(l_i)\):
-
-    l   = a1 z1 + a2 z2         (a1, a2) = (mu + a m, a p) for lora, (m, p) for plain
-    Gj  = sum_i r_i zj_i / B,   X^2 = (sum_i r_i^2 / B^2) chi^2_{d-2}
-    m~  = m - c G1,   p~ = hypot(p - c G2, c X)       c = eta a for lora, eta for plain
-    (m, p) <- (m~, p~) / hypot(m~, p~)
-    u   <- u - eta alpha (m G1 + p G2)                lora only
-
-*Misaligned*: w0 = mu e1 + nu e2 and v = m e1 + t e2 + p e3, hence w = (mu + a m) e1 + a2 e2 + a3 e3 with
-(a2, a3) = (nu + a t, a p) = k (f2, f3), f a unit vector (any, where k = 0). Two normals a sample are still
-enough: z2 is now the projection on f2 e2 + f3 e3, and the direction h across it in the (e2, e3) plane meets
-residuals that are independent of it, so that given the batch G_h is one Gaussian draw:
-
-    l   = (mu + a m) z1 + k z2,   G_f = sum_i r_i z2_i / B,   G_h = sqrt(sum_i r_i^2 / B^2) N(0, 1)
-    (G2, G3) = (f2 G_f - f3 G_h, f3 G_f + f2 G_h),            X^2 = (sum_i r_i^2 / B^2) chi^2_{d-3}
-    (m, t, p) <- (m - c G1, t - c G2, hypot(p - c G3, c X)) / norm
-    u   <- u - eta alpha (m G1 + t G2 + p G3)
-
-The law of (m, u) and s = <v, w0> = mu m + nu t is that of d-dimensional SGD, not an approximation. The part
-p of v across the span is stored itself: sqrt(1 - m^2) would lose every digit near m = 1.
-
-A parametrisation is a pair of compiled functions, `project` (a1, a2 from the state) and `update` (the new
-state from the batch); the loop around them is shared. Replica i of stage k draws from its own
-generator, seeded by (seed, i, k), so results do not depend on the number of threads.
+`numerics.reduction` holds one step, whose law is that of d-dimensional SGD and which needs two normals a sample
+whatever the dimension. Here the step is compiled with the functions of an experiment into a loop, and replicas
+run it: until exit (`simulate`), through several stages of training (`simulate_stages`), or past it with a record
+of the path (`trajectories`). Replica i of stage k draws from its own generator, seeded by (seed, i, k), so results
+do not depend on the number of threads.
 """
 
 import os
@@ -36,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import lru_cache
 from numbers import Integral
 from threading import Event
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 import xarray as xr
@@ -46,6 +23,7 @@ from sympy import Expr, Symbol
 
 from numerics.codegen import compile_function
 from numerics.experiment import LARGEST_SCALE, Experiment
+from numerics.reduction import PARAMETRISATIONS, Law, M, Moments, T, U
 from numerics.statistics import ExitSample, Stages, Status
 from theory.errors import ParameterError
 from theory.symbols import x, y
@@ -58,115 +36,10 @@ SAMPLES_PER_SLICE = 2**20
 """Samples between two looks at the stop flag: some ten milliseconds."""
 
 EXITED, CENSORED, DIVERGED = (int(status) for status in Status)
-M, U, P, T = 0, 1, 2, 3
-"""Positions in the state array; T, the part of v along e2, in the misaligned one only."""
-
-
-class _Law(NamedTuple):
-    """The scalars that a kernel needs."""
-
-    mu: float
-    nu: float
-    """|w0 across w*|"""
-    alpha: float
-    eta: float
-    label_noise: float
-    """standard deviation sqrt(Delta)"""
-    across: float
-    """degrees of freedom of the directions across the span of w*, w0 and v"""
-    threshold: float
-
-
-class _Moments(NamedTuple):
-    """What a step needs to know of its batch."""
-
-    g1: float
-    """sum r z1 / B"""
-    g2: float
-    """sum r z2 / B"""
-    r2: float
-    """sum r^2 / B^2"""
-
-
 Z, NOISE = Symbol("z", real=True), Symbol("n", real=True)
 """The teacher's pre-activation <w*, x> and the label noise sqrt(Delta) xi, as compiled functions see them."""
 
-_compiled = njit(error_model="numpy", nogil=True)
-
-
-@_compiled
-def _project_lora(state: Array, law: _Law) -> tuple[float, float]:
-    a = law.alpha * state[U]
-    return law.mu + a * state[M], a * state[P]
-
-
-@_compiled
-def _project_plain(state: Array, law: _Law) -> tuple[float, float]:
-    return state[M], state[P]
-
-
-@_compiled
-def _project_misaligned(state: Array, law: _Law) -> tuple[float, float]:
-    a = law.alpha * state[U]
-    return law.mu + a * state[M], np.hypot(law.nu + a * state[T], a * state[P])
-
-
-@_compiled
-def _turn(rng: np.random.Generator, state: Array, batch: _Moments, c: float, across: float) -> tuple[float, float]:
-    """Gradient step of v with rate c, then back to the sphere: the new (m, p)."""
-    m = state[M] - c * batch.g1
-    p = np.hypot(state[P] - c * batch.g2, c * np.sqrt(batch.r2 * rng.chisquare(across)))
-    norm = np.hypot(m, p)
-    return m / norm, p / norm
-
-
-@_compiled
-def _update_lora(rng: np.random.Generator, state: Array, new: Array, law: _Law, batch: _Moments) -> None:
-    rate = law.eta * law.alpha
-    new[M], new[P] = _turn(rng, state, batch, rate * state[U], law.across)
-    new[U] = state[U] - rate * (state[M] * batch.g1 + state[P] * batch.g2)
-
-
-@_compiled
-def _update_plain(rng: np.random.Generator, state: Array, new: Array, law: _Law, batch: _Moments) -> None:
-    new[M], new[P] = _turn(rng, state, batch, law.eta, law.across)
-    new[U] = state[U]
-
-
-@_compiled
-def _update_misaligned(rng: np.random.Generator, state: Array, new: Array, law: _Law, batch: _Moments) -> None:
-    rate, a = law.eta * law.alpha, law.alpha * state[U]
-    a2, a3 = law.nu + a * state[T], a * state[P]
-    k = np.hypot(a2, a3)
-    f2, f3 = (a2 / k, a3 / k) if k > 0.0 else (0.0, 1.0)
-    gh = np.sqrt(batch.r2) * rng.standard_normal()
-    g2, g3 = f2 * batch.g2 - f3 * gh, f3 * batch.g2 + f2 * gh
-    c = rate * state[U]
-    m, t = state[M] - c * batch.g1, state[T] - c * g2
-    p = np.hypot(state[P] - c * g3, c * np.sqrt(batch.r2 * rng.chisquare(law.across)))
-    norm = np.hypot(np.hypot(m, t), p)
-    new[M], new[T], new[P] = m / norm, t / norm, p / norm
-    new[U] = state[U] - rate * (state[M] * batch.g1 + state[T] * g2 + state[P] * g3)
-
-
-class _Parametrisation(NamedTuple):
-    """How v and w lie in the span of the frozen vectors and v."""
-
-    frozen: int
-    """dimension of the span of the frozen vectors, w* and w0"""
-    project: Any
-    """(state, law) -> (a1, a2): l = a1 z1 + a2 z2"""
-    update: Any
-    """(rng, state, new, law, batch): fill `new`"""
-
-
-PARAMETRISATIONS = {
-    "lora": _Parametrisation(1, _project_lora, _update_lora),
-    "plain": _Parametrisation(1, _project_plain, _update_plain),
-    "misaligned": _Parametrisation(2, _project_misaligned, _update_misaligned),
-}
-
-_Kernel = Callable[[np.random.Generator, Array, Array, _Law, tuple[int, int]], tuple[int, int]]
+_Kernel = Callable[[np.random.Generator, Array, Array, Law, tuple[int, int]], tuple[int, int]]
 
 
 @lru_cache(maxsize=64)
@@ -177,7 +50,7 @@ def _kernel(functions: tuple[Expr, Expr, Expr], parametrisation: str, noisy: boo
 
     # "reassoc" lets the three sums use vector registers; NaN and inf keep the meaning that divergence needs.
     @njit(error_model="numpy", nogil=True, fastmath={"reassoc", "contract"})
-    def moments(normals: Array, a1: float, a2: float, label_noise: float) -> _Moments:
+    def moments(normals: Array, a1: float, a2: float, label_noise: float) -> Moments:
         batch = normals.shape[1]
         g1 = g2 = r2 = 0.0
         for i in range(batch):
@@ -188,12 +61,10 @@ def _kernel(functions: tuple[Expr, Expr, Expr], parametrisation: str, noisy: boo
             g1 += residual * z1
             g2 += residual * z2
             r2 += residual * residual
-        return _Moments(g1 / batch, g2 / batch, r2 / batch / batch)
+        return Moments(g1 / batch, g2 / batch, r2 / batch / batch)
 
     @njit(error_model="numpy", nogil=True)
-    def run(
-        rng: np.random.Generator, state: Array, normals: Array, law: _Law, span: tuple[int, int]
-    ) -> tuple[int, int]:
+    def run(rng: np.random.Generator, state: Array, normals: Array, law: Law, span: tuple[int, int]) -> tuple[int, int]:
         """Advance `state` in place over a span of steps, until it exits or diverges: last step and status."""
         first, last = span
         new = np.empty_like(state)
@@ -231,7 +102,7 @@ class _Replica:
             self.state = np.array([part[index] for part in _parts(start) if part is not None])
             self.status = DIVERGED if start.status[index] == DIVERGED else CENSORED
 
-    def advance(self, kernel: _Kernel, normals: Array, law: _Law, last: int, stop: Event) -> None:
+    def advance(self, kernel: _Kernel, normals: Array, law: Law, last: int, stop: Event) -> None:
         """Run up to step `last` in slices, between which a raised `stop` flag ends it."""
         slice_steps = max(1, SAMPLES_PER_SLICE // normals.shape[1])
         while self.status == CENSORED and self.step < last and not stop.is_set():
@@ -269,9 +140,9 @@ def _check_start(experiment: Experiment, start: ExitSample | None) -> None:
         )
 
 
-def _law(experiment: Experiment, threshold: float, degrees_of_freedom_shift: int = 0) -> _Law:
+def _law(experiment: Experiment, threshold: float, degrees_of_freedom_shift: int = 0) -> Law:
     spanned = PARAMETRISATIONS[experiment.parametrisation].frozen + 1
-    return _Law(
+    return Law(
         *experiment.pretrained,
         alpha=float(experiment.scale),
         eta=float(experiment.step_size),
