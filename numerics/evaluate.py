@@ -3,12 +3,15 @@ r"""Numbers from derived expressions: closed forms directly, unevaluated expecta
 An `Evaluator` is made once for an expression and its arguments and called many times. Every
 `GaussianMean` or `GaussianKernel` node becomes an input of the remaining closed expression f, so that the error of a
 value is sum_j |df/dn_j| e_j, e_j the error estimates of the nodes; it is zero where there is no node.
+
+`value` is the verb for people: one expression at one point, in float64 or to as many digits as asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 
 import numpy as np
@@ -18,9 +21,15 @@ from sympy import Dummy, Expr, Lambda, Symbol
 from numerics import quadrature
 from numerics.codegen import compile_function
 from numerics.quadrature import Estimate
+from theory.errors import ParameterError, QuadratureError
 from theory.expectations import GaussianKernel, GaussianMean
+from theory.symbols import x
 
-__all__ = ["Evaluator", "evaluator"]
+__all__ = ["Evaluator", "evaluator", "exact_number", "value"]
+
+GUARD = 8  # digits carried beyond those asked for
+MAX_DIGITS = 500
+MAX_EXPONENT = 400
 
 
 @dataclass(frozen=True)
@@ -86,3 +95,107 @@ def _node(node: Expr, args: tuple[Symbol, ...]) -> _Node:
 def evaluator(args: tuple[Symbol, ...], outputs: tuple[Expr, ...]) -> Evaluator:
     """Return the cached `Evaluator` of these arguments and expressions."""
     return Evaluator(args, outputs)
+
+
+def value(
+    expr: Expr,
+    at: Mapping[Symbol, float | sp.Rational | str] | None = None,
+    *,
+    tolerance: float = 1e-10,
+    digits: int | None = None,
+) -> Estimate:
+    """Return `expr` at a point with its absolute error.
+
+    Args:
+        expr: closed, or with unevaluated expectations.
+        at: a value for every free symbol. Decimal text and fractions are exact; a float is the decimal that it prints.
+        tolerance: accepted error, absolute below 1 and relative above; of no account with `digits`.
+        digits: None for float64; else significant digits, computed by mpmath (absolute ones where the value vanishes
+            to all of them); value and error are then `sympy.Float`.
+
+    Raises:
+        ParameterError: a free symbol without a value, a value that is no number, digits outside 1..500.
+        QuadratureError: an expectation did not reach the accuracy asked for; the message says what it reached.
+
+    >>> from theory.symbols import mu
+    >>> from theory.expectations import GaussianKernel
+    >>> K = GaussianKernel(sp.tanh(x), sp.tanh(x), mu, mu**2)
+    >>> value(K, {mu: 0.5}).value  # doctest: +ELLIPSIS
+    0.25873572587...
+    >>> value(K, {mu: "0.5"}, digits=30).value
+    0.258735725874620408518333633480
+    """
+    exact = {symbol: exact_number(number, symbol.name) for symbol, number in (at or {}).items()}
+    missing = expr.free_symbols - set(exact)
+    if missing:
+        names = ", ".join(sorted(symbol.name for symbol in missing))
+        raise ParameterError(f"{names} without a value in {expr}; accepted: `at` with a number for every free symbol.")
+    if digits is not None:
+        return _to_digits(expr.subs(exact), digits)
+    symbols = tuple(sorted(exact, key=sp.default_sort_key)) or (x,)
+    found = evaluator(symbols, (expr,))(*[float(exact.get(symbol, 0)) for symbol in symbols], tolerance=tolerance / 10)[
+        0
+    ]
+    if not found.error <= tolerance * max(1.0, abs(found.value)):
+        raise QuadratureError(
+            f"{expr} = {found.value:.15g} with error {found.error:.2g}, tolerance {tolerance:g} asked (absolute below "
+            "1, relative above); ask for a larger tolerance, or for digits=."
+        )
+    return found
+
+
+def exact_number(number: float | sp.Rational | str, name: str) -> Expr:
+    """Return a number exactly: a float as the decimal that it prints, text as a decimal or a fraction.
+
+    >>> exact_number(0.1, "mu"), exact_number("1/3", "mu")
+    (1/10, 1/3)
+    """
+    if isinstance(number, sp.Rational):
+        return number
+    try:
+        return sp.Mul(*[_decimal(part) ** power for part, power in zip(_parts(number), (1, -1), strict=False)])
+    except (TypeError, ValueError, ArithmeticError):
+        raise ParameterError(
+            f"{name} = {number!r} given; accepted: a finite number, a fraction or decimal text such as '0.032'."
+        ) from None
+
+
+def _parts(number: float | sp.Rational | str) -> list[str]:
+    """Split a fraction in numerator and denominator."""
+    return number.split("/", 1) if isinstance(number, str) else [repr(float(number))]
+
+
+def _decimal(text: str) -> sp.Rational:
+    """Read decimal text, of a size that float64 could hold before it becomes an integer of as many digits."""
+    decimal = Decimal(text.strip())
+    if not decimal.is_finite() or abs(decimal.adjusted()) > MAX_EXPONENT or len(text) > MAX_EXPONENT:
+        raise ValueError(text)
+    return sp.Rational(*decimal.as_integer_ratio())
+
+
+def _to_digits(expr: Expr, digits: int) -> Estimate:
+    if not (isinstance(digits, int) and 1 <= digits <= MAX_DIGITS):
+        raise ParameterError(f"digits = {digits!r} given; accepted: an integer from 1 to {MAX_DIGITS}.")
+    working, wanted = digits + GUARD, sp.Float(10) ** -digits
+    found = _at_precision(expr, working)
+    if found.error > wanted * abs(found.value):  # cancellation: as many digits more as it lost
+        found = _at_precision(expr, working + digits)
+    if found.error > wanted * max(abs(found.value), min(1, wanted * 10**GUARD)):
+        lost = found.error / abs(found.value) if found.value else found.error
+        reached = max(0, int(-sp.log(lost, 10)))
+        raise QuadratureError(f"{expr}: {digits} digits asked, {reached} reached; ask for at most {reached}.")
+    rounding = abs(found.value) * sp.Float(10) ** -(digits + 1)
+    return Estimate(sp.Float(found.value, digits), sp.Float(found.error + rounding, 5))
+
+
+def _at_precision(expr: Expr, working: int) -> Estimate:
+    """Evaluate with nodes to `working` digits, and propagate their errors 10^-working (1 + |node|)."""
+    nodes = sorted(expr.atoms(GaussianMean, GaussianKernel), key=sp.default_sort_key)
+    names = {node: Dummy(f"n{i}", real=True) for i, node in enumerate(nodes)}
+    values = {names[node]: node.evalf(working + 2) for node in nodes}
+    closed, epsilon = expr.xreplace(names), sp.Float(10) ** -working
+    found = closed.evalf(working + 2, subs=values) if values else closed.evalf(working + 2)
+    if not found.is_finite:
+        raise QuadratureError(f"{expr} is {found}, not a finite number; accepted are points inside its domain.")
+    slopes = (abs(closed.diff(name).evalf(15, subs=values)) * epsilon * (1 + abs(v)) for name, v in values.items())
+    return Estimate(found, sum(slopes, abs(found) * epsilon))

@@ -83,7 +83,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, eq=False)
-class _Law:
+class Law:
     """A piecewise smooth function as vectorised branches and breakpoints."""
 
     cuts: Array
@@ -106,10 +106,10 @@ class _Law:
 
 
 @lru_cache(maxsize=1024)
-def _law(expr: Expr) -> _Law:
+def law_of(expr: Expr) -> Law:
     split: Pieces = pieces(expr)
     cuts = np.array([float(c) for c in split.breakpoints])
-    return _Law(cuts, tuple(_vectorised(branch) for branch in split.branches))
+    return Law(cuts, tuple(_vectorised(branch) for branch in split.branches))
 
 
 def _vectorised(branch: Expr) -> Callable[[Array], Array]:
@@ -123,7 +123,7 @@ def _vectorised(branch: Expr) -> Callable[[Array], Array]:
 
 
 @lru_cache(maxsize=4096)
-def _reach(law: _Law, centre: float, scale: float) -> float:
+def reach_of(law: Law, centre: float, scale: float) -> float:
     """Return where |f(M + s z)| exp(-z^2/2) stays below 1e-20 of its peak, on both sides.
 
     Raises `QuadratureError` where it never falls so low: f grows too fast.
@@ -138,7 +138,7 @@ def _reach(law: _Law, centre: float, scale: float) -> float:
         return REACH
     for side in heights:
         high = np.flatnonzero(side >= peak - REACH**2 / 2)
-        found = max(found, z[high[-1]] if len(high) else 0.0)
+        found = max(found, float(z[high[-1]]) if len(high) else 0.0)
     if found > FARTHEST - 1:
         raise QuadratureError(
             f"the integrand is still large {FARTHEST:g} standard deviations out (mean {centre:g}, standard deviation "
@@ -149,10 +149,10 @@ def _reach(law: _Law, centre: float, scale: float) -> float:
 
 def _bucket(scale: float) -> float:
     """Round up to a coarse grid, so that reaches are found again."""
-    return 2.0 ** (np.ceil(8 * np.log2(scale)) / 8)
+    return float(2.0 ** (np.ceil(8 * np.log2(scale)) / 8))
 
 
-def _gaussian(z: Array) -> Array:
+def gaussian(z: Array) -> Array:
     return np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
 
 
@@ -162,8 +162,8 @@ def _gaussian(z: Array) -> Array:
 def _uniform(step: float, reach: float) -> tuple[Array, Array]:
     """Return nodes and weights of the trapezoidal rule against the Gaussian."""
     count = int(reach / step) + 1
-    z = step * np.arange(-count, count + 1)
-    return z, step * _gaussian(z)
+    z = step * np.arange(-count, count + 1, dtype=float)
+    return z, step * gaussian(z)
 
 
 def _settle(rules: Iterable[tuple[float, float]], tolerance: float) -> Estimate | None:
@@ -241,14 +241,14 @@ def mean(f: Expr, centre: float, variance: float, *, tolerance: float = 1e-12) -
     >>> mean(sp.tanh(x)**2, 0.0, 1.0)  # doctest: +ELLIPSIS
     Estimate(value=0.39429449..., error=...)
     """
-    law, scale = _law(f), float(np.sqrt(variance))
+    law, scale = law_of(f), float(np.sqrt(variance))
     if scale == 0:
         return Estimate(float(law(np.array([centre]))[0]), 0.0)
-    reach = _reach(law, centre, _bucket(scale) if centre == 0 else scale)
-    return _line(lambda z: law(centre + scale * z), (law.cuts - centre) / scale, max(1.0, scale), reach, tolerance)
+    reach = reach_of(law, centre, _bucket(scale) if centre == 0 else scale)
+    return line(lambda z: law(centre + scale * z), (law.cuts - centre) / scale, max(1.0, scale), reach, tolerance)
 
 
-def _line(f: Callable[[Array], Array], cuts: Array, scale: float, reach: float, tolerance: float) -> Estimate:
+def line(f: Callable[[Array], Array], cuts: Array, scale: float, reach: float, tolerance: float) -> Estimate:
     """Integrate f(z) against the Gaussian; `scale` is the factor by which f stretches its argument."""
     if not len(cuts):
         found = _settle((_trapezoid(f, step / scale, reach) for step in STEPS), tolerance)
@@ -256,7 +256,7 @@ def _line(f: Callable[[Array], Array], cuts: Array, scale: float, reach: float, 
             return found
 
     def integrand(z: Array) -> tuple[Array, Array]:
-        values = f(z) * _gaussian(z)
+        values = f(z) * gaussian(z)
         return values, np.abs(values)
 
     panels = _adapt(integrand, _edges(cuts, reach), tolerance)
@@ -276,8 +276,8 @@ def _trapezoid(f: Callable[[Array], Array], step: float, reach: float) -> tuple[
 class _Pair:
     """E f(slope z + blur y) g(z) over independent standard normals z, y."""
 
-    inner: _Law
-    outer: _Law
+    inner: Law
+    outer: Law
     slope: float
     blur: float
     reach: float
@@ -322,7 +322,7 @@ class _Pair:
         once = self._by_grid if self.inner.is_smooth else self._by_moving_panels
         found = [once(centres[rows], level) for rows in self._chunks(len(centres), 128 * 2**level)]
         smoothed = np.concatenate(found).reshape(*z.shape, 2)
-        target = self.outer(z) * _gaussian(z)
+        target = self.outer(z) * gaussian(z)
         return target * smoothed[..., 0], np.abs(target) * smoothed[..., 1]
 
     def _by_grid(self, centres: Array, level: int) -> Array:
@@ -343,9 +343,9 @@ class _Pair:
         row, panel = np.nonzero(width)
         left, half = left[row, panel], width[row, panel] / 2
         y = (left + half)[:, None] + half[:, None] * _INNER_NODES
-        values = self.inner(centres[row, None] + self.blur * y) * _gaussian(y)
+        values = self.inner(centres[row, None] + self.blur * y) * gaussian(y)
         sums = half[:, None] * np.column_stack([values @ _INNER_WEIGHTS, np.abs(values) @ _INNER_WEIGHTS])
-        return np.column_stack([np.bincount(row, column, len(centres)) for column in sums.T])
+        return np.column_stack([np.bincount(row, column, len(centres)).astype(float) for column in sums.T])
 
     def edges(self) -> Array:
         """Return outer panel edges: kinks of g, and kinks of f at the scale over which they are blurred."""
@@ -370,21 +370,21 @@ def kernel(
     gap = variance - overlap**2 if gap is None else gap
     if gap < -1e-12 * max(1.0, variance):
         raise ParameterError(f"q = {overlap}, r = {variance} given; accepted: q^2 <= r, a covariance matrix.")
-    left, right = _law(f), _law(g)
+    left, right = law_of(f), law_of(g)
     spread, blur = float(np.sqrt(variance)), float(np.sqrt(max(gap, 0.0)))
-    reach = max(_reach(right, 0.0, 1.0), REACH)
+    reach = max(reach_of(right, 0.0, 1.0), REACH)
     if spread:
-        reach += max(_reach(left, 0.0, _bucket(spread)) - REACH, 0.0)
+        reach += max(reach_of(left, 0.0, _bucket(spread)) - REACH, 0.0)
     if blur < 1e-14:
         cuts = np.concatenate([right.cuts, left.cuts / overlap if overlap else []])
-        return _line(lambda z: left(overlap * z) * right(z), cuts, max(1.0, abs(overlap)), reach, tolerance)
+        return line(lambda z: left(overlap * z) * right(z), cuts, max(1.0, abs(overlap)), reach, tolerance)
     if right.is_smooth and not left.is_smooth:  # condition on l instead, so that the kinks stand still
         return _plane(_Pair(right, _scaled(left, spread), overlap / spread, blur / spread, reach), tolerance)
     return _plane(_Pair(left, right, overlap, blur, reach), tolerance)
 
 
-def _scaled(law: _Law, factor: float) -> _Law:
-    return _Law(law.cuts / factor, (lambda z: law(factor * z),) * len(law.branches))
+def _scaled(law: Law, factor: float) -> Law:
+    return Law(law.cuts / factor, (lambda z: law(factor * z),) * len(law.branches))
 
 
 def _plane(pair: _Pair, tolerance: float) -> Estimate:
