@@ -25,6 +25,7 @@ from theory.system import System
 __all__ = ["Search", "gradient_noise", "search_time"]
 
 SETTLING_DIGITS = 25
+ERROR_DIGITS = 5
 ZERO = Estimate(sp.Float(0), sp.Float(0))
 
 
@@ -129,7 +130,7 @@ def _to_tolerance(parts: tuple[sp.Expr, sp.Expr], mu: sp.Expr, scale: sp.Expr, t
     lost = abs(A.value) <= max(A.error, 1e-12 * abs(B.value))
     if lost or not _accurate(found, tolerance):
         slope, bend = (_settle(part, mu) for part in parts)
-        found = _rounded(_search(mu, slope, bend, scale), float, 2.0**-53)
+        found = _rounded(_search(mu, slope, bend, scale), None)
     if not _accurate(found, tolerance):
         raise QuadratureError(
             f"tau = {found.tau} at mu = {mu} has error {found.error:.2g}, tolerance {tolerance:g} asked (relative); "
@@ -150,7 +151,7 @@ def _to_digits(parts: tuple[sp.Expr, sp.Expr], mu: sp.Expr, scale: sp.Expr, digi
     if not _accurate(found, sp.Float(10) ** -digits):
         reached = max(0, int(-sp.log(found.error * found.rate, 10))) if found.error < sp.oo else 0
         raise QuadratureError(f"tau at mu = {mu}: {digits} digits asked, {reached} reached; ask for at most {reached}.")
-    return _rounded(found, lambda number: sp.Float(number, digits), sp.Float(10) ** -digits)
+    return _rounded(found, digits)
 
 
 def _accurate(found: Search, tolerance: Real) -> bool:
@@ -178,21 +179,25 @@ def _rate(a: Real, b: Real) -> Real:
     return 2 * a * a / (root - b) if root > 0 else 0 * root
 
 
-def _rounded(found: Search, convert: Callable[[Real], Real], rounding: Real) -> Search:
-    """Convert every number; `rounding` is the relative error of doing so, which the error of tau takes up."""
+def _rounded(found: Search, digits: int | None) -> Search:
+    """Convert every number to float64, or to so many digits; the error of tau takes up what that moves it by."""
 
-    def optional(number: Real | None) -> Real | None:
-        return None if number is None else convert(number)
+    def number(exact: Real, kept: int | None = digits) -> Real:
+        return float(exact) if digits is None else sp.Float(exact, kept)
 
+    def optional(exact: Real | None) -> Real | None:
+        return None if exact is None else number(exact)
+
+    rounding = 2.0**-53 if digits is None else sp.Float(10) ** -digits
     low, high = found.interval
     return Search(
-        convert(found.mu),
-        convert(found.A),
-        convert(found.B),
-        convert(found.rate),
+        number(found.mu),
+        number(found.A),
+        number(found.B),
+        number(found.rate),
         optional(found.tau),
-        convert(found.error + rounding * (found.tau or 0)),
-        (convert(low * (1 - rounding)), optional(high and high * (1 + rounding))),
+        number(found.error + rounding * (found.tau or 0), ERROR_DIGITS),
+        (number(low * (1 - rounding)), optional(high and high * (1 + rounding))),
     )
 
 

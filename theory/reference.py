@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import pairwise
 
 import mpmath
@@ -28,7 +28,7 @@ Number = Expr | float | str
 STEP = mpmath.mpf(1) / 2
 REFINEMENT = mpmath.mpf(3) / 2
 SMOOTH_LEVELS = 13  # steps down to 1/2 / 1.5^12 = 0.0039
-PANEL_LEVELS = 6  # 1536 nodes a panel
+PANEL_LEVELS = 7  # 64 panels between two cuts
 RIDGE = 8  # below r/8, r - q^2 makes the density a ridge
 
 
@@ -51,9 +51,16 @@ def _number(value: Number) -> mpmath.mpf:
 Rule = list[tuple[mpmath.mpf, mpmath.mpf]]
 
 
-def _reach() -> mpmath.mpf:
-    """Return where exp(-z^2/2) has fallen below the working precision, and one more for the growth of the integrand."""
-    return mpmath.sqrt(2 * mpmath.mp.dps * mpmath.log(10)) + 1
+def _reach(*laws: tuple[Callable[[mpmath.mpf], mpmath.mpf], mpmath.mpf]) -> mpmath.mpf:
+    """Return where exp(-z^2/2) f(s z) has fallen below the working precision for the product of all (f, s) given."""
+    base = reach = mpmath.sqrt(2 * mpmath.mp.dps * mpmath.log(10)) + 1
+    floor = mpmath.mpf(10) ** -mpmath.mp.dps
+    for f, scale in laws:
+        far = base
+        while far < 3 * base and max(abs(f(side * scale * far)) for side in (-1, 1)) * _density(far) > floor:
+            far += 1
+        reach += far - base
+    return reach
 
 
 def _uniform(step: mpmath.mpf, reach: mpmath.mpf) -> Rule:
@@ -61,19 +68,28 @@ def _uniform(step: mpmath.mpf, reach: mpmath.mpf) -> Rule:
     return [(k * step, step) for k in range(-count, count + 1)]
 
 
-def _rule(cuts: Sequence[mpmath.mpf], scale: mpmath.mpf, level: int) -> Rule:
+def _rule(cuts: Sequence[mpmath.mpf], scale: mpmath.mpf, reach: mpmath.mpf, level: int) -> Rule:
     """Return (node, weight) pairs on the line: trapezoidal where nothing is cut, else Gauss-Legendre between cuts.
 
     On the whole line the trapezoidal rule converges geometrically for analytic integrands (Trefethen & Weideman 2014).
     """
-    reach = scale * _reach()
-    return _panels(cuts, reach, level) if cuts else _uniform(scale * STEP / REFINEMENT**level, reach)
+    return _panels(cuts, scale * reach, level) if cuts else _uniform(scale * STEP / REFINEMENT**level, scale * reach)
 
 
 def _panels(cuts: Sequence[mpmath.mpf], reach: mpmath.mpf, level: int) -> Rule:
-    edges = [-reach, *sorted({c for c in cuts if -reach < c < reach}), reach]
-    rule = mpmath.calculus.quadrature.GaussLegendre(mpmath.mp)
-    return [node for a, b in pairwise(edges) for node in rule.get_nodes(a, b, 5 + level, mpmath.mp.prec)]
+    """Return Gauss-Legendre panels, 2^level of them between two neighbouring cuts."""
+    ends, found = [-reach, *sorted({c for c in cuts if -reach < c < reach}), reach], []
+    for a, b in pairwise(ends):
+        half = (b - a) / 2 ** (level + 1)
+        for middle in (a + (2 * k + 1) * half for k in range(2**level)):
+            found += [(middle + half * z, half * w) for z, w in _legendre(mpmath.mp.prec)]
+    return found
+
+
+@lru_cache(maxsize=16)
+def _legendre(precision: int) -> Rule:
+    """Return the 48 nodes and weights of a panel on [-1, 1], at the working precision in bits."""
+    return mpmath.calculus.quadrature.GaussLegendre(mpmath.mp).calc_nodes(5, precision)
 
 
 def _converge(integrate: Callable[[int], mpmath.mpf], digits: int, smooth: bool) -> mpmath.mpf:
@@ -112,8 +128,9 @@ def mean(f: Expr, mean: Number, variance: Number, *, digits: int = 30) -> mpmath
 
 def _line(f: Callable[[mpmath.mpf], mpmath.mpf], cuts: Sequence[mpmath.mpf], digits: int) -> mpmath.mpf:
     one = mpmath.mpf(1)
+    reach = _reach((f, one))
     return _converge(
-        lambda level: mpmath.fsum(w * f(z) * _density(z) for z, w in _rule(cuts, one, level)), digits, not cuts
+        lambda level: mpmath.fsum(w * f(z) * _density(z) for z, w in _rule(cuts, one, reach, level)), digits, not cuts
     )
 
 
@@ -145,21 +162,24 @@ def kernel(f: Expr, g: Expr, q: Number, r: Number, *, digits: int = 30) -> mpmat
         if gap <= 0 or gap < mpmath.mpf(10) ** (-2 * digits):  # l = q l*
             cuts = [*right.cuts, *([c / overlap for c in left.cuts] if overlap else [])]
             return _line(lambda z: left.f(overlap * z) * right.f(z), cuts, digits)
+        reach = _reach((left.f, left.deviation), (right.f, right.deviation))
         if gap * RIDGE > variance:
-            rule = partial(_tensor, left, right, overlap, gap)
+            rule = partial(_tensor, left, right, overlap, gap, reach)
         elif right.cuts:
-            rule = partial(_conditional, left, right, overlap, gap)
+            rule = partial(_conditional, left, right, overlap, gap, reach)
         else:
-            rule = partial(_conditional, right, left, overlap, gap)
+            rule = partial(_conditional, right, left, overlap, gap, reach)
         return _converge(rule, digits, not (left.cuts or right.cuts))
 
 
-def _tensor(left: _Law, right: _Law, overlap: mpmath.mpf, gap: mpmath.mpf, level: int) -> mpmath.mpf:
+def _tensor(left: _Law, right: _Law, overlap: mpmath.mpf, gap: mpmath.mpf, reach: mpmath.mpf, level: int) -> mpmath.mpf:
     """Sum over the tensor grid in (l, l*), whose lines are the kinks, against the bivariate density."""
 
     def weighted(law: _Law, other: _Law) -> Rule:
         inverse = other.deviation**2 / (2 * gap)
-        return [(z, w * law.f(z) * mpmath.exp(-inverse * z * z)) for z, w in _rule(law.cuts, law.deviation, level)]
+        return [
+            (z, w * law.f(z) * mpmath.exp(-inverse * z * z)) for z, w in _rule(law.cuts, law.deviation, reach, level)
+        ]
 
     rows, columns, tilt = weighted(left, right), weighted(right, left), overlap / gap
     if right.cuts:
@@ -177,14 +197,15 @@ def _exponential_sum(columns: Rule, rate: mpmath.mpf) -> mpmath.mpf:
     return total * mpmath.exp(rate * columns[0][0])
 
 
-def _conditional(inner: _Law, outer: _Law, overlap: mpmath.mpf, gap: mpmath.mpf, level: int) -> mpmath.mpf:
+def _conditional(
+    inner: _Law, outer: _Law, overlap: mpmath.mpf, gap: mpmath.mpf, reach: mpmath.mpf, level: int
+) -> mpmath.mpf:
     """Integrate the outer function against the inner one's mean given the outer argument, kinks moving with it.
 
     The inner argument given the outer one is N(slope z, blur^2), z standard; a kink of the inner function is seen
     from outside blurred over blur/slope.
     """
     slope, blur = overlap / outer.deviation, mpmath.sqrt(gap) / outer.deviation
-    reach = _reach()
     cuts = [c / outer.deviation for c in outer.cuts]
     if cuts and slope:
         cuts += [c / slope + side * reach * blur / abs(slope) for c in inner.cuts for side in (-1, 0, 1)]
@@ -196,5 +217,6 @@ def _conditional(inner: _Law, outer: _Law, overlap: mpmath.mpf, gap: mpmath.mpf,
         return mpmath.fsum(w * _density(y) * inner.f(centre + blur * y) for y, w in rule)
 
     return mpmath.fsum(
-        w * _density(z) * outer.f(outer.deviation * z) * mean(slope * z) for z, w in _rule(cuts, mpmath.mpf(1), level)
+        w * _density(z) * outer.f(outer.deviation * z) * mean(slope * z)
+        for z, w in _rule(cuts, mpmath.mpf(1), reach, level)
     )
