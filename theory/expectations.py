@@ -200,8 +200,10 @@ def gaussian_kernel(f: Distribution, g: Distribution, q: Expr, r: Expr) -> Expr:
     2*asin(2*sqrt(3)*q/(3*sqrt(2*r + 1)))/pi
     """
     degrees = [n for n in (f.polynomial_degree, g.polynomial_degree) if n is not None]
+    if len(degrees) == 2:
+        return tidy(_polynomial_kernel(f.regular.branches[0], g.regular.branches[0], q, r))
     if degrees:
-        return tidy(_finite_hermite_sum(f, g, q, r, min(degrees)))
+        return tidy(_finite_hermite_sum(f, g, q, r, degrees[0]))
     if f.terms is not None and g.terms is not None:
         try:
             both = multiply(place(f.terms, 0, 2), place(g.terms, 1, 2))
@@ -219,6 +221,20 @@ def _finite_hermite_sum(f: Distribution, g: Distribution, q: Expr, r: Expr, degr
             total += gaussian_mean(f, S.Zero, r) * right * q**k / sp.factorial(k)
         f, g = f.diff(), g.diff()
     return total
+
+
+def _polynomial_kernel(f: Expr, g: Expr, q: Expr, r: Expr) -> Expr:
+    """Return E f(l) g(l*) = sum_k q^k/k! E_r[f^(k)] E_1[g^(k)], the moments summed as polynomials in (q, r)."""
+    left, right = (sp.Poly(h, x).terms() for h in (f, g))
+    total: dict[tuple[int, int], Expr] = {}
+    for (n,), a in left:
+        for (m,), b in right:
+            for k in range(n % 2, min(n, m) + 1, 2) if (n + m) % 2 == 0 else ():
+                ways = sp.binomial(n, k) * sp.binomial(m, k) * sp.factorial(k)
+                moments = sp.factorial2(n - k - 1) * sp.factorial2(m - k - 1)
+                key = (k, (n - k) // 2)
+                total[key] = total.get(key, S.Zero) + a * b * ways * moments
+    return sp.Add(*[c * q**k * r**j for (k, j), c in total.items()])
 
 
 def _split_masses(f: Distribution, g: Distribution, q: Expr, r: Expr) -> Expr:

@@ -75,6 +75,8 @@ def _limit(branch: Expr, c: Expr, side: str) -> Expr:
 def _slope(f: Expr) -> Expr:
     """Differentiate; factored if shorter, but never an exponential, whose form decides where it overflows."""
     slope = sp.diff(f, x)
+    if slope.is_polynomial(x):
+        return sp.expand(slope)
     return slope if slope.has(sp.exp) else min((slope, sp.factor(slope)), key=sp.count_ops)
 
 

@@ -16,11 +16,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from functools import lru_cache, reduce
+from operator import mul
+from typing import Any
 
 import sympy as sp
-from sympy import Dummy, Expr, S
+from sympy import QQ, Dummy, Expr, S
+from sympy.polys.orderings import lex
+from sympy.polys.rings import PolyElement, PolyRing
+
+from theory.symbols import mu, q, r, rho
 
 __all__ = ["in_lowest_terms", "tidy"]
+
+
+LONGEST_FACTORED = 60
 
 
 @lru_cache(maxsize=16384)
@@ -46,28 +55,22 @@ def tidy(expr: Expr) -> Expr:
 
 
 def _polynomial(f: Expr, symbols: list[sp.Symbol]) -> Expr:
-    """Factor polynomials with several factors, expand short sums, and keep the shorter form of the rest."""
+    """Factor polynomials of one variable with several factors; expand the others unless a factored form is shorter."""
     poly = sp.Poly(f, *symbols)
-    if len(poly.terms()) <= 8 and len(symbols) > 1:
+    short = len(poly.terms()) <= 8
+    if len(symbols) > 1 and (short or len(poly.terms()) > LONGEST_FACTORED):
         return poly.as_expr()
-    factored = _orient(sp.factor(f))
-    if len(symbols) == 1 and len(sp.Mul.make_args(factored)) > 2:
+    number, factors = _factors(sp.factor(poly.as_expr()))
+    factored = sp.Mul(number, *[g**power for g, power in factors])
+    if len(symbols) == 1 and len(factors) > 1:
         return factored
-    return poly.as_expr() if len(poly.terms()) <= 8 else min((factored, f), key=_length)
+    return poly.as_expr() if short else min((factored, poly.as_expr()), key=_length)
 
 
 def _length(f: Expr) -> int:
     """Operations, and two more for every sum in parentheses."""
     nested = sum(1 for node in sp.preorder_traversal(f) if node.is_Add) - bool(f.is_Add)
     return int(sp.count_ops(f)) + 2 * nested
-
-
-def _orient(expr: Expr) -> Expr:
-    """Write every factor with the sign that makes it positive at a generic point of its domain."""
-    if not expr.is_Mul and not expr.is_Pow:
-        return expr
-    number, factors = _factors(expr)
-    return sp.Mul(number, *[f**power for f, power in factors])
 
 
 def _is_negative(f: Expr) -> bool:
@@ -77,12 +80,24 @@ def _is_negative(f: Expr) -> bool:
     return bool(there.is_number and there.is_negative)
 
 
+def _is_nonnegative(f: Expr) -> bool:
+    """Whether f >= 0 wherever r >= q^2 and rho >= |mu|, that is for every covariance matrix."""
+    if f.is_nonnegative:
+        return True
+    gap = Dummy("D", nonnegative=True)
+    at = {r: q**2 + gap, rho: sp.sqrt(mu**2 + gap)}
+    return bool(sp.expand(f.subs(at, simultaneous=True)).is_nonnegative)
+
+
 GENERIC = {
     name: sp.Rational(*ratio)
     for name, ratio in {"q": (1, 4), "r": (1, 2), "mu": (1, 3), "rho": (2, 3), "u": (1, 5), "m": (1, 6)}.items()
 }
-Key = tuple[Expr, tuple[tuple[Dummy, int], ...]]  # exponent of the exponential, (node, power) pairs
+Exponents = tuple[int, ...]
+Powers = tuple[tuple[Dummy, int], ...]
+Key = tuple[Expr, Powers]  # exponent of the exponential, powers of the nodes
 Roots = frozenset[Dummy]
+Part = tuple[Any, dict[Expr, int]]  # a rational number and the powers of symbols and sums that it multiplies
 
 
 class _Table(dict[Dummy, Expr]):
@@ -100,10 +115,10 @@ class _Table(dict[Dummy, Expr]):
 
 
 class _NormalForm:
-    """The names given to radicals, nodes and exponentials while one expression is rewritten."""
+    """The names given to radicals, nodes, exponentials and denominators while one expression is rewritten."""
 
     def __init__(self) -> None:
-        self.squares, self.nodes, self.exponents, self.ratios = _Table(), _Table(), _Table(), _Table()
+        self.squares, self.nodes, self.exponents, self.sums = _Table(), _Table(), _Table(), _Table()
         self.unit = self.squares.name(S.NegativeOne)
 
     def of(self, expr: Expr) -> Expr:
@@ -137,12 +152,12 @@ class _NormalForm:
     def _quotient(self, f: Expr) -> Expr:
         """Return a negative power of a sum with each factor of the sum named, lest it be multiplied out."""
         base = in_lowest_terms(f.base)
-        if not base.is_rational_function(*base.free_symbols):
+        if not base.is_rational_function(*base.free_symbols) or base.has(S.Pi):
             return self.nodes.name(base**f.exp)
-        number, factors = _factors(base)
+        number, factors = _factors(sp.factor(base))
         product = self._mask(number) ** f.exp
         for factor, power in factors:
-            name = self.ratios.name(factor) if factor.is_Add else self._mask(factor)
+            name = self.sums.name(factor) if factor.is_Add else self._mask(factor)
             product *= name ** (power * f.exp)
         return product
 
@@ -155,71 +170,75 @@ class _NormalForm:
         for prime, power in {**sp.factorint(number.p), **{k: -v for k, v in sp.factorint(number.q).items()}}.items():
             product *= self.squares.name(sp.Integer(prime)) ** power
         for factor, power in factors:
-            if factor.is_positive or factor is S.Pi:
+            if _is_nonnegative(factor):
                 product *= self.squares.name(factor) ** power
             elif power % 2 == 0 and factor.is_real:
                 product *= self._mask(sp.Abs(factor)) ** power
             else:
                 rest *= factor**power
-        return product if rest is S.One else product * self.squares.name(rest)
+        return product if rest is S.One else product * self.nodes.name(sp.sqrt(rest))
 
     # --- collecting ---
 
-    def _collect(self, masked: Expr) -> dict[Key, dict[Roots, list[Expr]]]:
+    def _collect(self, masked: Expr) -> dict[Key, dict[Roots, list[Part]]]:
         """Return the terms' rational parts, by exponential and nodes, then by the radicals that multiply them."""
-        found: dict[Key, dict[Roots, list[Expr]]] = defaultdict(lambda: defaultdict(list))
-        for term in sp.Add.make_args(sp.expand(masked, power_base=False, power_exp=False, log=False)):
-            rest, exponent, nodes, roots = S.One, S.Zero, {}, {}
-            for base, power in term.as_powers_dict().items():
-                if base in self.exponents:
-                    exponent += power * self.exponents[base]
-                elif base in self.nodes:
-                    nodes[base] = power
-                elif base in self.squares:
-                    roots[base] = power
+        letters = sorted(masked.free_symbols, key=str)
+        found: dict[Key, dict[Roots, list[Part]]] = defaultdict(lambda: defaultdict(list))
+        for powers, number in _multiply_out(masked, letters).items():
+            exponent, nodes = S.Zero, {}
+            part: dict[Expr, int] = defaultdict(int)
+            roots: set[Dummy] = set()
+            for letter, power in zip(letters, powers, strict=True):
+                if power == 0:
+                    continue
+                if letter in self.exponents:
+                    exponent += power * self.exponents[letter]
+                elif letter in self.nodes:
+                    nodes[letter] = power
+                elif letter in self.squares:
+                    half, odd = divmod(power, 2)
+                    roots |= {letter} if odd else set()
+                    square = self.squares[letter]
+                    if square.is_Rational:
+                        number *= QQ.from_sympy(square) ** half
+                    else:
+                        part[square] += half
                 else:
-                    rest *= self.ratios.get(base, base) ** power
-            self._add_term(found, (rest, exponent, nodes, roots))
+                    part[self.sums.get(letter, letter)] += power
+            self._add_term(found, (number, part), (exponent, nodes, roots))
         return found
 
-    def _add_term(self, found: dict, parts: tuple[Expr, Expr, dict, dict]) -> None:
-        rest, exponent, nodes, roots = parts
-        odd = {root for root, power in roots.items() if power % 2}
-        for root, power in roots.items():
-            rest *= self.squares[root] ** (power // 2)
+    def _add_term(self, found: dict, part: Part, outside: tuple[Expr, dict, set[Dummy]]) -> None:
+        exponent, nodes, roots = outside
         exponent = in_lowest_terms(exponent) if exponent != 0 else exponent
-        imaginary = self.unit in odd
-        odd.discard(self.unit)
+        imaginary = self.unit in roots
         for sign, extra in self._real_part(exponent, imaginary):
-            power = {**nodes, **extra}
-            key = (_real(exponent), tuple(sorted(power.items(), key=lambda item: str(item[0]))))
-            found[key][frozenset(odd)].append(sign * rest)
+            powers = tuple(sorted({**nodes, **extra}.items(), key=lambda item: str(item[0])))
+            found[_real(exponent), powers][frozenset(roots - {self.unit})].append((sign * part[0], part[1]))
 
-    def _real_part(self, exponent: Expr, imaginary: bool) -> list[tuple[Expr, dict[Dummy, int]]]:
+    def _real_part(self, exponent: Expr, imaginary: bool) -> list[tuple[int, dict[Dummy, int]]]:
         """Return Re[i^imaginary exp(i b)], b the imaginary part of the exponent, as (sign, nodes)."""
         angle = in_lowest_terms(sp.expand(exponent).coeff(sp.I)) if exponent.has(sp.I) else S.Zero
         if angle == 0:
-            return [] if imaginary else [(S.One, {})]
+            return [] if imaginary else [(1, {})]
         wave = (sp.sin if imaginary else sp.cos)(angle)
         sign, wave = wave.as_coeff_Mul()
-        return [(-sign if imaginary else sign, {self.nodes.name(wave): 1})]
+        return [(int(-sign if imaginary else sign), {self.nodes.name(wave): 1})]
 
     # --- assembling ---
 
-    def _assemble(self, found: dict[Key, dict[Roots, list[Expr]]]) -> Expr:
+    def _assemble(self, found: dict[Key, dict[Roots, list[Part]]]) -> Expr:
         coefficients = {key: self._coefficient(classes) for key, classes in found.items()}
-        total = sp.Add(*_pair_exponentials({k: c for k, c in coefficients.items() if c != 0}, self.nodes))
+        total = sp.Add(*_pair_exponentials({k: f for k, f in coefficients.items() if f != 0}, self.nodes))
         return min((total, sp.factor_terms(total)), key=_length)
 
-    def _coefficient(self, classes: dict[Roots, list[Expr]]) -> Expr:
+    def _coefficient(self, classes: dict[Roots, list[Part]]) -> Expr:
         """Sum each class in lowest terms; a radical goes where it cancels its own square."""
         total = []
         for roots, parts in classes.items():
-            ratio = in_lowest_terms(sp.Add(*parts))
-            if ratio == 0:
+            number, powers = _sum_in_lowest_terms(parts)
+            if number == 0:
                 continue
-            number, factors = _factors(ratio)
-            powers = dict(factors)
             radicals = []
             for square in sorted((self.squares[root] for root in roots), key=sp.default_sort_key):
                 inner = _factors(square)[1]
@@ -232,20 +251,93 @@ class _NormalForm:
         return min((summed, sp.factor_terms(summed)), key=_length) if len(total) > 1 else summed
 
 
+def _multiply_out(masked: Expr, letters: list[Expr]) -> dict[Exponents, Any]:
+    """Return a polynomial in the letters and their inverses as {exponents: coefficient}.
+
+    The sparse polynomials of `sympy.polys.rings` only ever add exponents, so negative ones are at home there.
+    """
+    algebra = PolyRing([str(i) for i in range(len(letters))], QQ, lex) if letters else None
+    position = {letter: i for i, letter in enumerate(letters)}
+
+    def walk(f: Expr) -> Any:
+        if f.is_Rational:
+            return QQ.from_sympy(f)
+        if f in position:
+            return algebra.gens[position[f]]
+        if f.is_Add:
+            return sum((walk(arg) for arg in f.args), algebra.zero)
+        if f.is_Mul:
+            return reduce(mul, (walk(arg) for arg in f.args))
+        base, power = f.as_base_exp()
+        if power < 0:
+            exponents = tuple(int(power) * (i == position[base]) for i in range(len(letters)))
+            return algebra.from_dict({exponents: QQ.one})
+        return walk(base) ** int(power)
+
+    value = walk(masked)
+    return dict(value) if algebra is not None and isinstance(value, PolyElement) else {(0,) * len(letters): value}
+
+
+def _sum_in_lowest_terms(parts: list[Part]) -> tuple[Expr, dict[Expr, int]]:
+    """Return a sum over products of symbols and irreducible sums as a number and the powers of irreducible factors."""
+    bases = sorted({base for _, powers in parts for base in powers}, key=sp.default_sort_key)
+    least = {base: min(powers.get(base, 0) for _, powers in parts) for base in bases}
+    symbols = sorted(set().union(*(base.free_symbols for base in bases)), key=str)
+    constants = [base for base in bases if not base.free_symbols]  # pi
+    algebra = PolyRing([*symbols, *constants], QQ, lex) if symbols or constants else None
+    if algebra is None:
+        return sp.Add(*[QQ.to_sympy(number) for number, _ in parts]), {}
+    inner = {base: algebra.from_expr(base) for base in bases}
+    numerator = algebra.zero
+    for number, powers in parts:
+        product = algebra.ground_new(number)
+        for base in bases:
+            excess = powers.get(base, 0) - least[base]
+            if excess:
+                product *= inner[base] ** excess
+        numerator += product
+    if not numerator:
+        return S.Zero, {}
+    found = dict(least)
+    for base in bases:
+        while found[base] < 0:
+            quotient, rest = divmod(numerator, inner[base])
+            if rest:
+                break
+            numerator, found[base] = quotient, found[base] + 1
+    number, factors = _factor(numerator)
+    for factor, power in factors:
+        oriented = -factor if factor.is_Add and _is_negative(factor) else factor
+        number *= S.NegativeOne**power if oriented is not factor else 1
+        found[oriented] = found.get(oriented, 0) + power
+    return number, {base: power for base, power in found.items() if power}
+
+
+def _factor(numerator: Any) -> tuple[Expr, list[tuple[Expr, int]]]:
+    """Return the content and the factors of a polynomial; long ones are left whole but for their content."""
+    if len(numerator) > LONGEST_FACTORED:
+        content, primitive = numerator.primitive()
+        return QQ.to_sympy(content), [(primitive.as_expr(), 1)]
+    number, factors = numerator.factor_list()
+    return QQ.to_sympy(number), [(factor.as_expr(), power) for factor, power in factors]
+
+
 def _real(exponent: Expr) -> Expr:
     return in_lowest_terms(sp.expand(exponent).coeff(sp.I, 0)) if exponent.has(sp.I) else exponent
 
 
 @lru_cache(maxsize=16384)
 def in_lowest_terms(f: Expr) -> Expr:
-    """Return a rational function factored in lowest terms, or as a short expanded numerator over a denominator."""
+    """Return a rational function factored in lowest terms, a polynomial of one factor expanded; else the normal form."""
     if f.is_Symbol or f.is_Rational:
         return f
-    if not f.is_rational_function(*f.free_symbols) or f.has(sp.I):
-        return tidy(f) if not f.has(sp.I) else sp.expand(f)
+    if f.has(sp.I):
+        return sp.expand(f)
+    if not f.is_polynomial(*f.free_symbols):
+        return _NormalForm().of(f)
     number, factors = _factors(sp.factor(f))
-    ratio = sp.Mul(number, *[g**power for g, power in factors])
-    return sp.expand(ratio) if len(factors) == 1 and factors[0][1] == 1 else ratio
+    product = sp.Mul(number, *[g**power for g, power in factors])
+    return sp.expand(product) if len(factors) == 1 and factors[0][1] == 1 else product
 
 
 def _factors(f: Expr) -> tuple[Expr, list[tuple[Expr, int]]]:
