@@ -45,7 +45,7 @@ from numerics import primitives
 from theory.bivariate import Phi2, Phi2Angle
 from theory.errors import ParameterError, UnsupportedExpressionError
 
-__all__ = ["PRINTERS", "compile_function", "source"]
+__all__ = ["PRINTERS", "compile_field", "compile_function", "source"]
 
 Compiled = Callable[..., tuple[float, ...]]
 
@@ -384,3 +384,28 @@ def compile_function(
     (2.0, 0.9953222650189527, 0.25)
     """
     return _compile(tuple(args), tuple(outputs), name, jit)
+
+
+def compile_field(
+    states: Sequence[sp.Symbol], constants: Sequence[sp.Symbol], outputs: Sequence[sp.Expr]
+) -> Callable[[np.ndarray, np.ndarray, np.ndarray], None]:
+    """Compile expressions to native f(x, p, out), which reads states and constants from arrays and fills `out`.
+
+    Raises as `source` does.
+
+    >>> from theory.symbols import m, u
+    >>> out = np.empty(2)
+    >>> compile_field([u], [m], [u + m, u * m])(np.array([2.0]), np.array([3.0]), out)
+    >>> out
+    array([5., 6.])
+    """
+    return _field(tuple(states), tuple(constants), tuple(outputs))
+
+
+@lru_cache(maxsize=128)
+def _field(states: tuple[sp.Symbol, ...], constants: tuple[sp.Symbol, ...], outputs: tuple[sp.Expr, ...]) -> Callable:
+    inputs = [f"x[{i}]" for i in range(len(states))] + [f"p[{i}]" for i in range(len(constants))]
+    targets = "".join(f"out[{i}], " for i in range(len(outputs)))
+    scope: dict[str, Any] = {"packed": compile_function((*states, *constants), outputs)}
+    exec(f"def field(x, p, out):\n    {targets}= packed({', '.join(inputs)})", scope)
+    return njit(error_model="numpy", nogil=True)(scope["field"])

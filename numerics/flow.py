@@ -24,7 +24,7 @@ from numerics.evaluate import Evaluator, evaluator
 from theory.errors import ParameterError
 from theory.expectations import is_closed
 from theory.symbols import MEANINGS, m, q, r
-from theory.system import GAP, System
+from theory.system import GAP, System, guard_in_states
 
 __all__ = ["Exit", "Outcome", "Trajectory", "compile_flow", "integrate"]
 
@@ -69,7 +69,8 @@ class _Key:
         self.system = system
         loss = system.loss_function
         velocities = tuple(system.velocities[s] for s in system.states)
-        self._content = (loss.student.expr, loss.teacher.expr, system.states, system.parameters, velocities)
+        seen = (loss.student.expr, loss.teacher.expr, loss.labels.second_moment)
+        self._content = (*seen, system.states, system.parameters, system.gap, velocities)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Key) and self._content == other._content
@@ -84,8 +85,7 @@ def _stages(key: _Key, jit: bool) -> tuple[Callable, Evaluator | None, Callable 
     inputs = (*system.states, *system.parameters)
     functions = system.guarded_functions
     if all(is_closed(f) for f in functions.values()):
-        gap = {GAP: system.gap, **system.arguments}
-        closed = {name: f.xreplace(gap) for name, f in functions.items()}
+        closed = guard_in_states(system, system.functions)
         return (
             compile_function(inputs, [system.velocities[s].xreplace(closed) for s in system.states], jit=jit),
             None,
@@ -129,8 +129,7 @@ def _constants(system: System, parameters: Mapping[str, float]) -> tuple[float, 
         raise ParameterError(
             f"parameters {sorted(parameters)} given; accepted for this system: {names}; pass each of them by name."
         )
-    if "mu" in parameters and not 0 < parameters["mu"] <= 1:
-        raise ParameterError(f"mu = {parameters['mu']!r} given; accepted: a number in (0, 1]; mu is <w0, w*>.")
+    system.model.check(parameters)
     return tuple(float(parameters[name]) for name in names)
 
 

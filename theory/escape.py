@@ -29,6 +29,8 @@ from theory.tidy import tidy
 
 __all__ = ["Escape"]
 
+MAX_TIDY = 60  # operations; the radicand of longer rates stays B^2 + 4 G^2
+
 
 @dataclass(frozen=True)
 class Escape:
@@ -90,7 +92,7 @@ class Escape:
 
     @cached_property
     def G2(self) -> Expr | None:
-        """G^2 = L_q^2 + 4 mu L_q L_r + 4 rho^2 L_r^2, the squared gradient at w0 (A^2 where aligned); None for plain."""
+        """G^2 = L_q^2 + 4 mu L_q L_r + 4 rho^2 L_r^2 = |grad L(w0)|^2; None for plain."""
         if not self.is_linear or self.base_gradient is None:
             return None
         if self.A is not None:
@@ -152,8 +154,8 @@ class Escape:
 
 def _root(trace: Expr, drive: Expr) -> Expr:
     radicand = trace**2 + 4 * drive
-    algebraic = radicand.is_rational_function(*radicand.free_symbols)
-    return sp.sqrt(tidy(radicand) if algebraic else radicand)
+    is_short = radicand.is_rational_function(*radicand.free_symbols) and sp.count_ops(radicand) < MAX_TIDY
+    return sp.sqrt(tidy(radicand) if is_short else radicand)
 
 
 def _tidy_if_closed(expr: Expr) -> Expr:

@@ -20,7 +20,14 @@ import sympy as sp
 from sympy import Expr, S, Symbol
 
 __all__ = [
-    *("Combination", "Gram", "Vector", "gradient", "noise_direction", "noise_velocity", "second_moment", "velocity"),
+    "Combination",
+    "Gram",
+    "Vector",
+    "gradient",
+    "noise_direction",
+    "noise_velocity",
+    "second_moment",
+    "velocity",
 ]
 
 

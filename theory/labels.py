@@ -64,9 +64,7 @@ def labels(
     name = f"{sp.sstr(rule)} of y = {phi.name}"
     first, second = (_conditional(power, phi, variance, name) for power in (rule, rule**2))
     if first.has(Delta):
-        raise InputError(
-            f"label transform {rule} with symbolic noise: the link would depend on Delta; accepted: give noise a number."
-        )
+        raise InputError(f"label transform {rule} with symbolic noise: the link would depend on Delta; give a number.")
     try:
         mean = Activation(name, first)
         Activation(name, second if variance != 0 else first)

@@ -6,8 +6,32 @@ Time is `t = eta * step` (step size times number of SGD steps) wherever a rate o
 from sympy import Symbol
 
 __all__ = [
-    *("MEANINGS", "Delta", "J", "L_q", "L_r", "M_ll", "M_ls", "M_ss", "T", "a", "alpha", "c", "d", "eta", "kappa"),
-    *("m", "mu", "q", "q_s", "r", "rho", "s", "t", "u", "x", "y"),
+    "MEANINGS",
+    "Delta",
+    "J",
+    "L_q",
+    "L_r",
+    "M_ll",
+    "M_ls",
+    "M_ss",
+    "T",
+    "a",
+    "alpha",
+    "c",
+    "d",
+    "eta",
+    "kappa",
+    "m",
+    "mu",
+    "q",
+    "q_s",
+    "r",
+    "rho",
+    "s",
+    "t",
+    "u",
+    "x",
+    "y",
 ]
 
 x = Symbol("x", real=True)

@@ -25,7 +25,7 @@ from theory.models import Model
 from theory.symbols import J, L_q, L_r, M_ll, M_ls, M_ss, d, kappa, q, r
 from theory.tidy import tidy
 
-__all__ = ["GAP", "System"]
+__all__ = ["GAP", "System", "guard", "guard_in_states"]
 
 MAX_TIDY = 120  # operations; longer right-hand sides stay in chain-rule form, where expansion would only grow them
 GAP = Symbol("D", nonnegative=True)  # r - q^2, written without cancellation
@@ -129,8 +129,8 @@ class System:
 
     @cached_property
     def gap(self) -> Expr:
-        """r - q^2 in the states, factored: the squared length of w across w*."""
-        return sp.factor(sp.expand(self.arguments[r] - self.arguments[q] ** 2))
+        """r - q^2 in the states, the squared length of w across w*, by powers of u: nothing cancels as u -> 0."""
+        return sp.collect(sp.expand(self.arguments[r] - self.arguments[q] ** 2), self.model.scalars, sp.factor)
 
     @cached_property
     def guarded_functions(self) -> dict[Symbol, Expr]:
@@ -153,6 +153,12 @@ class System:
 
     def _repr_latex_(self) -> str:
         return self.latex()
+
+
+def guard_in_states(system: System, functions: Mapping[Symbol, Expr]) -> dict[Symbol, Expr]:
+    """Return closed functions of (q, r), guarded and written in states and parameters."""
+    inner = {GAP: system.gap, **system.arguments}
+    return {name: guard(f).xreplace(inner) for name, f in functions.items()}
 
 
 def _radicals_in(gradient: Expr, arguments: Mapping[Symbol, Expr]) -> Expr:

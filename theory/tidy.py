@@ -120,6 +120,7 @@ class _NormalForm:
     def __init__(self) -> None:
         self.squares, self.nodes, self.exponents, self.sums = _Table(), _Table(), _Table(), _Table()
         self.unit = self.squares.name(S.NegativeOne)
+        self.masked: dict[Expr, Expr] = {}
 
     def of(self, expr: Expr) -> Expr:
         """Return the normal form."""
@@ -128,6 +129,11 @@ class _NormalForm:
     # --- naming (a dummy is positive only so that SymPy leaves its powers alone) ---
 
     def _mask(self, f: Expr) -> Expr:
+        if f not in self.masked:
+            self.masked[f] = self._named(f)
+        return self.masked[f]
+
+    def _named(self, f: Expr) -> Expr:
         if f is S.ImaginaryUnit:
             return self.unit
         if f is S.Pi:
@@ -154,7 +160,7 @@ class _NormalForm:
         base = in_lowest_terms(f.base)
         if not base.is_rational_function(*base.free_symbols) or base.has(S.Pi):
             return self.nodes.name(base**f.exp)
-        number, factors = _factors(sp.factor(base))
+        number, factors = _factored(base)
         product = self._mask(number) ** f.exp
         for factor, power in factors:
             name = self.sums.name(factor) if factor.is_Add else self._mask(factor)
@@ -163,7 +169,7 @@ class _NormalForm:
 
     def _radical(self, base: Expr) -> Expr:
         """Return sqrt(base) as a product of powers of named roots, one for each factor known to be positive."""
-        number, factors = _factors(sp.factor(in_lowest_terms(base)))
+        number, factors = _factored(in_lowest_terms(base))
         product, rest = S.One, S.One
         if number.is_negative or not number.is_Rational:
             rest, number = number, S.One
@@ -258,8 +264,14 @@ def _multiply_out(masked: Expr, letters: list[Expr]) -> dict[Exponents, Any]:
     """
     algebra = PolyRing([str(i) for i in range(len(letters))], QQ, lex) if letters else None
     position = {letter: i for i, letter in enumerate(letters)}
+    known: dict[Expr, Any] = {}
 
     def walk(f: Expr) -> Any:
+        if f not in known:
+            known[f] = product(f)
+        return known[f]
+
+    def product(f: Expr) -> Any:
         if f.is_Rational:
             return QQ.from_sympy(f)
         if f in position:
@@ -335,9 +347,14 @@ def in_lowest_terms(f: Expr) -> Expr:
         return sp.expand(f)
     if not f.is_polynomial(*f.free_symbols):
         return _NormalForm().of(f)
-    number, factors = _factors(sp.factor(f))
+    number, factors = _factored(f)
     product = sp.Mul(number, *[g**power for g, power in factors])
     return sp.expand(product) if len(factors) == 1 and factors[0][1] == 1 else product
+
+
+@lru_cache(maxsize=16384)
+def _factored(f: Expr) -> tuple[Expr, list[tuple[Expr, int]]]:
+    return _factors(sp.factor(f))
 
 
 def _factors(f: Expr) -> tuple[Expr, list[tuple[Expr, int]]]:

@@ -1,0 +1,238 @@
+r"""Sample paths of one-pass SGD as a stochastic differential equation, by Euler-Maruyama.
+
+    dX = b(X) dt + S(X) dW,    S S^T = D(X) = `system.diffusion`,    t = eta * step, kappa = eta d / B,
+
+with b the flow including its kappa drift (`system.sgd`). It is the limit of SGD for small eta at fixed kappa, with a
+weak error of order dt; the exact simulation (`numerics.montecarlo`) has none, the equation costs the same for every
+batch. Overlaps of a vector on the sphere are kept within their bounds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+
+import numpy as np
+import xarray as xr
+from numba import njit
+from numpy.typing import ArrayLike, NDArray
+from sympy import Expr, Symbol
+
+from numerics.codegen import compile_field
+from theory.errors import InputError, ParameterError
+from theory.expectations import is_closed
+from theory.gram import Combination
+from theory.symbols import MEANINGS
+from theory.symbols import d as dimension_symbol
+from theory.system import System, guard_in_states
+
+__all__ = ["paths", "random_start"]
+
+Array = NDArray[np.float64]
+
+
+def random_start(
+    system: System,
+    dimension: float,
+    replicas: int,
+    *,
+    seed: int,
+    initial_scale: float | None = None,
+    **parameters: float,
+) -> dict[str, Array]:
+    """Return the states of v drawn uniformly on the sphere for d >> 1, u = `initial_scale` (d^-2 by default).
+
+    The overlaps of v with the frozen vectors are Gaussian with covariance <a, b> / d.
+
+    >>> from theory.dynamics import derive
+    >>> start = random_start(derive("linear"), 1e4, 3, seed=1, mu=0.5)
+    >>> start["u"]
+    array([1.e-08, 1.e-08, 1.e-08])
+    """
+    model, rng = system.model, np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=(0, 2))))
+    values = {p: parameters[p.name] for p in system.parameters}
+    model.check(parameters)
+    frozen = [b for _, b in model.overlaps.values()]
+    spread = [[model.gram.inner(Combination.of(a), Combination.of(b)).subs(values) for b in frozen] for a in frozen]
+    factor = np.linalg.cholesky(np.array(spread, float) + 1e-300 * np.eye(len(frozen)))
+    drawn = factor @ rng.standard_normal((len(frozen), replicas)) / math.sqrt(dimension)
+    scale = float(dimension) ** -2 if initial_scale is None else initial_scale
+    start = {p.name: np.full(replicas, scale) for p in model.scalars}
+    return start | {state.name: drawn[i] for i, state in enumerate(model.overlaps)}
+
+
+def paths(
+    system: System,
+    start: Mapping[str, ArrayLike],
+    times: Sequence[float],
+    *,
+    dimension: float,
+    kappa: float,
+    dt: float,
+    replicas: int,
+    seed: int,
+    **parameters: float,
+) -> xr.Dataset:
+    """Return sample paths at the given times, as arrays over (replica, t).
+
+    Args:
+        system: a derived system (without kappa drift: it is added here) whose loss and noise have closed forms.
+        start: value of every state at t = 0, one number or one a replica.
+        times: ascending times >= 0, in units of eta * step, rounded to multiples of `dt`.
+        dimension: d.
+        kappa: eta d / B; 0 gives the flow.
+        dt: time step of Euler-Maruyama.
+        replicas: number of paths.
+        seed: non-negative; path i depends on (seed, i) and the parameters only.
+        parameters: mu and whatever else the system depends on.
+
+    Raises:
+        InputError: no closed form for the loss or its noise.
+        ParameterError: a parameter outside its domain, or a start that does not fit the system.
+
+    >>> from theory.dynamics import derive
+    >>> found = paths(derive("linear"), {"u": 1e-4, "m": 0.02}, [0.0, 30.0], dimension=1e4, kappa=1.0, dt=0.01,
+    ...               replicas=8, seed=0, mu=0.4)
+    >>> found.m.shape, bool((abs(found.m[:, -1]) > 0.5).all())
+    ((8, 2), True)
+    """
+    _check(system, start, times, dimension, kappa, dt, replicas, seed)
+    noisy = system.sgd()
+    wanted = {p.name: float(kappa) if p.name == "kappa" else parameters.get(p.name) for p in noisy.parameters}
+    unknown = set(parameters) - set(wanted)
+    if None in wanted.values() or unknown:
+        given = sorted(parameters)
+        raise ParameterError(
+            f"parameters {given} given; accepted: {[n for n in wanted if n != 'kappa']}, each by name."
+        )
+    system.model.check(parameters)
+    names = [state.name for state in system.states]
+    initial = np.stack([np.broadcast_to(np.asarray(start[n], float), replicas) for n in names], axis=1)
+    bounds = _bounds(system, parameters)
+    steps = np.rint(np.asarray(times, float) / dt).astype(np.int64)
+    run = _stepper(noisy.states, (*noisy.parameters, dimension_symbol), _coefficients(noisy))
+    constants = np.array([*(wanted[p.name] for p in noisy.parameters), float(dimension)])
+    record = np.empty((replicas, len(steps), len(names)))
+    for index in range(replicas):
+        seeds = np.random.SeedSequence(seed, spawn_key=(index, 3))
+        run(
+            np.random.Generator(np.random.SFC64(seeds)),
+            initial[index].copy(),
+            constants,
+            bounds,
+            dt,
+            steps,
+            record[index],
+        )
+    return xr.Dataset(
+        {
+            n: (("replica", "t"), record[:, :, i], {"long_name": MEANINGS[s]})
+            for i, (n, s) in enumerate(zip(names, system.states, strict=True))
+        },
+        {"replica": np.arange(replicas), "t": ("t", steps * dt, {"long_name": "time", "units": "eta * step"})},
+        {"dimension": float(dimension), "kappa": float(kappa), "dt": dt, "seed": seed, **parameters},
+    )
+
+
+def _check(
+    system: System,
+    start: Mapping,
+    times: Sequence[float],
+    dimension: float,
+    kappa: float,
+    dt: float,
+    replicas: int,
+    seed: int,
+) -> None:
+    names = {state.name for state in system.states}
+    if set(start) != names:
+        raise ParameterError(f"start {sorted(start)} given; accepted: a value for each of {sorted(names)}.")
+    if not (len(times) and all(np.diff(times) > 0) and times[0] >= 0 and math.isfinite(times[-1])):
+        raise ParameterError(f"times = {list(times)!r} given; accepted: ascending finite times >= 0 (eta * step).")
+    for name, value, accepted in (
+        ("dimension", dimension, dimension >= 3),
+        ("kappa", kappa, kappa >= 0),
+        ("dt", dt, dt > 0),
+        ("replicas", replicas, replicas >= 1),
+        ("seed", seed, seed >= 0),
+    ):
+        if not (math.isfinite(value) and accepted):
+            domain = {"dimension": ">= 3", "dt": "> 0", "replicas": ">= 1"}.get(name, ">= 0")
+            raise ParameterError(f"{name} = {value!r} given; accepted: a finite number {domain}.")
+
+
+def _bounds(system: System, parameters: Mapping[str, float]) -> Array:
+    """Return the largest modulus of every state: the length of b for an overlap <v, b> of v on the sphere."""
+    values = {p: parameters[p.name] for p in system.parameters}
+    lengths = []
+    for state in system.states:
+        v, b = system.model.overlaps.get(state, (None, None))
+        if v is None or b is None or v.kind != "sphere":
+            lengths.append(math.inf)
+        else:
+            squared = system.model.gram.inner(Combination.of(b), Combination.of(b))
+            lengths.append(math.sqrt(float(squared.subs(values))))
+    return np.array(lengths)
+
+
+def _coefficients(noisy: System) -> tuple[Expr, ...]:
+    """Return drift and lower triangle of the diffusion matrix in states, parameters, kappa and d."""
+    functions = noisy.diffusion_functions
+    if not all(is_closed(f) for f in functions.values()):
+        raise InputError(
+            f"{noisy.loss_function.student.name} on {noisy.loss_function.teacher.name}: its noise has no closed form; "
+            "accepted are pairs of the closed class: use the exact simulation for the others."
+        )
+    closed = guard_in_states(noisy, functions)
+    n = range(len(noisy.states))
+    drift = [noisy.velocities[s].xreplace(closed) for s in noisy.states]
+    return (*drift, *(noisy.diffusion[i, j].xreplace(closed) for i in n for j in n if j <= i))
+
+
+@lru_cache(maxsize=32)
+def _stepper(
+    states: tuple[Symbol, ...], constants: tuple[Symbol, ...], outputs: tuple[Expr, ...]
+) -> Callable[..., None]:
+    """Compile the loop of Euler-Maruyama for one system."""
+    size, count = len(states), len(outputs)
+    coefficients = compile_field(states, constants, outputs)
+
+    @njit(error_model="numpy", nogil=True)
+    def run(
+        rng: np.random.Generator, state: Array, given: Array, bounds: Array, dt: float, steps: NDArray, record: Array
+    ) -> None:
+        root = math.sqrt(dt)
+        lower = np.zeros((size, size))
+        normal, values = np.empty(size), np.empty(count)
+        now = 0
+        for position in range(steps.size):
+            while now < steps[position]:
+                coefficients(state, given, values)
+                _cholesky(values, size, lower)
+                for i in range(size):
+                    normal[i] = rng.standard_normal()
+                for i in range(size):
+                    moved = state[i] + values[i] * dt
+                    for j in range(i + 1):
+                        moved += root * lower[i, j] * normal[j]
+                    state[i] = min(max(moved, -bounds[i]), bounds[i])
+                now += 1
+            record[position] = state
+
+    return run
+
+
+@njit(error_model="numpy", nogil=True)
+def _cholesky(values: Array, size: int, lower: Array) -> None:
+    """Factor the packed lower triangle that follows the drift; directions without noise get a zero column."""
+    offset = size
+    for i in range(size):
+        for j in range(i + 1):
+            total = values[offset + i * (i + 1) // 2 + j]
+            for k in range(j):
+                total -= lower[i, k] * lower[j, k]
+            if i == j:
+                lower[i, i] = math.sqrt(max(total, 0.0))
+            else:
+                lower[i, j] = total / lower[j, j] if lower[j, j] > 0.0 else 0.0
