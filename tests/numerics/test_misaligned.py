@@ -87,14 +87,14 @@ def test_explicit_alignment_changes_no_bit() -> None:
 def test_many_samples_and_small_steps_follow_the_derived_flow(scale: float) -> None:
     setting = make(
         *("erf",),
-        **{"mu": 0.2, "rho": 0.6, "scale": scale, "dimension": 6, "batch": 4000, "step_size": 2e-3},
+        **{"mu": -0.2, "rho": 0.6, "scale": scale, "dimension": 6, "batch": 4000, "step_size": 2e-3},
         **{"noise": 0.0, "initial_scale": 0.2, "replicas": 4, "threshold": None, "max_steps": 500},
     )
     paths = montecarlo.trajectories(setting, [0, 500])
     system = derive("erf", model="misaligned", alpha=scale)
     for replica in range(4):
         start, end = (paths.isel(replica=replica, step=i) for i in (0, 1))
-        flow = integrate(system, {name: float(start[name]) for name in "ums"}, t_max=1.0, mu=0.2, rho=0.6)
+        flow = integrate(system, {name: float(start[name]) for name in "ums"}, t_max=1.0, mu=-0.2, rho=0.6)
         for name in "ums":
             assert float(end[name]) == pytest.approx(float(flow.states[name][-1]), abs=5e-3)
         assert abs(float(end.u) - 0.2) > 0.05
