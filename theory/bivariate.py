@@ -12,7 +12,7 @@ from typing import Any
 
 import mpmath
 import sympy as sp
-from sympy import Expr, Function, Rational, S
+from sympy import Expr, Function, Rational
 
 __all__ = ["Phi2", "Phi2Angle", "normal_cdf"]
 
@@ -31,7 +31,7 @@ class Phi2(Function):
 
     d/dh = pdf(h) Phi((k - rho h) / sqrt(1 - rho^2)); d/drho is the bivariate density (Plackett 1954). |rho| <= 1.
 
-    >>> Phi2(0, 0, sp.Rational(1, 2)), Phi2(1, -1, 0) == normal_cdf(S.One) * normal_cdf(-S.One)
+    >>> Phi2(0, 0, sp.Rational(1, 2)), Phi2(1, -1, 0) == normal_cdf(sp.S(1)) * normal_cdf(sp.S(-1))
     (1/3, True)
     >>> Phi2(-1, -2, sp.Rational(1, 2)), Phi2(1, 2, sp.Rational(1, 2)).evalf(20)
     (Phi2(-2, -1, 1/2), 0.83186083113088...)

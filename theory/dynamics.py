@@ -6,6 +6,8 @@ with dv/dt from `theory.gram.velocity`.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import sympy as sp
 from sympy import Expr, S, Symbol
 
@@ -82,10 +84,12 @@ def derive(
     sigma = activation(student)
     given = labels(sigma if teacher is None else activation(teacher), transform=label, noise=noise)
     scale = sp.nsimplify(alpha, rational=True) if isinstance(alpha, float) else sp.sympify(alpha)
-    return _derive(sigma, given, find_model(model, scale))
+    return _derive(sigma, given, find_model(model, scale), (sigma.name, given.mean.name))
 
 
-def _derive(sigma: Activation, given: Labels, parametrisation: Model) -> System:
+@lru_cache(maxsize=256)
+def _derive(sigma: Activation, given: Labels, parametrisation: Model, _names: tuple[str, str]) -> System:
+    """Assemble the system; equal activations of other names (which the system prints) are other entries."""
     arguments = {
         name: parametrisation.gram.inner(left, right) for name, (left, right) in loss_arguments(parametrisation).items()
     }

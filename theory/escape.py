@@ -19,6 +19,7 @@ from functools import cached_property
 import sympy as sp
 from sympy import Expr, Symbol
 
+from theory.cache import remembered
 from theory.errors import HermescapeError, NotIntegrableError
 from theory.expectations import is_closed
 from theory.hermite import coefficient, information_exponent
@@ -158,6 +159,7 @@ def _root(trace: Expr, drive: Expr) -> Expr:
     return sp.sqrt(tidy(radicand) if is_short else radicand)
 
 
+@remembered(lambda expr: (expr,))
 def _tidy_if_closed(expr: Expr) -> Expr:
     return tidy(_below_one(expr)) if is_closed(expr) else expr
 

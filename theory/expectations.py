@@ -15,13 +15,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import sympy as sp
 from sympy import Expr, Lambda, S, Symbol
 
 from theory import reference
+from theory.cache import NODES, remembered
 from theory.errors import NoClosedFormError, NotIntegrableError
 from theory.gaussian import expectation, gaussian_pdf
 from theory.pieces import Pieces, pieces
@@ -158,6 +158,9 @@ class GaussianKernel(_Unevaluated):
         return rf"\mathbb{{E}}\left[{printer._print(body)}\right]"
 
 
+NODES.update({kind.__name__: kind for kind in (GaussianMean, GaussianKernel)})
+
+
 def is_closed(expr: Expr) -> bool:
     """Whether `expr` contains no unevaluated expectation."""
     return not expr.has(_Unevaluated)
@@ -166,7 +169,19 @@ def is_closed(expr: Expr) -> bool:
 # --- the two verbs ----------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=4096)
+def _content(*args: Any) -> tuple[sp.Basic, ...]:
+    """Return what a mean or a kernel depends on, as expressions."""
+    found: list[sp.Basic] = []
+    for arg in args:
+        if isinstance(arg, Distribution):
+            masses = (sp.Tuple(location, weight, sp.Integer(order)) for location, weight, order in arg.masses)
+            found += [sp.Tuple(*arg.regular.breakpoints), sp.Tuple(*arg.regular.branches), sp.Tuple(*masses)]
+        else:
+            found.append(sp.sympify(arg))
+    return tuple(found)
+
+
+@remembered(_content)
 def gaussian_mean(f: Distribution, mean: Expr, variance: Expr) -> Expr:
     r"""Return E f(M + sqrt(v) Z): the Weierstrass transform S(M, v) of f.
 
@@ -187,7 +202,7 @@ def gaussian_mean(f: Distribution, mean: Expr, variance: Expr) -> Expr:
     return total if regular == 0 else total + GaussianMean(regular, mean, variance)
 
 
-@lru_cache(maxsize=4096)
+@remembered(_content)
 def gaussian_kernel(f: Distribution, g: Distribution, q: Expr, r: Expr) -> Expr:
     r"""Return E f(l) g(l*), (l, l*) ~ N(0, [[r, q], [q, 1]]), exactly where a rule closes it.
 

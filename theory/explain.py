@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import sympy as sp
 from sympy import Expr, S, Symbol
@@ -37,12 +37,13 @@ RULES: dict[str, str] = {
     "sheppard": r"Two centred gates (Sheppard 1899): $\mathbb{E}\operatorname{sgn}(X)\operatorname{sgn}(Y) = "
     r"\frac{2}{\pi} \arcsin \operatorname{corr}(X, Y)$.",
     "two gates": r"Two gates: $\mathbb{E}\operatorname{sgn}(X)\operatorname{sgn}(Y) = 4 \Phi_2(h, k; \rho) - 1 - "
-    r"\operatorname{erf}(h/\sqrt 2) - \operatorname{erf}(k/\sqrt 2)$, $\Phi_2$ the bivariate normal distribution function.",
+    r"\operatorname{erf}(h/\sqrt 2) - \operatorname{erf}(k/\sqrt 2)$, $\Phi_2$ the bivariate normal distribution "
+    r"function.",
     "odd gates": r"An odd number of centred gates has mean zero, by symmetry.",
-    "mehler": r"Mehler's formula: $K(q, r) = \sum_k \mathbb{E}_r[\sigma^{(k)}]\, \mathbb{E}_1[\varphi^{(k)}]\, q^k / k!$, "
-    r"finite as soon as one function is a polynomial.",
+    "mehler": r"Mehler's formula: $K(q, r) = \sum_k \mathbb{E}_r[\sigma^{(k)}]\, \mathbb{E}_1[\varphi^{(k)}]\, "
+    r"q^k / k!$, finite as soon as one function is a polynomial.",
     "collect": r"Terms collected.",
-    "quadrature": r"No rule closes this expectation; it is computed by quadrature, split at every kink, with its error.",
+    "quadrature": r"No rule closes this expectation; it is computed by quadrature, split at kinks, with an error.",
 }
 
 
@@ -166,7 +167,8 @@ class _Writer:
         mean, covariance, names = law
         vector = ", ".join(names)
         if len(names) == 1:
-            return rf"{self._symbol(law)}: {vector} \sim \mathcal{{N}}\left({sp.latex(mean[0])}, {sp.latex(covariance[0][0])}\right)"
+            centre, spread = sp.latex(mean[0]), sp.latex(covariance[0][0])
+            return rf"{self._symbol(law)}: {vector} \sim \mathcal{{N}}\left({centre}, {spread}\right)"
         centre = sp.latex(sp.Matrix(mean), mat_delim="(") if any(mean) else "0"
         spread = sp.latex(sp.Matrix(covariance), mat_delim="(")
         return rf"{self._symbol(law)}: ({vector}) \sim \mathcal{{N}}\left({centre}, {spread}\right)"

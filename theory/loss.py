@@ -17,6 +17,7 @@ import sympy as sp
 from sympy import Expr, S, Symbol
 
 from theory.activations import Activation
+from theory.cache import remembered
 from theory.expectations import Distribution, gaussian_kernel, gaussian_mean, is_closed
 from theory.explain import Step, kernel_steps
 from theory.labels import Labels
@@ -64,9 +65,16 @@ class Loss:
         """Return the derivation of K(q, r), rule by rule."""
         return kernel_steps(self._sigma, self._phi)
 
-    @cached_property
+    def _content(self, *at: Expr) -> tuple[Expr, ...]:
+        return (self.student.expr, self.teacher.expr, self.labels.second_moment, *map(sp.sympify, at))
+
+    @property
     def expr(self) -> Expr:
         """L(q, r)."""
+        return self._expr()
+
+    @remembered(_content)
+    def _expr(self) -> Expr:
         own = gaussian_mean(self._sigma_squared, S.Zero, r)
         target = sp.Add(*[c * gaussian_mean(g, S.Zero, S.One) for c, g in _laws(self.labels.second_moment)])
         return tidy_sum(own / 2 - self.kernel() + target / 2)
@@ -76,11 +84,15 @@ class Loss:
 
         Raises `NotIntegrableError` where a derivative is infinite (a student that jumps, at the edge).
         """
-        overlap, variance = sp.sympify(overlap), sp.sympify(variance)
+        slope, bend = self._gradient(sp.sympify(overlap), sp.sympify(variance))
+        return slope, bend
+
+    @remembered(_content)
+    def _gradient(self, overlap: Expr, variance: Expr) -> Expr:
         sigma, phi = self._sigma, self._phi
         slope = -gaussian_kernel(sigma.diff(), phi.diff(), overlap, variance)
         own = gaussian_mean(self._sigma_squared.diff(2), S.Zero, variance)
-        return slope, tidy_sum(own / 4 - gaussian_kernel(sigma.diff(2), phi, overlap, variance) / 2)
+        return sp.Tuple(slope, tidy_sum(own / 4 - gaussian_kernel(sigma.diff(2), phi, overlap, variance) / 2))
 
     def noise(self, overlap: Expr = q, variance: Expr = r) -> Expr:
         r"""Return J(q, r) = E[F], F = (sigma(l) - y)^2 sigma'(l)^2: the gradient's variance in a bulk direction.
@@ -102,6 +114,7 @@ class Loss:
         along = tidy_sum(self._moment(x**2, 0, *at) - bulk)
         return {J: bulk, M_ss: along, M_ls: self._moment(x, 1, *at), M_ll: self._moment(S.One, 2, *at)}
 
+    @remembered(_content)
     def _moment(self, weight: Expr, order: int, overlap: Expr, variance: Expr) -> Expr:
         """Return E[weight(l*) d^order F/dl^order], three kernels of products."""
         sigma, slope = self.student.expr, self.student.derivative

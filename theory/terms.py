@@ -179,7 +179,7 @@ _RULES = {
 
 def _collect(terms: Iterable[Term]) -> tuple[Term, ...]:
     sums: dict[Term, Expr] = {}
-    for term in (settled for term in terms for settled in _settle(term)):
+    for term in (settled for given in terms for settled in _settle(given)):
         key = replace(term, coef=S.One)
         sums[key] = sums.get(key, S.Zero) + term.coef
     return tuple(replace(key, coef=coef) for key, coef in sums.items() if sp.expand(coef) != 0)
@@ -220,7 +220,7 @@ def _settle(term: Term) -> list[Term]:
 
 
 def _replace_at(values: tuple, i: int, value: object) -> tuple:
-    return values[:i] + (value,) + values[i + 1 :]
+    return (*values[:i], value, *values[i + 1 :])
 
 
 def place(terms: Iterable[Term], i: int, variables: int) -> tuple[Term, ...]:

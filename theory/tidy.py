@@ -190,8 +190,8 @@ class _NormalForm:
         """Return the terms' rational parts, by exponential and nodes, then by the radicals that multiply them."""
         letters = sorted(masked.free_symbols, key=str)
         found: dict[Key, dict[Roots, list[Part]]] = defaultdict(lambda: defaultdict(list))
-        for powers, number in _multiply_out(masked, letters).items():
-            exponent, nodes = S.Zero, {}
+        for powers, coefficient in _multiply_out(masked, letters).items():
+            number, exponent, nodes = coefficient, S.Zero, {}
             part: dict[Expr, int] = defaultdict(int)
             roots: set[Dummy] = set()
             for letter, power in zip(letters, powers, strict=True):
@@ -340,7 +340,7 @@ def _real(exponent: Expr) -> Expr:
 
 @lru_cache(maxsize=16384)
 def in_lowest_terms(f: Expr) -> Expr:
-    """Return a rational function factored in lowest terms, a polynomial of one factor expanded; else the normal form."""
+    """Return a rational function in lowest terms, factored unless it is one sum; else the normal form."""
     if f.is_Symbol or f.is_Rational:
         return f
     if f.has(sp.I):

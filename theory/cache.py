@@ -1,0 +1,163 @@
+r"""Derived expressions on disk, keyed by content.
+
+An entry is one small JSON file whose name is the SHA-256 of everything that the result depends on: the function's name,
+its arguments, SymPy's version and the source of this package. Files appear by an atomic rename, so that processes may
+share the folder; a missing, damaged or unreadable entry only means deriving again. Expressions are stored as nested
+lists of known node names (nothing is evaluated on loading); what is not in that vocabulary is not stored.
+
+The folder is `$HERMESCAPE_CACHE`, by default `$XDG_CACHE_HOME/hermescape` or `~/.cache/hermescape`; the value `off`
+turns the cache off. It may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache, wraps
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+import sympy as sp
+from sympy import Expr
+
+from theory import symbols
+from theory.bivariate import Phi2
+
+__all__ = ["dump", "folder", "load", "remembered"]
+
+ATOMS = {"pi": sp.pi, "I": sp.I, "E": sp.E, "oo": sp.oo, "true": sp.true}
+NODES: dict[str, Callable[..., Expr]] = {
+    kind.__name__: kind
+    for kind in (
+        *(sp.Add, sp.Mul, sp.Pow, sp.Max, sp.Min, sp.Abs, sp.Piecewise, sp.Tuple, sp.Lambda, Phi2),
+        *(sp.exp, sp.log, sp.erf, sp.erfc, sp.erfi, sp.sign, sp.Heaviside),
+        *(sp.sin, sp.cos, sp.tan, sp.asin, sp.acos, sp.atan, sp.sinh, sp.cosh, sp.tanh, sp.asinh, sp.acosh, sp.atanh),
+        *(sp.StrictLessThan, sp.LessThan, sp.StrictGreaterThan, sp.GreaterThan),
+    )
+}
+_ATOM_NAMES = {atom: name for name, atom in ATOMS.items()}
+_SYMBOLS = {getattr(symbols, name).name: getattr(symbols, name) for name in symbols.__all__ if name != "MEANINGS"}
+
+
+class _NotStorable(Exception):
+    """The expression has a node outside the vocabulary."""
+
+
+def dump(expr: sp.Basic) -> Any:
+    """Return nested lists, text and numbers that `load` turns back into the same expression.
+
+    >>> from theory.symbols import q
+    >>> dump(q**2 / 3), load(dump(q**2 / 3))
+    (['Mul', ['Q', 1, 3], ['Pow', 'q', 2]], q**2/3)
+    """
+    if isinstance(expr, sp.Integer):
+        return int(expr)
+    if isinstance(expr, sp.Rational):
+        return ["Q", expr.p, expr.q]
+    if isinstance(expr, sp.Symbol):
+        if _SYMBOLS.get(expr.name) != expr:
+            raise _NotStorable
+        return expr.name
+    if expr in _ATOM_NAMES:
+        return [_ATOM_NAMES[expr]]
+    name = type(expr).__name__
+    if isinstance(expr, sp.functions.elementary.piecewise.ExprCondPair):
+        name = "Tuple"
+    if name not in NODES:
+        raise _NotStorable
+    return [name, *map(dump, expr.args)]
+
+
+def load(stored: Any) -> Any:
+    """Return the expression of `dump`; raises `KeyError`, `TypeError` or `ValueError` for anything else."""
+    if isinstance(stored, int) and not isinstance(stored, bool):
+        return sp.Integer(stored)
+    if isinstance(stored, str):
+        return _SYMBOLS[stored]
+    head, *args = stored
+    if head == "Q":
+        numerator, denominator = args
+        return sp.Rational(int(numerator), int(denominator))
+    if head in ATOMS:
+        return ATOMS[head]
+    return NODES[head](*map(load, args))
+
+
+def folder() -> Path | None:
+    """Return the cache's folder, None where it is turned off."""
+    given = os.environ.get("HERMESCAPE_CACHE")
+    if given == "off":
+        return None
+    if given:
+        return Path(given)
+    with suppress(RuntimeError):
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hermescape"
+    return None
+
+
+@lru_cache(maxsize=1)
+def _edition() -> str:
+    """Return a digest of SymPy's version and of this package's source: what was derived by other rules is not used."""
+    digest = hashlib.sha256(sp.__version__.encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def remembered(describe: Callable[..., tuple[sp.Basic, ...]]) -> Callable[[Callable[..., Expr]], Callable[..., Expr]]:
+    """Remember a function's results in memory by its arguments, and on disk by what `describe` makes of them.
+
+    The result is an expression that depends on the expressions that `describe` returns and on nothing else.
+    """
+
+    def decorate(function: Callable[..., Expr]) -> Callable[..., Expr]:
+        @lru_cache(maxsize=4096)
+        @wraps(function)
+        def call(*args: Any) -> Expr:
+            path = _path(function.__qualname__, describe, args)
+            if path is None:
+                return function(*args)
+            found = _read(path)
+            if found is None:
+                found = function(*args)
+                _write(path, found)
+            return found
+
+        return call
+
+    return decorate
+
+
+def _path(name: str, describe: Callable[..., tuple[sp.Basic, ...]], args: tuple) -> Path | None:
+    where = folder()
+    if where is None:
+        return None
+    try:
+        content = json.dumps([_edition(), name, *map(dump, describe(*args))])
+    except (_NotStorable, OSError):
+        return None
+    return where / f"{hashlib.sha256(content.encode()).hexdigest()}.json"
+
+
+def _read(path: Path) -> Expr | None:
+    try:
+        return load(json.loads(path.read_text()))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _write(path: Path, expr: Expr) -> None:
+    """Write beside the target and rename; a full disk or a read-only folder is no reason to fail."""
+    with suppress(_NotStorable, OSError, RecursionError):
+        text = json.dumps(dump(expr))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False) as file:
+            file.write(text)
+        try:
+            os.replace(file.name, path)
+        finally:
+            Path(file.name).unlink(missing_ok=True)
