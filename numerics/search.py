@@ -9,7 +9,6 @@ at an order (`order`), whose intervals hold the remainder.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np

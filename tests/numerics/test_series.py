@@ -1,0 +1,118 @@
+"""Truncated Hermite series: known coefficients, published truncations, remainders that cover the exact value."""
+
+import numpy as np
+import pytest
+import sympy as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from numerics import quadrature
+from numerics.evaluate import value
+from numerics.search import search_time
+from numerics.series import aligned_series, kernel_series
+from tests.strategies import any_activation, covariances
+from theory.activations import activation
+from theory.dynamics import derive
+from theory.errors import InputError, NotIntegrableError, ParameterError, QuadratureError
+from theory.symbols import mu, x
+
+RELU_TAU = {"0.032": 3.3927, "0.8985": 196.112}  # A = (1 - mu)/2 and B = -1/2, exactly
+
+
+@pytest.mark.parametrize(
+    ("strength", "order", "tau"),
+    [("0.032", 16, 1.286), ("0.032", 1024, 3.019), ("0.8985", 16, 182.97), ("0.8985", 1024, 194.42)],
+)
+def test_relu_truncations_and_their_remainders(strength: str, order: int, tau: float) -> None:
+    """The corrected Hermite sums of arXiv:2602.02855's curve, with the k = 0 term: THEORY, section 2."""
+    found = search_time(derive("relu"), strength, order=order)
+    assert found.tau == pytest.approx(tau, abs=5e-4 if tau < 100 else 5e-3)
+    low, high = found.interval
+    assert low < RELU_TAU[strength] < high
+    assert abs(found.tau - RELU_TAU[strength]) <= found.error
+    assert found.error == pytest.approx(max(found.tau - low, high - found.tau))
+
+
+def test_relu_remainder_shrinks_like_the_root_of_the_order() -> None:
+    """sum_{k > N} k s_k^2 ~ N^(-1/2) for a kink: s_k^2 ~ k^(-5/2) (Stirling in He_k(0))."""
+    relu = activation("relu").expr
+    errors = [aligned_series(relu, relu, 0.5, order)[1].error for order in (64, 256, 1024)]
+    assert errors[0] / errors[1] == pytest.approx(2, rel=0.03)
+    assert errors[1] / errors[2] == pytest.approx(2, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    "student", ["tanh", "sigmoid", "relu", "log(1+exp(x))", "abs(x)*tanh(x)", "max(tanh(x), 0)", "he3"]
+)
+@pytest.mark.parametrize("teacher", ["tanh", "relu", "erf"])
+@pytest.mark.parametrize("order", [0, 3, 16, 200])
+def test_remainders_cover_the_exact_A_and_B(student: str, teacher: str, order: int) -> None:
+    escape = derive(student, teacher).escape
+    for strength in (0.1, 0.7):
+        pair = aligned_series(activation(student).expr, activation(teacher).expr, strength, order)
+        for cut, expr in zip(pair, (escape.A, escape.B), strict=True):
+            exact = value(expr, {mu: strength})
+            assert abs(cut.value - exact.value) <= cut.error + exact.error
+
+
+@given(any_activation, any_activation, covariances(strict=False), st.integers(0, 60))
+@settings(max_examples=30, deadline=None)
+def test_kernel_remainder_covers_the_kernel(
+    f: sp.Expr, g: sp.Expr, at: tuple[sp.Rational, sp.Rational], order: int
+) -> None:
+    q, r = map(float, at)
+    cut, exact = kernel_series(f, g, q, r, order), quadrature.kernel(f, g, q, r)
+    assert abs(cut.value - exact.value) <= cut.error + exact.error
+
+
+def test_jumps_have_a_series_of_the_kernel() -> None:
+    """E sign(l) sign(l*) = (2/pi) arcsin(c) (Sheppard 1899)."""
+    for c in (0.0, -0.3, 0.8, 1.0):
+        cut = kernel_series("sign", "sign", c, 1.0, 50)
+        assert abs(cut.value - 2 / np.pi * np.arcsin(c)) <= cut.error
+    assert kernel_series("sign", "sign", 0.8, 1.0, 50).error < 1e-4
+
+
+def test_smooth_series_are_sharp() -> None:
+    """Coefficients fall geometrically: order 64 is exact to rounding, and the remainder says so."""
+    tanh = activation("tanh").expr
+    A, B = aligned_series(tanh, tanh, 0.5, 64)
+    assert max(A.error, B.error) < 1e-11
+    assert kernel_series("he2", "he2", 0.5, 1.0, 2).value == pytest.approx(2 * 0.5**2, abs=1e-13)  # k! c^k
+    assert kernel_series("he2", "he2", 0.5, 1.0, 1).value == pytest.approx(0, abs=1e-13)
+
+
+def test_growth_and_near_poles_are_integrated() -> None:
+    """E exp(2 l + 2 l*) = exp((4 + 4 + 8 c)/2) for unit variances; the steep kernel by adaptive quadrature."""
+    grown = kernel_series("exp(2*x)", "exp(2*x)", 0.3, 1.0, 60)
+    assert abs(grown.value - np.exp(4 + 4 * 0.3)) <= grown.error < 1e-9 * grown.value
+    steep = kernel_series("tanh(8*x)", "tanh(8*x)", 0.3, 1.0, 200)
+    exact = quadrature.kernel(sp.tanh(8 * x), sp.tanh(8 * x), 0.3, 1.0)
+    assert abs(steep.value - exact.value) <= steep.error + exact.error
+
+
+def test_upper_end_is_none_where_the_remainder_allows_no_escape() -> None:
+    system = derive("max(tanh(x), 0)")
+    found = search_time(system, 0.5, order=4)
+    assert found.interval[1] is None
+    assert found.error == np.inf
+    assert found.interval[0] <= search_time(system, 0.5).tau
+
+
+def test_refusals() -> None:
+    relu, sign, tanh = (activation(name).expr for name in ("relu", "sign", "tanh"))
+    for student, teacher in ((sign, tanh), (relu, sign)):
+        with pytest.raises(NotIntegrableError, match="no finite remainder"):
+            aligned_series(student, teacher, 0.5, 16)
+    assert np.isfinite(aligned_series(tanh, sign, 0.5, 16)[0].error)
+    for order in (-1, 2.5, 10_001):
+        with pytest.raises(ParameterError, match="accepted: an integer from 0 to 10000"):
+            kernel_series("relu", "relu", 0.1, 1.0, order)
+    with pytest.raises(ParameterError, match=r"q\^2 <= r"):
+        kernel_series("relu", "relu", 1.0, 0.5, 3)
+    with pytest.raises(QuadratureError, match="varies too fast"):
+        kernel_series("tanh(5000*(x - 1/3))", "relu", 0.1, 1.0, 3)
+    with pytest.raises(InputError, match="model lora"):
+        search_time(derive("relu", model="plain"), 0.5, order=16)
+    with pytest.raises(ParameterError, match="order and digits"):
+        search_time(derive("relu"), 0.5, order=16, digits=30)
