@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
@@ -153,7 +154,9 @@ def exact_number(number: float | sp.Rational | str, name: str) -> Expr:
     if isinstance(number, sp.Rational):
         return number
     try:
-        return sp.Mul(*[_decimal(part) ** power for part, power in zip(_parts(number), (1, -1), strict=False)])
+        top, *bottom = map(_decimal, _parts(number))
+        exact = top / bottom[0] if bottom else top
+        return sp.Rational(exact.numerator, exact.denominator)
     except (TypeError, ValueError, ArithmeticError):
         raise ParameterError(
             f"{name} = {number!r} given; accepted: a finite number, a fraction or decimal text such as '0.032'."
@@ -165,12 +168,12 @@ def _parts(number: float | sp.Rational | str) -> list[str]:
     return number.split("/", 1) if isinstance(number, str) else [repr(float(number))]
 
 
-def _decimal(text: str) -> sp.Rational:
+def _decimal(text: str) -> Fraction:
     """Read decimal text, of a size that float64 could hold before it becomes an integer of as many digits."""
     decimal = Decimal(text.strip())
     if not decimal.is_finite() or abs(decimal.adjusted()) > MAX_EXPONENT or len(text) > MAX_EXPONENT:
         raise ValueError(text)
-    return sp.Rational(*decimal.as_integer_ratio())
+    return Fraction(decimal)
 
 
 def _to_digits(expr: Expr, digits: int) -> Estimate:

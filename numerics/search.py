@@ -187,7 +187,7 @@ def _rounded(found: Search, digits: int | None) -> Search:
     def optional(exact: Real | None) -> Real | None:
         return None if exact is None else number(exact)
 
-    rounding = 2.0**-53 if digits is None else sp.Float(10) ** -digits
+    rounding = 2.0**-53 if digits is None else sp.Float(10, digits + 10) ** -digits
     low, high = found.interval
     return Search(
         number(found.mu),

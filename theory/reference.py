@@ -159,7 +159,7 @@ def kernel(f: Expr, g: Expr, q: Number, r: Number, *, digits: int = 30) -> mpmat
         tiny = mpmath.mpf(10) ** (-digits)
         if gap < -tiny:
             raise ParameterError(f"q = {q}, r = {r} given; accepted: q^2 <= r, a covariance matrix.")
-        if gap <= 0 or gap < mpmath.mpf(10) ** (-2 * digits):  # l = q l*
+        if gap <= tiny * variance / 1000:  # l = q l*, up to the rounding of numbers given to a few digits more
             cuts = [*right.cuts, *([c / overlap for c in left.cuts] if overlap else [])]
             return _line(lambda z: left.f(overlap * z) * right.f(z), cuts, digits)
         reach = _reach((left.f, left.deviation), (right.f, right.deviation))
