@@ -72,6 +72,7 @@ def paths(
     dt: float,
     replicas: int,
     seed: int,
+    norm: bool = True,
     **parameters: float,
 ) -> xr.Dataset:
     """Return sample paths at the given times, as arrays over (replica, t).
@@ -84,6 +85,8 @@ def paths(
         kappa: eta d / B; 0 gives the flow.
         dt: time step of Euler-Maruyama.
         replicas: number of paths.
+        norm: False leaves out the fluctuation of the kappa drift (`System.covariance`), for kappa u^2 << 1; pairs such
+            as erf on erf have a closed form only without it.
         seed: non-negative; path i depends on (seed, i) and the parameters only.
         parameters: mu and whatever else the system depends on.
 
@@ -111,7 +114,7 @@ def paths(
     initial = np.stack([np.broadcast_to(np.asarray(start[n], float), replicas) for n in names], axis=1)
     bounds = _bounds(system, parameters)
     steps = np.rint(np.asarray(times, float) / dt).astype(np.int64)
-    run = _stepper(noisy.states, (*noisy.parameters, dimension_symbol), _coefficients(noisy))
+    run = _stepper(noisy.states, (*noisy.parameters, dimension_symbol), _coefficients(noisy, norm))
     constants = np.array([*(wanted[p.name] for p in noisy.parameters), float(dimension)])
     record = np.empty((replicas, len(steps), len(names)))
     for index in range(replicas):
@@ -176,18 +179,20 @@ def _bounds(system: System, parameters: Mapping[str, float]) -> Array:
     return np.array(lengths)
 
 
-def _coefficients(noisy: System) -> tuple[Expr, ...]:
+def _coefficients(noisy: System, norm: bool) -> tuple[Expr, ...]:
     """Return drift and lower triangle of the diffusion matrix in states, parameters, kappa and d."""
-    functions = noisy.diffusion_functions
+    spread = noisy.covariance(norm=norm)
+    wanted = spread.free_symbols.union(*(f.free_symbols for f in noisy.velocities.values()))
+    functions = {name: f for name, f in noisy.diffusion_functions.items() if name in wanted}
     if not all(is_closed(f) for f in functions.values()):
         raise InputError(
             f"{noisy.loss_function.student.name} on {noisy.loss_function.teacher.name}: its noise has no closed form; "
-            "accepted are pairs of the closed class: use the exact simulation for the others."
+            "accepted are pairs of the closed class: try norm=False, or use the exact simulation."
         )
     closed = guard_in_states(noisy, functions)
     n = range(len(noisy.states))
     drift = [noisy.velocities[s].xreplace(closed) for s in noisy.states]
-    return (*drift, *(noisy.diffusion[i, j].xreplace(closed) for i in n for j in n if j <= i))
+    return (*drift, *(spread[i, j].xreplace(closed) for i in n for j in n if j <= i))
 
 
 @lru_cache(maxsize=32)

@@ -12,7 +12,7 @@ and the velocity <dv/dt, b> of every overlap <v, b> is an expression in Gram ent
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,11 +22,11 @@ from sympy import Expr, S, Symbol
 __all__ = [
     "Combination",
     "Gram",
+    "Sampling",
     "Vector",
     "gradient",
     "noise_direction",
     "noise_velocity",
-    "second_moment",
     "velocity",
 ]
 
@@ -143,22 +143,36 @@ def noise_direction(gram: Gram, weight: Combination, pair: tuple[Vector, Vector]
     return total
 
 
-def second_moment(
-    gram: Gram, weight: Combination, target: Combination, a: Combination, b: Combination, moments: Sequence[Expr]
-) -> Expr:
-    """Return E[F a.x b.x] for F a function of l = w.x and l* = w*.x, by Stein's lemma in the directions across w*.
+@dataclass(frozen=True)
+class Sampling:
+    """Moments of projections of x weighted by powers of f, a function of l = w.x and l* = w*.x, by Stein's lemma.
 
-    With a' = <a, w> - q <a, w*> and `moments` = (J, M_ss, M_ls, M_ll) of `theory.loss`,
-        E[F a.x b.x] = <a, b> J + <a, w*> <b, w*> M_ss + (<a, w*> b' + a' <b, w*>) M_ls + a' b' M_ll.
+    For a projection on a vector, a* = <a, w*> is its part along w* and a' = <a, w> - q a* its covariance with l across
+    it. `moments` are L_q, L_r and those of `theory.loss.Loss.noise_moments`, as symbols.
     """
-    bulk, along, mixed, across = moments
-    overlap = gram.inner(weight, target)
-    (along_a, across_a), (along_b, across_b) = (
-        (gram.inner(v, target), gram.inner(v, weight) - overlap * gram.inner(v, target)) for v in (a, b)
-    )
-    return (
-        gram.inner(a, b) * bulk
-        + along_a * along_b * along
-        + (along_a * across_b + across_a * along_b) * mixed
-        + across_a * across_b * across
-    )
+
+    gram: Gram
+    weight: Combination
+    target: Combination
+    moments: Mapping[str, Expr]
+
+    def _parts(self, a: Combination) -> tuple[Expr, Expr]:
+        along = self.gram.inner(a, self.target)
+        return along, self.gram.inner(a, self.weight) - self.gram.inner(self.weight, self.target) * along
+
+    def first(self, a: Combination) -> Expr:
+        """Return E[f a.x] = L_q <a, w*> + 2 L_r <a, w>."""
+        slope, bend = self.moments["L_q"], self.moments["L_r"]
+        return slope * self.gram.inner(a, self.target) + 2 * bend * self.gram.inner(a, self.weight)
+
+    def second(self, a: Combination, b: Combination) -> Expr:
+        """Return E[f^2 a.x b.x] = <a, b> J + a* b* M_ss + (a* b' + a' b*) M_ls + a' b' M_ll."""
+        (s_a, l_a), (s_b, l_b) = self._parts(a), self._parts(b)
+        value = self.moments
+        mixed = (s_a * l_b + l_a * s_b) * value["M_ls"]
+        return self.gram.inner(a, b) * value["J"] + s_a * s_b * value["M_ss"] + mixed + l_a * l_b * value["M_ll"]
+
+    def third(self, a: Combination) -> Expr:
+        """Return E[f^3 a.x] = a* N_s + a' N_l."""
+        along, across = self._parts(a)
+        return along * self.moments["N_s"] + across * self.moments["N_l"]

@@ -31,10 +31,28 @@ __all__ = ["GenerativeExponent", "Labels", "generative_exponent", "labels"]
 
 @dataclass(frozen=True)
 class Labels:
-    """What SGD is shown: `mean` is the link M_1 to be learnt, `second_moment` M_2 as an expression in x (and Delta)."""
+    """What SGD is shown.
 
+    Attributes:
+        link: phi.
+        transform: T, an expression in y.
+        noise: Delta, a number or `theory.symbols.Delta`.
+        mean: the conditional mean M_1, the link that is learnt.
+    """
+
+    link: Activation
+    transform: Expr
+    noise: Expr
     mean: Activation
-    second_moment: Expr
+
+    @property
+    def second_moment(self) -> Expr:
+        """M_2, an expression in x (and Delta)."""
+        return self.moment(2)
+
+    def moment(self, k: int) -> Expr:
+        """Return M_k(x) = E_xi T(phi(x) + sqrt(Delta) xi)^k, an expression in x (and Delta)."""
+        return _conditional(self.transform**k, self.link, self.noise)
 
 
 def labels(
@@ -58,19 +76,20 @@ def labels(
     """
     phi = activation(link)
     variance = _variance(noise)
-    if transform is None:
-        return Labels(phi, phi.expr**2 + variance)
+    if transform is None or transform == y:
+        return Labels(phi, y, variance, phi)
     rule = _transform(transform)
-    name = f"{sp.sstr(rule)} of y = {phi.name}"
-    first, second = (_conditional(power, phi, variance, name) for power in (rule, rule**2))
-    if first.has(Delta):
-        raise InputError(f"label transform {rule} with symbolic noise: the link would depend on Delta; give a number.")
     try:
-        mean = Activation(name, first)
-        Activation(name, second if variance != 0 else first)
+        mean = _conditional(rule, phi, variance)
+        if mean.has(Delta):
+            raise InputError(
+                f"label transform {rule} with symbolic noise: the link would depend on Delta; give noise a number."
+            )
+        found = Labels(phi, rule, variance, Activation(f"{sp.sstr(rule)} of y = {phi.name}", mean))
+        Activation("M_2", found.second_moment if variance != 0 else mean)
     except (NotRealError, NotIntegrableError) as error:
         raise type(error)(f"label transform {rule}: the loss is undefined, since {error}") from error
-    return Labels(mean, second)
+    return found
 
 
 def _variance(noise: float | Expr) -> Expr:
@@ -88,14 +107,14 @@ def _transform(transform: str | Expr) -> Expr:
     return rule
 
 
-def _conditional(rule: Expr, phi: Activation, variance: Expr, name: str) -> Expr:
+def _conditional(rule: Expr, phi: Activation, variance: Expr) -> Expr:
     """Return E_xi rule(phi(x) + sqrt(Delta) xi)."""
     if variance == 0:
         return rule.subs(y, phi.expr)
     smoothed = gaussian_mean(Distribution.of(rule.subs(y, x)), y, variance)
     if not is_closed(smoothed):
         raise InputError(
-            f"{name} with label noise: its conditional mean has no closed form; accepted are transforms such as "
+            f"{rule} of noisy labels y: its conditional mean has no closed form; accepted are transforms such as "
             "polynomials, exponentials and error functions, or noise 0."
         )
     return smoothed.subs(y, phi.expr)

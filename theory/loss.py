@@ -21,7 +21,7 @@ from theory.cache import remembered
 from theory.expectations import Distribution, gaussian_kernel, gaussian_mean, is_closed
 from theory.explain import Step, kernel_steps
 from theory.labels import Labels
-from theory.symbols import Delta, J, M_ll, M_ls, M_ss, q, r, x
+from theory.symbols import N_4, Delta, J, M_ll, M_ls, M_ss, N_l, N_s, q, r, x
 from theory.tidy import tidy
 
 __all__ = ["Loss"]
@@ -66,7 +66,8 @@ class Loss:
         return kernel_steps(self._sigma, self._phi)
 
     def _content(self, *at: Expr) -> tuple[Expr, ...]:
-        return (self.student.expr, self.teacher.expr, self.labels.second_moment, *map(sp.sympify, at))
+        given = self.labels
+        return (self.student.expr, given.link.expr, given.transform, given.noise, *map(sp.sympify, at))
 
     @property
     def expr(self) -> Expr:
@@ -102,32 +103,39 @@ class Loss:
         >>> Loss(activation("linear"), labels("linear", noise=Delta)).noise()
         Delta - 2*q + r + 1
         """
-        return self._moment(S.One, 0, sp.sympify(overlap), sp.sympify(variance))
+        return self._moment(2, S.One, 0, sp.sympify(overlap), sp.sympify(variance))
 
     def noise_moments(self, overlap: Expr = q, variance: Expr = r) -> dict[Symbol, Expr]:
-        """Return J, M_ss = E[F l*^2] - J, M_ls = E[l* dF/dl] and M_ll = E[d^2F/dl^2].
+        """Return the moments of a sample's gradient g = (sigma(l) - y) sigma'(l) x that a covariance needs.
 
-        By Stein's lemma these give E[F a b] for projections a, b of x on any two vectors (`theory.gram`).
+        With f = (sigma - y) sigma' they are J = E f^2, M_ss = E[f^2 l*^2] - J, M_ls = E[l* d(f^2)/dl],
+        M_ll = E[d^2(f^2)/dl^2], N_s = E[f^3 l*], N_l = E[d(f^3)/dl] and N_4 = E f^4. By Stein's lemma these give
+        E[f^2 a.x b.x] and E[f^3 a.x] for any two vectors (`theory.gram`).
         """
         at = sp.sympify(overlap), sp.sympify(variance)
         bulk = self.noise(*at)
-        along = tidy_sum(self._moment(x**2, 0, *at) - bulk)
-        return {J: bulk, M_ss: along, M_ls: self._moment(x, 1, *at), M_ll: self._moment(S.One, 2, *at)}
+        return {
+            J: bulk,
+            M_ss: tidy_sum(self._moment(2, x**2, 0, *at) - bulk),
+            M_ls: self._moment(2, x, 1, *at),
+            M_ll: self._moment(2, S.One, 2, *at),
+            N_s: self._moment(3, x, 0, *at),
+            N_l: self._moment(3, S.One, 1, *at),
+            N_4: self._moment(4, S.One, 0, *at),
+        }
 
     @remembered(_content)
-    def _moment(self, weight: Expr, order: int, overlap: Expr, variance: Expr) -> Expr:
-        """Return E[weight(l*) d^order F/dl^order], three kernels of products."""
+    def _moment(self, n: int, weight: Expr, order: int, overlap: Expr, variance: Expr) -> Expr:
+        """Return E[weight(l*) d^order f^n/dl^order], f = (sigma - y) sigma': kernels of products."""
         sigma, slope = self.student.expr, self.student.derivative
-        factors = (
-            (1, sigma**2 * slope**2, S.One),
-            (-2, sigma * slope**2, self.teacher.expr),
-            (1, slope**2, self.labels.second_moment),
-        )
-        total = [
-            sign * c * gaussian_kernel(Distribution.of(left).diff(order), right, overlap, variance)
-            for sign, left, factor in factors
-            for c, right in _laws(sp.expand(weight * factor))
-        ]
+        total = []
+        for k in range(n + 1):
+            left = Distribution.of(sigma ** (n - k) * slope**n).diff(order)
+            factor = weight * (self.labels.moment(k) if k else 1)
+            total += [
+                (-1) ** k * sp.binomial(n, k) * c * gaussian_kernel(left, right, overlap, variance)
+                for c, right in _laws(sp.expand(factor))
+            ]
         return tidy_sum(sp.Add(*total))
 
     @property

@@ -7,6 +7,7 @@ from sympy import Symbol
 
 __all__ = [
     "MEANINGS",
+    "N_4",
     "Delta",
     "J",
     "L_q",
@@ -14,6 +15,8 @@ __all__ = [
     "M_ll",
     "M_ls",
     "M_ss",
+    "N_l",
+    "N_s",
     "T",
     "a",
     "alpha",
@@ -56,6 +59,9 @@ J = Symbol("J", nonnegative=True)
 M_ss = Symbol("M_ss", nonnegative=True)
 M_ls = Symbol("M_ls", real=True)
 M_ll = Symbol("M_ll", real=True)
+N_s = Symbol("N_s", real=True)
+N_l = Symbol("N_l", real=True)
+N_4 = Symbol("N_4", nonnegative=True)
 
 d = Symbol("d", positive=True, integer=True)
 eta = Symbol("eta", positive=True)
@@ -81,9 +87,12 @@ MEANINGS = {
     L_q: "dL/dq",
     L_r: "dL/dr",
     J: "E[(sigma(l) - y)^2 sigma'(l)^2], the variance of the gradient in a bulk direction",
-    M_ss: "E[F l*^2] - J, F = (sigma(l) - y)^2 sigma'(l)^2",
-    M_ls: "E[l* dF/dl]",
-    M_ll: "E[d^2F/dl^2]",
+    M_ss: "E[f^2 l*^2] - J, f = (sigma(l) - y) sigma'(l)",
+    M_ls: "E[l* d(f^2)/dl]",
+    M_ll: "E[d^2(f^2)/dl^2]",
+    N_s: "E[f^3 l*]",
+    N_l: "E[d(f^3)/dl]",
+    N_4: "E[f^4]",
     d: "input dimension",
     eta: "step size",
     kappa: "eta d / B",

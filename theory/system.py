@@ -17,12 +17,12 @@ from sympy import Expr, Symbol
 from theory.bivariate import Phi2, Phi2Angle
 from theory.escape import Escape
 from theory.expectations import is_closed
-from theory.gram import Combination, noise_direction, noise_velocity, second_moment
+from theory.gram import Combination, Sampling, noise_direction, noise_velocity
 from theory.hermite import information_exponent
 from theory.latex import equations
 from theory.loss import Loss
 from theory.models import Model
-from theory.symbols import J, L_q, L_r, M_ll, M_ls, M_ss, d, kappa, q, r
+from theory.symbols import N_4, J, L_q, L_r, M_ll, M_ls, M_ss, N_l, N_s, d, kappa, q, r
 from theory.tidy import tidy
 
 __all__ = ["GAP", "System", "guard", "guard_in_states"]
@@ -97,27 +97,40 @@ class System:
 
     @cached_property
     def diffusion(self) -> sp.Matrix:
-        r"""The covariance of the states' increments per unit of t, in chain-rule form (L_q, L_r, J, M_ss, M_ls, M_ll).
-
-            (kappa/d) Cov[(sigma(l) - y) sigma'(l) g_i.x, (sigma(l) - y) sigma'(l) g_j.x],   kappa = eta d / B,
-
-        g_i the direction that moves state i; for LoRA g_u = v, g_m = u (w* - m v), g_s = u (w0 - s v).
+        r"""The covariance of the states' increments per unit of t, in chain-rule form; `covariance()`.
 
         >>> from theory.dynamics import derive
-        >>> derive("linear", model="plain").diffusion
-        Matrix([[kappa*(-J*(m - 1)*(m + 1) - L_q**2*(m - 1)**2*(m + 1)**2 + ...)/d]])
+        >>> derive("linear", model="plain").diffusion.shape
+        (1, 1)
+        """
+        return self.covariance()
+
+    def covariance(self, *, norm: bool = True) -> sp.Matrix:
+        r"""Return (kappa/d) Cov[f g_i.x - k_i f^2, f g_j.x - k_j f^2], f = (sigma(l) - y) sigma'(l), kappa = eta d / B.
+
+        g_i is the direction that moves state i; for LoRA g_u = v, g_m = u (w* - m v), g_s = u (w0 - s v). k_i J is the
+        kappa drift of the state, which fluctuates with the batch because the squared length of the gradient does:
+        k_m = -(kappa/2) u^2 m. At fixed kappa both parts are of the same order as eta -> 0.
+
+        Args:
+            norm: False leaves out the k_i, the fluctuation of the drift: right for kappa u^2 << 1, as in the search
+                phase, and of fewer moments (J, M_ss, M_ls, M_ll without N_s, N_l, N_4).
         """
         model = self.model
-        gram, weight, target = model.gram, model.weight, Combination.of(model.target)
+        gram, weight = model.gram, model.weight
         directions = [weight.diff(p) for p in model.scalars]
         directions += [noise_direction(gram, weight, pair) for pair in model.overlaps.values()]
-        means = [L_q * gram.inner(g, target) + 2 * L_r * gram.inner(g, weight) for g in directions]
-        moments = (J, M_ss, M_ls, M_ll)
+        drifts = [sp.S.Zero for _ in model.scalars]
+        drifts += [noise_velocity(gram, weight, pair, kappa, sp.S.One) for pair in model.overlaps.values()]
+        moments = (L_q, L_r, J, M_ss, M_ls, M_ll, N_s, N_l, N_4)
+        sampling = Sampling(gram, weight, Combination.of(model.target), {name.name: name for name in moments})
 
         def covariance(i: int, j: int) -> Expr:
-            raw = second_moment(gram, weight, target, directions[i], directions[j], moments)
-            names = (L_q**2, L_q * L_r, L_r**2, *moments)
-            return kappa / d * sp.collect(sp.expand(raw - means[i] * means[j]), names, sp.factor)
+            (g, k), (h, n) = ((directions[index], drifts[index] if norm else sp.S.Zero) for index in (i, j))
+            total = sampling.second(g, h) - sampling.first(g) * sampling.first(h) + k * n * (N_4 - J**2)
+            total -= n * (sampling.third(g) - sampling.first(g) * J) + k * (sampling.third(h) - sampling.first(h) * J)
+            names = (L_q**2, L_q * L_r, L_r**2, L_q * J, L_r * J, J**2, *moments)
+            return kappa / d * sp.collect(sp.expand(total), names, sp.factor)
 
         return sp.Matrix(len(directions), len(directions), covariance)
 

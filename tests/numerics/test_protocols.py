@@ -1,0 +1,95 @@
+"""Stages, and pre-training composed with fine-tuning, against closed forms and single runs."""
+
+import math
+
+import numpy as np
+import pytest
+
+from numerics.flow import Exit, Outcome, integrate
+from numerics.protocols import Composition, Stage, best_stopping, integrate_stages, median_start, total_time
+from theory.dynamics import derive
+from theory.errors import InputError, ParameterError
+
+
+def plan(name: str, c: float, threshold: float = 0.4, **start: float) -> Composition:
+    start = {"q_s": 0.0, "q": 0.0, "r": 0.01, **start}
+    return Composition(
+        derive(name, model="pretrain"), derive(name, model="misaligned"), start, 1e4, threshold, {"c": c}
+    )
+
+
+def test_linear_pretraining_has_its_closed_form() -> None:
+    """L = (r - 2 q_s + 1)/2: q_s = 1 - e^-t, q = c q_s, r - q_s^2 = r(0) e^-2t from q_s(0) = 0."""
+    composition = plan("linear", 0.8)
+    for time in (0.0, 0.3, 1.0, 2.5):
+        grown = 1 - math.exp(-time)
+        alignment, strength = composition.pretrained(time)
+        assert alignment == pytest.approx(0.8 * grown, abs=1e-8)
+        assert strength**2 == pytest.approx(grown**2 + 0.01 * math.exp(-2 * time), abs=1e-8)
+
+
+def test_a_source_equal_to_the_target_gives_aligned_pretraining() -> None:
+    """c = 1 from a small weight: rho - mu -> 0, and the fine-tuning time that of the aligned model there."""
+    composition = plan("erf", 1.0, r=1e-10)
+    fine, outcome, alignment, strength = composition.fine_tune(1.0)
+    assert outcome is Outcome.EXITED
+    assert strength == pytest.approx(alignment, abs=1e-6)
+    start = median_start(derive("erf"), 1e4, mu=alignment)
+    aligned = integrate(derive("erf"), start, event=Exit(0.4), t_max=1e4, mu=alignment)
+    assert fine == pytest.approx(aligned.exit_time, rel=1e-4)
+
+
+def test_total_time_adds_up_and_says_what_is_not_reached() -> None:
+    """Linear: |m| ends at (1 - mu)/sqrt(1 - 2 mu + rho^2), below 0.95 after long pre-training on c = 0.8."""
+    found = total_time(plan("linear", 0.8, threshold=0.95), [0.0, 0.2, 3.0])
+    assert np.allclose(found.total, found.time + found.fine_tuning)
+    assert list(found.outcome.values) == ["EXITED", "EXITED", "HORIZON"]
+    assert np.isinf(found.total[-1])
+
+
+def test_the_best_moment_to_stop_is_inside_for_an_even_link() -> None:
+    """He_2 hardly moves from w0 = 0 (A = 6 mu (1 - mu^2)): some pre-training pays, too much does not."""
+    composition = plan("he2", 0.9, threshold=0.3, q_s=0.01, q=0.009, r=0.01)
+    grid = np.linspace(0.0, 1.0, 11)
+    totals = total_time(composition, grid).total.values
+    time, total = best_stopping(composition, grid)
+    assert 0.4 < time < 0.9
+    assert total <= np.min(totals) + 1e-9
+
+
+def test_stages_hand_over_the_state() -> None:
+    first, second = derive("he3", label="y**2"), derive("he3")
+    start = {"u": 1e-4, "m": 0.05}
+    stages = integrate_stages([Stage(first, 50.0), Stage(second, 100.0)], start, mu=0.6)
+    handed = {name: float(stages[0].states[name][-1]) for name in start}
+    alone = integrate(second, handed, t_max=100.0, mu=0.6)
+    assert float(stages[1].states.m[-1]) == pytest.approx(float(alone.states.m[-1]), rel=1e-9)
+
+
+def test_a_stage_that_does_not_reach_its_event_ends_the_protocol() -> None:
+    plain = derive("he3", model="plain")
+    (path,) = integrate_stages([Stage(plain, 1.0, Exit(0.9)), Stage(plain, 1.0)], {"m": 0.01})
+    assert path.outcome is Outcome.HORIZON
+
+
+def test_squared_labels_first_speeds_up_a_hard_link() -> None:
+    """He_4 plain has information exponent 4; y^2 contains He_2 (generative exponent 2), so that stage one is fast."""
+    hard, easy = derive("he4", model="plain"), derive("he2", "he4", model="plain", label="y**2")
+    direct = integrate(hard, {"m": 0.02}, event=Exit(0.5), t_max=1e6)
+    staged = integrate_stages([Stage(easy, 1e6, Exit(0.3)), Stage(hard, 1e6, Exit(0.5))], {"m": 0.02})
+    assert sum(path.exit_time for path in staged) < 0.2 * direct.exit_time
+
+
+def test_bad_input() -> None:
+    with pytest.raises(ParameterError, match="models"):
+        Composition(derive("erf"), derive("erf"), {}, 1e4, 0.5, {"c": 0.5})
+    with pytest.raises(ParameterError, match="similarity"):
+        plan("erf", 1.5)
+    with pytest.raises(ParameterError, match="threshold"):
+        plan("erf", 0.5, threshold=1.5)
+    with pytest.raises(ParameterError, match="different states"):
+        integrate_stages([Stage(derive("erf"), 1.0), Stage(derive("erf", model="plain"), 1.0)], {"m": 0.1})
+    with pytest.raises(ParameterError, match="times"):
+        total_time(plan("erf", 0.5), [-1.0])
+    with pytest.raises(InputError, match="none of"):
+        best_stopping(plan("linear", 0.3, threshold=0.99), [2.0, 3.0])
