@@ -1,10 +1,11 @@
 r"""Numbers of the search phase at given mu: A, B, growth rate, search time, each with its error.
 
-With S = sqrt(B^2 + 4 A^2) the rate is lambda = (B + S)/2 and tau = 1/lambda. For B < 0 that is a difference of nearly
-equal numbers when A is small, so lambda = 2 A^2 / (S - B) is used there. lambda grows with |A| and with B, so that
-intervals |A| +- dA and B +- dB give an interval for tau at their corners; tau has no upper end where the corner does
-not grow. Three tiers give A and B: closed forms and quadrature (the default), mpmath (`digits`), and Hermite series cut
-at an order (`order`), whose intervals hold the remainder.
+With S = sqrt(B^2 + 4 G^2) the rate is lambda = (B + S)/2 and tau = 1/lambda. For B < 0 that is a difference of nearly
+equal numbers when G is small, so lambda = 2 G^2 / (S - B) is used there. lambda grows with G and with B, so that
+intervals G +- dG and B +- dB give an interval for tau at their corners; tau has no upper end where the corner does
+not grow. G = |A| for aligned pre-training, else G^2 = (L_q + 2 mu L_r)^2 + 4 (rho^2 - mu^2) L_r^2, in which nothing
+cancels, with dG <= dL_q + 2 rho dL_r. Three tiers give A (or L_q, L_r) and B: closed forms and quadrature (the
+default), mpmath (`digits`), and Hermite series cut at an order (`order`), whose intervals hold the remainder.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from numerics.quadrature import Estimate, Real
 from numerics.series import aligned_series
 from theory.errors import InputError, ParameterError, QuadratureError
 from theory.symbols import mu as mu_symbol
+from theory.symbols import rho as rho_symbol
 from theory.system import System
 
 __all__ = ["Search", "gradient_noise", "search_time"]
@@ -30,12 +32,14 @@ ZERO = Estimate(sp.Float(0), sp.Float(0))
 
 @dataclass(frozen=True)
 class Search:
-    """The search phase at one mu, in time t = eta * step.
+    """The search phase at one pre-trained weight, in time t = eta * step.
 
     Attributes:
-        mu: the pre-training strength.
-        A: drive, dm/dt = A u at the start.
+        mu: alignment of the pre-trained weight.
+        rho: its strength; |mu| where it is aligned.
+        A: drive, dm/dt = A u at the start; None unless aligned.
         B: minus the curvature of the loss across the bulk.
+        G: length of the loss's gradient at the pre-trained weight, |A| where aligned.
         rate: growth rate lambda.
         tau: search time 1/lambda; None where infinite.
         error: bound on the absolute error of tau; infinite where only the lower end of `interval` is finite.
@@ -43,35 +47,42 @@ class Search:
     """
 
     mu: Real
-    A: Real
+    rho: Real
+    A: Real | None
     B: Real
+    G: Real
     rate: Real
     tau: Real | None
     error: Real
     interval: tuple[Real, Real | None]
 
 
+Point = tuple[sp.Expr, sp.Expr]  # mu, rho
+
+
 def search_time(
     system: System,
     mu: float | sp.Rational | str,
     *,
+    rho: float | sp.Rational | str | None = None,
     order: int | None = None,
     tolerance: float = 1e-10,
     digits: int | None = None,
 ) -> Search:
-    """Return A, B, rate and tau of a LoRA system at mu in (0, 1], aligned pre-training.
+    """Return A, B, G, rate and tau of a LoRA system at a pre-trained weight.
 
     Args:
-        system: a derived system of model lora.
-        mu: pre-training strength; text and fractions are exact, a float is the decimal that it prints.
+        system: a derived system of model lora (aligned) or misaligned.
+        mu: alignment; text and fractions are exact, a float is the decimal that it prints. In (0, 1] where aligned.
+        rho: strength >= |mu|, with model misaligned.
         order: cut every Hermite sum after this order, k = 0 included, and carry the remainder in `error` and
-            `interval` (`numerics.series` has the convention); the default sums everything.
+            `interval` (`numerics.series` has the convention; aligned only); the default sums everything.
         tolerance: accepted relative error of tau.
-        digits: significant digits of A, B, rate and tau, then `sympy.Float`, in place of float64.
+        digits: significant digits of A, B, G, rate and tau, then `sympy.Float`, in place of float64.
 
     Raises:
-        ParameterError: mu outside (0, 1], order or digits out of range, order and digits together.
-        InputError: a system without a search phase linearised in mu alone.
+        ParameterError: mu or rho outside their domain, order or digits out of range, order and digits together.
+        InputError: a system without a linearised search phase.
         NotIntegrableError: `order` given and the series has no finite remainder.
         QuadratureError: the accuracy was not reached; the message says what was.
 
@@ -83,33 +94,55 @@ def search_time(
     (1.286, True)
     >>> search_time(derive("tanh"), "0.5", digits=30).tau
     47.0221716919144017583605497001
+    >>> round(search_time(derive("linear", model="misaligned"), 0.3, rho=0.5).G**2, 12)  # 1 - 2 mu + rho^2
+    0.65
     """
-    exact = _strength(mu)
     if order is not None and digits is not None:
         raise ParameterError("order and digits given; accepted: one of them (a truncated series has few digits).")
-    escape, loss, scale = system.escape, system.loss_function, _scale(system, mu)
-    if escape.A is None or escape.B is None:
-        raise InputError(
-            f"student {loss.student.name} with model {system.model.name}: the search phase has no "
-            "linearisation in mu alone (another model than lora, or a student that jumps or has an infinite slope); "
-            "accepted are continuous students with finite slopes and model lora."
-        )
+    loss, parts = system.loss_function, _parts(system)
+    point, scale = _point(system, mu, rho), _scale(system, mu)
     if order is not None:
-        A, B = aligned_series(loss.student.expr, loss.teacher.expr, float(exact), order)
-        return _search(float(exact), A, B, float(scale))
+        if system.escape.A is None:
+            raise ParameterError("order with model misaligned given; accepted: model lora, whose series is derived.")
+        A, B = aligned_series(loss.student.expr, loss.teacher.expr, float(point[0]), order)
+        return _search(system, point, (A, B), float(scale))
     if digits is not None:
-        return _to_digits((escape.A, escape.B), exact, scale, digits)
-    return _to_tolerance((escape.A, escape.B), exact, scale, tolerance)
+        return _to_digits(system, parts, point, scale, digits)
+    return _to_tolerance(system, parts, point, scale, tolerance)
 
 
-def _strength(mu: float | sp.Rational | str) -> sp.Expr:
+def _parts(system: System) -> tuple[sp.Expr, sp.Expr]:
+    """Return (A, B) where the weight is aligned, else (L_q, L_r) at it."""
+    escape, loss = system.escape, system.loss_function
+    if escape.B is None or escape.base_gradient is None:
+        raise InputError(
+            f"student {loss.student.name} with model {system.model.name}: the search phase has no linearisation "
+            "(plain or pretrain model, or a student that jumps or has an infinite slope); accepted are continuous "
+            "students with finite slopes and model lora or misaligned."
+        )
+    return escape.base_gradient if escape.A is None else (escape.A, escape.B)
+
+
+def _point(system: System, mu: float | sp.Rational | str, rho: float | sp.Rational | str | None) -> Point:
+    if rho_symbol not in system.parameters:
+        alignment = _number(mu, "mu", "a number in (0, 1]; mu is the alignment <w0, w*>")
+        if not 0 < alignment <= 1:
+            raise ParameterError(f"mu = {mu!r} given; accepted: a number in (0, 1]; mu is the alignment <w0, w*>.")
+        if rho is not None:
+            raise ParameterError(f"rho = {rho!r} with model lora given; accepted: rho with model misaligned.")
+        return alignment, alignment
+    if rho is None:
+        raise ParameterError("no rho given; accepted with model misaligned: the strength rho >= |mu| of w0.")
+    point = _number(mu, "mu", "a number"), _number(rho, "rho", "a number >= |mu|")
+    system.model.check({"mu": float(point[0]), "rho": float(point[1])})
+    return point
+
+
+def _number(given: float | sp.Rational | str, name: str, accepted: str) -> sp.Expr:
     try:
-        exact = exact_number(mu, "mu")
+        return exact_number(given, name)
     except ParameterError:
-        exact = sp.S.Zero
-    if not 0 < exact <= 1:
-        raise ParameterError(f"mu = {mu!r} given; accepted: a number in (0, 1]; mu is the alignment <w0, w*>.")
-    return exact
+        raise ParameterError(f"{name} = {given!r} given; accepted: {accepted}.") from None
 
 
 def _scale(system: System, mu: float | sp.Rational | str) -> sp.Expr:
@@ -122,34 +155,46 @@ def _scale(system: System, mu: float | sp.Rational | str) -> sp.Expr:
     return abs(scale)
 
 
-def _to_tolerance(parts: tuple[sp.Expr, sp.Expr], mu: sp.Expr, scale: sp.Expr, tolerance: float) -> Search:
-    """Try float64; where rounding has eaten A or the accuracy of tau, decide at 25 digits."""
-    A, B = evaluator((mu_symbol,), parts)(float(mu), tolerance=min(1e-12, tolerance))
-    found = _search(float(mu), A, B, float(scale))
-    lost = abs(A.value) <= max(A.error, 1e-12 * abs(B.value))
+def _arguments(system: System, point: Point) -> dict[sp.Symbol, sp.Expr]:
+    values = dict(zip((mu_symbol, rho_symbol), point, strict=True))
+    return {symbol: values[symbol] for symbol in (mu_symbol, rho_symbol) if symbol in system.parameters}
+
+
+def _to_tolerance(
+    system: System, parts: tuple[sp.Expr, sp.Expr], point: Point, scale: sp.Expr, tolerance: float
+) -> Search:
+    """Try float64; where rounding has eaten G or the accuracy of tau, decide at 25 digits."""
+    at = _arguments(system, point)
+    rough = (float(point[0]), float(point[1]))
+    first, second = evaluator(tuple(at), parts)(*map(float, at.values()), tolerance=min(1e-12, tolerance))
+    found = _search(system, rough, (first, second), float(scale))
+    lost = max(first.error + 2 * rough[1] * second.error, 1e-12 * abs(found.B)) >= found.G
     if lost or not _accurate(found, tolerance):
-        slope, bend = (_settle(part, mu) for part in parts)
-        found = _rounded(_search(mu, slope, bend, scale), None)
+        settled = tuple(_settle(part, at) for part in parts)
+        found = _rounded(_search(system, point, (settled[0], settled[1]), scale), None)
     if not _accurate(found, tolerance):
         raise QuadratureError(
-            f"tau = {found.tau} at mu = {mu} has error {found.error:.2g}, tolerance {tolerance:g} asked (relative); "
-            "ask for a larger tolerance, or for digits=."
+            f"tau = {found.tau} at mu = {point[0]} has error {found.error:.2g}, tolerance {tolerance:g} asked "
+            "(relative); ask for a larger tolerance, or for digits=."
         )
     return found
 
 
-def _settle(f: sp.Expr, mu: sp.Expr) -> Estimate:
+def _settle(f: sp.Expr, at: dict[sp.Symbol, sp.Expr]) -> Estimate:
     """Return f to 25 digits; zero where it vanishes to all of them."""
-    found = value(f, {mu_symbol: mu}, digits=SETTLING_DIGITS)
+    found = value(f, at, digits=SETTLING_DIGITS)
     return ZERO if abs(found.value) < sp.Float(10) ** -SETTLING_DIGITS else found
 
 
-def _to_digits(parts: tuple[sp.Expr, sp.Expr], mu: sp.Expr, scale: sp.Expr, digits: int) -> Search:
-    A, B = (value(part, {mu_symbol: mu}, digits=digits + 6) for part in parts)
-    found = _search(mu, ZERO if abs(A.value) <= A.error else A, B, scale)
+def _to_digits(system: System, parts: tuple[sp.Expr, sp.Expr], point: Point, scale: sp.Expr, digits: int) -> Search:
+    at = _arguments(system, point)
+    first, second = (value(part, at, digits=digits + 6) for part in parts)
+    found = _search(system, point, (ZERO if abs(first.value) <= first.error else first, second), scale)
     if not _accurate(found, sp.Float(10) ** -digits):
         reached = max(0, int(-sp.log(found.error * found.rate, 10))) if found.error < sp.oo else 0
-        raise QuadratureError(f"tau at mu = {mu}: {digits} digits asked, {reached} reached; ask for at most {reached}.")
+        raise QuadratureError(
+            f"tau at mu = {point[0]}: {digits} digits asked, {reached} reached; ask for at most {reached}."
+        )
     return _rounded(found, digits)
 
 
@@ -157,17 +202,33 @@ def _accurate(found: Search, tolerance: Real) -> bool:
     return found.tau is None or bool(found.error <= tolerance * found.tau)
 
 
-def _search(mu: Real, A: Estimate, B: Estimate, scale: Real) -> Search:
-    """Evaluate at the centre and at the corners of the intervals of |A| and B."""
-    drive, bend = abs(A.value) * scale, B.value * scale**2
-    far, wide = A.error * scale, B.error * scale**2
-    rate, fastest = _rate(drive, bend), _rate(drive + far, bend + wide)
-    slowest = _rate(max(drive - far, 0 * far), bend - wide)
-    interval = (1 / fastest if fastest > 0 else np.inf, 1 / slowest if slowest > 0 else None)
+def _search(system: System, point: tuple[Real, Real], parts: tuple[Estimate, Estimate], scale: Real) -> Search:
+    """Evaluate at the centre and at the corners of the intervals of G and B."""
+    mu, rho = point
+    if system.escape.A is not None:
+        A, B = parts
+        drive, bend = Estimate(abs(A.value), A.error), B
+    else:
+        slope, curvature = parts
+        drive, bend = _length(mu, rho, slope, curvature), Estimate(-2 * curvature.value, 2 * curvature.error)
+    centre, middle = drive.value * scale, bend.value * scale**2
+    far, wide = drive.error * scale, bend.error * scale**2
+    rate, fastest = _rate(centre, middle), _rate(centre + far, middle + wide)
+    slowest = _rate(max(centre - far, 0 * far), middle - wide)
+    low, high = (1 / fastest if fastest > 0 else np.inf), (1 / slowest if slowest > 0 else None)
+    along = None if system.escape.A is None else parts[0].value
+    shared = (mu, rho, along, bend.value, drive.value, rate)
     if not rate > 0:
-        return Search(mu, A.value, B.value, rate, None, 0.0, interval)
-    tau, (low, high) = 1 / rate, interval
-    return Search(mu, A.value, B.value, rate, tau, np.inf if high is None else max(tau - low, high - tau), interval)
+        return Search(*shared, None, 0.0, (low, high))
+    tau = 1 / rate
+    return Search(*shared, tau, np.inf if high is None else max(tau - low, high - tau), (low, high))
+
+
+def _length(mu: Real, rho: Real, slope: Estimate, bend: Estimate) -> Estimate:
+    """Return |L_q w* + 2 L_r w0|."""
+    squared = (slope.value + 2 * mu * bend.value) ** 2 + 4 * (rho - mu) * (rho + mu) * bend.value**2
+    length = sp.sqrt(squared) if isinstance(squared, sp.Expr) else float(np.sqrt(squared))
+    return Estimate(length, slope.error + 2 * rho * bend.error)
 
 
 def _rate(a: Real, b: Real) -> Real:
@@ -191,8 +252,10 @@ def _rounded(found: Search, digits: int | None) -> Search:
     low, high = found.interval
     return Search(
         number(found.mu),
-        number(found.A),
+        number(found.rho),
+        optional(found.A),
         number(found.B),
+        number(found.G),
         number(found.rate),
         optional(found.tau),
         number(found.error + rounding * (found.tau or 0), ERROR_DIGITS),

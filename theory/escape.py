@@ -156,7 +156,7 @@ class Escape:
 def _root(trace: Expr, drive: Expr) -> Expr:
     radicand = trace**2 + 4 * drive
     is_short = radicand.is_rational_function(*radicand.free_symbols) and sp.count_ops(radicand) < MAX_TIDY
-    return sp.sqrt(tidy(radicand) if is_short else radicand)
+    return sp.sqrt(tidy(radicand)) if is_short else sp.Pow(radicand, sp.S.Half, evaluate=False)  # its sign is costly
 
 
 @remembered(lambda expr: (expr,))
