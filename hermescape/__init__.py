@@ -22,16 +22,31 @@ _HOMES = {
     "System": "theory.system",
     "Escape": "theory.escape",
     "Loss": "theory.loss",
+    "labels": "theory.labels",
+    "generative_exponent": "theory.labels",
     "smoothing": "theory.smoothing",
+    "coefficients": "theory.hermite",
     "information_exponent": "theory.hermite",
+    "value": "numerics.evaluate",
+    "Estimate": "numerics.quadrature",
+    "kernel_series": "numerics.series",
     "compile": "numerics.flow:compile_flow",
     "integrate": "numerics.flow",
     "Exit": "numerics.flow",
     "Outcome": "numerics.flow",
     "Trajectory": "numerics.flow",
+    "Stage": "numerics.protocols",
+    "integrate_stages": "numerics.protocols",
+    "Composition": "numerics.protocols",
+    "total_time": "numerics.protocols",
+    "best_stopping": "numerics.protocols",
+    "sde_paths": "numerics.sde:paths",
     "search_time": "numerics.search",
     "simulate": "hermescape.api",
+    "simulate_stages": "numerics.montecarlo",
+    "experiment": "hermescape.api",
     "ExitSample": "numerics.statistics",
+    "Stages": "numerics.statistics",
     "check": "hermescape.checking",
     "Report": "hermescape.checking",
     "HermescapeError": "theory.errors",
@@ -41,7 +56,9 @@ _HOMES = {
 
 __all__ = [
     "Activation",
+    "Composition",
     "Escape",
+    "Estimate",
     "Exit",
     "ExitSample",
     "HermescapeError",
@@ -50,18 +67,31 @@ __all__ = [
     "Outcome",
     "ParameterError",
     "Report",
+    "Stage",
+    "Stages",
     "System",
     "Trajectory",
     "__version__",
     "activation",
+    "best_stopping",
     "check",
+    "coefficients",
     "compile",
     "derive",
+    "experiment",
+    "generative_exponent",
     "information_exponent",
     "integrate",
+    "integrate_stages",
+    "kernel_series",
+    "labels",
+    "sde_paths",
     "search_time",
     "simulate",
+    "simulate_stages",
     "smoothing",
+    "total_time",
+    "value",
 ]
 
 
@@ -77,17 +107,24 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
-    from hermescape.api import simulate
+    from hermescape.api import experiment, simulate
     from hermescape.checking import Report, check
+    from numerics.evaluate import value
     from numerics.flow import Exit, Outcome, Trajectory, integrate
     from numerics.flow import compile_flow as compile
+    from numerics.montecarlo import simulate_stages
+    from numerics.protocols import Composition, Stage, best_stopping, integrate_stages, total_time
+    from numerics.quadrature import Estimate
+    from numerics.sde import paths as sde_paths
     from numerics.search import search_time
-    from numerics.statistics import ExitSample
+    from numerics.series import kernel_series
+    from numerics.statistics import ExitSample, Stages
     from theory.activations import Activation, activation
     from theory.dynamics import derive
     from theory.errors import HermescapeError, InputError, ParameterError
     from theory.escape import Escape
-    from theory.hermite import information_exponent
+    from theory.hermite import coefficients, information_exponent
+    from theory.labels import generative_exponent, labels
     from theory.loss import Loss
     from theory.smoothing import smoothing
     from theory.system import System

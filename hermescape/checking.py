@@ -3,10 +3,10 @@ r"""The main job: derived search time, integrated flow and exact Monte Carlo sid
 For each mu the report compares three numbers, all in t = eta * step:
 
 - `flow_exit`, the median exit time of the gradient flow started from u = d^-2, m = Z/sqrt(d), Z ~ N(0, 1). The exit
-  time falls with |m0|, so its median is the exit time from the median of |Z|.
+  time falls with |m0|, so its median is the exit time from the median of |Z| (misaligned: of the drive).
 - `prediction`, the same with the two finite-size effects of SGD. *Finite kappa* = eta d / B: the kappa drift in the
   flow, and gradient noise in u, which feeds the unstable direction and multiplies the spread of m0 by
-  sqrt(1 + kappa lambda J_0 / ((2 + eta lambda) A^2)). *Finite learning rate*: one step multiplies the unstable
+  sqrt(1 + kappa lambda J_0 / ((2 + eta lambda) G^2)). *Finite learning rate*: one step multiplies the unstable
   direction by 1 + eta lambda, so the search is longer by eta lambda / log(1 + eta lambda).
 - `sgd_exit`, the median of the exact simulation with a distribution-free 99 % interval.
 
@@ -17,7 +17,7 @@ They agree if the prediction lies within the interval widened by the tolerance
 the whole of both corrections (their own next order is smaller), one step, and the relative fluctuation of overlaps in
 dimension d.
 
-Where no escape is predicted (A = 0 and B <= 0), agreement means that fewer than half of the runs
+Where no escape is predicted (G = 0 and B <= 0), agreement means that fewer than half of the runs
 leave. A mu that the flow or the budget cannot settle is undecided, which does not pass.
 """
 
@@ -27,13 +27,14 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 
-from scipy.stats import norm
 from sympy import Expr
 
 from hermescape.api import experiment
 from numerics.evaluate import evaluator
+from numerics.experiment import Experiment
 from numerics.flow import Exit, integrate
 from numerics.montecarlo import simulate
+from numerics.protocols import median_start
 from numerics.search import Search, gradient_noise, search_time
 from numerics.statistics import ExitSample
 from theory.activations import Activation
@@ -46,7 +47,6 @@ from theory.system import System
 __all__ = ["Report", "Row", "check"]
 
 CONFIDENCE = 0.99
-MEDIAN_Z = float(norm.ppf(0.75))  # median of |Z|
 SAMPLE_BUDGET = 1.5e9  # samples drawn by default: under a minute on two cores
 FEWEST_RUNS = 60
 LARGEST_EXCESS = 2
@@ -98,6 +98,7 @@ class Report:
 
 @dataclass(frozen=True)
 class _Forecast:
+    mu: float
     search: Search
     flow_exit: float | None
     prediction: float | None
@@ -117,6 +118,10 @@ def check(
     teacher: str | Expr | Activation | None = None,
     *,
     mu: Iterable[float] = DEFAULT_MU,
+    rho: float | None = None,
+    label: str | Expr | None = None,
+    noise: float = 0.0,
+    scale: float = 1.0,
     dimension: int = 1000,
     batch: int | None = None,
     step_size: float | None = None,
@@ -131,7 +136,11 @@ def check(
     Args:
         student: activation sigma.
         teacher: link phi, the student's own by default.
-        mu: pre-training strengths in (0, 1].
+        mu: alignments of the pre-trained weight, in (0, 1] (any with |mu| <= rho where rho is given).
+        rho: strength of a misaligned pre-trained weight; aligned by default.
+        label: label transform, text or expression in y.
+        noise: variance Delta of the label noise.
+        scale: LoRA scale alpha.
         dimension: d.
         batch: B; by default the smallest for which the effects of finite kappa stay below a tenth of the exit time.
         step_size: eta; by default 0.1 over the largest curvature of the loss at the teacher, so that no ordinary
@@ -150,13 +159,38 @@ def check(
     >>> report.passed, report.rows[0].verdict
     (True, 'agree')
     """
-    system = derive(student, teacher)
+    system = derive(
+        student, teacher, model="lora" if rho is None else "misaligned", label=label, noise=noise, alpha=scale
+    )
     strengths = tuple(float(value) for value in mu)
     if not strengths:
         raise ParameterError("no mu given; accepted: one or more numbers in (0, 1]; try 0.2,0.4,0.6.")
-    _validate(system, strengths, dimension, batch, step_size, replicas, threshold, seed)
-    eta = step_size or 0.1 / _curvature(system)
-    forecasts = [_forecast(system, value, dimension, batch, eta, threshold) for value in strengths]
+
+    def setting(value: float, eta: float, size: int, runs: int, horizon: int = 1) -> Experiment:
+        return experiment(
+            student,
+            teacher,
+            mu=value,
+            rho=rho,
+            label=label,
+            noise=noise,
+            scale=scale,
+            dimension=dimension,
+            batch=size,
+            step_size=eta,
+            threshold=threshold,
+            replicas=runs,
+            seed=seed,
+            max_steps=horizon,
+        )
+
+    for value in strengths:  # made once, so that bad values are refused before any work
+        setting(value, 1.0 if step_size is None else step_size, batch or 1, 2 if replicas is None else replicas)
+        if batch is not None:
+            setting(value, 1.0, batch, 2)
+    _require_slope(system)
+    eta = step_size or 0.1 / _curvature(system, scale)
+    forecasts = [_forecast(system, value, rho, dimension, batch, eta, threshold) for value in strengths]
     runs = replicas or _affordable(forecasts)
     done, total = 0, runs * len(forecasts)
 
@@ -176,22 +210,14 @@ def check(
             rows.append(_undecided(forecast, cost))
             continue
         horizon = QUIET_STEPS if forecast.prediction is None else math.ceil(20 * forecast.prediction / eta) + 100
-        setting = experiment(
-            student,
-            teacher,
-            mu=forecast.search.mu,
-            dimension=dimension,
-            batch=forecast.batch,
-            step_size=eta,
-            threshold=threshold,
-            replicas=runs,
-            seed=seed,
-            max_steps=horizon,
-        )
-        rows.append(_row(forecast, simulate(setting, threads=threads, progress=advance), dimension))
+        sample = simulate(setting(forecast.mu, eta, forecast.batch, runs, horizon), threads=threads, progress=advance)
+        rows.append(_row(forecast, sample, dimension))
     settings = {
         "student": system.loss_function.student.name,
         "teacher": system.loss_function.teacher.name,
+        "rho": rho,
+        "noise": noise,
+        "alpha": scale,
         "d": dimension,
         "lr": eta,
         "batch": [forecast.batch for forecast in forecasts],
@@ -206,76 +232,65 @@ def check(
     return Report(tuple(rows), settings, tuple(forecast.batch for forecast in forecasts))
 
 
-def _validate(
-    system: System,
-    strengths: tuple[float, ...],
-    dimension: int,
-    batch: int | None,
-    step_size: float | None,
-    replicas: int | None,
-    threshold: float,
-    seed: int,
-) -> None:
-    """Make every experiment once, so that bad values are refused before any work."""
-    loss = system.loss_function
-    for value in strengths:
-        experiment(
-            loss.student,
-            loss.teacher,
-            mu=value,
-            dimension=dimension,
-            batch=1 if batch is None else batch,
-            step_size=1.0 if step_size is None else step_size,
-            replicas=2 if replicas is None else replicas,
-            threshold=threshold,
-            seed=seed,
-        )
-    if system.escape.A is None:
+def _require_slope(system: System) -> None:
+    if system.escape.B is None:
         raise InputError(
-            f"{loss.student.name} jumps or has an infinite slope, so its loss has no curvature at w0 and its search "
-            "phase no rate; accepted are continuous students with finite slopes: use it as --teacher."
+            f"{system.loss_function.student.name} jumps or has an infinite slope, so its loss has no curvature at w0 "
+            "and its search phase no rate; accepted are continuous students with finite slopes: use it as --teacher."
         )
 
 
-def _curvature(system: System) -> float:
+def _curvature(system: System, scale: float) -> float:
     """Return the largest curvature of the loss at the teacher: E sigma'^2 across it, E Z^2 sigma'^2 along it."""
     squared = system.loss_function.student.derivative**2
     means = tuple(gaussian_mean(Distribution.of(f), 0, 1) for f in (squared, x**2 * squared))
-    return max(estimate.value for estimate in evaluator((x,), means)(0.0))
+    return max(float(estimate.value) for estimate in evaluator((x,), means)(0.0)) * max(1.0, scale**2)
 
 
-def _forecast(system: System, mu: float, dimension: int, batch: int | None, eta: float, threshold: float) -> _Forecast:
-    search = search_time(system, mu)
+def _forecast(
+    system: System, mu: float, rho: float | None, dimension: int, batch: int | None, eta: float, threshold: float
+) -> _Forecast:
+    search = search_time(system, mu, rho=rho)
     default = batch or math.ceil(eta * dimension)
     if search.tau is None:
-        return _Forecast(search, None, None, eta, default)
-    if search.A == 0:
-        return _Forecast(search, None, None, eta, default, "A = 0 < B here: u escapes alone, without m")
-    noise = gradient_noise(system, mu)
-    horizon = LONGEST_SEARCH * search.tau
-    start = {"u": dimension**-2.0, "m": MEDIAN_Z / math.sqrt(dimension)}
-    flow_exit = integrate(system, start, event=Exit(threshold), t_max=horizon, rtol=FLOW_TOLERANCE, mu=mu).exit_time
+        return _Forecast(mu, search, None, None, eta, default)
+    if search.G == 0:
+        return _Forecast(mu, search, None, None, eta, default, "G = 0 < B here: u escapes alone, without m")
+    rate, drive = float(search.rate), float(search.G)
+    noise = gradient_noise(system, mu, rho=rho)
+    horizon = LONGEST_SEARCH / rate
+    place = {"mu": mu} if rho is None else {"mu": mu, "rho": rho}
+    start = median_start(system, dimension, **place)
+    flow = integrate(system, start, event=Exit(threshold), t_max=horizon, rtol=FLOW_TOLERANCE, **place)
+    flow_exit = flow.exit_time
     if flow_exit is None:
-        return _Forecast(search, None, None, eta, default, f"the flow stays inside until t = {horizon:.2g}")
+        return _Forecast(mu, search, None, None, eta, default, f"the flow stays inside until t = {horizon:.2g}")
 
     def predict(size: int) -> float | None:
         kappa = eta * dimension / size
-        seeding = kappa * search.rate * noise / ((2 + eta * search.rate) * search.A**2)
-        noisy = {"u": start["u"], "m": min(start["m"] * math.sqrt(1 + seeding), 0.99 * threshold)}
+        seeding = kappa * rate * noise / ((2 + eta * rate) * drive**2)
+        widening = min(math.sqrt(1 + seeding), 0.99 * threshold / abs(start["m"]) if start["m"] else math.inf)
+        noisy = {name: value if name == "u" else value * widening for name, value in start.items()}
         exit_time = integrate(
-            system.sgd(), noisy, event=Exit(threshold), t_max=5 * flow_exit, rtol=FLOW_TOLERANCE, mu=mu, kappa=kappa
+            system.sgd(),
+            noisy,
+            event=Exit(threshold),
+            t_max=5 * flow_exit,
+            rtol=FLOW_TOLERANCE,
+            kappa=kappa,
+            **place,
         ).exit_time
-        return None if exit_time is None else exit_time * eta * search.rate / math.log1p(eta * search.rate)
+        return None if exit_time is None else exit_time * eta * rate / math.log1p(eta * rate)
 
     if batch is not None:
-        return _Forecast(search, flow_exit, predict(batch), eta, batch)
-    modest = 2 * search.A**2 / (search.rate * noise) if noise else math.inf
+        return _Forecast(mu, search, flow_exit, predict(batch), eta, batch)
+    modest = 2 * drive**2 / (rate * noise) if noise else math.inf
     size = max(1, math.ceil(eta * dimension / min(1.0, modest)))
     prediction = predict(size)
     while (prediction is None or abs(prediction - flow_exit) > 0.1 * flow_exit) and size < 1e6:
         size *= 2
         prediction = predict(size)
-    return _Forecast(search, flow_exit, prediction, eta, size)
+    return _Forecast(mu, search, flow_exit, prediction, eta, size)
 
 
 def _affordable(forecasts: list[_Forecast]) -> int:
@@ -288,9 +303,13 @@ def _is_affordable(forecast: _Forecast) -> bool:
     return forecast.obstacle is None and FEWEST_RUNS * forecast.samples <= LARGEST_EXCESS * SAMPLE_BUDGET
 
 
+def _tau(forecast: _Forecast) -> float | None:
+    return None if forecast.search.tau is None else float(forecast.search.tau)
+
+
 def _undecided(forecast: _Forecast, reason: str) -> Row:
-    times = (forecast.search.tau, forecast.flow_exit, forecast.prediction)
-    return Row(forecast.search.mu, *times, None, (None, None), None, 0, 0, 0, f"undecided: {reason}")
+    times = (_tau(forecast), forecast.flow_exit, forecast.prediction)
+    return Row(forecast.mu, *times, None, (None, None), None, 0, 0, 0, f"undecided: {reason}")
 
 
 def _row(forecast: _Forecast, sample: ExitSample, dimension: int) -> Row:
@@ -308,8 +327,8 @@ def _row(forecast: _Forecast, sample: ExitSample, dimension: int) -> Row:
         agrees = low - tolerance <= prediction <= high + tolerance and counts.diverged < 0.1 * sum(counts)
         verdict = "agree" if agrees else "disagree"
     return Row(
-        forecast.search.mu,
-        forecast.search.tau,
+        forecast.mu,
+        _tau(forecast),
         flow_exit,
         prediction,
         sample.to_time(sample.median),

@@ -242,7 +242,7 @@ def bivariate_normal(h: float, k: float, angle: float) -> float:
     Plackett's integral from the nearer of angle 0 and +-pi/2, where the value is Phi(h) Phi(k) or a difference of
     Phi's. Towards pi/2 the integrand sets in like exp(-(h - k)^2 / (2 cos^2 t)), so that panels shrink geometrically.
     """
-    if not (abs(angle) <= 2.0 and h == h and k == k):
+    if math.isnan(h + k) or not abs(angle) <= 2.0:
         return math.nan
     other = k if angle >= 0.0 else -k
     sign = 1.0 if angle >= 0.0 else -1.0

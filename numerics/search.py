@@ -263,7 +263,8 @@ def _rounded(found: Search, digits: int | None) -> Search:
     )
 
 
-def gradient_noise(system: System, mu: float) -> float:
-    """Return J_0 = J(mu, mu^2), the gradient's variance in a bulk direction at the pre-trained weight."""
-    noise = system.loss_function.noise(mu_symbol, mu_symbol**2)
-    return evaluator((mu_symbol,), (noise,))(mu)[0].value
+def gradient_noise(system: System, mu: float, *, rho: float | None = None) -> float:
+    """Return J_0 = J(mu, rho^2), the gradient's variance in a bulk direction at the pre-trained weight."""
+    at = _arguments(system, _point(system, mu, rho))
+    noise = system.loss_function.noise(mu_symbol, mu_symbol**2 if rho is None else rho_symbol**2)
+    return float(evaluator(tuple(at), (noise,))(*map(float, at.values()))[0].value)
