@@ -26,6 +26,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from sympy import Expr
 
@@ -259,7 +260,7 @@ def _forecast(
     rate, drive = float(search.rate), float(search.G)
     noise = gradient_noise(system, mu, rho=rho)
     horizon = LONGEST_SEARCH / rate
-    place = {"mu": mu} if rho is None else {"mu": mu, "rho": rho}
+    place: dict[str, Any] = {"mu": mu} if rho is None else {"mu": mu, "rho": rho}
     start = median_start(system, dimension, **place)
     flow = integrate(system, start, event=Exit(threshold), t_max=horizon, rtol=FLOW_TOLERANCE, **place)
     flow_exit = flow.exit_time

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -66,7 +67,7 @@ def integrate_stages(
     state = dict(start)
     for stage in stages:
         names = {p.name for p in stage.system.parameters}
-        own = {name: value for name, value in parameters.items() if name in names}
+        own: dict[str, Any] = {name: value for name, value in parameters.items() if name in names}
         path = integrate(stage.system, state, event=stage.event, t_max=stage.t_max, rtol=rtol, **own)
         found.append(path)
         finished = path.outcome is Outcome.EXITED or (stage.event is None and path.outcome is Outcome.HORIZON)
@@ -130,7 +131,7 @@ class Composition:
             raise ParameterError(f"dimension = {self.dimension!r} given; accepted: a number >= 3.")
         self.pretraining.model.check(self.parameters)
 
-    def _own(self, system: System) -> dict[str, float]:
+    def _own(self, system: System) -> dict[str, Any]:
         names = {p.name for p in system.parameters}
         return {name: value for name, value in self.parameters.items() if name in names}
 
@@ -148,7 +149,7 @@ class Composition:
         """Return the fine-tuning time (inf where R is not reached), its outcome, mu and rho."""
         alignment, strength = self.pretrained(time)
         strength = max(strength, abs(alignment))
-        values = {"mu": alignment, "rho": strength, **self._own(self.finetuning)}
+        values: dict[str, Any] = {"mu": alignment, "rho": strength, **self._own(self.finetuning)}
         rate = _rate(self.finetuning, values)
         if not rate > 0:
             return math.inf, Outcome.HORIZON, alignment, strength

@@ -40,7 +40,7 @@ NODES: dict[str, Callable[..., Expr]] = {
     )
 }
 _ATOM_NAMES = {atom: name for name, atom in ATOMS.items()}
-_SYMBOLS = {getattr(symbols, name).name: getattr(symbols, name) for name in symbols.__all__ if name != "MEANINGS"}
+_SYMBOLS = {symbol.name: symbol for symbol in vars(symbols).values() if isinstance(symbol, sp.Symbol)}
 
 
 class _NotStorable(Exception):
@@ -65,7 +65,7 @@ def dump(expr: sp.Basic) -> Any:
     if expr in _ATOM_NAMES:
         return [_ATOM_NAMES[expr]]
     name = type(expr).__name__
-    if isinstance(expr, sp.functions.elementary.piecewise.ExprCondPair):
+    if name == "ExprCondPair":
         name = "Tuple"
     if name not in NODES:
         raise _NotStorable
@@ -78,6 +78,8 @@ def load(stored: Any) -> Any:
         return sp.Integer(stored)
     if isinstance(stored, str):
         return _SYMBOLS[stored]
+    if not isinstance(stored, list):
+        raise TypeError(f"{stored!r} is no stored expression")
     head, *args = stored
     if head == "Q":
         numerator, denominator = args

@@ -137,12 +137,12 @@ class _Writer:
         self.laws: list[tuple] = []
 
     def sum(self, constant: Expr, parts: Sequence[tuple[Expr, Named]]) -> str:
-        shown = [] if constant == 0 and parts else [sp.latex(tidy(constant) if not constant.has(sp.I) else constant)]
+        shown = [] if constant == 0 and parts else [sp.latex(_shown(constant))]
         before = len(self.laws)
         for factor, named in parts:
             if factor == 0:
                 continue
-            number = factor if factor.has(sp.I) else tidy(factor)
+            number = _shown(factor)
             expectation = "" if _is_one(named[0]) else self.expectation(named)
             shown.append(_product(number, expectation))
         text = shown[0] if shown else "0"
@@ -172,6 +172,10 @@ class _Writer:
         centre = sp.latex(sp.Matrix(mean), mat_delim="(") if any(mean) else "0"
         spread = sp.latex(sp.Matrix(covariance), mat_delim="(")
         return rf"{self._symbol(law)}: ({vector}) \sim \mathcal{{N}}\left({centre}, {spread}\right)"
+
+
+def _shown(f: Expr) -> Expr:
+    return f if f.has(sp.I) else tidy(f)
 
 
 def _product(factor: Expr, expectation: str) -> str:

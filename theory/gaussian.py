@@ -194,10 +194,11 @@ def _signs(problem: Problem) -> Reduction:
     if not any(centres) and len(random) % 2:
         return Reduction("odd gates", S.Zero)
     if len(random) == 2:
-        rho = _correlation(*random, cov)
+        first, second = random
+        rho = _correlation(first, second, cov)
         if not any(centres):
             return Reduction("sheppard", constant * 2 / sp.pi * sp.asin(rho))
-        return Reduction("two gates", constant * _two_gates(*centres, rho))
+        return Reduction("two gates", constant * _two_gates(centres[0], centres[1], rho))
     raise NoClosedFormError(f"the orthant probability of {len(random)} correlated Gaussians has no closed form")
 
 

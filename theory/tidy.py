@@ -262,7 +262,9 @@ def _multiply_out(masked: Expr, letters: list[Expr]) -> dict[Exponents, Any]:
 
     The sparse polynomials of `sympy.polys.rings` only ever add exponents, so negative ones are at home there.
     """
-    algebra = PolyRing([str(i) for i in range(len(letters))], QQ, lex) if letters else None
+    if not letters:
+        return {(): QQ.from_sympy(masked)}
+    algebra = PolyRing([str(i) for i in range(len(letters))], QQ, lex)
     position = {letter: i for i, letter in enumerate(letters)}
     known: dict[Expr, Any] = {}
 
@@ -287,7 +289,7 @@ def _multiply_out(masked: Expr, letters: list[Expr]) -> dict[Exponents, Any]:
         return walk(base) ** int(power)
 
     value = walk(masked)
-    return dict(value) if algebra is not None and isinstance(value, PolyElement) else {(0,) * len(letters): value}
+    return dict(value) if isinstance(value, PolyElement) else {(0,) * len(letters): value}
 
 
 def _sum_in_lowest_terms(parts: list[Part]) -> tuple[Expr, dict[Expr, int]]:
