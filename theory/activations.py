@@ -82,6 +82,8 @@ class Activation:
                 f"{self.name}: the expression contains {', '.join(sorted(map(str, stray)))}; accepted is a function "
                 "of the one variable x (theory.symbols.x): give every other parameter a value."
             )
+        if any(branch.has(sp.zoo, sp.nan, sp.oo, -sp.oo) for branch in self.pieces.branches):
+            raise _not_real(self.name, "is infinite or undefined on part of the line")
         _check_real(self.name, self.pieces)
         if self.max_variance <= 1:
             raise NotIntegrableError(

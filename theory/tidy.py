@@ -89,6 +89,11 @@ def _is_nonnegative(f: Expr) -> bool:
     return bool(sp.expand(f.subs(at, simultaneous=True)).is_nonnegative)
 
 
+def _is_positive_at_the_origin(f: Expr) -> bool:
+    """Whether f > 0 at q = r = 0. A factor of a variance then stays positive up to where the expectation diverges."""
+    return bool(f.xreplace(dict.fromkeys(f.free_symbols, S.Zero)).is_positive)
+
+
 GENERIC = {
     name: sp.Rational(*ratio)
     for name, ratio in {"q": (1, 4), "r": (1, 2), "mu": (1, 3), "rho": (2, 3), "u": (1, 5), "m": (1, 6)}.items()
@@ -176,7 +181,7 @@ class _NormalForm:
         for prime, power in {**sp.factorint(number.p), **{k: -v for k, v in sp.factorint(number.q).items()}}.items():
             product *= self.squares.name(sp.Integer(prime)) ** power
         for factor, power in factors:
-            if _is_nonnegative(factor):
+            if _is_nonnegative(factor) or (power % 2 and _is_positive_at_the_origin(factor)):
                 product *= self.squares.name(factor) ** power
             elif power % 2 == 0 and factor.is_real:
                 product *= self._mask(sp.Abs(factor)) ** power
