@@ -50,6 +50,12 @@ REGISTRY: MappingProxyType[str, Expr] = MappingProxyType(
         "abs": sp.Abs(x),
         "sign": sp.sign(x),
         "step": sp.Heaviside(x),
+        "gelu": x * (1 + sp.erf(x / sp.sqrt(2))) / 2,
+        "elu": sp.Max(x, 0) + sp.Min(0, sp.exp(x) - 1),
+        "hardtanh": sp.Max(-1, sp.Min(1, x)),
+        "softplus": sp.log(1 + sp.exp(x)),
+        "silu": x / (1 + sp.exp(-x)),
+        "mish": x * sp.tanh(sp.log(1 + sp.exp(x))),
         **_HERMITE,
     }
 )

@@ -232,5 +232,4 @@ def _standardised(gate: Gate, mean: Mean, cov: Covariance) -> Expr:
 
 
 def _correlation(g: Gate, h: Gate, cov: Covariance) -> Expr:
-    variance = in_lowest_terms(_variance(g, cov) * _variance(h, cov))
-    return g.b * h.b * cov[g.i][h.i] / sp.sqrt(variance)
+    return g.b * h.b * cov[g.i][h.i] / (sp.sqrt(_variance(g, cov)) * sp.sqrt(_variance(h, cov)))

@@ -154,6 +154,8 @@ class _NormalForm:
             return self._mask(f.base) ** f.exp if f.exp > 0 or not f.base.is_Add else self._quotient(f)
         if f.is_Pow and f.exp.is_Rational and f.exp.q == 2:
             return self._radical(f.base) ** f.exp.p
+        if isinstance(f, sp.Abs) and _is_nonnegative(f.args[0]):
+            return self._mask(f.args[0])
         if isinstance(f, sp.Function):
             node = f.func(*[tidy(arg) for arg in f.args])
             sign, node = node.as_coeff_Mul()
@@ -386,7 +388,8 @@ def _pair_exponentials(coefficients: dict[Key, Expr], nodes: dict[Dummy, Expr]) 
     terms, waiting = [], dict(coefficients)
     while waiting:
         (exponent, powers), coefficient = waiting.popitem()
-        factor = reduce(lambda product, item: product * nodes[item[0]] ** item[1], powers, coefficient)
+        number, rest = coefficient.as_content_primitive() if coefficient.is_Add else (S.One, coefficient)
+        factor = [number, rest, *(nodes[node] ** power for node, power in powers)]
         partner = next(
             (
                 other
@@ -396,16 +399,21 @@ def _pair_exponentials(coefficients: dict[Key, Expr], nodes: dict[Dummy, Expr]) 
             None,
         )
         if partner is None:
-            terms.append(factor * sp.exp(exponent))
+            terms.append(sp.Mul(*factor, sp.exp(exponent)) if exponent != 0 or powers else coefficient)
             continue
         even = waiting.pop(partner) == coefficient
         middle = in_lowest_terms((exponent + partner[0]) / 2)
         half = in_lowest_terms((exponent - partner[0]) / 2)
-        terms.append(2 * factor * sp.exp(middle) * (sp.cosh(half) if even else sp.sinh(half)))
+        terms.append(sp.Mul(2, *factor, sp.exp(middle), sp.cosh(half) if even else sp.sinh(half)))
     return terms
 
 
 def _is_pair(first: Expr, second: Expr) -> bool:
+    """Whether the exponents are a + b and a - b with a even and b odd in the overlap (q, or mu at the edge)."""
     middle, half = in_lowest_terms((first + second) / 2), in_lowest_terms((first - second) / 2)
-    both = sp.count_ops(first) + sp.count_ops(second)
-    return bool(half != 0 and half.free_symbols and sp.count_ops(middle) + sp.count_ops(half) < both)
+    return half != 0 and any(
+        half.has(s)
+        and in_lowest_terms(half.subs(s, -s) + half) == 0
+        and in_lowest_terms(middle.subs(s, -s) - middle) == 0
+        for s in (q, mu)
+    )
