@@ -1,0 +1,18 @@
+"""The public names: every one imports, and the list changes only on purpose."""
+
+import hermescape
+
+NAMES = {
+    *("Activation", "Composition", "Escape", "Estimate", "Exit", "ExitSample", "HermescapeError", "InputError", "Loss"),
+    *("Outcome", "ParameterError", "Report", "Stage", "Stages", "System", "Trajectory", "__version__", "activation"),
+    *("best_stopping", "check", "coefficients", "compile", "derive", "experiment", "generative_exponent"),
+    *("information_exponent", "integrate", "integrate_stages", "kernel_series", "labels", "sde_paths", "search_time"),
+    *("simulate", "simulate_stages", "smoothing", "total_time", "value"),
+}
+
+
+def test_public_names_are_these_and_import() -> None:
+    assert set(hermescape.__all__) == NAMES
+    for name in NAMES:
+        assert getattr(hermescape, name) is not None
+    assert set(dir(hermescape)) == NAMES
