@@ -48,9 +48,6 @@ def tidy(expr: Expr) -> Expr:
     """
     if expr.is_Symbol or expr.is_Rational:
         return expr
-    symbols = sorted(expr.free_symbols, key=str)
-    if symbols and expr.is_polynomial(*symbols) and not expr.has(sp.I):
-        return _polynomial(expr, symbols)
     return _NormalForm().of(expr)
 
 
@@ -126,10 +123,15 @@ class _NormalForm:
         self.squares, self.nodes, self.exponents, self.sums = _Table(), _Table(), _Table(), _Table()
         self.unit = self.squares.name(S.NegativeOne)
         self.masked: dict[Expr, Expr] = {}
+        self.symbols: set[Expr] = set()
+        self.inverse = False  # whether a negative power or the imaginary unit has been met
 
     def of(self, expr: Expr) -> Expr:
         """Return the normal form."""
-        return self._assemble(self._collect(self._mask(expr)))
+        masked = self._mask(expr)
+        if self.symbols and len(self.squares) == 1 and not (self.nodes or self.exponents or self.sums or self.inverse):
+            return _polynomial(masked, sorted(self.symbols, key=str))
+        return self._assemble(self._collect(masked))
 
     # --- naming (a dummy is positive only so that SymPy leaves its powers alone) ---
 
@@ -140,9 +142,12 @@ class _NormalForm:
 
     def _named(self, f: Expr) -> Expr:
         if f is S.ImaginaryUnit:
+            self.inverse = True
             return self.unit
         if f is S.Pi:
             return self.squares.name(S.Pi) ** 2
+        if f.is_Symbol:
+            self.symbols.add(f)
         if f.is_Symbol or f.is_Rational:
             return f
         if f.is_Add or f.is_Mul:
@@ -151,6 +156,7 @@ class _NormalForm:
             exponent = in_lowest_terms(f.args[0])
             return S.One if exponent == 0 else self.exponents.name(exponent)
         if f.is_Pow and f.exp.is_Integer:
+            self.inverse = self.inverse or bool(f.exp < 0)
             return self._mask(f.base) ** f.exp if f.exp > 0 or not f.base.is_Add else self._quotient(f)
         if f.is_Pow and f.exp.is_Rational and f.exp.q == 2:
             return self._radical(f.base) ** f.exp.p
@@ -195,7 +201,8 @@ class _NormalForm:
 
     def _collect(self, masked: Expr) -> dict[Key, dict[Roots, list[Part]]]:
         """Return the terms' rational parts, by exponential and nodes, then by the radicals that multiply them."""
-        letters = sorted(masked.free_symbols, key=str)
+        tables = (self.squares, self.nodes, self.exponents, self.sums)
+        letters = sorted((*self.symbols, *(name for table in tables for name in table)), key=str)
         found: dict[Key, dict[Roots, list[Part]]] = defaultdict(lambda: defaultdict(list))
         for powers, coefficient in _multiply_out(masked, letters).items():
             number, exponent, nodes = coefficient, S.Zero, {}
@@ -308,19 +315,18 @@ def _sum_in_lowest_terms(parts: list[Part]) -> tuple[Expr, dict[Expr, int]]:
     algebra = PolyRing([*symbols, *constants], QQ, lex) if symbols or constants else None
     if algebra is None:
         return sp.Add(*[QQ.to_sympy(number) for number, _ in parts]), {}
-    inner = {base: algebra.from_expr(base) for base in bases}
+    letters = [*symbols, *constants]
+    inner = {base: algebra.from_expr(base) for base in bases if base not in letters}
     numerator = algebra.zero
-    for number, powers in parts:
-        product = algebra.ground_new(number)
-        for base in bases:
-            excess = powers.get(base, 0) - least[base]
-            if excess:
-                product *= inner[base] ** excess
+    for excess, monomials in _by_sums(parts, least, letters, list(inner)).items():
+        product = algebra.from_dict(monomials)
+        for base, power in zip(inner, excess, strict=True):
+            product *= inner[base] ** power
         numerator += product
     if not numerator:
         return S.Zero, {}
     found = dict(least)
-    for base in bases:
+    for base in inner:
         while found[base] < 0:
             quotient, rest = divmod(numerator, inner[base])
             if rest:
@@ -332,6 +338,17 @@ def _sum_in_lowest_terms(parts: list[Part]) -> tuple[Expr, dict[Expr, int]]:
         number *= S.NegativeOne**power if oriented is not factor else 1
         found[oriented] = found.get(oriented, 0) + power
     return number, {base: power for base, power in found.items() if power}
+
+
+def _by_sums(
+    parts: list[Part], least: dict[Expr, int], letters: list[Expr], sums: list[Expr]
+) -> dict[Exponents, dict[Exponents, Any]]:
+    """Return {powers of the sums: {powers of the letters: coefficient}}, all powers counted from the least ones."""
+    found: dict[Exponents, dict[Exponents, Any]] = defaultdict(lambda: defaultdict(lambda: QQ.zero))
+    for number, powers in parts:
+        excess = tuple(powers.get(base, 0) - least[base] for base in sums)
+        found[excess][tuple(powers.get(letter, 0) - least.get(letter, 0) for letter in letters)] += number
+    return found
 
 
 def _factor(numerator: Any) -> tuple[Expr, list[tuple[Expr, int]]]:
