@@ -15,6 +15,7 @@ from sympy import Expr, S, Symbol
 
 from theory.expectations import Distribution, gaussian_kernel, gaussian_mean, is_closed
 from theory.gaussian import Problem, problems, reduce
+from theory.printing import latex
 from theory.symbols import q, r
 from theory.terms import Gate, Term, multiply, place
 from theory.tidy import tidy
@@ -67,12 +68,12 @@ def kernel_steps(sigma: Distribution, phi: Distribution) -> tuple[Step, ...]:
     left, kernel = "K(q, r)", gaussian_kernel(sigma, phi, q, r)
     law = S.Zero, ((r, q), (q, S.One))
     if not is_closed(kernel):
-        return (Step("quadrature", left, sp.latex(kernel)),)
+        return (Step("quadrature", left, latex(kernel)),)
     if sigma.polynomial_degree is not None or phi.polynomial_degree is not None:
-        return (Step("mehler", left, _mehler(sigma, phi)), Step("collect", left, sp.latex(kernel)))
+        return (Step("mehler", left, _mehler(sigma, phi)), Step("collect", left, latex(kernel)))
     both = multiply(place(sigma.terms or (), 0, 2), place(phi.terms or (), 1, 2))
     steps = explain(both, (law[0], law[0]), law[1])
-    return (Step("class", left, steps[0].right), *steps[1:], Step("collect", left, sp.latex(kernel)))
+    return (Step("class", left, steps[0].right), *steps[1:], Step("collect", left, latex(kernel)))
 
 
 def _mehler(sigma: Distribution, phi: Distribution) -> str:
@@ -82,8 +83,8 @@ def _mehler(sigma: Distribution, phi: Distribution) -> str:
     for k in range(degree + 1):
         own, other = gaussian_mean(sigma, S.Zero, r), gaussian_mean(phi, S.Zero, S.One)
         if own != 0 and other != 0:
-            power = "" if k == 0 else rf"\, \frac{{{sp.latex(q**k)}}}{{{k}!}}"
-            parts.append(rf"\left({sp.latex(own)}\right) \left({sp.latex(other)}\right){power}")
+            power = "" if k == 0 else rf"\, \frac{{{latex(q**k)}}}{{{k}!}}"
+            parts.append(rf"\left({latex(own)}\right) \left({latex(other)}\right){power}")
         sigma, phi = sigma.diff(), phi.diff()
     return " + ".join(parts) or "0"
 
@@ -137,7 +138,7 @@ class _Writer:
         self.laws: list[tuple] = []
 
     def sum(self, constant: Expr, parts: Sequence[tuple[Expr, Named]]) -> str:
-        shown = [] if constant == 0 and parts else [sp.latex(_shown(constant))]
+        shown = [] if constant == 0 and parts else [latex(_shown(constant))]
         before = len(self.laws)
         for factor, named in parts:
             if factor == 0:
@@ -167,10 +168,10 @@ class _Writer:
         mean, covariance, names = law
         vector = ", ".join(names)
         if len(names) == 1:
-            centre, spread = sp.latex(mean[0]), sp.latex(covariance[0][0])
+            centre, spread = latex(mean[0]), latex(covariance[0][0])
             return rf"{self._symbol(law)}: {vector} \sim \mathcal{{N}}\left({centre}, {spread}\right)"
-        centre = sp.latex(sp.Matrix(mean), mat_delim="(") if any(mean) else "0"
-        spread = sp.latex(sp.Matrix(covariance), mat_delim="(")
+        centre = latex(sp.Matrix(mean)) if any(mean) else "0"
+        spread = latex(sp.Matrix(covariance))
         return rf"{self._symbol(law)}: ({vector}) \sim \mathcal{{N}}\left({centre}, {spread}\right)"
 
 
@@ -180,10 +181,10 @@ def _shown(f: Expr) -> Expr:
 
 def _product(factor: Expr, expectation: str) -> str:
     if not expectation:
-        return sp.latex(factor)
+        return latex(factor)
     if factor in (1, -1):
         return ("-" if factor == -1 else "") + expectation
-    text = sp.latex(factor)
+    text = latex(factor)
     return (rf"\left({text}\right)" if factor.is_Add else text) + r"\, " + expectation
 
 
@@ -196,16 +197,16 @@ def _term(term: Term, names: Sequence[str]) -> str:
     letters = [Symbol(name, real=True) for name in names]
     exponent = sp.Add(*[al * z + be * z**2 for al, be, z in zip(term.alpha, term.beta, letters, strict=True)])
     if exponent != 0:
-        shown.append(f"e^{{{sp.latex(exponent)}}}")
+        shown.append(f"e^{{{latex(exponent)}}}")
     shown += [_gate(gate, letters[gate.i]) for gate in term.gates]
     for mass in term.masses:
         order = f"^{{({mass.k})}}" if mass.k else ""
-        shown.append(rf"\delta{order}\left({sp.latex(letters[mass.i] - mass.c)}\right)")
+        shown.append(rf"\delta{order}\left({latex(letters[mass.i] - mass.c)}\right)")
     return r" \, ".join(shown) or "1"
 
 
 def _gate(gate: Gate, letter: Symbol) -> str:
     argument = gate.b * letter + gate.c
     if gate.nu == 0:
-        return rf"\operatorname{{sgn}}\left({sp.latex(argument)}\right)"
-    return rf"\operatorname{{erf}}\left({sp.latex(argument / sp.sqrt(2 * gate.nu))}\right)"
+        return rf"\operatorname{{sgn}}\left({latex(argument)}\right)"
+    return rf"\operatorname{{erf}}\left({latex(argument / sp.sqrt(2 * gate.nu))}\right)"
