@@ -6,21 +6,16 @@ imports wait inside the commands, so that --help stays fast.
 
 from __future__ import annotations
 
-import json
-import math
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated
 
 import typer
 
-from hermescape import __version__
+from hermescape import __version__, options
+from hermescape.options import Act, Alpha, Digits, Force, Json, Label, Mix, Noise, Parametrisation, Rho, Teacher
+from hermescape.output import print_json, print_parts, progress_bar, save
 from theory.errors import HermescapeError, ParameterError
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 __all__ = ["app", "main"]
 
@@ -33,21 +28,18 @@ app = typer.Typer(
     help="From any activation to its escape time: derive, integrate, simulate and check learning dynamics.",
 )
 
-ACTIVATION = "a name (linear, relu, erf, sigmoid, tanh, square, abs, sign, step, he1...he20) or an expression in x"
-Act = Annotated[str, typer.Argument(metavar="ACT", help=f"student activation: {ACTIVATION}")]
-Teacher = Annotated[str | None, typer.Option(metavar="ACT", help="teacher link, the student's own by default")]
-Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
-Model = Literal["lora", "plain"]
-Force = Annotated[bool, typer.Option("--force", help="overwrite an existing output file")]
-MU_HELP = "one number, a LIST a,b,c, or a grid START:STOP:COUNT; in (0, 1]"
+INTERRUPTED = 130
 
 
 @app.command()
 def derive(
     activation: Act,
     teacher: Teacher = None,
-    model: Annotated[Model, typer.Option(help="lora: w = mu w* + u v; plain: w = v on the sphere")] = "lora",
-    latex: Annotated[bool, typer.Option("--latex", help="print an align block that compiles")] = False,
+    model: Parametrisation = "lora",
+    label: Label = None,
+    noise: Noise = 0.0,
+    alpha: Alpha = 1.0,
+    latex: Annotated[bool, typer.Option("--latex", help="print align blocks that compile")] = False,
     as_json: Json = False,
 ) -> None:
     """Derive loss, ODEs, A, B and tau, each with its tier.
@@ -59,51 +51,162 @@ def derive(
 
     if latex and as_json:
         raise ParameterError("--latex and --json given; accepted: one of them.")
-    system = derive_system(activation, teacher, model=model)
+    system = derive_system(activation, teacher, model=model, label=label, noise=noise, alpha=alpha)
     if latex:
         typer.echo(system.latex())
     elif as_json:
-        _print_json(derivation(system))
+        print_json(derivation(system))
     else:
-        _print(*derivation_table(system))
+        print_parts(*derivation_table(system))
+
+
+@app.command()
+def latex(
+    activation: Act,
+    teacher: Teacher = None,
+    model: Parametrisation = "lora",
+    label: Label = None,
+    noise: Noise = 0.0,
+    alpha: Alpha = 1.0,
+    fragment: Annotated[bool, typer.Option("--fragment", help="only macros and equations, for a paper")] = False,
+    rename: options.Rename = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE.tex", help="default: stdout")] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Write the derivation as a LaTeX document, every equation numbered, every step with its rule.
+
+    It needs amsmath and amssymb. Symbols are macros; --rename changes what they print.
+    """
+    options.check_output(output, ".tex", force)
+    names = options.parse_names(rename)
+    from theory.dynamics import derive as derive_system
+    from theory.latex import document
+
+    system = derive_system(activation, teacher, model=model, label=label, noise=noise, alpha=alpha)
+    text = document(system, names=names, fragment=fragment)
+    if output is not None:
+        save(output, lambda path: path.write_text(text, encoding="utf-8"))
+    if as_json:
+        print_json({"output": None if output is None else str(output), "latex": text})
+    elif output is None:
+        typer.echo(text, nl=False)
+
+
+@app.command()
+def activations(as_json: Json = False) -> None:
+    """List the registered activations."""
+    from hermescape.reporting import registry, registry_table
+
+    if as_json:
+        print_json({"activations": registry()})
+    else:
+        print_parts(registry_table(registry()))
+
+
+@app.command()
+def hermite(
+    activation: Act,
+    order: Annotated[int, typer.Option(metavar="K", help=f"highest order, 0 to {options.MAX_ORDER}")],
+    variance: Annotated[str, typer.Option(metavar="V", help="a number, a fraction, or the symbol r")] = "1",
+    as_json: Json = False,
+) -> None:
+    """Give the Hermite coefficients sigma_k^[r] = E_r[He_k^[r] sigma], k = 0, ..., K.
+
+    He_k is the probabilists' polynomial, unnormalised. Exact where a rule closes them, else with their errors.
+    """
+    from hermescape.reporting import hermite_expansion, hermite_table
+
+    if not 0 <= order <= options.MAX_ORDER:
+        raise ParameterError(f"--order {order} given; accepted: an integer from 0 to {options.MAX_ORDER}.")
+    found = hermite_expansion(activation, order, options.parse_variance(variance))
+    if as_json:
+        print_json(found)
+    else:
+        print_parts(*hermite_table(found))
+
+
+@app.command()
+def kernel(
+    activation: Act,
+    teacher: Teacher = None,
+    at: Annotated[str | None, typer.Option(metavar="Q,R", help="its number there, with an error; R >= Q^2")] = None,
+    digits: Digits = None,
+    tolerance: options.Tolerance = None,
+    as_json: Json = False,
+) -> None:
+    """Give the kernel K(q, r) = E[sigma(l) phi(l*)], (l, l*) of covariance [[r, q], [q, 1]]."""
+    from hermescape.reporting import kernel_lines, kernel_report
+
+    if at is None and (digits is not None or tolerance is not None):
+        raise ParameterError("--digits or --tolerance without --at given; accepted: them with --at Q,R.")
+    point = None if at is None else options.parse_point(at)
+    found = kernel_report(activation, teacher, point, digits, options.accuracy(digits, tolerance))
+    if as_json:
+        print_json(found)
+    else:
+        print_parts(*kernel_lines(found))
 
 
 @app.command()
 def escape(
     activation: Act,
-    mu: Annotated[str, typer.Option(metavar="MU", help=MU_HELP)],
+    mu: Annotated[str, typer.Option(metavar="MU", help=options.MU_HELP)],
     teacher: Teacher = None,
+    model: options.Lora = None,
+    rho: Rho = None,
+    mix: Mix = False,
+    label: Label = None,
+    noise: Noise = 0.0,
+    alpha: Alpha = 1.0,
+    order: Annotated[int | None, typer.Option(metavar="K", help="cut every Hermite sum after this order")] = None,
+    digits: Digits = None,
+    tolerance: options.Tolerance = None,
     as_json: Json = False,
 ) -> None:
     """Give A, B, growth rate and search time tau at each mu.
 
-    tau is in t = lr * steps and comes with its error estimate, 0 where it is exact.
+    tau is in t = lr * steps and comes with its error estimate, 0 where it is exact. With --digits, JSON holds texts.
     """
     from hermescape.reporting import escape_points, escape_table
     from numerics.search import search_time
     from theory.dynamics import derive as derive_system
 
-    strengths = parse_mu(mu)
-    system = derive_system(activation, teacher)
-    found = [search_time(system, value) for value in strengths]
+    chosen = options.parametrisation(model, rho, mix)
+    strengths = options.parse_mu(mu, aligned=chosen == "lora")
+    if mix and digits is not None:
+        raise ParameterError("--mix with --digits given; accepted: --rho R, since the rho of --mix is rounded.")
+    accuracy = options.accuracy(digits, tolerance)
+    system = derive_system(activation, teacher, model=chosen, label=label, noise=noise, alpha=alpha)
+    found = [
+        search_time(
+            system, value, rho=options.strength(value, rho, mix), order=order, tolerance=accuracy, digits=digits
+        )
+        for value in strengths
+    ]
     if as_json:
-        _print_json({"points": escape_points(found)})
+        print_json({"points": escape_points(found)})
     else:
-        _print(escape_table(system, found))
+        print_parts(escape_table(system, found))
 
 
 @app.command()
 def simulate(
     activation: Act,
-    mu: Annotated[float | None, typer.Option(help="pre-training strength in (0, 1] (model lora)")] = None,
-    d: Annotated[int, typer.Option(help="input dimension, at least 3")] = 1000,
+    mu: Annotated[float | None, typer.Option(help="alignment <w0, w*>; in (0, 1] where w0 is aligned")] = None,
+    d: Annotated[int, typer.Option(help="input dimension, at least 3 (misaligned 4)")] = 1000,
     batch: Annotated[int, typer.Option(help="samples a step")] = 500,
     lr: Annotated[float, typer.Option(help="step size eta")] = 0.2,
     replicas: Annotated[int, typer.Option(help="independent runs, at least 2")] = 100,
     threshold: Annotated[float, typer.Option(help="exit when |m| reaches it, in (0, 1)")] = 0.5,
     seed: Annotated[int, typer.Option(help="results depend on it and the other options only")] = 0,
     teacher: Teacher = None,
-    model: Annotated[Model, typer.Option(help="lora: w = mu w* + u v; plain: w = v on the sphere")] = "lora",
+    model: options.Model = None,
+    rho: Rho = None,
+    mix: Mix = False,
+    label: Label = None,
+    noise: Noise = 0.0,
+    alpha: Alpha = 1.0,
     max_steps: Annotated[int, typer.Option(help="runs still inside after so many steps are censored")] = 100_000,
     threads: Annotated[int | None, typer.Option(help="worker threads; no effect on the result")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE.nc", help="save netCDF arrays")] = None,
@@ -111,12 +214,13 @@ def simulate(
     as_json: Json = False,
 ) -> None:
     """Simulate one-pass SGD exactly, and report exit steps."""
+    options.check_output(output, ".nc", force)
+    chosen = options.parametrisation(model, rho, mix)
+    if chosen != "plain" and mu is None:
+        raise ParameterError("no --mu given; accepted: a number, in (0, 1] with model lora; none with model plain.")
     from hermescape.api import simulate as run
     from hermescape.reporting import exit_summary, exit_table
 
-    _check_output(output, ".nc", force)
-    if model == "lora" and mu is None:
-        raise ParameterError("no --mu given; accepted: a number in (0, 1] with model lora, none with model plain.")
     with progress_bar("simulating", replicas) as advance:
         sample = run(
             activation,
@@ -129,22 +233,26 @@ def simulate(
             replicas=replicas,
             seed=seed,
             max_steps=max_steps,
-            model=model,
+            model=chosen,
+            rho=None if mu is None else options.strength(mu, rho, mix),
+            scale=alpha,
+            noise=noise,
+            label=label,
             threads=threads,
             progress=advance,
         )
     if output is not None:
-        _save(output, lambda path: sample.to_dataset().to_netcdf(path, engine="h5netcdf"))
+        save(output, lambda path: sample.to_dataset().to_netcdf(path, engine="h5netcdf"))
     if as_json:
-        _print_json(exit_summary(sample))
+        print_json(exit_summary(sample))
     else:
-        _print(exit_table(sample))
+        print_parts(exit_table(sample))
 
 
 @app.command()
 def check(
     activation: Act,
-    mu: Annotated[str, typer.Option(metavar="MU", help=MU_HELP)] = "0.2,0.4,0.6",
+    mu: Annotated[str, typer.Option(metavar="MU", help=options.MU_HELP)] = "0.2,0.4,0.6",
     d: Annotated[int, typer.Option(help="input dimension, at least 3")] = 1000,
     batch: Annotated[int | None, typer.Option(help="samples a step; chosen so that kappa is small")] = None,
     lr: Annotated[float | None, typer.Option(help="step size; chosen from the curvature of the loss")] = None,
@@ -152,6 +260,10 @@ def check(
     threshold: Annotated[float, typer.Option(help="exit when |m| reaches it, in (0, 1)")] = 0.5,
     seed: Annotated[int, typer.Option(help="results depend on it and the other options only")] = 0,
     teacher: Teacher = None,
+    rho: Rho = None,
+    label: Label = None,
+    noise: Noise = 0.0,
+    alpha: Alpha = 1.0,
     threads: Annotated[int | None, typer.Option(help="worker threads; no effect on the result")] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="draw prediction and measurement")] = None,
     force: Force = False,
@@ -164,13 +276,17 @@ def check(
     from hermescape.checking import check as run
     from hermescape.reporting import check_lines
 
-    strengths = parse_mu(mu)
-    _check_output(plot, ".png", force)
+    strengths = options.parse_mu(mu, aligned=rho is None)
+    options.check_output(plot, ".png", force)
     with progress_bar("simulating", None) as advance:
         report = run(
             activation,
             teacher,
             mu=strengths,
+            rho=rho,
+            label=label,
+            noise=noise,
+            scale=alpha,
             dimension=d,
             batch=batch,
             step_size=lr,
@@ -183,122 +299,13 @@ def check(
     if plot is not None:
         from hermescape.reporting import save_check_plot
 
-        _save(plot, lambda path: save_check_plot(report, path))
+        save(plot, lambda path: save_check_plot(report, path))
     if as_json:
-        _print_json(report.as_dict())
+        print_json(report.as_dict())
     else:
-        _print(*check_lines(report))
+        print_parts(*check_lines(report))
     if not report.passed:
         raise typer.Exit(1)
-
-
-# --- shared by the commands -------------------------------------------------------------------------------------
-
-MAX_POINTS = 10_000
-INTERRUPTED = 130
-
-
-def parse_mu(text: str) -> list[float]:
-    """Return the numbers of a LIST or START:STOP:COUNT.
-
-    >>> parse_mu("0.1:0.5:3"), parse_mu("0.2,0.4")
-    ([0.1, 0.3, 0.5], [0.2, 0.4])
-    """
-    try:
-        if ":" in text:
-            start, stop, count = text.split(":")
-            first, last, n = float(start), float(stop), int(count)
-            if not 1 <= n <= MAX_POINTS:
-                raise ValueError
-            values = [round(first + (last - first) * i / max(n - 1, 1), 15) for i in range(n)]
-        else:
-            values = [float(part) for part in text.split(",")]
-    except ValueError:
-        raise ParameterError(
-            f"--mu {text!r} given; accepted: a LIST such as 0.2,0.4 or START:STOP:COUNT such as 0.05:0.95:10 "
-            f"(COUNT from 1 to {MAX_POINTS})."
-        ) from None
-    bad = [value for value in values if not 0 < value <= 1]
-    if bad:
-        raise ParameterError(f"mu = {bad[0]:g} given; accepted: numbers in (0, 1]; mu is the alignment <w0, w*>.")
-    return values
-
-
-def _check_output(path: Path | None, suffix: str, force: bool) -> None:
-    """Refuse an output that could not be written, before any work is done."""
-    if path is None:
-        return
-    if path.suffix != suffix:
-        raise ParameterError(f"output {path} given; accepted: a file name that ends in {suffix}.")
-    if path.exists() and not force:
-        raise ParameterError(f"output {path} exists; accepted: a new file name, or --force to overwrite it.")
-    if not path.parent.is_dir():
-        raise ParameterError(
-            f"output {path} given; accepted: a file in an existing folder: create {path.parent} first."
-        )
-
-
-def _save(path: Path, write: Callable[[Path], object]) -> None:
-    """Write beside the target and move into place, so that a failure leaves an older file whole."""
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-    try:
-        write(partial)
-        partial.replace(path)
-    except OSError as error:
-        raise ParameterError(f"output {path} cannot be written: {error.strerror or error}.") from error
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _print_json(content: dict[str, Any]) -> None:
-    typer.echo(json.dumps(_finite(content), indent=2, allow_nan=False))
-
-
-def _finite(value: Any) -> Any:
-    """Replace infinities and NaN, which JSON lacks, by null."""
-    if isinstance(value, dict):
-        return {str(key): _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _print(*parts: str | Table) -> None:
-    from rich.console import Console
-
-    width = None if sys.stdout.isatty() else 110
-    console = Console(highlight=False, markup=False, width=width)
-    for part in parts:
-        console.print(part, soft_wrap=isinstance(part, str))
-
-
-@contextmanager
-def progress_bar(label: str, total: int | None) -> Iterator[Callable[..., None]]:
-    """Yield advance(count[, total]); a bar on a terminal's stderr, silence elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda *_: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=total)
-
-        def advance(count: int, of: int | None = None) -> None:
-            if of is None:
-                bar.update(task, advance=count)
-            else:
-                bar.update(task, completed=count, total=of)
-
-        yield advance
 
 
 @app.callback(invoke_without_command=True)

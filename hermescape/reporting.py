@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import sympy as sp
 from rich.table import Table
 from sympy import Expr, Symbol
 
 from hermescape.checking import Report
-from numerics.evaluate import evaluator
+from numerics.evaluate import evaluator, exact_number, value
+from numerics.hermite import hermite_coefficients
+from numerics.quadrature import Estimate, Real
 from numerics.search import Search
 from numerics.statistics import ExitSample
-from theory.expectations import is_closed
-from theory.hermite import coefficients
-from theory.symbols import mu, q, r, x
+from theory.activations import REGISTRY, Activation, activation
+from theory.errors import InputError, ParameterError
+from theory.expectations import Distribution, gaussian_kernel, is_closed
+from theory.hermite import coefficient, coefficients, information_exponent
+from theory.symbols import mu, q, r, rho
 from theory.system import System
-
-if TYPE_CHECKING:
-    from numerics.quadrature import Estimate
 
 __all__ = [
     "check_lines",
@@ -30,6 +31,12 @@ __all__ = [
     "escape_table",
     "exit_summary",
     "exit_table",
+    "hermite_expansion",
+    "hermite_table",
+    "kernel_lines",
+    "kernel_report",
+    "registry",
+    "registry_table",
     "save_check_plot",
 ]
 
@@ -49,12 +56,15 @@ def derivation(system: System) -> dict[str, object]:
         "student": loss.student.name,
         "teacher": loss.teacher.name,
         "model": system.model.name,
+        "label": sp.sstr(loss.labels.transform),
+        "noise": float(loss.labels.noise),
         "information_exponent": system.information_exponent,
         "exact": system.is_exact,
         "loss": _text(system.loss),
         "odes": {state.name: sp.sstr(f) for state, f in system.odes.items()},
         "A": _text(escape.A),
         "B": _text(escape.B),
+        "G2": _text(escape.G2),
         "tau": _text(escape.tau),
     }
 
@@ -67,28 +77,28 @@ def derivation_table(system: System) -> tuple[str | Table, ...]:
     table = Table(show_edge=False, pad_edge=False, box=None)
     for column in ("quantity", "tier", "expression"):
         table.add_column(column, overflow="fold")
-    for k, c in enumerate(coefficients(loss.student, SHOWN_COEFFICIENTS - 1)):
-        table.add_row(f"sigma_{k}", *_coefficient(c))
+    expansion = _coefficients(loss.student, SHOWN_COEFFICIENTS - 1, sp.S.One)
+    for k, (text, error) in enumerate(zip(expansion["coefficients"], expansion["errors"], strict=True)):
+        table.add_row(f"sigma_{k}", _source(error), text)
     gradient = loss.gradient()
+    start = tuple(p for p in (mu, rho) if p in system.parameters)
     table.add_row("L(q, r)", _tier((system.loss,), (q, r)), sp.sstr(system.loss))
     for state, f in system.odes.items():
         table.add_row(f"d{state}/dt", _tier(gradient, (q, r)), sp.sstr(f))
     if not system.is_exact:
         for name, f in zip(("L_q", "L_r"), gradient, strict=True):
             table.add_row(name, _tier((f,), (q, r)), sp.sstr(f))
-    if escape.A is not None and escape.B is not None:
-        table.add_row("A(mu)", _tier((escape.A,), (mu,)), sp.sstr(escape.A))
-        table.add_row("B(mu)", _tier((escape.B,), (mu,)), sp.sstr(escape.B))
+    for name, f in (("A", escape.A), ("B", escape.B), ("G^2", None if escape.A is not None else escape.G2)):
+        if f is not None:
+            table.add_row(f"{name}({', '.join(p.name for p in start)})", _tier((f,), start), sp.sstr(f))
     if escape.tau is not None:
-        closed = is_closed(escape.tau)
-        text = sp.sstr(escape.tau) if closed else "(sqrt(B**2 + 4*A**2) - B)/(2*A**2)"
-        table.add_row("tau", _tier((escape.tau,), (mu,)), text)
+        drive = "A**2" if escape.A is not None else "G^2"
+        text = sp.sstr(escape.tau) if is_closed(escape.tau) else f"(sqrt(B**2 + 4*{drive}) - B)/(2*{drive})"
+        table.add_row("tau", _tier((escape.tau,), start or (mu,)), text)
     notes = [f"information exponent {'none: trapped at m = 0' if exponent is None else exponent}"]
     notes.append("time t = lr * steps; He_k probabilists', sigma_k = E[He_k(Z) sigma(Z)], q = <w, w*>, r = <w, w>")
-    if escape.A is None and system.model.name == "lora":
-        notes.append(
-            "no rate: the student jumps or has an infinite slope, so that L_r is infinite at the aligned start"
-        )
+    if escape.B is None and escape.is_linear:
+        notes.append("no rate: the student jumps or has an infinite slope, so that L_r is infinite at the start")
     if not system.is_exact:
         notes.append(
             "GaussianKernel(f, g, q, r) = E f(l) g(l*), GaussianMean(f, M, v) = E f(M + sqrt(v) Z), by quadrature"
@@ -105,16 +115,20 @@ def _tier(expressions: tuple[Expr, ...], at: tuple[Symbol, ...]) -> str:
     return f"quadrature (error {error:.0e} at {where} = 1/2)"
 
 
-def _coefficient(c: Expr) -> tuple[str, str]:
-    if is_closed(c):
-        return "exact", sp.sstr(c)
-    estimate: Estimate = evaluator((x,), (c,))(0.0)[0]
-    return f"quadrature (error {estimate.error:.1g})", f"{estimate.value:.14g}"
+def escape_points(found: Sequence[Search]) -> list[dict[str, object]]:
+    """Return the JSON points of `hermescape escape`; tau is null where it is infinite, A where w0 is misaligned."""
+    names = ("mu", "rho", "A", "B", "G", "rate", "tau", "error")
+    return [
+        {**{name: _plain(getattr(s, name)) for name in names}, "interval": [_plain(end) for end in s.interval]}
+        for s in found
+    ]
 
 
-def escape_points(found: Sequence[Search]) -> list[dict[str, float | None]]:
-    """Return the JSON points of `hermescape escape`; tau is null where it is infinite."""
-    return [{"mu": s.mu, "A": s.A, "B": s.B, "rate": s.rate, "tau": s.tau, "error": s.error} for s in found]
+def _plain(value: Real | None) -> float | str | None:
+    """Return a float; a number of many digits as text."""
+    if value is None:
+        return None
+    return str(value) if isinstance(value, sp.Float) else float(value)
 
 
 def escape_table(system: System, found: Sequence[Search]) -> Table:
@@ -122,13 +136,127 @@ def escape_table(system: System, found: Sequence[Search]) -> Table:
     loss = system.loss_function
     title = f"search phase of {loss.student.name} on {loss.teacher.name} (tau in t = lr * steps)"
     table = Table(title=title, show_edge=False, box=None, title_justify="left")
-    for column in ("mu", "A", "B", "rate", "tau", "error of tau"):
+    aligned = system.escape.A is not None
+    for column in ("mu", *(("A",) if aligned else ("rho", "G")), "B", "rate", "tau", "error of tau"):
         table.add_column(column, justify="right")
     for s in found:
-        tau = "infinite" if s.tau is None else f"{s.tau:.8g}"
-        error = "exact" if s.error == 0 else f"{s.error:.1e}"
-        table.add_row(f"{s.mu:g}", f"{s.A:.8g}", f"{s.B:.8g}", f"{s.rate:.8g}", tau, error)
+        error = "exact" if s.error == 0 else f"{float(s.error):.1e}"
+        numbers = (s.A,) if aligned else (s.rho, s.G)
+        shown = (_digits(v) for v in (*numbers, s.B, s.rate))
+        table.add_row(f"{float(s.mu):g}", *shown, "infinite" if s.tau is None else _digits(s.tau), error)
     return table
+
+
+def _digits(value: Real) -> str:
+    """Return eight digits of a float, all of a number of many digits."""
+    return str(value) if isinstance(value, sp.Float) else f"{float(value):.8g}"
+
+
+def registry() -> list[dict[str, object]]:
+    """Return the JSON entries of `hermescape activations`."""
+    return [_entry(activation(name)) for name in REGISTRY]
+
+
+def _entry(sigma: Activation) -> dict[str, object]:
+    return {
+        "name": sigma.name,
+        "expression": sp.sstr(sigma.expr),
+        "parity": sigma.parity,
+        "information_exponent": information_exponent(sigma),
+        "closed_form": sigma.has_closed_class,
+    }
+
+
+def registry_table(entries: Sequence[dict[str, object]]) -> Table:
+    """Return the table of `hermescape activations`."""
+    table = Table(show_edge=False, box=None, pad_edge=False)
+    for column in ("name", "parity", "information exponent", "kernel", "expression"):
+        table.add_column(column, overflow="fold")
+    for entry in entries:
+        tier = "closed form" if entry["closed_form"] else "numerical"
+        shown = (entry["name"], entry["parity"] or "-", entry["information_exponent"], tier, entry["expression"])
+        table.add_row(*map(str, shown))
+    return table
+
+
+def hermite_expansion(text: str, order: int, variance: str) -> dict[str, Any]:
+    """Return the JSON object of `hermescape hermite`: coefficients as SymPy text, exact or as decimals with errors."""
+    return _coefficients(activation(text), order, r if variance == "r" else exact_number(variance, "variance"))
+
+
+def _coefficients(sigma: Activation, order: int, variance: Expr) -> dict[str, Any]:
+    head = {"activation": sigma.name, "variance": sp.sstr(variance)}
+    if is_closed(coefficient(sigma, 0, variance)):
+        closed = coefficients(sigma, order, variance)
+        if all(map(is_closed, closed)):
+            return {**head, "exact": True, "coefficients": list(map(sp.sstr, closed)), "errors": [0.0] * len(closed)}
+    if variance == r:
+        raise InputError(
+            f"{sigma.name}: no rule closes its coefficients in r; accepted: --variance with a number, such as 1."
+        )
+    found = hermite_coefficients(sigma, order, variance)
+    errors = [float(estimate.error) for estimate in found]
+    return {**head, "exact": False, "coefficients": list(map(_to_error, found)), "errors": errors}
+
+
+def _to_error(estimate: Estimate) -> str:
+    """Return a decimal to the last digit that its error leaves, 15 at most."""
+    if abs(estimate.value) <= estimate.error:
+        return "0"
+    known = int(sp.floor(sp.log(abs(estimate.value) / estimate.error, 10))) if estimate.error else 15
+    return str(sp.Float(estimate.value, min(15, known + 1)))
+
+
+def _source(error: float) -> str:
+    return f"quadrature (error {error:.1g})" if error else "exact"
+
+
+def hermite_table(found: dict[str, Any]) -> tuple[str | Table, ...]:
+    """Return the parts that `hermescape hermite` prints."""
+    table = Table(show_edge=False, box=None, pad_edge=False)
+    for column in ("k", "tier", "sigma_k"):
+        table.add_column(column, overflow="fold")
+    for k, (text, error) in enumerate(zip(found["coefficients"], found["errors"], strict=True)):
+        table.add_row(str(k), _source(error), text)
+    convention = "sigma_k = E_r[He_k^[r] sigma], He_k probabilists', unnormalised"
+    return f"{found['activation']} under N(0, r), r = {found['variance']}; {convention}", table
+
+
+def kernel_report(
+    student: str, teacher: str | None, point: tuple[str, str] | None, digits: int | None, tolerance: float
+) -> dict[str, object]:
+    """Return the JSON object of `hermescape kernel`; with a point also q, r, value and error."""
+    sigma = activation(student)
+    phi = sigma if teacher is None else activation(teacher)
+    at = None if point is None else _covariance(*point)
+    found = gaussian_kernel(Distribution.of(sigma.expr), Distribution.of(phi.expr), q, r)
+    report = {"student": sigma.name, "teacher": phi.name, "exact": is_closed(found), "kernel": _text(found)}
+    if at is None:
+        return report
+    number = value(found, at, tolerance=tolerance, digits=digits)
+    return report | {
+        "q": sp.sstr(at[q]),
+        "r": sp.sstr(at[r]),
+        "value": _plain(number.value),
+        "error": float(number.error),
+    }
+
+
+def _covariance(overlap: str, norm: str) -> dict[Symbol, Expr]:
+    """Return q and r exactly; they must be entries of a covariance matrix."""
+    at = {q: exact_number(overlap, "q"), r: exact_number(norm, "r")}
+    if not (at[r] > 0 and at[q] ** 2 <= at[r]):
+        raise ParameterError(f"q = {overlap}, r = {norm} given; accepted: r > 0 and q^2 <= r, a covariance matrix.")
+    return at
+
+
+def kernel_lines(found: dict[str, Any]) -> tuple[str, ...]:
+    """Return the lines that `hermescape kernel` prints."""
+    head = f"student {found['student']}    teacher {found['teacher']}    K(q, r) = E[sigma(l) phi(l*)]"
+    formula = f"K(q, r) = {found['kernel']}" if found["exact"] else "no closed form: computed by quadrature (--at Q,R)"
+    if "value" not in found:
+        return head, formula
+    return head, formula, f"K({found['q']}, {found['r']}) = {found['value']}    error {found['error']:.1e}"
 
 
 def exit_summary(sample: ExitSample) -> dict[str, object]:

@@ -55,7 +55,7 @@ def document(system: System, names: Mapping[str, str] | None = None, fragment: b
     Args:
         system: a derived system.
         names: LaTeX for symbols, such as {"mu": r"\alpha"}; the keys are those of `theory.latex.macros.MACROS`.
-        fragment: only the numbered equations and the macros that they use, for a paper with amsmath and amssymb.
+        fragment: macros and numbered equations only, the text as comments, for a paper with amsmath and amssymb.
 
     Raises:
         ParameterError: a name for a symbol that does not occur, or LaTeX that is more than symbols and accents.
@@ -105,7 +105,9 @@ class _Writer:
         local = set(MODEL_SYMBOLS.values()) - {MODEL_SYMBOLS[x] for x in present if x in MODEL_SYMBOLS}
         self.notation = Notation({macro.key for macro in MACROS} - local)
         self.names = Names()
-        self.page = Page(FRAGMENT_LINE if fragment else DOCUMENT_LINE, True, self.notation, "" if fragment else "where")
+        self.page = Page(
+            FRAGMENT_LINE if fragment else DOCUMENT_LINE, True, self.notation, "% where" if fragment else "where"
+        )
         self.rules: set[str] = set()
 
     def sections(self) -> Iterator[str]:
@@ -129,10 +131,9 @@ class _Writer:
     # --- what parts are made of
 
     def prose(self, text: str, *, universal: bool = False) -> str:
-        """Return text with macros in its formulas; nothing in a fragment."""
-        if self.fragment:
-            return ""
-        return re.sub(r"\$[^$]*\$", lambda found: self.notation(found[0], universal=universal), text)
+        """Return text with macros in its formulas; a comment in a fragment."""
+        written = re.sub(r"\$[^$]*\$", lambda found: self.notation(found[0], universal=universal), text)
+        return f"% {written}" if self.fragment else written
 
     def equations(self, *found: Equation) -> str:
         """Return numbered equations."""
@@ -172,13 +173,15 @@ class _Writer:
         system = self.system
         shown = [t, *system.parameters, *system.states, q, r, L_q, L_r]
         rows = [f"${latex(symbol)}$ & {_meaning(MEANINGS[symbol])}" for symbol in dict.fromkeys(shown)]
-        table = " \\\\\n".join(self.prose(row) for row in rows)
-        return "" if self.fragment else TABLE.replace("@ROWS@", table)
+        if self.fragment:
+            return ""
+        return TABLE.replace("@ROWS@", " \\\\\n".join(map(self.prose, rows)))
 
     def expansion(self) -> Iterator[str]:
         loss = self.system.loss_function
         yield self.prose(
-            r"In $L^2(\mathcal{N}(0, r))$, with $\mathrm{He}_k^{[r]}(x) = r^{k/2} \mathrm{He}_k(x/\sqrt{r})$,"
+            r"In $\mathrm{L}^{2}(\mathcal{N}(0, r))$, with "
+            r"$\mathrm{He}_k^{[r]}(x) = r^{k/2} \mathrm{He}_k(x / \sqrt{r})$,"
         )
         yield self.equations(
             Equation.of(
@@ -213,7 +216,9 @@ class _Writer:
             symbol = left.replace("[r]", "[1]")
             yield self.equations(*(Equation.of(f"{label}-{k}", symbol % k, value) for k, value in rest.items()))
         if vanishing:
-            yield self.prose(f"Of the orders up to {ORDERS - 1}, {_listed(sorted(vanishing))} vanish.")
+            yield self.prose(
+                f"Up to order {ORDERS - 1}, the coefficients of order {_listed(sorted(vanishing))} vanish."
+            )
 
     def kernel(self) -> Iterator[str]:
         steps = self.system.loss_function.kernel_steps()

@@ -168,10 +168,10 @@ class Notation:
         return rf"\{macro.name}" + (" " if following.isalpha() else "")
 
     def definitions(self, names: Mapping[str, str], command: str = "newcommand") -> str:
-        """Return the lines that define the macros used so far; braces around each keep scripts legal."""
+        """Return the lines that define the macros used so far."""
         check_names(names, self.used)
         return "\n".join(
-            rf"\{command}{{\{macro.name}}}{{{{{names.get(macro.key, macro.symbol)}}}}}"
+            rf"\{command}{{\{macro.name}}}{{{_grouped(names.get(macro.key, macro.symbol))}}}"
             for macro in MACROS
             if macro.key in self.used
         )
@@ -179,6 +179,12 @@ class Notation:
 
 UNIVERSAL = frozenset({"E", "K", "l", "l*", "sigma", "phi", "q", "r"})
 BY_GROUP = {macro.name: macro for macro in MACROS}
+
+
+def _grouped(symbol: str) -> str:
+    """Return a symbol in braces, so that it takes scripts; TeX drops those around a lone accent with scripts."""
+    accented = re.match(rf"\\({'|'.join(ACCENTS.split())})(?![A-Za-z])", symbol.strip())
+    return f"{{{{}}{symbol}}}" if accented else f"{{{symbol}}}"
 
 
 def _pattern(keys: Collection[str]) -> re.Pattern[str]:

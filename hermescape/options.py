@@ -1,0 +1,189 @@
+"""Options that several commands share: their types, and the text that they accept."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from theory.errors import ParameterError
+
+__all__ = [
+    "MAX_ORDER",
+    "MU_HELP",
+    "Act",
+    "Alpha",
+    "Digits",
+    "Force",
+    "Json",
+    "Label",
+    "Lora",
+    "Mix",
+    "Model",
+    "Noise",
+    "Parametrisation",
+    "Rename",
+    "Rho",
+    "Teacher",
+    "Tolerance",
+    "accuracy",
+    "check_output",
+    "parametrisation",
+    "parse_mu",
+    "parse_names",
+    "parse_point",
+    "parse_variance",
+    "strength",
+]
+
+ACTIVATION = "a name (linear, relu, erf, tanh, gelu, he1...he20, see hermescape activations) or an expression in x"
+Act = Annotated[str, typer.Argument(metavar="ACT", help=f"student activation: {ACTIVATION}")]
+Teacher = Annotated[str | None, typer.Option(metavar="ACT", help="teacher link, the student's own by default")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+Force = Annotated[bool, typer.Option("--force", help="overwrite an existing output file")]
+MU_HELP = "one number, a LIST a,b,c, or a grid START:STOP:COUNT; in (0, 1] where w0 is aligned"
+
+MODELS = "lora: w = mu w* + u v; misaligned: w = w0 + u v; plain: w = v on the sphere"
+LoraName = Literal["lora", "misaligned"]
+ModelName = Literal["lora", "misaligned", "plain"]
+Lora = Annotated[
+    LoraName | None, typer.Option(help="lora: w0 = mu w*; misaligned: any w0 (with --rho or --mix); default: lora")
+]
+Model = Annotated[ModelName | None, typer.Option(help=f"{MODELS}; default: lora")]
+Parametrisation = Annotated[
+    Literal["lora", "misaligned", "plain", "pretrain"], typer.Option(help=f"{MODELS}; pretrain: w free")
+]
+Label = Annotated[str | None, typer.Option(metavar="T", help='label transform, text in y such as "y**2"')]
+Noise = Annotated[float, typer.Option(metavar="DELTA", help="variance of the label noise")]
+Alpha = Annotated[float, typer.Option(metavar="A", help="fixed LoRA scale: w = w0 + A u v")]
+Rho = Annotated[float | None, typer.Option(metavar="R", help="misaligned w0 of length R >= |mu|")]
+Mix = Annotated[bool, typer.Option("--mix", help="misaligned w0 = mu w* + (1 - mu) xi, xi a random unit vector")]
+TOLERANCE = 1e-10
+Digits = Annotated[int | None, typer.Option(metavar="N", help="N significant digits, in place of float64")]
+Tolerance = Annotated[float | None, typer.Option(metavar="T", help=f"accepted relative error; {TOLERANCE:g}")]
+Rename = Annotated[
+    list[str] | None, typer.Option(metavar="A=B", help=r"print symbol A as B, such as mu=\alpha; may be repeated")
+]
+
+MAX_POINTS = 10_000
+MAX_ORDER = 200
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?(/\d+)?")
+
+
+def parse_mu(text: str, *, aligned: bool = True) -> list[float]:
+    """Return the numbers of a LIST or START:STOP:COUNT.
+
+    >>> parse_mu("0.1:0.5:3"), parse_mu("0.2,0.4")
+    ([0.1, 0.3, 0.5], [0.2, 0.4])
+    """
+    try:
+        if ":" in text:
+            start, stop, count = text.split(":")
+            first, last, n = float(start), float(stop), int(count)
+            if not 1 <= n <= MAX_POINTS:
+                raise ValueError
+            values = [round(first + (last - first) * i / max(n - 1, 1), 15) for i in range(n)]
+        else:
+            values = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ParameterError(
+            f"--mu {text!r} given; accepted: a LIST such as 0.2,0.4 or START:STOP:COUNT such as 0.05:0.95:10 "
+            f"(COUNT from 1 to {MAX_POINTS})."
+        ) from None
+    bad = [value for value in values if not (0 < value <= 1 if aligned else math.isfinite(value))]
+    if bad:
+        domain = "numbers in (0, 1]" if aligned else "finite numbers"
+        raise ParameterError(f"mu = {bad[0]:g} given; accepted: {domain}; mu is the alignment <w0, w*>.")
+    return values
+
+
+def parametrisation(model: ModelName | None, rho: float | None, mix: bool) -> ModelName:
+    """Return the model that the options ask for; a length of w0 means misaligned.
+
+    >>> parametrisation(None, None, True), parametrisation(None, None, False)
+    ('misaligned', 'lora')
+    """
+    if rho is not None and mix:
+        raise ParameterError("--rho and --mix given; accepted: one of them, --mix sets rho^2 = mu^2 + (1 - mu)^2.")
+    given = rho is not None or mix
+    if given and model not in (None, "misaligned"):
+        raise ParameterError(f"--rho or --mix with --model {model} given; accepted: them with --model misaligned.")
+    if model == "misaligned" and not given:
+        raise ParameterError("--model misaligned without the length of w0 given; accepted: --rho R or --mix with it.")
+    return "misaligned" if given else model or "lora"
+
+
+def strength(mu: float, rho: float | None, mix: bool) -> float | None:
+    """Return rho at this mu; None where w0 is aligned.
+
+    >>> strength(0.6, None, True) ** 2
+    0.52
+    """
+    return math.sqrt(mu**2 + (1 - mu) ** 2) if mix else rho
+
+
+def accuracy(digits: int | None, tolerance: float | None) -> float:
+    """Return the tolerance that holds; one given beside `digits`, which decide alone, is refused."""
+    if digits is not None and tolerance is not None:
+        raise ParameterError("--digits and --tolerance given; accepted: one of them.")
+    if tolerance is not None and not 0 < tolerance < math.inf:
+        raise ParameterError(f"--tolerance {tolerance:g} given; accepted: a positive number such as {TOLERANCE:g}.")
+    return TOLERANCE if tolerance is None else tolerance
+
+
+def parse_variance(text: str) -> str:
+    """Return a positive number as text, or the symbol r.
+
+    >>> parse_variance("1/2"), parse_variance("r")
+    ('1/2', 'r')
+    """
+    stripped = text.strip()
+    if stripped == "r" or (NUMBER.fullmatch(stripped) and not stripped.startswith("-")):
+        return stripped
+    raise ParameterError(f"--variance {text!r} given; accepted: a positive number, a fraction such as 1/2, or r.")
+
+
+def parse_point(text: str) -> tuple[str, str]:
+    """Return q and r of --at Q,R as text.
+
+    >>> parse_point("0.3, 1/4")
+    ('0.3', '1/4')
+    """
+    parts = tuple(part.strip() for part in text.split(","))
+    if len(parts) != 2 or not all(map(NUMBER.fullmatch, parts)):
+        raise ParameterError(f"--at {text!r} given; accepted: two numbers Q,R such as 0.3,0.25 or 1/3,1.")
+    return parts
+
+
+def parse_names(given: list[str] | None) -> dict[str, str]:
+    r"""Return the renamings A=B as a mapping.
+
+    >>> parse_names([r"mu=\alpha"])
+    {'mu': '\\alpha'}
+    """
+    names: dict[str, str] = {}
+    for text in given or []:
+        symbol, equals, name = text.partition("=")
+        if not equals:
+            raise ParameterError(f"--rename {text!r} given; accepted: SYMBOL=LATEX such as mu={chr(92)}alpha.")
+        if symbol.strip() in names:
+            raise ParameterError(f"--rename {symbol.strip()} given twice; accepted: each symbol once.")
+        names[symbol.strip()] = name.strip()
+    return names
+
+
+def check_output(path: Path | None, suffix: str, force: bool) -> None:
+    """Refuse an output that could not be written, before any work is done."""
+    if path is None:
+        return
+    if path.suffix != suffix:
+        raise ParameterError(f"output {path} given; accepted: a file name that ends in {suffix}.")
+    if path.exists() and not force:
+        raise ParameterError(f"output {path} exists; accepted: a new file name, or --force to overwrite it.")
+    if not path.parent.is_dir():
+        raise ParameterError(
+            f"output {path} given; accepted: a file in an existing folder: create {path.parent} first."
+        )

@@ -1,0 +1,85 @@
+"""What commands write: one JSON object or tables on stdout, files that are never lost, progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from theory.errors import ParameterError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["print_json", "print_parts", "progress_bar", "save"]
+
+
+def save(path: Path, write: Callable[[Path], object]) -> None:
+    """Write beside the target and move into place, so that a failure leaves an older file whole."""
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    try:
+        write(partial)
+        partial.replace(path)
+    except OSError as error:
+        raise ParameterError(f"output {path} cannot be written: {error.strerror or error}.") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def print_json(content: dict[str, Any]) -> None:
+    """Print one JSON object."""
+    typer.echo(json.dumps(_finite(content), indent=2, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """Replace infinities and NaN, which JSON lacks, by null."""
+    if isinstance(value, dict):
+        return {str(key): _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def print_parts(*parts: str | Table) -> None:
+    """Print lines and tables for people."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else 110
+    console = Console(highlight=False, markup=False, width=width)
+    for part in parts:
+        console.print(part, soft_wrap=isinstance(part, str))
+
+
+@contextmanager
+def progress_bar(label: str, total: int | None) -> Iterator[Callable[..., None]]:
+    """Yield advance(count[, total]); a bar on a terminal's stderr, silence elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda *_: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=total)
+
+        def advance(count: int, of: int | None = None) -> None:
+            if of is None:
+                bar.update(task, advance=count)
+            else:
+                bar.update(task, completed=count, total=of)
+
+        yield advance
