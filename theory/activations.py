@@ -150,7 +150,9 @@ class Activation:
         return sp.oo if rate < 1e-3 else 1 / (4 * sp.nsimplify(float(rate), rational=True, tolerance=1e-3))
 
     def _repr_latex_(self) -> str:
-        return rf"$\displaystyle \sigma(x) = {sp.latex(self.expr)}$"
+        from theory.latex import activation_equations  # noqa: PLC0415 (it prints activations, so it comes later)
+
+        return activation_equations(self)
 
     def __str__(self) -> str:
         return f"{self.name}: {self.expr}"

@@ -147,6 +147,11 @@ class Escape:
             raise HermescapeError("G vanishes for every mu: the loss does not depend on the alignment")
         return (-trace + _root(trace, drive)) / (2 * drive)
 
+    def _repr_latex_(self) -> str:
+        from theory.latex import escape_equations  # noqa: PLC0415 (it prints searches, so it comes later)
+
+        return escape_equations(self)
+
     @property
     def is_closed(self) -> bool:
         """Whether rate and search time are closed forms."""

@@ -144,7 +144,9 @@ class Loss:
         return is_closed(self.expr)
 
     def _repr_latex_(self) -> str:
-        return rf"$\displaystyle L(q, r) = {sp.latex(self.expr)}$"
+        from theory.latex import loss_equations  # noqa: PLC0415 (it prints losses, so it comes later)
+
+        return loss_equations(self)
 
 
 def _laws(f: Expr) -> list[tuple[Expr, Distribution]]:

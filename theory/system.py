@@ -19,6 +19,7 @@ from theory.escape import Escape
 from theory.expectations import is_closed
 from theory.gram import Combination, Sampling, noise_direction, noise_velocity
 from theory.hermite import information_exponent
+from theory.latex import document as latex_document
 from theory.latex import equations
 from theory.loss import Loss
 from theory.models import Model
@@ -160,9 +161,15 @@ class System:
         """The smallest k >= 1 with sigma_k phi_k != 0."""
         return information_exponent(self.loss_function.student, self.loss_function.teacher)
 
-    def latex(self) -> str:
-        """Return the equations as one `align` block."""
-        return equations(self)
+    def latex(self, *, document: bool = False, names: Mapping[str, str] | None = None, fragment: bool = False) -> str:
+        """Return the equations as `align` blocks, or the whole derivation as a document or fragment.
+
+        Args:
+            document: the derivation, rule by rule, as a document that pdflatex compiles.
+            names: LaTeX of symbols by name, for a document or fragment, such as {"mu": "a"}.
+            fragment: the document's equations alone, for a paper.
+        """
+        return latex_document(self, names, fragment) if document or fragment else equations(self)
 
     def _repr_latex_(self) -> str:
         return self.latex()

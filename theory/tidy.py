@@ -326,9 +326,9 @@ def _sum_in_lowest_terms(parts: list[Part]) -> tuple[Expr, dict[Expr, int]]:
     if not numerator:
         return S.Zero, {}
     found = dict(least)
-    for base in inner:
+    for base, polynomial in inner.items():
         while found[base] < 0:
-            quotient, rest = divmod(numerator, inner[base])
+            quotient, rest = divmod(numerator, polynomial)
             if rest:
                 break
             numerator, found[base] = quotient, found[base] + 1
