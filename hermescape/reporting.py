@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 from rich.table import Table
 from sympy import Expr, Symbol
 
-from hermescape.checking import Report
 from numerics.evaluate import evaluator, exact_number, value
 from numerics.hermite import hermite_coefficients
 from numerics.quadrature import Estimate, Real
-from numerics.search import Search
-from numerics.statistics import ExitSample
 from theory.activations import REGISTRY, Activation, activation
 from theory.errors import InputError, ParameterError
 from theory.expectations import Distribution, gaussian_kernel, is_closed
 from theory.hermite import coefficient, coefficients, information_exponent
 from theory.symbols import mu, q, r, rho
 from theory.system import System
+
+if TYPE_CHECKING:
+    from hermescape.checking import Report
+    from numerics.search import Search
+    from numerics.statistics import ExitSample
 
 __all__ = [
     "check_lines",
@@ -181,7 +183,10 @@ def registry_table(entries: Sequence[dict[str, object]]) -> Table:
 
 def hermite_expansion(text: str, order: int, variance: str) -> dict[str, Any]:
     """Return the JSON object of `hermescape hermite`: coefficients as SymPy text, exact or as decimals with errors."""
-    return _coefficients(activation(text), order, r if variance == "r" else exact_number(variance, "variance"))
+    at = r if variance == "r" else exact_number(variance, "variance")
+    if not at.is_positive:
+        raise ParameterError(f"variance = {variance} given; accepted: a positive number, or the symbol r.")
+    return _coefficients(activation(text), order, at)
 
 
 def _coefficients(sigma: Activation, order: int, variance: Expr) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import xarray as xr
 
 from theory.symbols import mu
 
+COMMANDS = ("derive", "latex", "activations", "hermite", "kernel", "escape", "simulate", "check")
 FAST = ["--mu", "0.3", "--d", "200", "--batch", "50", "--lr", "0.1", "--replicas", "20"]
 
 
@@ -37,7 +38,7 @@ def test_help_is_fast_and_names_every_command() -> None:
         start = time.perf_counter()
         text = run("--help").stdout
         times.append(time.perf_counter() - start)
-    assert all(command in text for command in ("derive", "escape", "simulate", "check"))
+    assert all(command in text for command in COMMANDS)
     heavy = (
         "import sys, hermescape.cli;print([m for m in ('sympy', 'numpy', 'numba', 'matplotlib') if m in sys.modules])"
     )
@@ -48,7 +49,8 @@ def test_help_is_fast_and_names_every_command() -> None:
 def test_derive_json() -> None:
     found = read("derive", "relu")
     assert set(found) == {
-        *("student", "teacher", "model", "information_exponent", "exact", "loss", "odes", "A", "B", "tau")
+        *("student", "teacher", "model", "label", "noise", "information_exponent"),
+        *("exact", "loss", "odes", "A", "B", "G2", "tau"),
     }
     assert found["exact"] is True
     assert found["information_exponent"] == 1
@@ -90,7 +92,7 @@ def test_derive_latex_compiles(args: tuple[str, ...], tmp_path: Path) -> None:
 
 def test_escape_json() -> None:
     points = read("escape", "relu", "--mu", "0.032,0.8985,1")["points"]
-    assert [set(p) for p in points] == [{"mu", "A", "B", "rate", "tau", "error"}] * 3
+    assert [set(p) for p in points] == [{"mu", "rho", "A", "B", "G", "rate", "tau", "error", "interval"}] * 3
     assert points[0]["tau"] == pytest.approx(3.3927, abs=5e-5)
     assert points[1]["tau"] == pytest.approx(196.112, abs=5e-4)
     assert points[2]["tau"] is None

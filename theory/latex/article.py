@@ -282,9 +282,14 @@ class _Writer:
             return
         yield self.prose(
             f"The start $({start}) = 0$ is a fixed point. Linearised there, $u$ couples to the overlaps and these to "
-            r"$u$ only, so that one direction grows, at rate $\lambda_{+}$:"
+            r"$u$ only, so that at most one direction grows, at rate $\lambda_{+}$:"
         )
         yield self.equations(*(e for e in of_escape(escape) if e.label != "time"))
+        if escape.G2 == 0:
+            yield self.prose(
+                "The gradient of the loss vanishes at every such start: no direction is driven to first order, and "
+                "there is no search time."
+            )
 
     def escape_time(self) -> Iterator[str]:
         escape = self.system.escape

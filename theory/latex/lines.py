@@ -90,12 +90,18 @@ def _sums(row: Row) -> Iterator[Row]:
 
 
 def _replaced(row: Row, old: Row, new: Row) -> Row:
+    """Put `new` for `old` wherever it stands, without the brackets where it is a factor."""
     if row == old:
         return new
-    return tuple(
-        Node(node.kind, tuple(part if isinstance(part, str) else _replaced(part, old, new) for part in node.parts))
-        for node in row
-    )
+    found: list[Node] = []
+    for node in row:
+        is_factor = not found or found[-1].kind == "space"
+        if node.kind == "fence" and node.rows[0] == old and is_factor and node.text == r"\left(" and len(row) > 1:
+            found += new
+        else:
+            parts = (part if isinstance(part, str) else _replaced(part, old, new) for part in node.parts)
+            found.append(Node(node.kind, tuple(parts)))
+    return tuple(found)
 
 
 def _factors(term: Row, limit: float) -> list[Row]:

@@ -1,0 +1,303 @@
+"""The commands that derive: latex, activations, hermite, kernel; and the options of escape, simulate and check."""
+
+import io
+import json
+import math
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import mpmath
+import pytest
+import sympy as sp
+
+from hermescape.cli import main
+from theory import reference
+from theory.activations import REGISTRY, activation, he
+from theory.symbols import x
+
+
+def run(*args: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as the console script does, in this process (`test_cli` starts new ones)."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["hermescape", *args])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+    return subprocess.CompletedProcess(args, int(stopped.value.code or 0), out.getvalue(), err.getvalue())
+
+
+def read(*args: str) -> dict:
+    done = run(*args, "--json")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return json.loads(done.stdout)
+
+
+# --- latex
+
+
+def test_latex_writes_a_file_and_keeps_an_older_one(tmp_path: Path) -> None:
+    file = tmp_path / "relu.tex"
+    done = run("latex", "relu", "-o", str(file))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    text = file.read_text()
+    assert text.startswith(r"\documentclass")
+    refused = run("latex", "erf", "-o", str(file))
+    assert refused.returncode == 2
+    assert "--force" in refused.stderr
+    assert file.read_text() == text
+    assert run("latex", "erf", "-o", str(file), "--force").returncode == 0
+    assert file.read_text() != text
+    assert [f.name for f in tmp_path.iterdir()] == ["relu.tex"]
+
+
+def test_latex_goes_to_stdout_renamed_as_a_fragment() -> None:
+    text = run("latex", "linear", "--fragment", "--rename", r"mu=\beta", "--rename", "q=M").stdout
+    assert text.startswith("% ")
+    assert r"\providecommand{\alignment}{{\beta}}" in text
+    assert r"\providecommand{\overlapq}{{M}}" in text
+    assert read("latex", "linear")["latex"] == run("latex", "linear").stdout
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+@pytest.mark.parametrize(
+    "args", [("gelu", "--model", "misaligned"), ("tanh", "--teacher", "he3"), ("he2", "--noise", "0.1")]
+)
+def test_latex_compiles(args: tuple[str, ...], tmp_path: Path) -> None:
+    assert run("latex", *args, "-o", str(tmp_path / "d.tex")).returncode == 0
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "d.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
+
+
+# --- activations
+
+
+def test_activations_lists_the_registry() -> None:
+    entries = {entry["name"]: entry for entry in read("activations")["activations"]}
+    assert list(entries) == list(REGISTRY)
+    keys = {"name", "expression", "parity", "information_exponent", "closed_form"}
+    assert all(set(entry) == keys for entry in entries.values())
+    assert [entries[f"he{k}"]["information_exponent"] for k in range(1, 21)] == list(range(1, 21))
+    assert (entries["tanh"]["parity"], entries["tanh"]["closed_form"]) == ("odd", False)
+    assert (entries["abs"]["parity"], entries["abs"]["closed_form"]) == ("even", True)
+    assert entries["relu"]["parity"] is None
+    shown = run("activations").stdout
+    assert all(name in shown for name in REGISTRY)
+
+
+def test_activations_closed_form_is_what_kernel_finds() -> None:
+    entries = {entry["name"]: entry for entry in read("activations")["activations"]}
+    for name in ("relu", "hardtanh", "elu", "silu"):
+        assert read("kernel", name)["exact"] is entries[name]["closed_form"]
+
+
+# --- hermite
+
+
+def test_hermite_json_is_exact_where_closed() -> None:
+    found = read("hermite", "relu", "--order", "8", "--variance", "r")
+    assert set(found) == {"activation", "variance", "exact", "coefficients", "errors"}
+    assert found["exact"] is True
+    assert found["variance"] == "r"
+    r = sp.Symbol("r", positive=True)
+    for k, text in enumerate(found["coefficients"]):  # by integrating the polynomial against the half-line
+        value = sp.sympify(text).subs(sp.Symbol("r"), r)
+        scaled = sp.expand(he(k).subs(x, x / sp.sqrt(r)) * r ** sp.Rational(k, 2))
+        density = sp.exp(-(x**2) / (2 * r)) / sp.sqrt(2 * sp.pi * r)
+        assert sp.simplify(sp.integrate(sp.expand(scaled * x) * density, (x, 0, sp.oo)) - value) == 0
+
+
+@pytest.mark.parametrize("variance", ["1", "1/2", "0.3"])
+def test_hermite_without_a_closed_form_has_errors(variance: str) -> None:
+    found = read("hermite", "sigmoid", "--order", "6", "--variance", variance)
+    assert found["exact"] is False
+    r = sp.Rational(variance)
+    for k, (text, error) in enumerate(zip(found["coefficients"], found["errors"], strict=True)):
+        scaled = he(k).subs(x, x / sp.sqrt(r)) * r ** sp.Rational(k, 2)
+        truth = reference.mean(scaled * activation("sigmoid").expr, 0, r, digits=20)
+        assert abs(mpmath.mpf(text) - truth) <= error + 1e-14 * abs(truth)
+        assert error < 1e-9
+
+
+def test_hermite_of_high_order() -> None:
+    found = read("hermite", "tanh", "--order", "200")
+    assert len(found["coefficients"]) == 201
+    assert all(text == "0" for text in found["coefficients"][::2])
+    norm = sum(float(t) ** 2 / math.factorial(k) for k, t in enumerate(found["coefficients"]) if k < 150)
+    assert norm == pytest.approx(0.394294490397841, rel=1e-6)  # Parseval: E tanh(Z)^2
+    assert [float(text) for text in read("hermite", "he14", "--order", "20")["coefficients"][13:16]] == [
+        0,
+        math.factorial(14),
+        0,
+    ]
+
+
+# --- kernel
+
+
+def test_kernel_json() -> None:
+    found = read("kernel", "relu", "--teacher", "erf")
+    assert set(found) == {"student", "teacher", "exact", "kernel"}
+    assert (found["student"], found["teacher"], found["exact"]) == ("relu", "erf", True)
+    q, r = 0.3, 0.7
+    value = sp.sympify(found["kernel"]).subs({"q": q, "r": r}).evalf()
+    truth = reference.kernel(activation("relu").expr, activation("erf").expr, sp.Float(q), sp.Float(r), digits=15)
+    assert float(value) == pytest.approx(float(truth), rel=1e-10)
+    assert read("kernel", "tanh") == {"student": "tanh", "teacher": "tanh", "exact": False, "kernel": None}
+
+
+def test_kernel_at_a_point() -> None:
+    found = read("kernel", "tanh", "--at", "0.3,1/4", "--digits", "30")
+    truth = reference.kernel(sp.tanh(x), sp.tanh(x), sp.Rational(3, 10), sp.Rational(1, 4), digits=40)
+    with mpmath.workdps(45):
+        assert abs(mpmath.mpf(found["value"]) - truth) < found["error"] + mpmath.mpf(10) ** -30
+    assert (found["q"], found["r"]) == ("3/10", "1/4")
+    rough = read("kernel", "tanh", "--at", "0.3,0.25", "--tolerance", "1e-6")
+    assert abs(rough["value"] - float(truth)) <= rough["error"] + 1e-16 < 1e-6
+    assert "0.1518756498656" in run("kernel", "tanh", "--at", "0.3,0.25").stdout
+
+
+# --- derive, escape, simulate, check
+
+
+def test_derive_with_another_model_label_and_noise() -> None:
+    found = read("derive", "erf", "--model", "misaligned", "--label", "y**2", "--noise", "0.1", "--alpha", "2")
+    assert (found["label"], found["noise"], found["A"]) == ("y**2", 0.1, None)
+    assert set(found["odes"]) == {"u", "m", "s"}
+    assert found["teacher"].startswith("y**2")
+    linear = read("derive", "linear", "--model", "misaligned")
+    mu, rho = sp.symbols("mu rho")
+    assert sp.expand(sp.sympify(linear["G2"]) - (1 - 2 * mu + rho**2)) == 0  # |w0 - w*|^2
+    assert set(read("derive", "erf", "--model", "pretrain")["odes"]) == {"q_s", "q", "r"}
+    assert sp.sympify(read("derive", "linear", "--noise", "0.5")["loss"]).subs({"q": 0, "r": 0}) == sp.Rational(3, 4)
+
+
+def test_escape_from_a_misaligned_start() -> None:
+    (mixed,) = read("escape", "linear", "--mu", "0.3", "--mix")["points"]
+    (given,) = read("escape", "linear", "--mu", "0.3", "--rho", str(math.hypot(0.3, 0.7)))["points"]
+    assert mixed == given
+    drive = 1 - 2 * 0.3 + 0.3**2 + 0.7**2  # G^2 of the linear student, B = -1
+    assert mixed["tau"] == pytest.approx((1 + math.sqrt(1 + 4 * drive)) / (2 * drive), rel=1e-12)
+    assert mixed["A"] is None
+    (aligned,) = read("escape", "linear", "--mu", "0.3")["points"]
+    (same,) = read("escape", "linear", "--mu", "0.3", "--rho", "0.3")["points"]
+    assert same["tau"] == pytest.approx(aligned["tau"], rel=1e-12)
+
+
+def test_escape_of_a_truncated_series_and_of_many_digits() -> None:
+    (cut,) = read("escape", "relu", "--mu", "0.032", "--order", "16")["points"]
+    assert cut["tau"] == pytest.approx(1.286, abs=5e-4)  # the corrected sum at order 16
+    low, high = cut["interval"]
+    assert low < 3.3927 < high
+    (exact,) = read("escape", "relu", "--mu", "0.032", "--digits", "30")["points"]
+    drive = (1 - sp.Rational("0.032")) / 2
+    tau = (sp.Rational(1, 2) + sp.sqrt(sp.Rational(1, 4) + 4 * drive**2)) / (2 * drive**2)
+    assert exact["tau"] == str(tau.evalf(30))
+
+
+def test_escape_scale_and_label_change_the_search() -> None:
+    (plain,) = read("escape", "relu", "--mu", "0.4")["points"]
+    (scaled,) = read("escape", "relu", "--mu", "0.4", "--alpha", "2")["points"]
+    assert scaled["rate"] == pytest.approx((-2 + math.sqrt(4 + 4 * 4 * 0.09)) / 2, rel=1e-12)  # alpha^2 B, alpha^2 A^2
+    (squared,) = read("escape", "erf", "--mu", "0.4", "--label", "y**2")["points"]
+    (same,) = read("escape", "erf", "--mu", "0.4", "--teacher", "erf(x)**2")["points"]
+    assert squared["tau"] == pytest.approx(same["tau"], rel=1e-12)
+    assert plain["tau"] != scaled["tau"]
+
+
+FAST = ["--mu", "0.3", "--d", "200", "--batch", "50", "--lr", "0.1", "--replicas", "10", "--max-steps", "2000"]
+
+
+def test_simulate_passes_its_options_on() -> None:
+    settings = read("simulate", "erf", *FAST, "--mix", "--label", "y**2", "--noise", "0.2", "--alpha", "0.5")[
+        "settings"
+    ]
+    assert settings["rho"] == pytest.approx(math.hypot(0.3, 0.7), rel=1e-15)
+    assert (settings["label"], settings["noise"], settings["scale"]) == ("y**2", 0.2, 0.5)
+    plain = read("simulate", "erf", *FAST)
+    noisy = read("simulate", "erf", *FAST, "--noise", "0.5")
+    assert plain["exit_steps"] != noisy["exit_steps"]
+
+
+def test_check_of_a_misaligned_start() -> None:
+    found = read("check", "linear", "--mu", "0.3", "--rho", "0.5", "--threshold", "0.4", "--replicas", "100")
+    assert found["settings"]["rho"] == 0.5
+    assert found["rows"][0]["tau"] == pytest.approx((1 + math.sqrt(1 + 4 * 0.65)) / (2 * 0.65), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["latex", "relu", "-o", "relu.txt"], ".tex"),
+        (["latex", "relu", "-o", "no/such/folder/relu.tex"], "existing folder"),
+        (["latex", "relu", "--rename", "mu"], "SYMBOL=LATEX"),
+        (["latex", "relu", "--rename", r"mu=\input{x}"], "Greek letters"),
+        (["latex", "relu", "--rename", "foo=x"], "foo is no symbol here"),
+        (["latex", "relu", "--rename", "rho=x"], "rho is no symbol here"),
+        (["latex", "relu", "--rename", "mu=a", "--rename", "mu=b"], "twice"),
+        (["latex", "relu", "--model", "deep"], "model"),
+        (["hermite", "relu"], "--order"),
+        (["hermite", "relu", "--order", "-1"], "0 to 200"),
+        (["hermite", "relu", "--order", "201"], "0 to 200"),
+        (["hermite", "relu", "--order", "2", "--variance", "0"], "positive"),
+        (["hermite", "relu", "--order", "2", "--variance", "-1"], "positive"),
+        (["hermite", "relu", "--order", "2", "--variance", "1/0"], "variance"),
+        (["hermite", "relu", "--order", "2", "--variance", "__import__('os')"], "positive"),
+        (["hermite", "tanh", "--order", "2", "--variance", "r"], "with a number"),
+        (["hermite", "exp(x**2/5)*tanh(x)", "--order", "2", "--variance", "2"], "variance"),
+        (["kernel", "relu", "--digits", "10"], "--at"),
+        (["kernel", "relu", "--at", "0.3"], "Q,R"),
+        (["kernel", "relu", "--at", "q,r"], "Q,R"),
+        (["kernel", "relu", "--at", "0.6,0.25"], "covariance"),
+        (["kernel", "relu", "--at", "0,0"], "covariance"),
+        (["kernel", "relu", "--at", "0.3,0.25", "--digits", "10", "--tolerance", "1e-3"], "one of them"),
+        (["kernel", "relu", "--at", "0.3,0.25", "--digits", "0"], "digits"),
+        (["kernel", "tanh", "--at", "0.3,0.25", "--tolerance", "0"], "positive"),
+        (["derive", "relu", "--noise", "-1"], "noise"),
+        (["derive", "relu", "--label", "y**"], "y**"),
+        (["derive", "relu", "--alpha", "0"], "alpha"),
+        (["derive", "relu", "--model", "plain", "--alpha", "2"], "alpha"),
+        (["escape", "erf", "--mu", "0.5", "--rho", "0.3"], "rho"),
+        (["escape", "erf", "--mu", "0.5", "--rho", "0.6", "--mix"], "one of them"),
+        (["escape", "erf", "--mu", "0.5", "--rho", "0.6", "--model", "lora"], "misaligned"),
+        (["escape", "erf", "--mu", "0.5", "--model", "misaligned"], "--rho"),
+        (["escape", "erf", "--mu", "0.5", "--mix", "--digits", "20"], "--rho"),
+        (["escape", "erf", "--mu", "0.5", "--mix", "--order", "20"], "order"),
+        (["escape", "erf", "--mu", "nan", "--mix"], "finite"),
+        (["escape", "erf", "--mu", "0.5", "--order", "-1"], "order"),
+        (["escape", "erf", "--mu", "0.5", "--digits", "9999"], "digits"),
+        (["simulate", "erf", *FAST, "--rho", "0.2"], "rho"),
+        (["simulate", "erf", *FAST[2:], "--mix"], "--mu"),
+        (["simulate", "erf", *FAST, "--model", "plain", "--mix"], "misaligned"),
+        (["simulate", "erf", *FAST, "--noise", "-1"], "noise"),
+        (["simulate", "erf", *FAST, "--alpha", "0"], "scale"),
+        (["check", "erf", "--mu", "0.5", "--rho", "0.3"], "rho"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_options_are_one_line_and_exit_code_2(args: list[str], words: str) -> None:
+    done = run(*args)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert words in done.stderr
+
+
+def test_output_is_refused_before_any_work() -> None:
+    refused = run("latex", "no such activation", "-o", "relu.txt")
+    assert ".tex" in refused.stderr
+
+
+def test_tables_are_ones_that_people_read() -> None:
+    assert re.search(r"sigma_k *\n0 +exact +sqrt\(2\)", run("hermite", "relu", "--order", "1").stdout)
+    assert "quadrature (error" in run("hermite", "tanh", "--order", "1").stdout
+    assert "no closed form" in run("kernel", "tanh").stdout
+    assert "rho" in run("escape", "linear", "--mu", "0.3", "--mix").stdout
+    assert "G^2(mu, rho)" in run("derive", "linear", "--model", "misaligned").stdout
