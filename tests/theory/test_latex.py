@@ -12,11 +12,11 @@ from theory.dynamics import derive
 from theory.errors import HermescapeError, ParameterError
 from theory.explain import RULES
 from theory.latex import activation_equations, document, equations, escape_equations, loss_equations
-from theory.latex.article import _meaning
 from theory.latex.layout import Equation, Page, align
 from theory.latex.lines import Names, fill
 from theory.latex.macros import COMMANDS, MACROS, Notation, check_names
 from theory.latex.tree import parse, render, width
+from theory.latex.words import meaning as typeset
 from theory.printing import latex
 from theory.symbols import MEANINGS
 from theory.system import System
@@ -41,6 +41,7 @@ SYSTEMS = {
     "misaligned": {"student": GELU, "model": "misaligned", "alpha": 2, "noise": 0.1},
     "pretrain": {"student": "erf", "model": "pretrain"},
     "label": {"student": "erf", "label": "y**2"},
+    "long name": {"student": "exp(-x**2)*sin(x) + exp(-x**2/3)*cos(2*x) + \n x**3/7 - exp(-x**2/5)*erf(3*x)*x"},
 }
 WRAPPED = (
     "\\documentclass{article}\\usepackage{amsmath,amssymb}\\allowdisplaybreaks\n"
@@ -326,7 +327,7 @@ def test_unbalanced_latex_is_refused() -> None:
 
 def test_meanings_are_typeset() -> None:
     for meaning in MEANINGS.values():
-        text = re.sub(r"\$[^$]*\$", "", _meaning(meaning))
+        text = re.sub(r"\$[^$]*\$", "", typeset(meaning))
         assert not set("<>|") & set(text) or "E[" in text
 
 

@@ -17,12 +17,13 @@ from sympy import Expr
 from theory.expectations import is_closed
 from theory.explain import RULES, Step
 from theory.hermite import coefficient
+from theory.latex import words
 from theory.latex.equations import of_definitions, of_escape, of_flow, of_loss, rate_of
 from theory.latex.layout import Equation, Page, align
 from theory.latex.lines import Names
 from theory.latex.macros import BY_KEY, MACROS, Notation, check_names
 from theory.printing import latex
-from theory.symbols import MEANINGS, Delta, L_q, L_r, alpha, c, m, mu, q, q_s, r, rho, s, t, u, y
+from theory.symbols import MEANINGS, Delta, L_q, L_r, alpha, c, m, mu, q, q_s, r, rho, s, t, u
 
 if TYPE_CHECKING:
     from theory.activations import Activation
@@ -37,16 +38,6 @@ LONGEST_COEFFICIENT = 60  # operations
 DOCUMENT_LINE, FRAGMENT_LINE = 41.0, 31.0  # em, of a text 16 cm wide and of the article class's 345 pt
 
 MODEL_SYMBOLS = {mu: "mu", rho: "rho", m: "m", s: "s", u: "u", alpha: "alpha", c: "c", q_s: "q_s", Delta: "Delta"}
-SETTINGS = {
-    "lora": r"Rank-one LoRA on aligned pre-training $w_{0} = \mu w_{*}$: the scalar $u$ and the direction $v$, on the "
-    "unit sphere, are trained.",
-    "misaligned": r"Rank-one LoRA on a pre-trained weight $w_{0}$ with $\langle w_{0}, w_{*} \rangle = \mu$ and "
-    r"$\langle w_{0}, w_{0} \rangle = \rho^{2}$: the scalar $u$ and the direction $v$, on the unit "
-    "sphere, are trained.",
-    "plain": "Plain training on the unit sphere: the direction $v$ is trained.",
-    "pretrain": r"Full pre-training: the free weight $w$ learns a source teacher $w_{s}$ with $\langle w_{s}, w_{*} "
-    r"\rangle = c$, so that the loss is $L(q_{s}, r)$.",
-}
 
 
 def document(system: System, names: Mapping[str, str] | None = None, fragment: bool = False) -> str:
@@ -70,30 +61,7 @@ def document(system: System, names: Mapping[str, str] | None = None, fragment: b
     writer = _Writer(system, fragment)
     body = "".join(writer.sections())
     definitions = writer.notation.definitions(names, "providecommand" if fragment else "newcommand")
-    return (FRAGMENT if fragment else DOCUMENT).replace("@MACROS@", definitions).replace("@BODY@", body)
-
-
-FRAGMENT = r"""% Needs amsmath and amssymb. Rename a symbol by defining its macro before this file is read.
-@MACROS@
-
-@BODY@
-"""
-
-DOCUMENT = r"""\documentclass[10pt,a4paper]{article}
-\usepackage[T1]{fontenc}
-\usepackage[textwidth=16cm,textheight=24cm]{geometry}
-\usepackage{amsmath,amssymb}
-\allowdisplaybreaks
-\setlength{\parindent}{0pt}
-\setlength{\parskip}{0.4em}
-\AtBeginDocument{\setlength{\abovedisplayskip}{5pt plus 2pt}\setlength{\belowdisplayskip}{5pt plus 2pt}}
-@MACROS@
-\begin{document}
-@BODY@
-\end{document}
-"""
-
-TABLE = r"\begin{center}\begin{tabular}{ll}@ROWS@\end{tabular}\end{center}"
+    return (words.FRAGMENT if fragment else words.DOCUMENT).replace("@MACROS@", definitions).replace("@BODY@", body)
 
 
 class _Writer:
@@ -105,9 +73,8 @@ class _Writer:
         local = set(MODEL_SYMBOLS.values()) - {MODEL_SYMBOLS[x] for x in present if x in MODEL_SYMBOLS}
         self.notation = Notation({macro.key for macro in MACROS} - local)
         self.names = Names()
-        self.page = Page(
-            FRAGMENT_LINE if fragment else DOCUMENT_LINE, True, self.notation, "% where" if fragment else "where"
-        )
+        line, where = (FRAGMENT_LINE, "% where") if fragment else (DOCUMENT_LINE, "where")
+        self.page = Page(line, numbered=True, write=self.notation, where=where)
         self.rules: set[str] = set()
 
     def sections(self) -> Iterator[str]:
@@ -147,35 +114,30 @@ class _Writer:
 
     def title(self) -> str:
         loss = self.system.loss_function
-        student, teacher = (_verbatim(f.name) for f in (loss.student, loss.labels.link))
+        student, teacher = map(words.named, (loss.student, loss.labels.link), (r"$\sigma$", r"$\varphi$"))
         pair = f"student {student}" if student == teacher else f"student {student} on teacher {teacher}"
+        pair = self.prose(pair)
         return rf"\title{{From the population loss to the escape time:\\ {pair}}}\author{{}}\date{{}}\maketitle"
 
     def setting(self) -> Iterator[str]:
         system = self.system
         target = "w_{s}" if system.model.name == "pretrain" else "w_{*}"
         yield self.prose(
-            rf"Inputs are $x \sim \mathcal{{N}}(0, I_{{d}})$, labels {_labels(system, target)}, and the student is "
-            rf"$\sigma(\langle w, x \rangle)$. {SETTINGS.get(system.model.name, '')} One-pass SGD on the squared loss, "
-            r"in the limit of small steps, moves the summary statistics below."
+            rf"Inputs are $x \sim \mathcal{{N}}(0, I_{{d}})$, labels {words.labels(system, target)}, and the student "
+            rf"is $\sigma(\langle w, x \rangle)$. {words.SETTINGS.get(system.model.name, '')} One-pass SGD on the "
+            "squared loss, in the limit of small steps, moves the summary statistics below."
         )
         yield self.equations(*of_definitions(system))
         yield self.symbols()
-        yield self.prose(
-            r"\emph{Conventions.} Time is $t = \eta \times$ number of steps, with $\eta$ the step size. "
-            r"$\operatorname{erf}(x) = \frac{2}{\sqrt{\pi}} \int_0^x e^{-z^2} \mathrm{d} z$, not "
-            r"$\operatorname{erf}(x/\sqrt{2})$. $\mathrm{He}_k$ is the probabilists' Hermite polynomial, unnormalised: "
-            r"$\mathrm{He}_2(x) = x^2 - 1$. $Z \sim \mathcal{N}(0, 1)$, and $\mathbb{E}_{r}[f] = \mathbb{E} f(\sqrt{r} "
-            r"Z)$. Derivatives are meant in the sense of distributions."
-        )
+        yield self.prose(words.CONVENTIONS)
 
     def symbols(self) -> str:
         system = self.system
         shown = [t, *system.parameters, *system.states, q, r, L_q, L_r]
-        rows = [f"${latex(symbol)}$ & {_meaning(MEANINGS[symbol])}" for symbol in dict.fromkeys(shown)]
+        rows = [f"${latex(symbol)}$ & {words.meaning(MEANINGS[symbol])}" for symbol in dict.fromkeys(shown)]
         if self.fragment:
             return ""
-        return TABLE.replace("@ROWS@", " \\\\\n".join(map(self.prose, rows)))
+        return words.TABLE.replace("@ROWS@", " \\\\\n".join(map(self.prose, rows)))
 
     def expansion(self) -> Iterator[str]:
         loss = self.system.loss_function
@@ -238,7 +200,7 @@ class _Writer:
     def statement(self, rule: str) -> str:
         """State a rule where it is first used."""
         if rule in self.rules:
-            return self.prose(AGAIN.get(rule, RULES[rule]))
+            return self.prose(words.AGAIN.get(rule, RULES[rule]))
         self.rules.add(rule)
         return self.prose(RULES[rule], universal=True)
 
@@ -249,7 +211,7 @@ class _Writer:
             f"The population loss is half the mean squared error{noise}. By Price's theorem its derivatives are "
             "kernels again:"
         )
-        yield self.equations(*PRICE)
+        yield self.equations(*words.PRICE)
         yield self.prose(
             "They evaluate to"
             if loss.is_closed
@@ -320,67 +282,15 @@ class _Writer:
         )
         yield self.of("start", rate_of(m), r"c_{k_*}\, m^{k_{*} - 1} + O(m^{k_{*}})")
         yield self.equations(*(e for e in of_escape(self.system.escape) if e.label != "time"))
-        yield self.prose(EXIT[min(exponent, 3)][0])
-        yield self.of("law", "T", EXIT[min(exponent, 3)][1])
+        yield self.prose(words.EXIT[min(exponent, 3)][0])
+        yield self.of("law", "T", words.EXIT[min(exponent, 3)][1])
         if time:
             yield self.prose("with the time scale")
             yield self.equations(*time)
 
 
-PRICE = (
-    Equation.of(
-        "loss-definition",
-        "L(q, r)",
-        r"\frac{1}{2} \mathbb{E}_{r}[\sigma^{2}] - K(q, r) + \frac{1}{2} \mathbb{E}[y^{2}]",
-    ),
-    Equation.of("price-q", "L_{q}", r"-\mathbb{E}[\sigma'(\ell)\, \varphi'(\ell^{*})]"),
-    Equation.of(
-        "price-r",
-        "L_{r}",
-        r"\frac{1}{4} \mathbb{E}_{r}[(\sigma^{2})''] - \frac{1}{2} \mathbb{E}[\sigma''(\ell)\, \varphi(\ell^{*})]",
-    ),
-)
-
-EXIT = {
-    1: ("The drift does not vanish at the start, and the exit time does not grow with $d$:", "O(1)"),
-    2: (
-        r"If $c_{k_*} > 0$ the exit time from a random direction is",
-        r"\frac{1}{2 c_{k_*}} \log d + O(1)",
-    ),
-    3: (
-        r"From $m = Z / \sqrt{d}$, on the side where $c_{k_*} m^{k_{*} - 2} > 0$, the exit time is, to leading order,",
-        r"\frac{d^{(k_{*} - 2)/2}}{|c_{k_*}| \left(k_{*} - 2\right)} |Z|^{-(k_{*} - 2)}",
-    ),
-}
-
-
-AGAIN = {
-    "moments": "Moments of a Gaussian:",
-    "mass": "Conditioning on a point mass:",
-    "tilting": "Tilting:",
-    "stein": "By Stein's lemma:",
-    "one gate": "One gate:",
-    "sheppard": "Two centred gates:",
-    "two gates": "Two gates:",
-    "odd gates": "By symmetry:",
-}
-
-
 def _numbered(steps: Iterable[Step], start: int) -> list[Equation]:
     return [Equation.of(f"kernel-{start + i}", step.left, step.right) for i, step in enumerate(steps, start=1)]
-
-
-def _labels(system: System, target: str) -> str:
-    """Return the definition of the labels."""
-    given = system.loss_function.labels
-    noise = "" if given.noise == 0 else rf" + \sqrt{{{latex(given.noise)}}}\, \xi"
-    if given.transform == y:
-        return rf"$y = \varphi(\langle {target}, x \rangle){noise}$"
-    return (
-        rf"$y = \mathcal{{T}}(\varphi_{{0}}(\langle {target}, x \rangle){noise})$ with $\mathcal{{T}}(y) = "
-        rf"{latex(given.transform)}$, $\varphi_{{0}}(x) = {latex(given.link.expr)}$ and $\varphi$ the mean of $y$ "
-        rf"given $\langle {target}, x \rangle$"
-    )
 
 
 def _is_short(coefficient: Expr) -> bool:
@@ -393,33 +303,3 @@ def _listed(orders: Iterable[int]) -> str:
 
 def _decimal(value: Expr) -> str:
     return sp.latex(value.evalf(DIGITS))
-
-
-def _verbatim(text: str) -> str:
-    r"""Return text in typewriter, with TeX's special characters escaped.
-
-    >>> _verbatim("x**2 - x_1")
-    '\\texttt{x**2 - x\\_1}'
-    """
-    escaped = re.sub(r"[\\{}_^~&%$#]", lambda found: ESCAPES.get(found[0], "\\" + found[0]), text)
-    return rf"\texttt{{{escaped}}}"
-
-
-ESCAPES = {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
-FORMULA = re.compile(r"<[^<>]*>|\|w0\||d\w/d\w|w = .*$")
-
-
-def _meaning(text: str) -> str:
-    r"""Return a meaning of `theory.symbols` with its formulas in mathematics mode.
-
-    >>> _meaning("overlap <v, w0>")
-    'overlap $\\langle v, w_{0} \\rangle$'
-    """
-
-    def formula(found: re.Match[str]) -> str:
-        inside = found[0].replace("<", r"\langle ").replace(">", r" \rangle")
-        inside = inside.replace("w0", "w_{0}").replace("w*", "w_{*}").replace("w_s", "w_{s}")
-        inside = re.sub(r"d(\w)/d(\w)", r"\\partial \1/\\partial \2", inside)
-        return f"${inside.replace('alpha', chr(92) + 'alpha')}$"
-
-    return FORMULA.sub(formula, text)
