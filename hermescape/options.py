@@ -119,8 +119,8 @@ def parametrisation(model: ModelName | None, rho: float | None, mix: bool) -> Mo
 def strength(mu: float, rho: float | None, mix: bool) -> float | None:
     """Return rho at this mu; None where w0 is aligned.
 
-    >>> strength(0.6, None, True) ** 2
-    0.52
+    >>> strength(0.5, None, True), strength(0.5, 0.7, False), strength(0.5, None, False)  # 1/sqrt(2), ...
+    (0.7071067811865476, 0.7, None)
     """
     return math.sqrt(mu**2 + (1 - mu) ** 2) if mix else rho
 

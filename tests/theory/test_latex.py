@@ -142,6 +142,11 @@ def test_what_has_no_closed_form_is_said() -> None:
     assert "quadrature" not in document(system("relu"))
 
 
+def test_steps_that_are_left_out_are_said() -> None:
+    assert "At most 40 reductions are shown" in document(system("long name"), fragment=True)
+    assert "reductions are shown" not in document(system("gelu"))
+
+
 def test_a_jump_has_no_linearisation() -> None:
     text = document(derive("sign"))
     assert "no linearisation" in text

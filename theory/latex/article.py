@@ -15,7 +15,7 @@ import sympy as sp
 from sympy import Expr
 
 from theory.expectations import is_closed
-from theory.explain import RULES, Step
+from theory.explain import MOST_STEPS, RULES, Step
 from theory.hermite import coefficient
 from theory.latex import words
 from theory.latex.equations import of_definitions, of_escape, of_flow, of_loss, rate_of
@@ -190,8 +190,10 @@ class _Writer:
             "needs one kernel."
         )
         yield self.of("kernel", "K(q, r)", r"\mathbb{E}[\sigma(\ell)\, \varphi(\ell^{*})]")
-        number = 0
+        number, is_cut = 0, len(steps) > MOST_STEPS
         for rule, group in groupby(steps, key=lambda step: step.rule):
+            if rule == "collect" and is_cut:
+                yield self.prose(f"At most {MOST_STEPS} reductions are shown; the same rules reduce whatever is left.")
             yield self.statement(rule)
             together = list(group)
             yield self.equations(*_numbered(together, number))
