@@ -32,7 +32,7 @@ from theory.errors import NoClosedFormError, NotIntegrableError
 from theory.terms import Gate, Term, differentiate
 from theory.tidy import in_lowest_terms
 
-__all__ = ["Problem", "Reduction", "expectation", "gaussian_pdf", "reduce", "value"]
+__all__ = ["Problem", "Reduction", "expectation", "gaussian_pdf", "problems", "reduce", "value"]
 
 Mean = tuple[Expr, ...]
 Covariance = tuple[tuple[Expr, ...], ...]

@@ -24,7 +24,7 @@ from theory.latex import equations
 from theory.loss import Loss
 from theory.models import Model
 from theory.symbols import N_4, J, L_q, L_r, M_ll, M_ls, M_ss, N_l, N_s, d, kappa, q, r
-from theory.tidy import tidy
+from theory.tidy import in_lowest_terms, tidy
 
 __all__ = ["GAP", "System", "guard", "guard_in_states"]
 
@@ -205,15 +205,45 @@ def guard(expr: Expr) -> Expr:
     >>> guard(sp.asin(q / sp.sqrt(r)) + sp.sqrt(r - q**2))
     sqrt(D) + atan2(q, sqrt(D))
     """
-    expr = expr.replace(sp.asin, _angle)
+    expr = expr.replace(_is_hyperbolic, _exponentials).replace(sp.asin, _angle)
     expr = expr.replace(Phi2, lambda h, k, rho: Phi2Angle(h, k, _angle(rho)))
-    return expr.replace(_vanishes_at_the_edge, lambda f: sp.factor(sp.expand(f.subs(r, q**2 + GAP))))
+    expr = expr.replace(_vanishes_at_the_edge, lambda f: sp.factor(sp.expand(f.subs(r, q**2 + GAP))))
+    return expr.replace(_is_steep, lambda f: f.func(f.args[0].replace(_mixes, _by_gap)))
+
+
+def _is_hyperbolic(f: Expr) -> bool:
+    return bool(f.is_Mul and f.has(sp.cosh, sp.sinh) and any(isinstance(g, sp.exp) for g in f.args))
+
+
+def _exponentials(f: Expr) -> Expr:
+    """Write exp(a) cosh(b) as (exp(a + b) + exp(a - b)) / 2, the exponents in lowest terms; the same for sinh."""
+    decay = next(g for g in f.args if isinstance(g, sp.exp))
+    wave = next((g for g in f.args if isinstance(g, sp.cosh | sp.sinh)), None)
+    if wave is None:
+        return f
+    sign = 1 if isinstance(wave, sp.cosh) else -1
+    up, down = (sp.exp(in_lowest_terms(decay.args[0] + side * wave.args[0])) for side in (1, -1))
+    return sp.Mul(*[g for g in f.args if g not in (decay, wave)], (up + sign * down) / 2)
 
 
 def _angle(correlation: Expr) -> Expr:
     """Return arcsin(n/d) as atan2(n, sqrt(d^2 - n^2)); d is a product of standard deviations, hence positive."""
     n, d = sp.fraction(sp.together(correlation))
     return sp.atan2(n, sp.sqrt(sp.factor(sp.expand(d**2 - n**2))))
+
+
+def _is_steep(f: Expr) -> bool:
+    """Whether an exponential or error function has D in a denominator, so that its numerator needs every digit."""
+    return isinstance(f, sp.exp | sp.erf) and f.has(GAP)
+
+
+def _mixes(f: Expr) -> bool:
+    return bool(f.is_Add and f.has(q) and f.has(r) and f.is_polynomial(q, r))
+
+
+def _by_gap(f: Expr) -> Expr:
+    """Write 1 - 2 q + r as (1 - q)^2 + D."""
+    return sp.collect(sp.expand(f.subs(r, q**2 + GAP)), GAP, sp.factor)
 
 
 def _vanishes_at_the_edge(f: Expr) -> bool:
