@@ -20,6 +20,7 @@ from theory.symbols import x
 
 def test_registry_names() -> None:
     expected = {"linear", "relu", "erf", "sigmoid", "tanh", "square", "abs", "sign", "step"}
+    expected |= {"gelu", "elu", "hardtanh", "softplus", "silu", "mish"}
     assert set(REGISTRY) == expected | {f"he{k}" for k in range(1, 21)}
     assert activation("x") == activation("linear")
     assert activation("He(3, x)") == activation("he3") == activation("x**3 - 3*x")
