@@ -141,7 +141,7 @@ def kernel(
     if at is None and (digits is not None or tolerance is not None):
         raise ParameterError("--digits or --tolerance without --at given; accepted: them with --at Q,R.")
     point = None if at is None else options.parse_point(at)
-    found = kernel_report(activation, teacher, point, digits, options.accuracy(digits, tolerance))
+    found = kernel_report(activation, teacher, point, digits, options.accuracy(tolerance, digits))
     if as_json:
         print_json(found)
     else:
@@ -176,7 +176,7 @@ def escape(
     strengths = options.parse_mu(mu, aligned=chosen == "lora")
     if mix and digits is not None:
         raise ParameterError("--mix with --digits given; accepted: --rho R, since the rho of --mix is rounded.")
-    accuracy = options.accuracy(digits, tolerance)
+    accuracy = options.accuracy(tolerance, digits, order)
     system = derive_system(activation, teacher, model=chosen, label=label, noise=noise, alpha=alpha)
     found = [
         search_time(

@@ -63,7 +63,7 @@ Rho = Annotated[float | None, typer.Option(metavar="R", help="misaligned w0 of l
 Mix = Annotated[bool, typer.Option("--mix", help="misaligned w0 = mu w* + (1 - mu) xi, xi a random unit vector")]
 TOLERANCE = 1e-10
 Digits = Annotated[int | None, typer.Option(metavar="N", help="N significant digits, in place of float64")]
-Tolerance = Annotated[float | None, typer.Option(metavar="T", help=f"accepted relative error; {TOLERANCE:g}")]
+Tolerance = Annotated[float | None, typer.Option(metavar="T", help=f"accepted error; default: {TOLERANCE:g}")]
 Rename = Annotated[
     list[str] | None, typer.Option(metavar="A=B", help=r"print symbol A as B, such as mu=\alpha; may be repeated")
 ]
@@ -125,10 +125,11 @@ def strength(mu: float, rho: float | None, mix: bool) -> float | None:
     return math.sqrt(mu**2 + (1 - mu) ** 2) if mix else rho
 
 
-def accuracy(digits: int | None, tolerance: float | None) -> float:
-    """Return the tolerance that holds; one given beside `digits`, which decide alone, is refused."""
-    if digits is not None and tolerance is not None:
-        raise ParameterError("--digits and --tolerance given; accepted: one of them.")
+def accuracy(tolerance: float | None, digits: int | None, order: int | None = None) -> float:
+    """Return the tolerance that holds; one given beside `digits` or `order`, which decide alone, is refused."""
+    for name, given in (("--digits", digits), ("--order", order)):
+        if given is not None and tolerance is not None:
+            raise ParameterError(f"{name} and --tolerance given; accepted: one of them.")
     if tolerance is not None and not 0 < tolerance < math.inf:
         raise ParameterError(f"--tolerance {tolerance:g} given; accepted: a positive number such as {TOLERANCE:g}.")
     return TOLERANCE if tolerance is None else tolerance

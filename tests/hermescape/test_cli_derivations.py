@@ -269,6 +269,7 @@ def test_check_of_a_misaligned_start() -> None:
         (["escape", "erf", "--mu", "0.5", "--model", "misaligned"], "--rho"),
         (["escape", "erf", "--mu", "0.5", "--mix", "--digits", "20"], "--rho"),
         (["escape", "erf", "--mu", "0.5", "--mix", "--order", "20"], "order"),
+        (["escape", "erf", "--mu", "0.5", "--order", "20", "--tolerance", "1e-3"], "one of them"),
         (["escape", "erf", "--mu", "nan", "--mix"], "finite"),
         (["escape", "erf", "--mu", "0.5", "--order", "-1"], "order"),
         (["escape", "erf", "--mu", "0.5", "--digits", "9999"], "digits"),
