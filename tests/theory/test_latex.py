@@ -34,6 +34,7 @@ SYSTEMS = {
     "relu on erf": {"student": "relu", "teacher": "erf"},
     "tanh on he3": {"student": "tanh", "teacher": "he3"},
     "step": {"student": "step", "teacher": "erf"},
+    "sign": {"student": "sign"},
     "plain relu": {"student": "relu", "model": "plain"},
     "plain he2": {"student": "he2", "model": "plain"},
     "plain he3": {"student": "he3", "model": "plain"},
@@ -87,7 +88,7 @@ def test_fragment_compiles_in_an_article(name: str, tmp_path: Path) -> None:
 
 
 @needs_latex
-@pytest.mark.parametrize("name", ["relu", "tanh", "misaligned", "plain he3"])
+@pytest.mark.parametrize("name", ["relu", "tanh", "misaligned", "plain he3", "sign"])
 def test_jupyter_equations_compile(name: str, tmp_path: Path) -> None:
     found = system(name)
     shown = [
@@ -149,6 +150,7 @@ def test_steps_that_are_left_out_are_said() -> None:
 
 def test_a_jump_has_no_linearisation() -> None:
     text = document(derive("sign"))
+    assert "no linearisation" in escape_equations(derive("sign").escape)
     assert "no linearisation" in text
     assert r"\searchtime" not in text
 

@@ -139,7 +139,9 @@ def of_escape(escape: Escape) -> list[Equation]:
     if not escape.is_linear:
         return _of_sphere(escape)
     if escape.B is None:
-        return []
+        start = ", ".join(map(latex, escape.states))
+        nowhere = r"\text{infinite (a jump or an infinite slope), no linearisation}"
+        return [Equation.of("bend", rf"(L_{{q}}, L_{{r}}) \text{{ at }} ({start}) = 0", nowhere)]
     return [*_gradient_at_start(escape, escape.B), *([] if escape.G2 == 0 else _growth(escape))]
 
 
