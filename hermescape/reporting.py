@@ -17,6 +17,7 @@ from theory.activations import REGISTRY, Activation, activation
 from theory.errors import InputError, ParameterError
 from theory.expectations import Distribution, gaussian_kernel, is_closed
 from theory.hermite import coefficient, coefficients, information_exponent
+from theory.labels import generative_exponent
 from theory.symbols import mu, q, r, rho
 from theory.system import System
 
@@ -61,6 +62,7 @@ def derivation(system: System) -> dict[str, object]:
         "label": sp.sstr(loss.labels.transform),
         "noise": float(loss.labels.noise),
         "information_exponent": system.information_exponent,
+        "generative_exponent": _generative(system),
         "exact": system.is_exact,
         "loss": _text(system.loss),
         "odes": {state.name: sp.sstr(f) for state, f in system.odes.items()},
@@ -69,6 +71,26 @@ def derivation(system: System) -> dict[str, object]:
         "G2": _text(escape.G2),
         "tau": _text(escape.tau),
     }
+
+
+def _generative(system: System) -> dict[str, Any] | None:
+    """Return the generative exponent of the noisy teacher and what was searched; None without second moments."""
+    seen = system.loss_function.labels
+    try:
+        found = generative_exponent(seen.link, noise=seen.noise)
+    except InputError:
+        return None
+    transform = None if found.transform is None else sp.sstr(found.transform)
+    return {"k": found.k, "transform": transform, "searched": list(map(sp.sstr, found.searched))}
+
+
+def _generative_note(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return "generative exponent: no polynomial of the label has a second moment and a closed conditional mean"
+    searched = ", ".join(found["searched"])
+    if found["k"] is None:
+        return f"generative exponent: none among transforms {searched} of the label"
+    return f"generative exponent {found['k']}, by the label transform {found['transform']} (searched: {searched})"
 
 
 def derivation_table(system: System) -> tuple[str | Table, ...]:
@@ -98,6 +120,7 @@ def derivation_table(system: System) -> tuple[str | Table, ...]:
         text = sp.sstr(escape.tau) if is_closed(escape.tau) else f"(sqrt(B**2 + 4*{drive}) - B)/(2*{drive})"
         table.add_row("tau", _tier((escape.tau,), start or (mu,)), text)
     notes = [f"information exponent {'none: trapped at m = 0' if exponent is None else exponent}"]
+    notes.append(_generative_note(_generative(system)))
     notes.append("time t = lr * steps; He_k probabilists', sigma_k = E[He_k(Z) sigma(Z)], q = <w, w*>, r = <w, w>")
     if escape.B is None and escape.is_linear:
         notes.append("no rate: the student jumps or has an infinite slope, so that L_r is infinite at the start")
@@ -105,7 +128,7 @@ def derivation_table(system: System) -> tuple[str | Table, ...]:
         notes.append(
             "GaussianKernel(f, g, q, r) = E f(l) g(l*), GaussianMean(f, M, v) = E f(M + sqrt(v) Z), by quadrature"
         )
-    return head, notes[0], table, *notes[1:]
+    return head, *notes[:2], table, *notes[2:]
 
 
 def _tier(expressions: tuple[Expr, ...], at: tuple[Symbol, ...]) -> str:
@@ -140,7 +163,7 @@ def escape_table(system: System, found: Sequence[Search]) -> Table:
     table = Table(title=title, show_edge=False, box=None, title_justify="left")
     aligned = system.escape.A is not None
     for column in ("mu", *(("A",) if aligned else ("rho", "G")), "B", "rate", "tau", "error of tau"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", overflow="fold")
     for s in found:
         error = "exact" if s.error == 0 else f"{float(s.error):.1e}"
         numbers = (s.A,) if aligned else (s.rho, s.G)

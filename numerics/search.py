@@ -105,7 +105,7 @@ def search_time(
         if system.escape.A is None:
             raise ParameterError("order with model misaligned given; accepted: model lora, whose series is derived.")
         A, B = aligned_series(loss.student.expr, loss.teacher.expr, float(point[0]), order)
-        return _search(system, point, (A, B), float(scale))
+        return _search(system, (float(point[0]), float(point[1])), (A, B), float(scale))
     if digits is not None:
         return _to_digits(system, parts, point, scale, digits)
     return _to_tolerance(system, parts, point, scale, tolerance)

@@ -208,7 +208,8 @@ def gaussian_kernel(f: Distribution, g: Distribution, q: Expr, r: Expr) -> Expr:
 
     In this order: the finite Hermite (Mehler) sum sum_k E_r[f^(k)] E_1[g^(k)] q^k / k! when f or g is a polynomial;
     the rules of `theory.gaussian` when both lie in the class of `theory.terms`; otherwise point masses integrated
-    out and one `GaussianKernel` node for the regular parts. At the edge r = q^2 every form stays finite.
+    out and one `GaussianKernel` node for the regular parts. At the edge r = q^2 substitute before deriving: shifted
+    kinks leave quotients 0/0 in the general form.
 
     >>> from theory.symbols import q, r
     >>> gaussian_kernel(Distribution.of(sp.erf(x)), Distribution.of(sp.erf(x)), q, r)

@@ -117,13 +117,23 @@ def _without(values: tuple, i: int) -> tuple:
 def _point_mass(problem: Problem) -> Reduction:
     """Condition on the first mass; `theory.terms` has already absorbed every other factor in its variable."""
     mass = problem.term.masses[0]
-    c = Dummy("c", real=True) if mass.k else mass.c
-    height = gaussian_pdf(c, problem.mean[mass.i], problem.covariance[mass.i][mass.i])
-    rest = None if problem.term.variables == 1 else _given(problem, mass.i, c)
+    mean, variance = problem.mean[mass.i], problem.covariance[mass.i][mass.i]
+    if problem.term.variables == 1:
+        smooth = _hermite(mass.k, mass.c - mean, variance) / variance**mass.k
+        return Reduction("mass", smooth * gaussian_pdf(mass.c, mean, variance))
     if not mass.k:
-        return Reduction("mass", height) if rest is None else Reduction("mass", S.Zero, ((height, rest),))
-    height *= S.One if rest is None else value(rest)
+        return Reduction("mass", S.Zero, ((gaussian_pdf(mass.c, mean, variance), _given(problem, mass.i, mass.c)),))
+    c = Dummy("c", real=True)
+    height = gaussian_pdf(c, mean, variance) * value(_given(problem, mass.i, c))
     return Reduction("mass", (S.NegativeOne**mass.k * sp.diff(height, c, mass.k)).subs(c, mass.c))
+
+
+def _hermite(k: int, z: Expr, variance: Expr) -> Expr:
+    """He_k^[variance](z), by which the pdf's k-th derivative is (-1)^k He_k^[variance](z) / variance^k times the pdf."""
+    before, now = S.Zero, S.One
+    for j in range(k):
+        before, now = now, sp.expand(z * now - j * variance * before)
+    return now
 
 
 def _given(problem: Problem, i: int, c: Expr) -> Problem:

@@ -9,6 +9,8 @@ derivatives in the sense of distributions, so that sigma = sum_k sigma_k^[r] He_
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import sympy as sp
 from sympy import Expr, S
 
@@ -16,7 +18,7 @@ from theory.activations import Activation
 from theory.errors import ParameterError
 from theory.expectations import Distribution, gaussian_mean
 
-__all__ = ["coefficient", "coefficients", "information_exponent", "is_zero"]
+__all__ = ["coefficient", "coefficients", "information_exponent", "is_zero", "leading_order"]
 
 MAX_EXPONENT = 40
 
@@ -63,17 +65,21 @@ def information_exponent(student: Activation, teacher: Activation | None = None)
     >>> information_exponent(activation("he2"), activation("erf")) is None
     True
     """
-    teacher = teacher or student
-    parities = {student.parity, teacher.parity}
-    if parities == {"even", "odd"}:
+    return leading_order((student, teacher or student))
+
+
+def leading_order(links: Sequence[Activation], limit: int = MAX_EXPONENT) -> int | None:
+    """Return the smallest 1 <= k <= limit with E[f He_k] != 0 for every link f, or None where there is none."""
+    laws = [Distribution.of(link.expr) for link in links]
+    parities = {link.parity for link in links}
+    if parities >= {"even", "odd"}:
         return None
-    left, right = Distribution.of(student.expr), Distribution.of(teacher.expr)
-    for k in range(1, MAX_EXPONENT + 1):
-        left, right = left.diff(), right.diff()
-        if all(law.polynomial_degree is not None and law.regular.branches[0] == 0 for law in (left, right)):
+    for k in range(1, limit + 1):
+        laws = [law.diff() for law in laws]
+        if any(law.polynomial_degree is not None and law.regular.branches[0] == 0 for law in laws):
             return None
         if (k % 2 and "even" in parities) or (k % 2 == 0 and "odd" in parities):
             continue
-        if not is_zero(gaussian_mean(left, S.Zero, S.One)) and not is_zero(gaussian_mean(right, S.Zero, S.One)):
+        if not any(is_zero(gaussian_mean(law, S.Zero, S.One)) for law in laws):
             return k
     return None

@@ -22,7 +22,7 @@ from sympy import Expr, S
 from theory.activations import Activation, activation
 from theory.errors import InputError, NotIntegrableError, NotRealError, ParameterError
 from theory.expectations import Distribution, gaussian_mean, is_closed
-from theory.hermite import MAX_EXPONENT, is_zero
+from theory.hermite import MAX_EXPONENT, leading_order
 from theory.parser import parse_label
 from theory.symbols import Delta, x, y
 
@@ -137,39 +137,30 @@ def generative_exponent(
 ) -> GenerativeExponent:
     r"""Return the smallest k >= 1 with E[T(y) He_k(l*)] != 0 for some T in the span of `transforms`.
 
-    E[T He_k] is linear in T, so the span is searched by its generators. A transform whose label has no second moment
-    is left out of `searched`, which lists what was looked at; the default is all polynomials of degree up to four. For
-    polynomial links k is 1 or 2, and 2 exactly when the link is even (Damian et al. 2024).
+    E[T He_k] is linear in T, so the span is searched by its generators, until k is 1, or 2 for an even link, below
+    which no transform reaches. `searched` lists those looked at; one whose label has no second moment is left out.
+    The default is all polynomials of degree up to four. For polynomial links k is 1 or 2, and 2 exactly when the
+    link is even (Damian et al. 2024).
 
     >>> [generative_exponent(f"he{k}").k for k in (1, 2, 3, 4)]
     [1, 2, 1, 2]
     """
+    phi = activation(link)
+    least = 2 if phi.parity == "even" else 1
     best: tuple[int, Expr] | None = None
     searched: list[Expr] = []
     for given in transforms:
+        if best is not None and best[0] == least:
+            break
         rule = _transform(given)
         try:
-            seen = labels(link, transform=rule, noise=noise).mean
+            seen = labels(phi, transform=rule, noise=noise).mean
         except NotIntegrableError:
             continue
         searched.append(rule)
-        k = _first_coefficient(seen, MAX_EXPONENT if best is None else best[0] - 1)
+        k = leading_order((seen,), MAX_EXPONENT if best is None else best[0] - 1)
         if k is not None:
             best = (k, rule)
     if not searched:
-        raise NotIntegrableError(f"{activation(link).name}: none of the transforms {transforms} has a second moment.")
+        raise NotIntegrableError(f"{phi.name}: none of the transforms {transforms} has a second moment.")
     return GenerativeExponent(*(best or (None, None)), tuple(searched))
-
-
-def _first_coefficient(f: Activation, limit: int) -> int | None:
-    """Return the smallest 1 <= k <= limit with E[f He_k] != 0."""
-    law, parity = Distribution.of(f.expr), f.parity
-    for k in range(1, limit + 1):
-        law = law.diff()
-        if law.polynomial_degree is not None and law.regular.branches[0] == 0:
-            return None
-        if (parity == "even" and k % 2) or (parity == "odd" and k % 2 == 0):
-            continue
-        if not is_zero(gaussian_mean(law, S.Zero, S.One)):
-            return k
-    return None

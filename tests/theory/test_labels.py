@@ -1,0 +1,54 @@
+"""Labels and their transforms: what SGD is shown, what it may be shown, and what transforms can reach."""
+
+import pytest
+
+from theory.errors import InputError, NotIntegrableError, NotRealError, ParameterError
+from theory.labels import generative_exponent, labels
+from theory.parser import parse_label
+from theory.symbols import Delta, x, y
+
+
+@pytest.mark.parametrize(
+    ("link", "transform", "error"),
+    [
+        ("relu", "log(y)", InputError),
+        ("erf", "sqrt(y)", NotRealError),
+        ("linear", "exp(y**2)", NotIntegrableError),
+        ("linear", "1/y", InputError),
+    ],
+)
+def test_a_transform_that_leaves_the_loss_undefined_is_named(
+    link: str, transform: str, error: type[InputError]
+) -> None:
+    with pytest.raises(error) as refused:
+        labels(link, transform=transform)
+    assert f"label transform {parse_label(transform)}" in str(refused.value)
+
+
+def test_noise_is_a_variance() -> None:
+    for noise in (-0.1, float("inf"), x):
+        with pytest.raises(ParameterError, match="noise"):
+            labels("linear", noise=noise)
+
+
+def test_moments_of_noisy_labels() -> None:
+    noisy = labels("linear", transform="y**2", noise=0.5)
+    assert (noisy.mean.expr - x**2 - 0.5).expand() == 0
+    assert (noisy.second_moment - (x**4 + 6 * x**2 / 2 + 3 * Delta**2)).subs(Delta, 0.5).expand() == 0
+
+
+@pytest.mark.parametrize("k", range(1, 11))
+def test_generative_exponents_of_polynomials(k: int) -> None:
+    """Damian, Pillaud-Vivien, Lee & Bruna (2024): 2 for even polynomials and 1 for all others."""
+    assert generative_exponent(f"he{k}").k == (2 if k % 2 == 0 else 1)
+    assert generative_exponent(f"he{k} + he{2 * k}" if k % 2 else f"he{k} + he{k + 1}").k == 1
+
+
+def test_the_search_for_a_generative_exponent_is_stated() -> None:
+    found = generative_exponent("he3")
+    assert (found.k, found.transform, found.searched) == (1, y**3, (y, y**2, y**3))
+    only = generative_exponent("he3", ("y", "y**2"))
+    assert (only.k, only.transform, only.searched) == (2, y**2, (y, y**2))
+    assert generative_exponent("sign", ("y**2",)).k is None
+    with pytest.raises(NotIntegrableError, match="second moment"):
+        generative_exponent("linear", ("exp(y**2)",))
