@@ -129,7 +129,7 @@ def _point_mass(problem: Problem) -> Reduction:
 
 
 def _hermite(k: int, z: Expr, variance: Expr) -> Expr:
-    """He_k^[variance](z), by which the pdf's k-th derivative is (-1)^k He_k^[variance](z) / variance^k times the pdf."""
+    """Return He_k^[v](z); the k-th derivative of the density is (-1)^k He_k^[v](z) / v^k times the density."""
     before, now = S.Zero, S.One
     for j in range(k):
         before, now = now, sp.expand(z * now - j * variance * before)
