@@ -50,10 +50,11 @@ def test_derive_json() -> None:
     found = read("derive", "relu")
     assert set(found) == {
         *("student", "teacher", "model", "label", "noise", "information_exponent"),
-        *("exact", "loss", "odes", "A", "B", "G2", "tau"),
+        *("generative_exponent", "exact", "loss", "odes", "A", "B", "G2", "tau"),
     }
     assert found["exact"] is True
     assert found["information_exponent"] == 1
+    assert found["generative_exponent"] == {"k": 1, "transform": "y", "searched": ["y"]}
     assert set(found["odes"]) == {"u", "m"}
     strength = sp.Symbol("mu")
     assert sp.simplify(sp.sympify(found["A"]) - (1 - strength) / 2) == 0
