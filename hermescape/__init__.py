@@ -33,6 +33,10 @@ _HOMES = {
     "compile": "numerics.flow:compile_flow",
     "integrate": "numerics.flow",
     "Exit": "numerics.flow",
+    "exit_times": "numerics.flow",
+    "Native": "numerics.flow",
+    "SciPy": "numerics.flow",
+    "Heyoka": "numerics.flow",
     "Outcome": "numerics.flow",
     "Trajectory": "numerics.flow",
     "Stage": "numerics.protocols",
@@ -62,11 +66,14 @@ __all__ = [
     "Exit",
     "ExitSample",
     "HermescapeError",
+    "Heyoka",
     "InputError",
     "Loss",
+    "Native",
     "Outcome",
     "ParameterError",
     "Report",
+    "SciPy",
     "Stage",
     "Stages",
     "System",
@@ -78,6 +85,7 @@ __all__ = [
     "coefficients",
     "compile",
     "derive",
+    "exit_times",
     "experiment",
     "generative_exponent",
     "information_exponent",
@@ -110,7 +118,7 @@ if TYPE_CHECKING:
     from hermescape.api import experiment, simulate
     from hermescape.checking import Report, check
     from numerics.evaluate import value
-    from numerics.flow import Exit, Outcome, Trajectory, integrate
+    from numerics.flow import Exit, Heyoka, Native, Outcome, SciPy, Trajectory, exit_times, integrate
     from numerics.flow import compile_flow as compile
     from numerics.montecarlo import simulate_stages
     from numerics.protocols import Composition, Stage, best_stopping, integrate_stages, total_time

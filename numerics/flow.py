@@ -1,44 +1,46 @@
 r"""Integration of the derived flow with event location, exit times, and a result code in place of bad numbers.
 
-The right-hand side is evaluated in three compiled stages: (q, r, r - q^2) from the states, (L_q, L_r, J) from these,
-velocities from all of them. L is never expanded in the states, and r - q^2 comes from its own formula. Time is
-t = eta * step.
+The right-hand side is evaluated in three stages: (q, r, r - q^2) from the states, (L_q, L_r, J) from these,
+velocities from all of them. L is never expanded in the states, and r - q^2 comes from its own formula. Engines are
+interchangeable (`numerics.engines`): `Native`, compiled, is the default, `SciPy` the reference, `Heyoka` an oracle.
+Time is t = eta * step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
-from functools import lru_cache
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
-from scipy.integrate import LSODA
-from scipy.optimize import brentq
+from numpy.typing import ArrayLike, NDArray
 from sympy import Symbol
 
-from numerics.codegen import compile_function
-from numerics.evaluate import Evaluator, evaluator
+from numerics.engines.native import Native, Runs
+from numerics.engines.problem import Engine, Outcome, Problem, Solution
+from numerics.engines.reference import SciPy, right_hand_side
+from numerics.engines.taylor import Heyoka
 from theory.errors import ParameterError
-from theory.expectations import is_closed
-from theory.symbols import MEANINGS, m, q, r
-from theory.system import GAP, System, guard_in_states
+from theory.symbols import MEANINGS, m
+from theory.system import System
 
-__all__ = ["Exit", "Outcome", "Trajectory", "compile_flow", "integrate"]
+__all__ = [
+    "Engine",
+    "Exit",
+    "Heyoka",
+    "Native",
+    "Outcome",
+    "SciPy",
+    "Trajectory",
+    "compile_flow",
+    "exit_times",
+    "integrate",
+]
 
 Array = NDArray[np.float64]
 RightHandSide = Callable[[Array], Array]
-
-
-class Outcome(Enum):
-    """How an integration ended; the value says what to do about it."""
-
-    EXITED = "the event was reached"
-    HORIZON = "the event was not reached by the time limit: raise t_max, or the flow is trapped"
-    NOT_FINITE = "the right-hand side left the finite numbers: the flow diverges from this start"
-    FAILED = "the integrator could not reach its tolerance: loosen rtol"
+SMALLEST_RTOL = 1e-13
 
 
 @dataclass(frozen=True)
@@ -62,40 +64,6 @@ class Trajectory:
     outcome: Outcome
 
 
-class _Key:
-    """A system hashed by what it says, so that compiled stages are found again."""
-
-    def __init__(self, system: System) -> None:
-        self.system = system
-        loss = system.loss_function
-        velocities = tuple(system.velocities[s] for s in system.states)
-        seen = (loss.student.expr, loss.teacher.expr, loss.labels.second_moment)
-        self._content = (*seen, system.states, system.parameters, system.gap, velocities)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and self._content == other._content
-
-    def __hash__(self) -> int:
-        return hash(self._content)
-
-
-@lru_cache(maxsize=64)
-def _stages(key: _Key, jit: bool) -> tuple[Callable, Evaluator | None, Callable | None]:
-    system = key.system
-    inputs = (*system.states, *system.parameters)
-    functions = system.guarded_functions
-    if all(is_closed(f) for f in functions.values()):
-        closed = guard_in_states(system, system.functions)
-        return (
-            compile_function(inputs, [system.velocities[s].xreplace(closed) for s in system.states], jit=jit),
-            None,
-            None,
-        )
-    arguments = compile_function(inputs, [system.arguments[q], system.arguments[r], system.gap], jit=jit)
-    velocities = compile_function((*inputs, *functions), [system.velocities[s] for s in system.states], jit=jit)
-    return arguments, evaluator((q, r, GAP), tuple(functions.values())), velocities
-
-
 def compile_flow(
     system: System, parameters: Mapping[str, float], *, jit: bool = True, tolerance: float = 1e-10
 ) -> RightHandSide:
@@ -108,19 +76,7 @@ def compile_flow(
     >>> compile_flow(derive("linear"), {"mu": 0.5}, jit=False)(np.array([0.0, 0.1]))
     array([0.05, 0.  ])
     """
-    constants = _constants(system, parameters)
-    first, inner, last = _stages(_Key(system), jit)
-    if inner is None or last is None:
-        return lambda state: np.array(first(*state, *constants))
-
-    def velocity(state: Array) -> Array:
-        overlap, variance, gap = first(*state, *constants)
-        if not np.isfinite(overlap + variance):
-            return np.full(len(state), np.nan)
-        values = inner.values(overlap, variance, gap, gap=gap, tolerance=tolerance)
-        return np.array(last(*state, *constants, *values))
-
-    return velocity
+    return right_hand_side(system, _constants(system, parameters), jit=jit, tolerance=tolerance)
 
 
 def _constants(system: System, parameters: Mapping[str, float]) -> tuple[float, ...]:
@@ -140,86 +96,137 @@ def integrate(
     event: Exit | None = None,
     t_max: float,
     rtol: float = 1e-10,
-    jit: bool = True,
+    times: Sequence[float] | None = None,
+    engine: Engine | None = None,
     **parameters: float,
 ) -> Trajectory:
-    """Integrate the flow from `start` until the event or `t_max` (t = eta * step) with SciPy's LSODA.
+    """Integrate the flow from `start` until the event or `t_max` (t = eta * step).
 
     Args:
         system: a derived system.
         start: initial value of every state, by name.
         event: where to stop; None integrates to `t_max`.
         t_max: time limit; an event not reached by then gives `exit_time` None and `Outcome.HORIZON`.
-        rtol: relative tolerance of the integrator; absolute tolerances follow the size of the start.
-        jit: compile the right-hand side to native code (a second, once for each system).
+        rtol: relative tolerance of a step; absolute tolerances follow the size of the start.
+        times: times at which states are wanted, ascending in [0, t_max]; the integrator's steps by default.
+        engine: `Native()` by default.
         parameters: mu and whatever else the system depends on.
 
     Raises:
-        ParameterError: parameters or start do not fit the system.
+        ParameterError: parameters, times or start do not fit the system.
+        QuadratureError: an expectation that does not reach its tolerance.
 
     >>> from theory.dynamics import derive
-    >>> result = integrate(derive("linear"), {"u": 1e-6, "m": 0.01}, event=Exit(0.5), t_max=100.0, jit=False, mu=0.3)
+    >>> result = integrate(derive("linear"), {"u": 1e-6, "m": 0.01}, event=Exit(0.5), t_max=100.0, mu=0.3)
     >>> result.outcome.name, round(result.exit_time, 6)
     ('EXITED', 11.849856)
     """
     names = [s.name for s in system.states]
     if set(start) != set(names) or not all(np.isfinite(v) for v in start.values()):
         raise ParameterError(f"start {dict(start)!r} given; accepted: a finite number for each of {names}.")
+    _check_horizon(t_max)
+    problem = Problem(
+        system=system,
+        constants=_constants(system, parameters),
+        initial=np.array([float(start[name]) for name in names]),
+        index=-1 if event is None else system.states.index(event.state),
+        threshold=np.inf if event is None else event.threshold,
+        t_max=float(t_max),
+        rtol=max(rtol, SMALLEST_RTOL),
+        times=None if times is None else _ascending(times, t_max),
+    )
+    return _trajectory(system, (engine or Native()).solve(problem))
+
+
+def _check_horizon(t_max: float) -> None:
     if not (np.isfinite(t_max) and t_max > 0):
         raise ParameterError(f"t_max = {t_max!r} given; accepted: a finite time > 0, in units of eta * step.")
-    tolerance = max(rtol, 1e-13)
-    velocity = compile_flow(system, parameters, jit=jit, tolerance=tolerance)
-    initial = np.array([float(start[name]) for name in names])
-    return _run(system, velocity, initial, event, t_max, tolerance)
 
 
-def _run(
-    system: System, velocity: RightHandSide, initial: Array, event: Exit | None, t_max: float, rtol: float
-) -> Trajectory:
-    height = _height(system, event)
-    times, states = [0.0], [initial]
-
-    def finish(outcome: Outcome, exit_time: float | None = None) -> Trajectory:
-        return Trajectory(_dataset(system, np.array(times), np.array(states)), exit_time, outcome)
-
-    if height(initial) >= 0:
-        return finish(Outcome.EXITED, 0.0)
-    with np.errstate(all="ignore"):
-        if not np.all(np.isfinite(velocity(initial))):
-            return finish(Outcome.NOT_FINITE)
-        absolute = rtol * np.maximum(np.abs(initial), 1e-12)
-        solver = LSODA(lambda _, state: velocity(state), 0.0, initial, t_max, rtol=rtol, atol=absolute)
-        while solver.status == "running":
-            solver.step()
-            if not np.all(np.isfinite(solver.y)):
-                return finish(Outcome.NOT_FINITE)
-            if solver.status == "failed":
-                finite = np.all(np.isfinite(velocity(states[-1])))
-                return finish(Outcome.FAILED if finite else Outcome.NOT_FINITE)
-            before, after = times[-1], float(solver.t)
-            if height(solver.y) >= 0:
-                path = solver.dense_output()
-                hit = _locate(height, path, before, after)
-                times.append(hit)
-                states.append(np.asarray(path(hit)))
-                return finish(Outcome.EXITED, hit)
-            times.append(after)
-            states.append(solver.y.copy())
-    return finish(Outcome.HORIZON)
+def _ascending(times: Sequence[float], t_max: float) -> Array:
+    wanted = np.array(times, dtype=np.float64)
+    if wanted.ndim != 1 or not wanted.size or wanted[0] < 0 or wanted[-1] > t_max or not np.all(np.diff(wanted) > 0):
+        raise ParameterError(f"times = {times!r} given; accepted: strictly ascending times in [0, {t_max:g}].")
+    return wanted
 
 
-def _locate(height: Callable[[Array], float], path: Callable[[float], Array], before: float, after: float) -> float:
-    return float(brentq(lambda t: height(path(t)), before, after, xtol=1e-14 * after, rtol=1e-15))
-
-
-def _height(system: System, event: Exit | None) -> Callable[[Array], float]:
-    if event is None:
-        return lambda _: -1.0
-    index = system.states.index(event.state)
-    return lambda state: abs(float(state[index])) - event.threshold
-
-
-def _dataset(system: System, times: Array, states: Array) -> xr.Dataset:
+def _trajectory(system: System, solution: Solution) -> Trajectory:
     """Return the path as labelled arrays over t = eta * step."""
-    columns = {s.name: ("t", states[:, i], {"long_name": MEANINGS[s]}) for i, s in enumerate(system.states)}
-    return xr.Dataset(columns, {"t": ("t", times, {"long_name": "time", "units": "eta * step"})})
+    columns = {s.name: ("t", solution.states[:, i], {"long_name": MEANINGS[s]}) for i, s in enumerate(system.states)}
+    path = xr.Dataset(columns, {"t": ("t", solution.times, {"long_name": "time", "units": "eta * step"})})
+    return Trajectory(path, solution.exit_time, solution.outcome)
+
+
+def exit_times(
+    system: System,
+    start: Mapping[str, ArrayLike],
+    *,
+    event: Exit,
+    t_max: float,
+    rtol: float = 1e-10,
+    threads: int | None = None,
+    **parameters: ArrayLike,
+) -> xr.Dataset:
+    """Return exit times (eta * step) and outcomes for arrays of starts and parameters, with the compiled engine.
+
+    States and parameters are numbers or one-dimensional arrays of one length, the dimension `trajectory`. An exit
+    that is not reached is NaN and its `outcome` (the name of an `Outcome`) says why. Results do not depend on
+    `threads`, all available cores by default. Raises as `integrate`.
+
+    >>> from theory.dynamics import derive
+    >>> found = exit_times(derive("linear"), {"u": 1e-6, "m": 0.01}, event=Exit(0.5), t_max=100.0, mu=[0.3, 1.0])
+    >>> found.exit_time.values.round(6), found.outcome.values.tolist()
+    (array([11.849856,       nan]), ['EXITED', 'HORIZON'])
+    """
+    names = [s.name for s in system.states]
+    if set(start) != set(names):
+        raise ParameterError(f"start {dict(start)!r} given; accepted: a value for each of {names}.")
+    _check_horizon(t_max)
+    columns = _columns({**start, **parameters})
+    starts = np.column_stack([columns[name] for name in names])
+    rows = [_constants(system, {name: float(columns[name][i]) for name in parameters}) for i in range(len(starts))]
+    tolerance = max(rtol, SMALLEST_RTOL)
+    runs = Runs(
+        system,
+        np.reshape(rows, (len(starts), -1)),
+        starts,
+        index=system.states.index(event.state),
+        threshold=event.threshold,
+        rtol=tolerance,
+        atol=tolerance * np.maximum(np.abs(starts), 1e-12),
+    )
+    runs.advance(t_max, threads=_threads(threads))
+    outcomes = runs.outcomes
+    exited = np.array([outcome is Outcome.EXITED for outcome in outcomes])
+    units = {"long_name": "exit time", "units": "eta * step"}
+    return xr.Dataset(
+        {
+            "exit_time": (
+                "trajectory",
+                np.where(exited, runs.clocks[:, 0], np.nan),
+                {"long_name": "exit time", **units},
+            ),
+            "outcome": ("trajectory", np.array([outcome.name for outcome in outcomes])),
+        },
+        {name: ("trajectory", values) for name, values in columns.items()},
+        {"threshold": event.threshold, "t_max": float(t_max), "rtol": tolerance},
+    )
+
+
+def _columns(given: Mapping[str, ArrayLike]) -> dict[str, Array]:
+    try:
+        values = np.broadcast_arrays(*[np.asarray(value, dtype=np.float64) for value in given.values()])
+    except ValueError:
+        values = []
+    if not values or values[0].ndim > 1 or not all(np.isfinite(value).all() for value in values):
+        shapes = {name: np.shape(value) for name, value in given.items()}
+        raise ParameterError(f"shapes {shapes} given; accepted: finite numbers, or arrays of one length.")
+    return {name: np.atleast_1d(value) for name, value in zip(given, values, strict=True)}
+
+
+def _threads(threads: int | None) -> int:
+    if threads is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if threads < 1:
+        raise ParameterError(f"threads = {threads!r} given; accepted: an integer >= 1; omit it for all cores.")
+    return threads

@@ -4,8 +4,9 @@ import hermescape
 
 NAMES = {
     *("Activation", "Composition", "Escape", "Estimate", "Exit", "ExitSample", "HermescapeError", "InputError", "Loss"),
+    *("Heyoka", "Native", "SciPy"),
     *("Outcome", "ParameterError", "Report", "Stage", "Stages", "System", "Trajectory", "__version__", "activation"),
-    *("best_stopping", "check", "coefficients", "compile", "derive", "experiment", "generative_exponent"),
+    *("best_stopping", "check", "coefficients", "compile", "derive", "exit_times", "experiment", "generative_exponent"),
     *("information_exponent", "integrate", "integrate_stages", "kernel_series", "labels", "sde_paths", "search_time"),
     *("simulate", "simulate_stages", "smoothing", "total_time", "value"),
 }

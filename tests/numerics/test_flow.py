@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
-from numerics.flow import Exit, Outcome, compile_flow, integrate
+from numerics.flow import Exit, Outcome, SciPy, compile_flow, integrate
 from tests.strategies import closed
 from theory.dynamics import derive
 from theory.errors import ParameterError
@@ -43,7 +43,7 @@ def test_exit_time_against_an_explicit_integrator(name: str, mu: float) -> None:
 @settings(max_examples=15, deadline=None)
 def test_loss_decreases_along_the_flow(f, mu: float, scale: float, overlap: float) -> None:
     system = derive(f)
-    path = integrate(system, {"u": scale, "m": overlap}, t_max=0.5, jit=False, mu=mu).states
+    path = integrate(system, {"u": scale, "m": overlap}, t_max=0.5, engine=SciPy(jit=False), mu=mu).states
     losses = []
     for u, m in zip(path.u.values, path.m.values, strict=True):
         at = {q: mu + u * m, r: mu**2 + 2 * u * mu * m + u**2}

@@ -1,0 +1,1 @@
+"""Integrators of a derived flow: one small interface, a reference, a compiled default and an oracle."""

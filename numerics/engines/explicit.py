@@ -1,0 +1,48 @@
+r"""One step of DOP853, the explicit Runge-Kutta pair of order 8 with error estimators of orders 5 and 3.
+
+    k_i = f(y + h sum_j a_ij k_j),   y_new = y + h sum_j b_j k_j,
+    error = h |e5|^2 / sqrt(n (|e5|^2 + |e3|^2 / 100)),   e = sum_j e_j k_j / scale
+
+Hairer, Norsett & Wanner, Solving Ordinary Differential Equations I, section II.10; the coefficients are those that
+SciPy publishes as attributes of `scipy.integrate.DOP853`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from scipy.integrate import DOP853
+
+__all__ = ["ORDER", "STAGES", "step"]
+
+ORDER = 8
+"""of the error estimate plus one: the step size follows error^(-1/ORDER)"""
+STAGES = 13
+"""rows of `k`; the last is f(y_new)"""
+
+_A, _B = np.ascontiguousarray(DOP853.A), np.ascontiguousarray(DOP853.B)
+_E3, _E5 = np.ascontiguousarray(DOP853.E3), np.ascontiguousarray(DOP853.E5)
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def step(field: Any, y: Any, h: float, p: Any, table: Any, scale: Any, k: Any, new: Any) -> float:
+    """Fill `new` with the state after h, given k[0] = f(y); return the error in units of `scale`."""
+    n = y.size
+    for stage in range(1, STAGES):
+        for i in range(n):
+            slope = 0.0
+            for j in range(stage):
+                slope += (_A[stage, j] if stage < STAGES - 1 else _B[j]) * k[j, i]
+            new[i] = y[i] + h * slope
+        field(new, p, table, k[stage])
+    third = fifth = 0.0
+    for i in range(n):
+        low = high = 0.0
+        for j in range(STAGES):
+            low += _E3[j] * k[j, i]
+            high += _E5[j] * k[j, i]
+        third += (low / scale[i]) ** 2
+        fifth += (high / scale[i]) ** 2
+    return abs(h) * fifth / np.sqrt(n * (fifth + 0.01 * third)) if fifth > 0.0 else third * 0.0

@@ -1,0 +1,213 @@
+"""The compiled default: explicit as long as that is cheap, linearly implicit from where the flow turns out stiff."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from numerics.codegen import compile_function
+from numerics.engines import stepping
+from numerics.engines.problem import Array, Outcome, Problem, Solution
+from numerics.field import Field, field
+from numerics.surrogate import Surrogate, tabulate
+from theory.errors import ParameterError
+from theory.symbols import r
+from theory.system import System
+
+__all__ = ["Native", "Runs"]
+
+EXPLICIT_STEPS = 300
+"""An explicit run beyond so many steps is limited by stability rather than by accuracy."""
+IMPLICIT_STEPS = 2_000_000
+CHUNKS = 8
+"""parts a thread"""
+SMALLEST_TOLERANCE = 1e-12
+REACH = 4.0
+"""A surrogate reaches this factor beyond the strengths r of the start, its square beyond an end that a run meets."""
+AT_END = 1e-6
+WIDEST = 1e15
+
+_NO_TABLE = np.empty(0)
+_UNFINISHED = (stepping.STOPPED, stepping.BUDGET)
+_OUTCOMES = {
+    stepping.EXITED: Outcome.EXITED,
+    stepping.STOPPED: Outcome.HORIZON,
+    stepping.BUDGET: Outcome.HORIZON,
+    stepping.NOT_FINITE: Outcome.NOT_FINITE,
+    stepping.FAILED: Outcome.FAILED,
+}
+_PLANS = {
+    "auto": ((stepping.EXPLICIT, EXPLICIT_STEPS), (stepping.IMPLICIT, IMPLICIT_STEPS)),
+    "explicit": ((stepping.EXPLICIT, IMPLICIT_STEPS),),
+    "implicit": ((stepping.IMPLICIT, IMPLICIT_STEPS),),
+}
+
+
+@dataclass(frozen=True)
+class Native:
+    """DOP853 ("explicit"), the Rosenbrock method RODAS ("implicit"), or the one and then the other ("auto").
+
+    Where the loss has no closed form, a Chebyshev surrogate takes its place, with an error measured below rtol / 100
+    (or 1e-12, whichever is larger).
+    Raises `ParameterError` for another method.
+    """
+
+    method: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.method not in _PLANS:
+            raise ParameterError(f"method = {self.method!r} given; accepted: {', '.join(_PLANS)}; try auto.")
+
+    def solve(self, problem: Problem) -> Solution:
+        """Integrate one trajectory."""
+        runs = Runs(
+            problem.system,
+            np.array([problem.constants]),
+            problem.initial[None],
+            index=problem.index,
+            threshold=problem.threshold,
+            rtol=problem.rtol,
+            atol=problem.atol[None],
+            method=self.method,
+        )
+        times, states = [], []
+
+        def record() -> None:
+            times.append(float(runs.clocks[0, 0]))
+            states.append(runs.states[0].copy())
+
+        if problem.times is None:
+            record()
+            while runs.unfinished and runs.clocks[0, 0] < problem.t_max:
+                before = runs.clocks[0, 0]
+                runs.advance(problem.t_max, single=True)
+                if runs.clocks[0, 0] > before:
+                    record()
+        else:
+            for time in problem.times:
+                runs.advance(float(time))
+                if runs.codes[0] != stepping.STOPPED:
+                    break
+                record()
+            runs.advance(problem.t_max)
+        outcome = runs.outcomes[0]
+        exit_time = float(runs.clocks[0, 0]) if outcome is Outcome.EXITED else None
+        return Solution(np.array(times), np.reshape(states, (-1, problem.initial.size)), exit_time, outcome)
+
+
+class Runs:
+    """Several trajectories of one system, advanced together in native code.
+
+    Attributes:
+        states: (trajectories, states), advanced in place.
+        clocks: (trajectories, 3): time, last step size, steps taken.
+        codes: result codes of `stepping`, one a trajectory.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        constants: Array,
+        initial: Array,
+        *,
+        index: int,
+        threshold: float,
+        rtol: float,
+        atol: Array,
+        method: str = "auto",
+    ) -> None:
+        self._field, self._plan = field(system), _PLANS[method]
+        self._constants = np.ascontiguousarray(constants, dtype=np.float64)
+        self._event, self._rtol, self._atol = (index, threshold), rtol, np.ascontiguousarray(atol)
+        self.states = np.array(initial, dtype=np.float64, order="C")
+        self.clocks = np.zeros((len(initial), 3))
+        self.codes = np.full(len(initial), stepping.STOPPED)
+        self._surrogate = None if self._field.is_closed else self._first_surrogate()
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether some trajectory may still be advanced."""
+        return bool(np.isin(self.codes, _UNFINISHED).any())
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """How every trajectory stands."""
+        return [_OUTCOMES[int(code)] for code in self.codes]
+
+    def advance(self, stop: float, *, single: bool = False, threads: int = 1) -> None:
+        """Advance every unfinished trajectory to `stop`, or by a `single` step."""
+        rows = np.flatnonzero(np.isin(self.codes, _UNFINISHED))
+        while rows.size:
+            for method, budget in self._plan:
+                spent = self.clocks[rows, 2]
+                below = rows[spent < budget]
+                if below.size:
+                    most = int(spent.min()) + 1 if single else budget
+                    self._native(method, below, stop, float(most), threads)
+                rows = rows[(spent >= budget) | ((self.codes[rows] == stepping.BUDGET) & (not single))]
+            self.codes[rows] = stepping.FAILED
+            rows = self._leaving()
+
+    def _native(self, method: int, rows: NDArray[np.int64], stop: float, most: float, threads: int) -> None:
+        velocity = self._field.velocity
+        jacobian = self._field.jacobian if method == stepping.IMPLICIT else velocity  # which an explicit step ignores
+        table = _NO_TABLE if self._surrogate is None else self._surrogate.table
+
+        def run(part: NDArray[np.int64]) -> None:
+            stepping.advance_all(
+                *(velocity, jacobian, method, self.states, self.clocks, self._constants, table, stop),
+                *(*self._event, self._rtol, self._atol, most, part, self.codes),
+            )
+
+        if threads == 1 or rows.size < 2 * threads:
+            run(rows)
+            return
+        # Neighbours on a sorted grid take similar times: dealing them out balances the threads.
+        parts = [rows[start :: CHUNKS * threads] for start in range(min(CHUNKS * threads, rows.size))]
+        with ThreadPoolExecutor(threads) as executor:
+            list(executor.map(run, parts))
+
+    def _strengths(self, rows: NDArray[np.int64]) -> Array:
+        """r of the given trajectories."""
+        evaluate = compile_function(self._field.inputs, [self._field.system.arguments[r]], jit=False)
+        return np.array([evaluate(*self.states[row], *self._constants[row])[0] for row in rows])
+
+    def _first_surrogate(self) -> Surrogate:
+        strengths = self._strengths(np.arange(len(self.states)))
+        if not (np.isfinite(strengths).all() and strengths.min() > 0):
+            raise ParameterError(
+                f"a start with <w, w> = {strengths.min():g} given; accepted without a closed form: a positive finite "
+                "r; start elsewhere, or integrate with SciPy()."
+            )
+        if not self._field.system.arguments[r].free_symbols:
+            return self._tabulate(float(strengths[0]), float(strengths[0]))
+        low, high = strengths.min() / REACH, max(1.0, strengths.max()) * REACH
+        return self._tabulate(2.0 ** math.floor(math.log2(low)), 2.0 ** math.ceil(math.log2(high)))
+
+    def _tabulate(self, low: float, high: float) -> Surrogate:
+        return _surrogate(self._field, low, high, max(1e-2 * self._rtol, SMALLEST_TOLERANCE))
+
+    def _leaving(self) -> NDArray[np.int64]:
+        """Return the trajectories that stand at the end of the surrogate, which is widened for them."""
+        stuck = np.flatnonzero(np.isin(self.codes, (stepping.NOT_FINITE, stepping.FAILED)))
+        found = self._surrogate
+        if found is None or found.low == found.high or not stuck.size:
+            return stuck[:0]
+        strengths = self._strengths(stuck)
+        below, above = strengths < found.low * (1 + AT_END), strengths > found.high * (1 - AT_END)
+        low, high = found.low / REACH**2 if below.any() else found.low, found.high
+        high = high * REACH**2 if above.any() else high
+        if high / low > WIDEST or not (below | above).any():
+            return stuck[:0]
+        self._surrogate = self._tabulate(low, high)
+        return stuck[below | above]
+
+
+@lru_cache(maxsize=32)
+def _surrogate(found: Field, low: float, high: float, tolerance: float) -> Surrogate:
+    return tabulate(tuple(found.functions.values()), low, high, tolerance=tolerance)

@@ -1,0 +1,220 @@
+r"""From a System to native code: its velocity and Jacobian in three stages, never expanding the loss in the states.
+
+    (q, r, D) from the states  ->  F = (L_q, L_r, ...) from (q, r, D)  ->  velocities v from states and F
+    dv_i/dx_j = v_i,j + sum_k v_i,F_k (F_k,q q_j + F_k,r r_j + F_k,D D_j)
+
+with D = r - q^2 in its own formula. The derivatives are SymPy's, stage by stage, so that their size stays that of the
+stages. Functions F without a closed form come from the table of a `numerics.surrogate`. The source is a module of its
+own in the cache folder, named by its content, so that numba keeps the machine code between processes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import sys
+from contextlib import suppress
+from functools import cached_property, lru_cache
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from types import ModuleType
+from typing import Any
+
+import numba
+import sympy as sp
+from sympy import Expr, Symbol
+
+from numerics import codegen, primitives, surrogate
+from numerics.engines import stepping
+from theory.cache import folder
+from theory.expectations import is_closed
+from theory.symbols import q, r
+from theory.system import GAP, System
+
+__all__ = ["Field", "field"]
+
+_SOURCES = (primitives.__file__, surrogate.__file__, stepping.__file__, __file__)
+_HEADER = """\
+from math import *
+
+import numpy as np
+from numba import cfunc, njit
+
+from numerics.engines.stepping import SIGNATURE
+from numerics.primitives import *
+from numerics.surrogate import lookup
+
+inline = njit(error_model="numpy", nogil=True)
+"""
+
+
+class Field:
+    """Native right-hand side of one system; parameters are run-time constants.
+
+    Attributes:
+        system: what was compiled.
+        functions: the F, guarded, in q, r and D.
+        is_closed: whether they have closed forms; otherwise a table has to be given to the native functions.
+    """
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.functions = system.guarded_functions
+        self.is_closed = all(map(is_closed, self.functions.values()))
+
+    @cached_property
+    def velocity(self) -> Any:
+        """Native f(state, constants, table, out): d(state)/dt."""
+        return _module(self._velocity_source()).velocity
+
+    @cached_property
+    def jacobian(self) -> Any:
+        """Native f(state, constants, table, out): d(velocity_i)/d(state_j), row by row."""
+        return _module(self._jacobian_source()).jacobian
+
+    @property
+    def inputs(self) -> tuple[Symbol, ...]:
+        """States, then parameters."""
+        return (*self.system.states, *self.system.parameters)
+
+    def _stage(self, name: str, inputs: tuple[Symbol, ...], outputs: list[Expr]) -> str:
+        return "\n\n@inline\n" + codegen.source(inputs, outputs, name=name)
+
+    def _call(self) -> str:
+        n = len(self.system.states)
+        return ", ".join([f"x[{i}]" for i in range(n)] + [f"p[{i}]" for i in range(len(self.inputs) - n)])
+
+    def _velocity_source(self) -> str:
+        system, names = self.system, [f"F{k}" for k in range(len(self.functions))]
+        arguments = [system.arguments[q], system.arguments[r], system.gap]
+        text = _HEADER + self._stage("arguments", self.inputs, arguments)
+        if self.is_closed:
+            text += self._stage("functions", (q, r, GAP), list(self.functions.values()))
+        velocities = [system.velocities[state] for state in system.states]
+        text += self._stage("velocities", (*self.inputs, *self.functions), velocities)
+        body = ["q, r, D = arguments(" + self._call() + ")"]
+        if self.is_closed:
+            body += [", ".join(names) + ", = functions(q, r, D)"]
+        else:
+            body += [f"F = np.empty({len(names)})", f"lookup(table, {len(names)}, atan2(q, sqrt(D)), log(r), F)"]
+            names = [f"F[{k}]" for k in range(len(names))]
+        targets = "".join(f"out[{i}], " for i in range(len(velocities)))
+        body += [f"{targets}= velocities({', '.join([self._call(), *names])})"]
+        return text + _define("velocity", body)
+
+    def _jacobian_source(self) -> str:
+        system, count, n = self.system, len(self.functions), len(self.system.states)
+        arguments = [system.arguments[q], system.arguments[r], system.gap]
+        values = list(self.functions.values())
+        velocities = [system.velocities[state] for state in system.states]
+        text = _HEADER + self._stage(
+            "arguments", self.inputs, [*arguments, *(sp.diff(a, x) for x in system.states for a in arguments)]
+        )
+        if self.is_closed:
+            slopes = [sp.diff(f, symbol) for f in values for symbol in (q, r, GAP)]
+            text += self._stage("functions", (q, r, GAP), [*values, *slopes])
+        slopes = [sp.diff(v, symbol) for v in velocities for symbol in (*system.states, *self.functions)]
+        text += self._stage("velocities", (*self.inputs, *self.functions), slopes)
+        body = [f"a = arguments({self._call()})"]
+        if self.is_closed:
+            body += ["F = functions(a[0], a[1], a[2])"]
+        else:
+            body += [
+                "q, r, width = a[0], a[1], sqrt(a[2])",
+                f"values = np.empty({3 * count})",
+                f"lookup(table, {count}, atan2(q, width), log(r), values)",
+                f"F = np.empty({4 * count})",
+                f"for k in range({count}):",
+                "    F[k] = values[k]",
+                f"    along = values[{count} + k] / r",
+                f"    F[{count} + 3 * k] = along * width",
+                f"    F[{count} + 3 * k + 1] = values[{2 * count} + k] / r",
+                f"    F[{count} + 3 * k + 2] = -along * q / (2.0 * width)",
+            ]
+        given = ", ".join([self._call(), *(f"F[{k}]" for k in range(count))])
+        body += [f"v = velocities({given})"]
+        for i in range(n):
+            for j in range(n):
+                chain = [f"v[{i * (n + count) + j}]"]
+                for k in range(count):
+                    inner = " + ".join(f"F[{count + 3 * k + a}]*a[{3 * (j + 1) + a}]" for a in range(3))
+                    chain.append(f"v[{i * (n + count) + n + k}]*({inner})")
+                body += [f"out[{i * n + j}] = " + " + ".join(chain)]
+        return text + _define("jacobian", body)
+
+
+def _define(name: str, body: list[str]) -> str:
+    lines = "\n".join(f"    {line}" for line in body)
+    return f"\n\n@cfunc(SIGNATURE, cache=CACHE, error_model='numpy')\ndef {name}(x, p, table, out):\n{lines}\n"
+
+
+@lru_cache(maxsize=1)
+def _versions() -> str:
+    """Digest of what the machine code depends on beside its source."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    for name in _SOURCES:
+        digest.update(Path(name).read_bytes())
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _module(text: str) -> ModuleType:
+    """Import generated source from the cache folder, or from memory where there is none."""
+    name = "hermescape_" + hashlib.sha256((_versions() + text).encode()).hexdigest()[:32]
+    place = folder()
+    if place is not None:
+        with suppress(OSError):
+            path = _write(place / "native", name, "CACHE = True\n" + text)
+            return _load(name, path)
+    module = ModuleType(name)
+    exec(compile("CACHE = False\n" + text, f"<{name}>", "exec"), module.__dict__)
+    return module
+
+
+def _write(place: Path, name: str, text: str) -> Path:
+    """Write the module unless it is there, by an atomic rename."""
+    path = place / f"{name}.py"
+    place.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text() != text:
+        with NamedTemporaryFile("w", dir=place, suffix=".tmp", delete=False) as partial:
+            partial.write(text)
+        os.replace(partial.name, path)
+    return path
+
+
+def _load(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+class _Key:
+    """A system hashed by what it says, so that its field is found again."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        loss = system.loss_function
+        velocities = tuple(system.velocities[s] for s in system.states)
+        seen = (loss.student.expr, loss.teacher.expr, loss.labels.second_moment)
+        self._content = (*seen, system.states, system.parameters, system.gap, velocities)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self._content == other._content
+
+    def __hash__(self) -> int:
+        return hash(self._content)
+
+
+@lru_cache(maxsize=128)
+def _field(key: _Key) -> Field:
+    return Field(key.system)
+
+
+def field(system: System) -> Field:
+    """Return the compiled field of a system, one for each content; compiled when first used."""
+    return _field(_Key(system))
