@@ -193,7 +193,8 @@ class Experiment:
     def overlaps(self, m: Array, u: Array, t: Array | None = None) -> dict[str, tuple[Array, str]]:
         """Return the order parameters at states (m, u, t), each with what it is, by name.
 
-        m and u, and s = mu m + nu t if misaligned; q_s, q and r for pretrain. Without t those that need it are left out.
+        m and u, and s = mu m + nu t if misaligned; q_s, q and r for pretrain; without t, only those that it does not
+        enter.
 
         >>> free = Experiment(x, x / x, x, mu=None, model="pretrain", c=0.6, dimension=9, batch=5, step_size=0.1,
         ...                   threshold=0.5, replicas=2, seed=1, max_steps=10)

@@ -321,16 +321,16 @@ def simulate_stages(
 def log_spaced(max_steps: int, count: int) -> list[int]:
     """Return 0 and integers to `max_steps` in geometric progression: at most `count`, fewer where rounding merges them.
 
-    Raises `ParameterError` for max_steps < 1 or count < 2.
+    Raises `ParameterError` for max_steps < 1 or count < 3.
 
     >>> log_spaced(1000, 8), log_spaced(6, 100)
     ([0, 1, 3, 10, 32, 100, 316, 1000], [0, 1, 2, 3, 4, 5, 6])
     """
-    for name, value, least in (("max_steps", max_steps, 1), ("count", count, 2)):
+    for name, value, least in (("max_steps", max_steps, 1), ("count", count, 3)):
         if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-            raise ParameterError(f"{name} = {value!r} given; accepted: an integer >= {least}; try {least * 100}")
-    steps = {round(int(max_steps) ** (i / max(1, count - 2))) for i in range(1 if count == 3 else 0, count - 1)}
-    return sorted({0, *steps, int(max_steps)})
+            raise ParameterError(f"{name} = {value!r} given; accepted: an integer >= {least}; try {100 * least}")
+    between = {round(int(max_steps) ** (i / (count - 2))) for i in range(count - 2)}
+    return sorted({0, *between, int(max_steps)})
 
 
 def trajectories(

@@ -25,8 +25,8 @@ residuals that are independent of it, so that given the batch G_h is one Gaussia
 The law of (m, u) and s = <v, w0> = mu m + nu t is that of d-dimensional SGD, not an approximation. The part
 p of v across the span is stored itself: sqrt(1 - m^2) would lose every digit near m = 1.
 
-*Pre-training*: w = u v is free, u = |w|, and e1 = w_s is the source, w* = c e1 + sqrt(1 - c^2) e2, v = m e1 + t e2 + p e3.
-The projections and the gradient are those above with w0 = 0 and alpha = 1, and w itself moves:
+*Pre-training*: w = u v is free, with u = |w| and v = m e1 + t e2 + p e3, e1 = w_s and w* = c e1 + sqrt(1 - c^2) e2. The
+projections and the gradient are those above with w0 = 0 and alpha = 1, and w itself moves:
 
     (u m, u t, u p) <- (u m - eta G1, u t - eta G2, hypot(u p - eta G3, eta X))
     q_s = <w, w_s> = u m,   q = <w, w*> = u (c m + sqrt(1 - c^2) t),   r = <w, w> = u^2
