@@ -184,9 +184,9 @@ def fulldim_row(runs: int) -> Row:
 def memory_row() -> Row:
     """Peak memory of one step of 100,000 replicas, above that of 1,000."""
     few, many = 1000, 100_000
-    setting = experiment("relu", batch=10**5, max_steps=1, step_size=1e-3)
-    montecarlo.simulate(replace(setting, replicas=2))
-    peaks = [peak(replace(setting, replicas=count, batch=1)) for count in (few, many)]
+    setting = experiment("relu", max_steps=1)
+    montecarlo.simulate(setting)
+    peaks = [peak(replace(setting, replicas=count)) for count in (few, many)]
     return Row("memory", (peaks[1] - peaks[0]) / (many - few), "bytes a replica", None, "", "O(1)")
 
 

@@ -33,7 +33,7 @@ projections and the gradient are those above with w0 = 0 and alpha = 1, and w it
 
 *Linear residuals*, r_i = c1 z1_i + c2 z2_i + c3 n_i (linear student and teacher): G1, G2 and R2 are then inner products
 of the rows z1, z2, n of a batch, which no rotation of its B samples changes. Rotated to lower triangular form, rows of
-standard normals are Bartlett's factor of their Wishart matrix, at most three samples whatever B:
+standard normals are Bartlett's (1933) factor of their Wishart matrix, at most three samples whatever B:
 
     z1 = (chi_B, 0, 0),   z2 = (N, chi_{B-1}, 0),   n = (N, N, chi_{B-2})      (columns beyond B left out)
 

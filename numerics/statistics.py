@@ -118,7 +118,8 @@ class ExitSample:
     def _finals(self) -> dict[str, tuple[NDArray[np.float64], str]]:
         """The final state and the order parameters read from it, each with what it is."""
         if self.experiment.model == "pretrain":
-            meanings = ("overlap <w, w_s>/|w|", "norm |w|", "|w| across w_s and w*, over |w|", "<w, e2>/|w|")
+            across = "unit part of w* across w_s"
+            meanings = ("overlap <w, w_s>/|w|", "norm |w|", "|v| across w_s and w*, v = w/|w|", f"<v, {across}>")
         else:
             meanings = ("overlap <v, w*>", "LoRA scale u", "|v| across w* and w0", "(s - mu m) / nu")
         state = (self.final_m, self.final_u, self.final_p, self.final_t)
