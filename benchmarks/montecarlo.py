@@ -92,13 +92,9 @@ def median_ratio(over: list[float], under: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(over, under, strict=True))
 
 
-def steps(setting: Experiment, *, rotated: bool | None = None) -> Work:
-    """Return `STEPS` steps of one replica; `rotated` overrules the choice of the O(1) step."""
-    run, law = montecarlo._compile(setting), montecarlo._law(setting, np.inf)
-    if rotated is False:
-        functions = (setting.student, setting.derivative, setting.teacher.xreplace({x: montecarlo.Z}))
-        kernel: Any = montecarlo._kernel(functions, setting.parametrisation, False, False)
-        run = run._replace(kernel=kernel, samples=int(setting.batch))
+def steps(setting: Experiment, *, by_sums: bool = False) -> Work:
+    """Return `STEPS` steps of one replica, by sums over the batch also where the O(1) step would do."""
+    run, law = montecarlo._compile(setting, by_sums=by_sums), montecarlo._law(setting, np.inf)
     replica = montecarlo._Replica(setting, 0, None)
     rows = np.empty((run.rows, min(run.samples, montecarlo.BLOCK)))
     return lambda: run.kernel(replica.rng, replica.state, rows, law, (0, STEPS))
@@ -135,7 +131,7 @@ def activation_rows(runs: int, only: str = "") -> Iterator[Row]:
         if activation(name).derivative == 0 or only not in name:
             continue
         setting = experiment(name)
-        step, least = interleaved([steps(setting, rotated=False), floor(setting)], runs)
+        step, least = interleaved([steps(setting, by_sums=True), floor(setting)], runs)
         yield Row(name, micro(step), "us a step", median_ratio(step, least), "step / floor", "<= 1.5")
 
 
@@ -167,7 +163,7 @@ def thread_row(runs: int) -> Row:
 
 def linear_row(runs: int) -> Row:
     """Time the linear student's O(1) step and its loop over the batch."""
-    fast, slow = interleaved([steps(experiment("linear")), steps(experiment("linear"), rotated=False)], runs)
+    fast, slow = interleaved([steps(experiment("linear")), steps(experiment("linear"), by_sums=True)], runs)
     return Row("linear, O(1) step", micro(fast), "us a step", median_ratio(slow, fast), "loop / O(1)", "")
 
 

@@ -46,13 +46,13 @@ EXITED, CENSORED, DIVERGED = (int(status) for status in Status)
 Z, NOISE = Symbol("z", real=True), Symbol("n", real=True)
 """The teacher's pre-activation <w*, x> and the label noise sqrt(Delta) xi, as compiled functions see them."""
 
-_Functions = tuple[Expr, Expr, Expr]
+_Triple = tuple[Expr, Expr, Expr]
 """sigma(x), sigma'(x) and the label in z = <w*, x> and n"""
 _Kernel = Callable[[np.random.Generator, Array, Array, Law, tuple[int, int]], tuple[int, int]]
 
 
 @lru_cache(maxsize=64)
-def _kernel(functions: _Functions, parametrisation: str, noisy: bool, rotated: bool) -> _Kernel:
+def _kernel(functions: _Triple, parametrisation: str, noisy: bool, rotated: bool) -> _Kernel:
     """Compile the loop over steps; `rotated` draws batches in triangular form, for linear residuals only."""
     evaluate = compile_function((x, Z, NOISE), functions, name="evaluate")
     _, project, update = PARAMETRISATIONS[parametrisation]
@@ -106,7 +106,7 @@ def _kernel(functions: _Functions, parametrisation: str, noisy: bool, rotated: b
     return cast(_Kernel, run)
 
 
-def _is_linear(functions: _Functions) -> bool:
+def _is_linear(functions: _Triple) -> bool:
     """Whether the residual is a linear combination of x, z and n, without a constant."""
     student, derivative, label = functions
     residual = None if derivative.free_symbols else expand(student - label).as_poly(x, Z, NOISE)
@@ -190,12 +190,17 @@ def _law(experiment: Experiment, threshold: float, degrees_of_freedom_shift: int
     )
 
 
-def _compile(experiment: Experiment) -> _Run:
+def _functions(experiment: Experiment) -> _Triple:
     label = cast(Expr, experiment.teacher.xreplace({x: Z})) + NOISE
     if experiment.label is not None:
         label = cast(Expr, experiment.label.xreplace({y: label}))
-    functions = (experiment.student, experiment.derivative, label)
-    noisy, rotated = experiment.noise > 0, _is_linear(functions)
+    return experiment.student, experiment.derivative, label
+
+
+def _compile(experiment: Experiment, *, by_sums: bool = False) -> _Run:
+    """Compile the loop over steps, that of O(1) in the batch where the residual allows it, unless `by_sums`."""
+    functions = _functions(experiment)
+    noisy, rotated = experiment.noise > 0, not by_sums and _is_linear(functions)
     rows, batch = 3 if noisy else 2, int(experiment.batch)
     kernel = _kernel(functions, experiment.parametrisation, noisy, rotated)
     return _Run(kernel, rows, min(batch, rows) if rotated else batch)
