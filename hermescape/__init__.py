@@ -48,6 +48,8 @@ _HOMES = {
     "search_time": "numerics.search",
     "simulate": "hermescape.api",
     "simulate_stages": "numerics.montecarlo",
+    "trajectories": "numerics.montecarlo",
+    "log_spaced": "numerics.montecarlo",
     "experiment": "hermescape.api",
     "ExitSample": "numerics.statistics",
     "Stages": "numerics.statistics",
@@ -93,12 +95,14 @@ __all__ = [
     "integrate_stages",
     "kernel_series",
     "labels",
+    "log_spaced",
     "sde_paths",
     "search_time",
     "simulate",
     "simulate_stages",
     "smoothing",
     "total_time",
+    "trajectories",
     "value",
 ]
 
@@ -120,7 +124,7 @@ if TYPE_CHECKING:
     from numerics.evaluate import value
     from numerics.flow import Exit, Heyoka, Native, Outcome, SciPy, Trajectory, exit_times, integrate
     from numerics.flow import compile_flow as compile
-    from numerics.montecarlo import simulate_stages
+    from numerics.montecarlo import log_spaced, simulate_stages, trajectories
     from numerics.protocols import Composition, Stage, best_stopping, integrate_stages, total_time
     from numerics.quadrature import Estimate
     from numerics.sde import paths as sde_paths

@@ -17,7 +17,7 @@ from theory.symbols import y
 
 __all__ = ["experiment", "simulate"]
 
-Model = Literal["lora", "misaligned", "plain"]
+Model = Literal["lora", "misaligned", "plain", "pretrain"]
 
 
 def experiment(
@@ -38,11 +38,13 @@ def experiment(
     scale: float = 1.0,
     noise: float = 0.0,
     label: str | Expr | None = None,
+    c: float | None = None,
 ) -> Experiment:
     """Return the validated Monte Carlo experiment of an activation; the student's own link is the default teacher.
 
     The arguments are the fields of `numerics.experiment.Experiment`. Model "misaligned" is "lora" with the norm
-    `rho` = |w0| required; the label transform `label` is a SymPy expression or text in y.
+    `rho` = |w0| required; "pretrain" takes `c` = <w_s, w*> and, as `initial_scale`, the norm of w at the start; the
+    label transform `label` is a SymPy expression or text in y.
 
     Raises:
         InputError: a student whose derivative vanishes almost everywhere, since SGD would never move it; text
@@ -81,6 +83,7 @@ def experiment(
         scale=scale,
         noise=noise,
         label=_label(label),
+        c=c,
     )
 
 
@@ -111,6 +114,7 @@ def simulate(
     scale: float = 1.0,
     noise: float = 0.0,
     label: str | Expr | None = None,
+    c: float | None = None,
     start: ExitSample | None = None,
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
@@ -118,6 +122,7 @@ def simulate(
     """Simulate one-pass SGD exactly through its summary statistics and return the exit steps.
 
     A step costs the same at every dimension. Exit is the first step with |m| >= threshold; t = step_size * step.
+    For model "pretrain", w* is the source w_s and m = <w, w_s>/|w|; `ExitSample.final_overlaps` has q_s, q and r.
     Labels are y = T(phi(<w*, x>) + sqrt(noise) xi), T given by `label`. The parameters are those of `experiment`;
     `start`, a sample of an earlier stage of training with the same weights, is continued. The result depends on the
     arguments other than `threads` and `progress` only.
@@ -153,5 +158,6 @@ def simulate(
         scale=scale,
         noise=noise,
         label=label,
+        c=c,
     )
     return run(setting, start=start, threads=threads, progress=progress)

@@ -6,8 +6,12 @@ Inputs \(x \sim N(0, I_d)\), labels \(y = T(\phi(\langle w_*, x \rangle) + \sqrt
     lora:   w = w0 + alpha u v, both u and v (on the unit sphere) trained, u starts at `initial_scale`;
             aligned, w0 = mu w*, without `rho`; misaligned, <w0, w*> = mu and |w0| = rho, with rho != mu
     plain:  w = v, v on the unit sphere
+    pretrain: w is free and starts with norm `initial_scale`; w* above is then a source w_s that gives the labels,
+            and the target w* of later fine-tuning, with <w_s, w*> = c, is only watched
 
-Each step takes a fresh batch of B samples; v moves against its gradient and is divided by its norm. T is the
+Each step takes a fresh batch of B samples; v moves against its gradient and is divided by its norm. The free w is
+written w = u v too, with u = |w| and v on the unit sphere, so that m = <v, w_s> = <w, w_s>/|w| is the overlap that the
+threshold refers to. T is the
 identity unless `label` says otherwise.
 """
 
@@ -16,6 +20,8 @@ from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from sympy import Expr, sstr
 
 from theory.errors import ParameterError
@@ -25,6 +31,9 @@ __all__ = ["LARGEST_SCALE", "Experiment"]
 
 LARGEST_SCALE = 1e6
 """A run whose |u| exceeds this (or is not finite) has diverged."""
+
+Model = Literal["lora", "plain", "pretrain"]
+Array = NDArray[np.float64]
 
 
 def _require(accepted: bool, name: str, given: object, domain: str, remedy: str) -> None:
@@ -75,10 +84,10 @@ class Experiment:
     """non-negative; with the other fields it fixes every number of the result"""
     max_steps: int
     """runs that have not exited after so many steps are censored"""
-    model: Literal["lora", "plain"] = "lora"
+    model: Model = "lora"
     """parametrisation of the student weight"""
     initial_scale: float | None = None
-    """u at the start; None means d^-2 (lora only)"""
+    """u at the start, None means d^-2 (lora); norm |w| > 0 at the start, None means 1 (pretrain)"""
     noise: float = 0.0
     """Delta, variance of the label noise"""
     rho: float | None = None
@@ -87,15 +96,22 @@ class Experiment:
     """alpha in w = w0 + alpha u v, finite and nonzero (lora only)"""
     label: Expr | None = None
     """T(y), a function of theory.symbols.y: SGD sees T of the noisy label; None is the identity"""
+    c: float | None = None
+    """similarity <w_s, w*> of source and target, in [-1, 1] (pretrain only)"""
 
     def __post_init__(self) -> None:
         self._check_functions()
-        _require(self.model in ("lora", "plain"), "model", self.model, "'lora' or 'plain'", "choose either")
+        domain = "'lora', 'plain' or 'pretrain'"
+        _require(self.model in ("lora", "plain", "pretrain"), "model", self.model, domain, "choose one")
         if self.model == "lora":
             self._check_pretrained()
             self._check_scales()
+            self._check_absent("c", remedy="it is the similarity of source and target: use model='pretrain'")
+        elif self.model == "plain":
+            self._check_absent("mu", "rho", "initial_scale", "scale", "c", remedy="its weight is v alone")
         else:
-            self._check_plain()
+            self._check_absent("mu", "rho", "scale", remedy="its weight w is free")
+            self._check_free()
         self._check_sizes()
         self._check_rates()
 
@@ -127,15 +143,21 @@ class Experiment:
         valid = _finite(self.scale) and self.scale != 0
         _require(valid, "scale", self.scale, "a finite number other than 0", "leave it out for alpha = 1")
 
-    def _check_plain(self) -> None:
-        remedy = "leave it out: the plain student has neither w0 nor u"
-        for name, neutral in (("mu", None), ("rho", None), ("initial_scale", None), ("scale", 1.0)):
-            value = getattr(self, name)
-            _require(value == neutral, name, value, f"{neutral} for the plain model", remedy)
+    def _check_absent(self, *names: str, remedy: str) -> None:
+        for name in names:
+            value, neutral = getattr(self, name), 1.0 if name == "scale" else None
+            _require(value == neutral, name, value, f"{neutral} for the {self.model} model", f"leave it out: {remedy}")
+
+    def _check_free(self) -> None:
+        valid = _finite(self.c) and abs(float(self.c or 0)) <= 1
+        _require(valid, "c", self.c, "a number in [-1, 1]", "it is the similarity <w_s, w*>")
+        norm = 1.0 if self.initial_scale is None else self.initial_scale
+        valid = _finite(norm) and 0 < norm <= LARGEST_SCALE
+        _require(valid, "initial_scale", norm, f"a norm in (0, {LARGEST_SCALE:g}]", "leave it out for |w| = 1")
 
     def _check_sizes(self) -> None:
         reduced = "below it the reduction to overlaps is empty"
-        _integer("dimension", self.dimension, 4 if self.parametrisation == "misaligned" else 3, reduced)
+        _integer("dimension", self.dimension, 4 if self.parametrisation in ("misaligned", "pretrain") else 3, reduced)
         _integer("batch", self.batch, 1, "take at least one sample a step")
         _integer("replicas", self.replicas, 2, "statistics need at least two runs")
         _integer("max_steps", self.max_steps, 1, "allow at least one step")
@@ -150,23 +172,48 @@ class Experiment:
         _require(valid, "noise", self.noise, "a finite variance >= 0", "try 0")
 
     @property
-    def parametrisation(self) -> Literal["lora", "misaligned", "plain"]:
-        """The student's weight: w = mu w* + alpha u v, w = w0 + alpha u v with rho != mu, or w = v."""
+    def parametrisation(self) -> Literal["lora", "misaligned", "plain", "pretrain"]:
+        """The student's weight: w = mu w* + alpha u v, w = w0 + alpha u v with rho != mu, w = v, or w free."""
         return "misaligned" if self.model == "lora" and self.rho not in (None, self.mu) else self.model
 
     @property
     def start_scale(self) -> float:
-        """The scale u at step 0: `initial_scale`, by default d^-2; 1 for the plain model."""
-        if self.model == "plain":
-            return 1.0
-        return float(self.dimension) ** -2 if self.initial_scale is None else float(self.initial_scale)
+        """The scale u at step 0: `initial_scale`, by default d^-2 for lora and 1 otherwise."""
+        if self.initial_scale is None:
+            return float(self.dimension) ** -2 if self.model == "lora" else 1.0
+        return float(self.initial_scale)
 
     @property
     def pretrained(self) -> tuple[float, float]:
-        """(mu, nu), nu = sqrt(rho^2 - mu^2): the components of w0 along and across w*; (0, 0) for plain."""
+        """(mu, nu), nu = sqrt(rho^2 - mu^2): the components of w0 along and across w*; (0, 0) without w0."""
         along = float(self.mu or 0.0)
         rho = along if self.rho is None else float(self.rho)
         return along, math.sqrt((rho - along) * (rho + along))
+
+    def overlaps(self, m: Array, u: Array, t: Array | None = None) -> dict[str, tuple[Array, str]]:
+        """Return the order parameters at states (m, u, t), each with what it is, by name.
+
+        m and u, and s = mu m + nu t if misaligned; q_s, q and r for pretrain; without t, only those that it does not
+        enter.
+
+        >>> free = Experiment(x, x / x, x, mu=None, model="pretrain", c=0.6, dimension=9, batch=5, step_size=0.1,
+        ...                   threshold=0.5, replicas=2, seed=1, max_steps=10)
+        >>> w = np.array([[3.0, 4.0, 12.0]])  # its parts along w_s, along the rest of w*, and across both
+        >>> u = np.linalg.norm(w, axis=1)
+        >>> {name: value.round(9) for name, (value, _) in free.overlaps(w[:, 0] / u, u, w[:, 1] / u).items()}
+        {'q_s': array([3.]), 'q': array([5.]), 'r': array([169.])}
+        """
+        if self.c is not None:
+            found = {"q_s": (u * m, "overlap <w, w_s>")}
+            if t is not None:
+                across = math.sqrt((1 - self.c) * (1 + self.c))
+                found["q"] = (u * (self.c * m + across * t), "overlap <w, w*>")
+            return found | {"r": (u * u, "squared norm <w, w>")}
+        found = {"m": (m, "overlap <v, w*>"), "u": (u, "LoRA scale u")}
+        if t is not None and self.parametrisation == "misaligned":
+            mu, nu = self.pretrained
+            found["s"] = (mu * m + nu * t, "overlap <v, w0>")
+        return found
 
     @property
     def recovered_overlap(self) -> float:

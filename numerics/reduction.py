@@ -25,8 +25,20 @@ residuals that are independent of it, so that given the batch G_h is one Gaussia
 The law of (m, u) and s = <v, w0> = mu m + nu t is that of d-dimensional SGD, not an approximation. The part
 p of v across the span is stored itself: sqrt(1 - m^2) would lose every digit near m = 1.
 
+*Pre-training*: w = u v is free, with u = |w| and v = m e1 + t e2 + p e3, e1 = w_s and w* = c e1 + sqrt(1 - c^2) e2. The
+projections and the gradient are those above with w0 = 0 and alpha = 1, and w itself moves:
+
+    (u m, u t, u p) <- (u m - eta G1, u t - eta G2, hypot(u p - eta G3, eta X))
+    q_s = <w, w_s> = u m,   q = <w, w*> = u (c m + sqrt(1 - c^2) t),   r = <w, w> = u^2
+
+*Linear residuals*, r_i = c1 z1_i + c2 z2_i + c3 n_i (linear student and teacher): G1, G2 and R2 are then inner products
+of the rows z1, z2, n of a batch, which no rotation of its B samples changes. Rotated to lower triangular form, rows of
+standard normals are Bartlett's (1933) factor of their Wishart matrix, at most three samples whatever B:
+
+    z1 = (chi_B, 0, 0),   z2 = (N, chi_{B-1}, 0),   n = (N, N, chi_{B-2})      (columns beyond B left out)
+
 A parametrisation is a pair of compiled functions, `project` (a1, a2 from the state) and `update` (the new state
-from the batch).
+from the batch); `draw_batch` and `draw_rotated` are the two ways to draw a batch.
 """
 
 from typing import Any, NamedTuple
@@ -35,12 +47,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["PARAMETRISATIONS", "Law", "M", "Moments", "P", "Parametrisation", "T", "U"]
+__all__ = ["PARAMETRISATIONS", "Law", "M", "Moments", "P", "Parametrisation", "T", "U", "draw_batch", "draw_rotated"]
 
 Array = NDArray[np.float64]
 
 M, U, P, T = 0, 1, 2, 3
-"""Positions in the state array; T, the part of v along e2, in the misaligned one only."""
+"""Positions in the state array; T, the part of v along e2, where two vectors are frozen."""
 
 
 class Law(NamedTuple):
@@ -56,6 +68,7 @@ class Law(NamedTuple):
     across: float
     """degrees of freedom of the directions across the span of w*, w0 and v"""
     threshold: float
+    batch: float
 
 
 class Moments(NamedTuple):
@@ -70,6 +83,25 @@ class Moments(NamedTuple):
 
 
 _compiled = njit(error_model="numpy", nogil=True)
+
+
+@_compiled
+def draw_batch(rng: np.random.Generator, rows: Array, width: int, batch: float) -> None:
+    """Fill the first `width` samples of z1, z2 (and the noise) with standard normals."""
+    for row in range(rows.shape[0]):
+        for i in range(width):
+            rows[row, i] = rng.standard_normal()
+
+
+@_compiled
+def draw_rotated(rng: np.random.Generator, rows: Array, width: int, batch: float) -> None:
+    """Fill them with a batch of `batch` >= `width` samples, rotated to lower triangular form."""
+    for row in range(rows.shape[0]):
+        for i in range(width):
+            if i == row:
+                rows[row, i] = np.sqrt(rng.chisquare(batch - row))
+            else:
+                rows[row, i] = rng.standard_normal() if i < row else 0.0
 
 
 @_compiled
@@ -112,13 +144,20 @@ def _update_plain(rng: np.random.Generator, state: Array, new: Array, law: Law, 
 
 
 @_compiled
-def _update_misaligned(rng: np.random.Generator, state: Array, new: Array, law: Law, batch: Moments) -> None:
-    rate, a = law.eta * law.alpha, law.alpha * state[U]
+def _gradient(rng: np.random.Generator, state: Array, law: Law, batch: Moments) -> tuple[float, float]:
+    """(G2, G3) from G_f, drawing the direction across f."""
+    a = law.alpha * state[U]
     a2, a3 = law.nu + a * state[T], a * state[P]
     k = np.hypot(a2, a3)
     f2, f3 = (a2 / k, a3 / k) if k > 0.0 else (0.0, 1.0)
     gh = np.sqrt(batch.r2) * rng.standard_normal()
-    g2, g3 = f2 * batch.g2 - f3 * gh, f3 * batch.g2 + f2 * gh
+    return f2 * batch.g2 - f3 * gh, f3 * batch.g2 + f2 * gh
+
+
+@_compiled
+def _update_misaligned(rng: np.random.Generator, state: Array, new: Array, law: Law, batch: Moments) -> None:
+    rate = law.eta * law.alpha
+    g2, g3 = _gradient(rng, state, law, batch)
     c = rate * state[U]
     m, t = state[M] - c * batch.g1, state[T] - c * g2
     p = np.hypot(state[P] - c * g3, c * np.sqrt(batch.r2 * rng.chisquare(law.across)))
@@ -127,11 +166,21 @@ def _update_misaligned(rng: np.random.Generator, state: Array, new: Array, law: 
     new[U] = state[U] - rate * (state[M] * batch.g1 + state[T] * g2 + state[P] * g3)
 
 
+@_compiled
+def _update_pretrain(rng: np.random.Generator, state: Array, new: Array, law: Law, batch: Moments) -> None:
+    u, eta = state[U], law.eta
+    g2, g3 = _gradient(rng, state, law, batch)
+    m, t = u * state[M] - eta * batch.g1, u * state[T] - eta * g2
+    p = np.hypot(u * state[P] - eta * g3, eta * np.sqrt(batch.r2 * rng.chisquare(law.across)))
+    norm = np.hypot(np.hypot(m, t), p)
+    new[M], new[T], new[P], new[U] = m / norm, t / norm, p / norm, norm
+
+
 class Parametrisation(NamedTuple):
     """How v and w lie in the span of the frozen vectors and v."""
 
     frozen: int
-    """dimension of the span of the frozen vectors, w* and w0"""
+    """dimension of the span of the frozen vectors: w* and w0, or w_s and w*"""
     project: Any
     """(state, law) -> (a1, a2): l = a1 z1 + a2 z2"""
     update: Any
@@ -142,4 +191,5 @@ PARAMETRISATIONS = {
     "lora": Parametrisation(1, _project_lora, _update_lora),
     "plain": Parametrisation(1, _project_plain, _update_plain),
     "misaligned": Parametrisation(2, _project_misaligned, _update_misaligned),
+    "pretrain": Parametrisation(2, _project_misaligned, _update_pretrain),
 }

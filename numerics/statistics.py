@@ -82,13 +82,13 @@ class ExitSample:
     status: NDArray[np.int8]
     """a `Status`"""
     final_m: NDArray[np.float64]
-    """overlap m at the end of the run (last finite one if diverged)"""
+    """overlap m at the end of the run (last finite one if diverged); <w, w_s>/|w| for pretrain"""
     final_u: NDArray[np.float64]
-    """scale u at the end of the run (last finite one if diverged)"""
+    """scale u at the end of the run (last finite one if diverged); |w| for pretrain, where w = u v"""
     final_p: NDArray[np.float64] | None = None
-    """|v| across the span of w* and w0 at the end of the run; needed to continue it"""
+    """|v| across the span of w* and w0 (w_s and w* for pretrain) at the end of the run; needed to continue it"""
     final_t: NDArray[np.float64] | None = None
-    """overlap of v with the unit part of w0 across w* at the end of the run; None unless misaligned"""
+    """overlap of v with the unit part of w0 across w* (of w* across w_s) at the end; None for lora and plain"""
     stage: int = 0
     """0 for a run from the start, k for one that continues stage k - 1"""
 
@@ -103,12 +103,28 @@ class ExitSample:
             )
 
     @property
+    def final_overlaps(self) -> dict[str, tuple[NDArray[np.float64], str]]:
+        """Order parameters at the end of the run, each with what it is: m, u and s, or q_s, q and r.
+
+        Those that need `final_t` are left out where it is None.
+        """
+        return self.experiment.overlaps(self.final_m, self.final_u, self.final_t)
+
+    @property
     def final_s(self) -> NDArray[np.float64] | None:
         """Overlap s = <v, w0> = mu m + nu t at the end of the run; None unless misaligned."""
-        if self.final_t is None:
-            return None
-        mu, nu = self.experiment.pretrained
-        return mu * self.final_m + nu * self.final_t
+        return self.final_overlaps.get("s", (None, ""))[0]
+
+    def _finals(self) -> dict[str, tuple[NDArray[np.float64], str]]:
+        """The final state and the order parameters read from it, each with what it is."""
+        if self.experiment.model == "pretrain":
+            across = "unit part of w* across w_s"
+            meanings = ("overlap <w, w_s>/|w|", "norm |w|", "|v| across w_s and w*, v = w/|w|", f"<v, {across}>")
+        else:
+            meanings = ("overlap <v, w*>", "LoRA scale u", "|v| across w* and w0", "(s - mu m) / nu")
+        state = (self.final_m, self.final_u, self.final_p, self.final_t)
+        known = zip("mupt", state, meanings, strict=True)
+        return self.final_overlaps | {name: (values, text) for name, values, text in known if values is not None}
 
     @property
     def counts(self) -> Counts:
@@ -183,14 +199,9 @@ class ExitSample:
                 {"long_name": "first step with |m| >= threshold", "units": "SGD steps", "missing": -1},
             ),
             "status": ("replica", self.status, {"meaning": "0 exited, 1 censored, 2 diverged", "units": "1"}),
-            "final_m": ("replica", self.final_m, {"long_name": "overlap <v, w*> at the end", "units": "1"}),
-            "final_u": ("replica", self.final_u, {"long_name": "LoRA scale u at the end", "units": "1"}),
         }
-        across = "|v| across w* and w0 at the end"
-        for name, meaning in (("s", "overlap <v, w0> at the end"), ("p", across), ("t", "(s - mu m) / nu at the end")):
-            values = getattr(self, f"final_{name}")
-            if values is not None:
-                variables[f"final_{name}"] = ("replica", values, {"long_name": meaning, "units": "1"})
+        for name, (values, meaning) in self._finals().items():
+            variables[f"final_{name}"] = ("replica", values, {"long_name": f"{meaning} at the end", "units": "1"})
         counts = {f"count_{name}": count for name, count in self.counts._asdict().items()}
         conventions = {"time": "t = step_size * step", "noise_meaning": "variance of the label noise"}
         attributes = {**self.experiment.parameters(), **counts, **conventions, "stage": self.stage}

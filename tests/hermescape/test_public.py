@@ -8,7 +8,7 @@ NAMES = {
     *("Outcome", "ParameterError", "Report", "Stage", "Stages", "System", "Trajectory", "__version__", "activation"),
     *("best_stopping", "check", "coefficients", "compile", "derive", "exit_times", "experiment", "generative_exponent"),
     *("information_exponent", "integrate", "integrate_stages", "kernel_series", "labels", "sde_paths", "search_time"),
-    *("simulate", "simulate_stages", "smoothing", "total_time", "value"),
+    *("log_spaced", "simulate", "simulate_stages", "smoothing", "total_time", "trajectories", "value"),
 }
 
 

@@ -4,7 +4,9 @@ import ast
 import inspect
 import threading
 import time
+import tracemalloc
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -125,6 +127,44 @@ def test_trajectories_follow_the_simulated_paths() -> None:
     assert np.array_equal(paths.u.values[np.arange(12), last], sample.final_u)
     assert paths.u.values[0, 0] == 0.1
     assert float(paths.time[-1]) == pytest.approx(0.2 * 80)
+
+
+@pytest.mark.parametrize("max_steps", [1, 2, 10, 999, 10**5, 10**12])
+@pytest.mark.parametrize("count", [3, 4, 50])
+def test_log_spaced_steps(max_steps: int, count: int) -> None:
+    steps = montecarlo.log_spaced(max_steps, count)
+    assert steps[:2] == [0, 1]
+    assert steps[-1] == max_steps
+    assert len(steps) <= count
+    assert all(np.diff(steps) > 0)
+    apart = max_steps ** (1 / (count - 2))
+    assert all(later / step <= apart + 1 for step, later in pairwise(steps[1:]))
+    if max_steps <= 999:
+        setting = make("linear", replicas=2, max_steps=max_steps)
+        assert list(montecarlo.trajectories(setting, steps).step) == steps
+
+
+@pytest.mark.parametrize(("max_steps", "count"), [(0, 10), (10, 2), (1.5, 10), (True, 10), (10, 5.0)])
+def test_bad_log_spaced_steps_are_refused(max_steps: Any, count: Any) -> None:
+    with pytest.raises(ParameterError, match="accepted"):
+        montecarlo.log_spaced(max_steps, count)
+
+
+def test_blocks_have_the_law_of_the_whole_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    setting = make("relu", replicas=3000, noise=0.5, batch=8)
+    whole = montecarlo.simulate(setting)
+    monkeypatch.setattr(montecarlo, "BLOCK", 3)
+    assert min(p_values(whole, montecarlo.simulate(replace(setting, seed=2)))) > 1e-3
+
+
+def test_memory_does_not_grow_with_the_batch() -> None:
+    setting = make("relu", replicas=2, batch=10**6, max_steps=1, threshold=None)
+    montecarlo.simulate(replace(setting, batch=2))
+    tracemalloc.start()
+    montecarlo.simulate(setting, threads=1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2e5  # bytes; the batch has 1.6e7
 
 
 def test_start_is_uniform_on_the_sphere() -> None:

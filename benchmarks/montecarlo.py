@@ -1,0 +1,219 @@
+"""How far the exact simulation is from its floor, and from simulation in R^d.
+
+    python benchmarks/montecarlo.py [--runs 9] [--only TEXT]
+
+Rows, each a median over `--runs` of interleaved pairs, so that the ratios can be compared between machines:
+
+- a step of every registry activation (mu = 0.5, d = 1000, B = 500, float64) against the *floor*: drawing its 2 B
+  normals and evaluating sigma, sigma' and phi once, with the same generator and compiled functions (target 1.5);
+- the same step at d = 10^6, 10^9 and 10^12 against d = 10^3 (target 1.05);
+- one thread against two (target 1.8);
+- the sums over the batch against the O(1) step of the linear student;
+- d-dimensional NumPy against the reduced step (target 1000);
+- bytes of memory a replica.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from numerics import montecarlo
+from numerics.codegen import compile_function
+from numerics.experiment import Experiment
+from numerics.reduction import draw_batch
+from theory.activations import REGISTRY, activation
+from theory.symbols import x
+
+STEPS = 3000
+CHILD = """
+import sys, time
+from dataclasses import replace
+from hermescape import experiment
+from numerics import fulldim, montecarlo
+
+def seconds_a_step(simulate, setting, **options):
+    start = time.perf_counter()
+    simulate(setting, **options)
+    return (time.perf_counter() - start) / setting.max_steps / setting.replicas
+
+full = experiment("relu", mu=0.5, dimension=1000, batch=500, step_size=0.1, threshold=None, replicas=2, max_steps=10)
+reduced = replace(full, max_steps=10_000)
+montecarlo.simulate(replace(reduced, max_steps=1))
+for _ in range(int(sys.argv[1])):
+    print(seconds_a_step(fulldim.simulate, full), seconds_a_step(montecarlo.simulate, reduced, threads=1))
+"""
+Work = Callable[[], object]
+
+
+class Row(NamedTuple):
+    """One measurement."""
+
+    what: str
+    value: float
+    unit: str
+    ratio: float | None
+    """dimensionless, of what `against` says"""
+    against: str
+    target: str
+
+
+def experiment(name: str, **changes: Any) -> Experiment:
+    """LoRA at mu = 0.5 with steps so small that the state stays where it starts: every step is the same work."""
+    link = activation(name)
+    settings: dict[str, Any] = {"mu": 0.5, "dimension": 1000, "batch": 500, "step_size": 1e-40, "threshold": None}
+    settings |= {"replicas": 2, "seed": 1, "max_steps": 10**9}
+    return Experiment(link.expr, link.derivative, link.expr, **(settings | changes))
+
+
+def seconds(work: Work) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def interleaved(works: list[Work], runs: int) -> list[list[float]]:
+    """Return the seconds of each work in each run, after one run to warm up."""
+    for work in works:
+        work()
+    return [list(column) for column in zip(*[[seconds(work) for work in works] for _ in range(runs)], strict=True)]
+
+
+def median_ratio(over: list[float], under: list[float]) -> float:
+    return statistics.median(a / b for a, b in zip(over, under, strict=True))
+
+
+def steps(setting: Experiment, *, by_sums: bool = False) -> Work:
+    """Return `STEPS` steps of one replica, by sums over the batch also where the O(1) step would do."""
+    run, law = montecarlo._compile(setting, by_sums=by_sums), montecarlo._law(setting, np.inf)
+    replica = montecarlo._Replica(setting, 0, None)
+    rows = np.empty((run.rows, min(run.samples, montecarlo.BLOCK)))
+    return lambda: run.kernel(replica.rng, replica.state, rows, law, (0, STEPS))
+
+
+def floor(setting: Experiment) -> Work:
+    """Return the draws and evaluations of `STEPS` steps, and nothing else."""
+    functions = (setting.student, setting.derivative, setting.teacher.xreplace({x: montecarlo.Z}))
+    evaluate = compile_function((x, montecarlo.Z), functions)
+
+    @njit(error_model="numpy", nogil=True, fastmath={"reassoc", "contract"})
+    def evaluations(rows: np.ndarray) -> float:
+        total = 0.0
+        for i in range(rows.shape[1]):
+            value, slope, target = evaluate(rows[0, i], rows[1, i])
+            total += value + slope + target
+        return total
+
+    @njit(error_model="numpy", nogil=True)
+    def loop(rng: np.random.Generator, rows: np.ndarray, count: int) -> float:
+        total = 0.0
+        for _ in range(count):
+            draw_batch(rng, rows, rows.shape[1], float(rows.shape[1]))
+            total += evaluations(rows)
+        return total
+
+    rng, rows = np.random.Generator(np.random.SFC64(1)), np.empty((2, setting.batch))
+    return lambda: loop(rng, rows, STEPS)
+
+
+def activation_rows(runs: int, only: str = "") -> Iterator[Row]:
+    """Time a step of every activation that SGD can move, against its floor; batch loop for the linear ones."""
+    for name in REGISTRY:
+        if activation(name).derivative == 0 or only not in name:
+            continue
+        setting = experiment(name)
+        step, least = interleaved([steps(setting, by_sums=True), floor(setting)], runs)
+        yield Row(name, micro(step), "us a step", median_ratio(step, least), "step / floor", "<= 1.5")
+
+
+def micro(times: list[float]) -> float:
+    """Median microseconds a step."""
+    return statistics.median(times) / STEPS * 1e6
+
+
+def dimension_rows(runs: int) -> Iterator[Row]:
+    """Time the same step at larger d."""
+    dimensions = (10**3, 10**6, 10**9, 10**12)
+    base, *others = interleaved([steps(experiment("relu", dimension=d)) for d in dimensions], runs)
+    for dimension, times in zip(dimensions[1:], others, strict=True):
+        ratio = median_ratio(times, base)
+        yield Row(f"relu, d = {dimension:.0e}", micro(times), "us a step", ratio, "over d = 1e3", "<= 1.05")
+
+
+def thread_row(runs: int) -> Row:
+    """Time 64 replicas of 2,000 steps on two threads and on one."""
+    setting = experiment("relu", replicas=64, max_steps=2000)
+
+    def run(threads: int) -> Work:
+        return lambda: montecarlo.simulate(setting, threads=threads)
+
+    one, two = interleaved([run(1), run(2)], runs)
+    value = statistics.median(two) * 1e3
+    return Row("relu, 64 replicas on 2 threads", value, "ms", median_ratio(one, two), "1 thread / 2", ">= 1.8")
+
+
+def linear_row(runs: int) -> Row:
+    """Time the linear student's O(1) step and its loop over the batch."""
+    fast, slow = interleaved([steps(experiment("linear")), steps(experiment("linear"), by_sums=True)], runs)
+    return Row("linear, O(1) step", micro(fast), "us a step", median_ratio(slow, fast), "loop / O(1)", "")
+
+
+def fulldim_row(runs: int) -> Row:
+    """Time d-dimensional NumPy and the reduced simulation at d = 1000, B = 500, in a process with one BLAS thread."""
+    single = {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "MKL", "OMP", "VECLIB_MAXIMUM")}
+    command = [sys.executable, "-c", CHILD, str(runs)]
+    found = subprocess.run(command, env=os.environ | single, capture_output=True, text=True, check=True).stdout
+    slow, fast = (list(map(float, column)) for column in zip(*map(str.split, found.splitlines()), strict=True))
+    value = statistics.median(slow) * 1e6
+    return Row("relu in R^1000", value, "us a step", median_ratio(slow, fast), "R^d / reduced", ">= 1000")
+
+
+def memory_row() -> Row:
+    """Peak memory of one step of 100,000 replicas, above that of 1,000."""
+    few, many = 1000, 100_000
+    setting = experiment("relu", max_steps=1)
+    montecarlo.simulate(setting)
+    peaks = [peak(replace(setting, replicas=count)) for count in (few, many)]
+    return Row("memory", (peaks[1] - peaks[0]) / (many - few), "bytes a replica", None, "", "O(1)")
+
+
+def peak(setting: Experiment) -> int:
+    tracemalloc.start()
+    montecarlo.simulate(setting)
+    used = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return used
+
+
+def rows(runs: int = 9, only: str = "") -> Iterator[Row]:
+    """Measure everything; `only` keeps the activations whose names contain it."""
+    yield from activation_rows(runs, only)
+    yield from dimension_rows(runs)
+    yield thread_row(runs)
+    yield linear_row(runs)
+    yield fulldim_row(runs)
+    yield memory_row()
+
+
+def main() -> None:
+    """Print one line a row."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--only", default="", help="activations whose names contain this text")
+    options = parser.parse_args()
+    for row in rows(options.runs, options.only):
+        ratio = "" if row.ratio is None else f"{row.ratio:10.3f} {row.against:14}"
+        print(f"{row.what:32}{row.value:12.2f} {row.unit:16}{ratio:26} {row.target}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

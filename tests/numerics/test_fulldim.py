@@ -1,0 +1,84 @@
+"""The d-dimensional simulation: array modules, blocks of samples, functions that lack a printer."""
+
+import importlib.util
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from numerics import fulldim
+from tests.numerics.test_misaligned import make, p_value
+from theory.activations import REGISTRY, activation
+from theory.errors import ParameterError
+from theory.symbols import x
+
+INSTALLED = {name: importlib.util.find_spec(name) is not None for name in fulldim.ARRAY_MODULES}
+needs_torch = pytest.mark.skipif(not INSTALLED["torch"], reason="PyTorch, an optional array module, is not installed")
+
+
+def test_blocks_have_the_law_of_the_whole_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    setting = make("relu", replicas=200, batch=5, max_steps=40)
+    whole = fulldim.simulate(setting)
+    monkeypatch.setattr(fulldim, "BLOCK", 8)  # two samples of R^4
+    blocks = fulldim.simulate(replace(setting, seed=2))
+    assert p_value(whole, blocks) > 1e-3
+
+
+def test_no_block_exceeds_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    setting = make("linear", replicas=2, batch=7, dimension=5, max_steps=3, threshold=None)
+    drawn: list[tuple[int, ...]] = []
+    normals = fulldim._normals(np, np.random.SeedSequence(1))
+
+    def watched(*shape: int) -> Any:
+        drawn.append(shape)
+        return normals(*shape)
+
+    monkeypatch.setattr(fulldim, "BLOCK", 16)
+    fulldim._Weights.draw(setting, normals).gradient(setting, fulldim._functions(np, setting), watched)
+    assert [shape for shape in drawn if len(shape) == 2] == [(3, 5), (3, 5), (1, 5)]
+
+
+@pytest.mark.parametrize("name", [*REGISTRY, "max(x/3, -x, 1)", "min(x, x**2)", "1 - 2*Phi(x)", "exp(-abs(x))"])
+def test_portable_forms_are_the_functions(name: str) -> None:
+    points = np.array([-2.5, -1.0, -0.3, 0.0, 0.4, 1.0, 3.0])
+    for expression in (activation(name).expr, activation(name).derivative):
+        portable: Any = fulldim._portable(expression)
+        assert not portable.has(sp.Max, sp.Min, sp.Heaviside, sp.erfc)
+        value = fulldim._function(np, portable)(points)
+        expected = np.broadcast_to(fulldim._function(np, expression)(points), points.shape)
+        assert value == pytest.approx(expected, rel=1e-13, abs=1e-13 * math.factorial(10))
+
+
+@pytest.mark.parametrize("given", ["jax", math, 3, *(name for name, there in INSTALLED.items() if not there)])
+def test_other_array_modules_are_refused(given: Any) -> None:
+    with pytest.raises(ParameterError, match=r"array_module = .*numpy, torch, cupy"):
+        fulldim.simulate(make("linear", replicas=2), array_module=given)
+
+
+def test_the_module_itself_may_be_given() -> None:
+    setting = make("linear", replicas=5)
+    one, other = (fulldim.simulate(setting, array_module=given) for given in ("numpy", np))
+    assert np.array_equal(one.final_u, other.final_u)
+
+
+@needs_torch
+@pytest.mark.parametrize("name", ["relu", "gelu", "tanh", "he3", "hardtanh"])
+def test_torch_evaluates_the_same_functions(name: str) -> None:
+    torch: Any = importlib.import_module("torch")
+    points = np.linspace(-3, 3, 13)
+    for expression in (activation(name).expr, activation(name).derivative):
+        value = fulldim._function(torch, expression)(torch.asarray(points))
+        assert np.asarray(value) == pytest.approx(fulldim._function(np, expression)(points), rel=1e-13, abs=1e-13)
+
+
+@needs_torch
+@pytest.mark.parametrize("changes", [{}, {"mu": None, "rho": None, "model": "pretrain", "c": 0.5}])
+def test_torch_has_the_law_of_numpy(changes: dict[str, Any]) -> None:
+    setting = make("relu", replicas=200, max_steps=40, teacher=sp.erf(x), **changes)
+    one, other = (
+        fulldim.simulate(replace(setting, seed=seed), array_module=m) for seed, m in ((1, "numpy"), (2, "torch"))
+    )
+    assert p_value(one, other) > 1e-3
