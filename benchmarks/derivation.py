@@ -1,6 +1,6 @@
 """How long a derivation takes: the whole aligned system, in a fresh process with SymPy imported.
 
-    python benchmarks/derivation.py [--runs 3] [--only TEXT]
+    python -m benchmarks.derivation [--runs 3] [--only TEXT]
 
 Per pair, medians over `--runs` processes of: loss, ODEs, A, B and tau derived cold (no cache), the same read from the
 cache on disk, and the baseline of the same process, `import sympy`. The ratios cold/baseline and cached/cold are what

@@ -1,6 +1,6 @@
 """How far the exact simulation is from its floor, and from simulation in R^d.
 
-    python benchmarks/montecarlo.py [--runs 9] [--only TEXT]
+    python -m benchmarks.montecarlo [--runs 9] [--only TEXT]
 
 Rows, each a median over `--runs` of interleaved pairs, so that the ratios can be compared between machines:
 
@@ -13,16 +13,14 @@ Rows, each a median over `--runs` of interleaved pairs, so that the ratios can b
 - bytes of memory a replica.
 """
 
-import argparse
 import os
 import statistics
 import subprocess
 import sys
-import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -33,6 +31,8 @@ from numerics.experiment import Experiment
 from numerics.reduction import draw_batch
 from theory.activations import REGISTRY, activation
 from theory.symbols import x
+
+from .measure import Row, Work, interleaved, main, median_ratio
 
 STEPS = 3000
 CHILD = """
@@ -52,19 +52,6 @@ montecarlo.simulate(replace(reduced, max_steps=1))
 for _ in range(int(sys.argv[1])):
     print(seconds_a_step(fulldim.simulate, full), seconds_a_step(montecarlo.simulate, reduced, threads=1))
 """
-Work = Callable[[], object]
-
-
-class Row(NamedTuple):
-    """One measurement."""
-
-    what: str
-    value: float
-    unit: str
-    ratio: float | None
-    """dimensionless, of what `against` says"""
-    against: str
-    target: str
 
 
 def experiment(name: str, **changes: Any) -> Experiment:
@@ -73,23 +60,6 @@ def experiment(name: str, **changes: Any) -> Experiment:
     settings: dict[str, Any] = {"mu": 0.5, "dimension": 1000, "batch": 500, "step_size": 1e-40, "threshold": None}
     settings |= {"replicas": 2, "seed": 1, "max_steps": 10**9}
     return Experiment(link.expr, link.derivative, link.expr, **(settings | changes))
-
-
-def seconds(work: Work) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def interleaved(works: list[Work], runs: int) -> list[list[float]]:
-    """Return the seconds of each work in each run, after one run to warm up."""
-    for work in works:
-        work()
-    return [list(column) for column in zip(*[[seconds(work) for work in works] for _ in range(runs)], strict=True)]
-
-
-def median_ratio(over: list[float], under: list[float]) -> float:
-    return statistics.median(a / b for a, b in zip(over, under, strict=True))
 
 
 def steps(setting: Experiment, *, by_sums: bool = False) -> Work:
@@ -195,25 +165,15 @@ def peak(setting: Experiment) -> int:
 
 
 def rows(runs: int = 9, only: str = "") -> Iterator[Row]:
-    """Measure everything; `only` keeps the activations whose names contain it."""
+    """Measure; `only` keeps the rows of activations whose names contain it, and the others when it is empty."""
     yield from activation_rows(runs, only)
-    yield from dimension_rows(runs)
-    yield thread_row(runs)
-    yield linear_row(runs)
-    yield fulldim_row(runs)
-    yield memory_row()
-
-
-def main() -> None:
-    """Print one line a row."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=9)
-    parser.add_argument("--only", default="", help="activations whose names contain this text")
-    options = parser.parse_args()
-    for row in rows(options.runs, options.only):
-        ratio = "" if row.ratio is None else f"{row.ratio:10.3f} {row.against:14}"
-        print(f"{row.what:32}{row.value:12.2f} {row.unit:16}{ratio:26} {row.target}", flush=True)
+    if not only:
+        yield from dimension_rows(runs)
+        yield thread_row(runs)
+        yield linear_row(runs)
+        yield fulldim_row(runs)
+        yield memory_row()
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, rows, 9)

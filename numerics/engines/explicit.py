@@ -22,7 +22,7 @@ ORDER = 8
 STAGES = 13
 """rows of `k`; the last is f(y_new)"""
 
-_A, _B = np.ascontiguousarray(DOP853.A), np.ascontiguousarray(DOP853.B)
+_A = np.vstack([DOP853.A, DOP853.B])
 _E3, _E5 = np.ascontiguousarray(DOP853.E3), np.ascontiguousarray(DOP853.E5)
 
 
@@ -34,7 +34,7 @@ def step(field: Any, y: Any, h: float, p: Any, table: Any, scale: Any, k: Any, n
         for i in range(n):
             slope = 0.0
             for j in range(stage):
-                slope += (_A[stage, j] if stage < STAGES - 1 else _B[j]) * k[j, i]
+                slope += _A[stage, j] * k[j, i]
             new[i] = y[i] + h * slope
         field(new, p, table, k[stage])
     third = fifth = 0.0

@@ -21,7 +21,7 @@ from theory.system import System
 
 __all__ = ["Native", "Runs"]
 
-EXPLICIT_STEPS = 300
+EXPLICIT_STEPS = 1000
 """An explicit run beyond so many steps is limited by stability rather than by accuracy."""
 IMPLICIT_STEPS = 2_000_000
 CHUNKS = 8

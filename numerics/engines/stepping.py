@@ -58,9 +58,9 @@ class Flow(NamedTuple):
 
 
 class Event(NamedTuple):
-    """|y[index]| reaches `threshold`; index -1 for none."""
+    """|y[component]| reaches `threshold`; component -1 for none."""
 
-    index: int
+    component: int
     threshold: float
 
 
@@ -152,11 +152,11 @@ def _try(flow: Flow, y: Any, clock: Any, stop: float, work: Work) -> float:
 def _locate(flow: Flow, event: Event, y: Any, h: float, work: Work) -> float:
     """Return the step size, and in work.new the state, at which |y_index| reaches the threshold."""
     low, high, side = 0.0, h, 0
-    below, above = abs(y[event.index]) - event.threshold, abs(work.new[event.index]) - event.threshold
+    below, above = abs(y[event.component]) - event.threshold, abs(work.new[event.component]) - event.threshold
     for _ in range(_ROOT_STEPS):
         h = (low * above - high * below) / (above - below)
         _step(flow, y, h, work)
-        height = abs(work.new[event.index]) - event.threshold
+        height = abs(work.new[event.component]) - event.threshold
         if abs(height) <= 4.0 * _EPS * event.threshold or high - low <= 4.0 * _EPS * high:
             break
         if height > 0.0:
@@ -180,7 +180,7 @@ def advance(flow: Flow, event: Event, y: Any, clock: Any, stop: float, rtol: flo
     work = Work(
         np.empty((_ROWS, n)), np.empty(n), np.empty(n), np.zeros(n * n), np.empty((n, n)), np.empty(n, np.int64)
     )
-    if event.index >= 0 and abs(y[event.index]) >= event.threshold:
+    if event.component >= 0 and abs(y[event.component]) >= event.threshold:
         return EXITED
     flow.field(y, flow.p, flow.table, work.k[0])
     while clock[0] < stop:
@@ -194,7 +194,7 @@ def advance(flow: Flow, event: Event, y: Any, clock: Any, stop: float, rtol: flo
         if h == 0.0:
             return FAILED
         clock[2] += 1.0
-        if event.index >= 0 and abs(work.new[event.index]) >= event.threshold:
+        if event.component >= 0 and abs(work.new[event.component]) >= event.threshold:
             clock[0] += _locate(flow, event, y, h, work)
             y[:] = work.new
             return EXITED
