@@ -45,6 +45,10 @@ _HOMES = {
     "simulate": "hermescape.api",
     "simulate_stages": "numerics.montecarlo",
     "experiment": "hermescape.api",
+    "sweep": "numerics.sweep",
+    "read_sweep": "numerics.sweep",
+    "sweep_status": "numerics.sweep",
+    "SweepConfig": "numerics.sweep",
     "ExitSample": "numerics.statistics",
     "Stages": "numerics.statistics",
     "check": "hermescape.checking",
@@ -52,6 +56,8 @@ _HOMES = {
     "HermescapeError": "theory.errors",
     "InputError": "theory.errors",
     "ParameterError": "theory.errors",
+    "StoreError": "theory.errors",
+    "WorkerError": "theory.errors",
 }
 
 __all__ = [
@@ -69,8 +75,11 @@ __all__ = [
     "Report",
     "Stage",
     "Stages",
+    "StoreError",
+    "SweepConfig",
     "System",
     "Trajectory",
+    "WorkerError",
     "__version__",
     "activation",
     "best_stopping",
@@ -85,11 +94,14 @@ __all__ = [
     "integrate_stages",
     "kernel_series",
     "labels",
+    "read_sweep",
     "sde_paths",
     "search_time",
     "simulate",
     "simulate_stages",
     "smoothing",
+    "sweep",
+    "sweep_status",
     "total_time",
     "value",
 ]
@@ -119,9 +131,10 @@ if TYPE_CHECKING:
     from numerics.search import search_time
     from numerics.series import kernel_series
     from numerics.statistics import ExitSample, Stages
+    from numerics.sweep import SweepConfig, read_sweep, sweep, sweep_status
     from theory.activations import Activation, activation
     from theory.dynamics import derive
-    from theory.errors import HermescapeError, InputError, ParameterError
+    from theory.errors import HermescapeError, InputError, ParameterError, StoreError, WorkerError
     from theory.escape import Escape
     from theory.hermite import coefficients, information_exponent
     from theory.labels import generative_exponent, labels

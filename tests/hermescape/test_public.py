@@ -5,6 +5,7 @@ import hermescape
 NAMES = {
     *("Activation", "Composition", "Escape", "Estimate", "Exit", "ExitSample", "HermescapeError", "InputError", "Loss"),
     *("Outcome", "ParameterError", "Report", "Stage", "Stages", "System", "Trajectory", "__version__", "activation"),
+    *("StoreError", "SweepConfig", "WorkerError", "read_sweep", "sweep", "sweep_status"),
     *("best_stopping", "check", "coefficients", "compile", "derive", "experiment", "generative_exponent"),
     *("information_exponent", "integrate", "integrate_stages", "kernel_series", "labels", "sde_paths", "search_time"),
     *("simulate", "simulate_stages", "smoothing", "total_time", "value"),
