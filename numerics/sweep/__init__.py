@@ -22,8 +22,9 @@ import xarray as xr
 from numerics.sweep.cells import check_cell
 from numerics.sweep.config import SweepConfig
 from numerics.sweep.results import to_dataset, write_csv
-from numerics.sweep.runner import processes, run
+from numerics.sweep.runner import run
 from numerics.sweep.store import Store, Tally
+from numerics.workers import processes
 from theory.errors import InputError, ParameterError
 
 __all__ = ["SweepConfig", "Tally", "read_sweep", "sweep", "sweep_status", "write_csv"]
@@ -80,7 +81,7 @@ def sweep(
         places = cells.pending(retry_failed)
         if places:
             with _given(executor) if executor else processes(min(workers or _cores(), len(places))) as pool:
-                run(setting, places, pool, cells, progress)
+                run(setting, places, pool, cells, progress, cancel=executor is not None)
         return to_dataset(setting, cells.read())
 
 

@@ -1,29 +1,20 @@
-"""Cells on an executor, results into the store, by the parent alone.
-
-The default executor is a pool of spawned processes (threads of numba and BLAS do not survive a fork). They hold the
-reading end of a pipe whose writing end the parent has: when the parent closes it, or dies by kill -9, they leave at
-once, whatever they are doing. They do not hear Ctrl-C, which is the parent's to answer.
-"""
+"""Cells on an executor, results into the store: workers compute and return, the parent alone writes."""
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from contextlib import contextmanager, suppress
+from concurrent.futures import Executor, Future
+from contextlib import suppress
 from itertools import islice
-from multiprocessing import get_context
 from queue import Empty, SimpleQueue
-from threading import Thread
-from typing import Protocol
 
 from numerics.sweep.cells import CellResult, run_cell
 from numerics.sweep.config import SweepConfig
 from numerics.sweep.store import Store
+from numerics.workers import uninterrupted
 from theory.errors import StoreError, WorkerError
 
-__all__ = ["processes", "run"]
+__all__ = ["run"]
 
 WINDOW = 256
 """Cells handed to the executor and not yet returned, at most; bounds memory, and what an interruption loses."""
@@ -31,20 +22,19 @@ WINDOW = 256
 Progress = Callable[[int, int], None]
 
 
-class Reader(Protocol):
-    """The reading end of a pipe."""
-
-    def recv_bytes(self) -> bytes:
-        """Return what was written; raises EOFError when the other end is closed."""
-        ...
-
-
 def run(
-    config: SweepConfig, places: Sequence[int], executor: Executor, store: Store, progress: Progress | None = None
+    config: SweepConfig,
+    places: Sequence[int],
+    executor: Executor,
+    store: Store,
+    progress: Progress | None = None,
+    *,
+    cancel: bool,
 ) -> None:
     """Run the cells at these places and record each as it comes; `progress` is called with (finished, all).
 
-    Raises `StoreError` where a result cannot be written and `WorkerError` where the executor loses a cell. Whatever
+    With `cancel`, cells still waiting are cancelled where the run ends early; without, whoever owns the executor ends
+    it. Raises `StoreError` where a result cannot be written and `WorkerError` where the executor loses a cell. Whatever
     ends it, KeyboardInterrupt included, results that had come are recorded first.
     """
     waiting, in_flight = iter(places), dict[Future[CellResult], int]()
@@ -70,8 +60,9 @@ def run(
         store.record(fresh)
         raise
     finally:
-        for future in tuple(in_flight):
-            future.cancel()
+        if cancel:
+            for future in tuple(in_flight):
+                future.cancel()
 
 
 def _submit(
@@ -81,7 +72,7 @@ def _submit(
     in_flight: dict[Future[CellResult], int],
     done: SimpleQueue[Future[CellResult]],
 ) -> None:
-    with _undisturbed():
+    with uninterrupted():
         for place in places:
             try:
                 future = executor.submit(run_cell, config.kind, config.cell(place), config.samples, config.confidence)
@@ -118,45 +109,3 @@ def _lost(place: int, error: BaseException) -> WorkerError:
         f"the executor lost cell {place} ({type(error).__name__}: {error}), perhaps for want of memory; finished cells "
         "are kept: run the sweep again to go on, with fewer workers if memory is short."
     )
-
-
-@contextmanager
-def processes(workers: int) -> Iterator[Executor]:
-    """Yield a pool of spawned worker processes, which ends with the block, and at once if the block raises."""
-    context = get_context("spawn")
-    reader, lifeline = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(workers, context, _serve, (reader,))
-    try:
-        yield pool
-    except BaseException:
-        lifeline.close()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-        lifeline.close()
-        reader.close()
-
-
-def _serve(reader: Reader) -> None:
-    """Prepare a worker: deaf to Ctrl-C, and gone when its parent is."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=_leave_with_parent, args=(reader,), daemon=True).start()
-
-
-def _leave_with_parent(reader: Reader) -> None:
-    with suppress(EOFError, OSError):
-        reader.recv_bytes()
-    os._exit(1)
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Hold Ctrl-C back: a worker started inside inherits the mask, and would print a traceback while it imports."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
