@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import suppress
-from itertools import islice
 from queue import Empty, SimpleQueue
 
 from numerics.sweep.cells import CellResult, run_cell
@@ -42,8 +41,11 @@ def run(
     fresh: list[tuple[int, CellResult]] = []
     finished = 0
     try:
-        _submit(config, islice(waiting, WINDOW), executor, in_flight, done)
-        while in_flight:
+        while True:
+            while done.empty() and len(in_flight) < WINDOW and (place := next(waiting, None)) is not None:
+                _submit(config, place, executor, in_flight, done)
+            if not in_flight:
+                break
             _take(done.get(), in_flight, fresh)
             _drain(done, in_flight, fresh)
             store.record(fresh)
@@ -51,7 +53,6 @@ def run(
             fresh.clear()
             if progress is not None:
                 progress(finished, len(places))
-            _submit(config, islice(waiting, WINDOW - len(in_flight)), executor, in_flight, done)
     except StoreError:
         raise
     except BaseException:
@@ -67,19 +68,18 @@ def run(
 
 def _submit(
     config: SweepConfig,
-    places: Iterator[int],
+    place: int,
     executor: Executor,
     in_flight: dict[Future[CellResult], int],
     done: SimpleQueue[Future[CellResult]],
 ) -> None:
     with uninterrupted():
-        for place in places:
-            try:
-                future = executor.submit(run_cell, config.kind, config.cell(place), config.samples, config.confidence)
-            except RuntimeError as error:
-                raise _lost(place, error) from error
-            in_flight[future] = place
-            future.add_done_callback(done.put)
+        try:
+            future = executor.submit(run_cell, config.kind, config.cell(place), config.samples, config.confidence)
+        except RuntimeError as error:
+            raise _lost(place, error) from error
+        in_flight[future] = place
+        future.add_done_callback(done.put)
 
 
 def _take(

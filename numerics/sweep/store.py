@@ -144,6 +144,7 @@ def _is_empty(connection: sqlite3.Connection) -> bool:
 
 def _lock(connection: sqlite3.Connection, path: Path) -> None:
     try:
+        connection.execute("PRAGMA journal_mode = MEMORY")  # no second file
         connection.execute("BEGIN EXCLUSIVE")
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
@@ -221,7 +222,9 @@ def _explained(path: Path | str) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorname in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
             raise StoreError(f"{path} is no store of a sweep ({error}); accepted: another file name.") from error
+        full = error.sqlite_errorname.startswith(("SQLITE_FULL", "SQLITE_IOERR"))
+        reason = f"{error}; the disk is full or fails" if full else str(error)
         raise StoreError(
-            f"store {path} cannot be used ({error}): finished cells are kept; accepted: a folder that can be written, "
+            f"store {path} cannot be used ({reason}): finished cells are kept; accepted: a folder that can be written, "
             "with free space; then start the sweep again."
         ) from error
