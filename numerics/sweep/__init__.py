@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,8 @@ import xarray as xr
 from numerics.sweep.cells import check_cell
 from numerics.sweep.config import SweepConfig
 from numerics.sweep.results import to_dataset, write_csv
-from numerics.sweep.runner import run
+from numerics.sweep.runner import run_in_processes, run_on
 from numerics.sweep.store import Store, Tally
-from numerics.workers import processes
 from theory.errors import InputError, ParameterError
 
 __all__ = ["SweepConfig", "Tally", "read_sweep", "sweep", "sweep_status", "write_csv"]
@@ -60,7 +58,8 @@ def sweep(
     Raises:
         ParameterError: a bad config; InputError: parameters that no cell accepts. Nothing was run or written.
         StoreError: the store is run by another process, was made by another version or config, or cannot be written.
-        WorkerError: the executor lost a cell. What finished before is kept.
+        WorkerError: the executor given lost a cell, or workers cannot start. What finished before is kept. A cell
+            that kills a worker process (for want of memory, say) twice is recorded as failed.
 
     >>> from concurrent.futures import ThreadPoolExecutor
     >>> grid = {"activation": ["linear", "he2"], "mu": [0.2, 0.4]}
@@ -80,8 +79,11 @@ def sweep(
     with Store.in_memory(setting) if store is None else Store.claim(Path(store), setting) as cells:
         places = cells.pending(retry_failed)
         if places:
-            with _given(executor) if executor else processes(min(workers or _cores(), len(places))) as pool:
-                run(setting, places, pool, cells, progress, cancel=executor is not None)
+            note = _counter(progress, len(places))
+            if executor is None:
+                run_in_processes(setting, places, workers or _cores(), cells, note)
+            else:
+                run_on(setting, places, executor, cells, note)
         return to_dataset(setting, cells.read())
 
 
@@ -118,7 +120,14 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@contextmanager
-def _given(executor: Executor) -> Iterator[Executor]:
-    """Leave the caller's executor open."""
-    yield executor
+def _counter(progress: Callable[[int, int], None] | None, total: int) -> Callable[[list[int]], None]:
+    """Return what turns recorded cells into calls of `progress`."""
+    finished = 0
+
+    def note(recorded: list[int]) -> None:
+        nonlocal finished
+        finished += len(recorded)
+        if progress is not None:
+            progress(finished, total)
+
+    return note

@@ -52,11 +52,12 @@ class CellResult:
 def run_cell(kind: Kind, values: Values, samples: bool = False, confidence: float = 0.95) -> CellResult:
     """Return the result of a cell, which depends on the arguments only.
 
-    >>> found = run_cell("flow", {"activation": "linear", "mu": 0.3, "d": 10**4, "threshold": 0.5, "t_max": 1e3,
-    ...                           "noise": 0.0, "alpha": 1.0, "rtol": 1e-10})
+    >>> from numerics.sweep.config import SweepConfig
+    >>> config = SweepConfig("flow", {"activation": "linear", "d": 10**4}, {"mu": [0.3, 1.5]})
+    >>> found = run_cell("flow", config.cell(0))
     >>> found.values["outcome"], round(found.values["exit_time"], 3), found.values["A"]
     ('EXITED', 12.943, 0.7)
-    >>> run_cell("flow", {"activation": "linear", "mu": 1.5, "d": 100, "threshold": 0.5}).error
+    >>> run_cell("flow", config.cell(1)).error
     "ParameterError: mu = 1.5 given; accepted: ..."
     """
     try:

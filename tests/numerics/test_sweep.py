@@ -330,6 +330,23 @@ def test_a_lost_worker_is_said_and_finished_cells_are_kept(whole: xr.Dataset, tm
     assert identical(sweep(MONTECARLO, store, executor=Inline()), whole)
 
 
+def fatal(_: str, values: dict, *__: object) -> CellResult:
+    if values["mu"] in (0.2, 0.9):
+        os._exit(9)  # as if the system had killed it
+    return CellResult({"exit_time": values["mu"]})
+
+
+def test_a_cell_that_kills_its_worker_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "run_cell", fatal)
+    calls: list[tuple[int, int]] = []
+    config = {"kind": "flow", "fixed": {"activation": "linear"}, "grid": {"mu": [0.1, 0.2, 0.3, 0.4, 0.9]}}
+    found = sweep(config, workers=2, progress=lambda *call: calls.append(call))
+    assert found.status.values.tolist() == ["ok", "failed", "ok", "ok", "failed"]
+    assert found.exit_time.values[[0, 2, 3]].tolist() == [0.1, 0.3, 0.4]
+    assert "its worker process ended abruptly, twice" in found.error.values[1]
+    assert calls[-1] == (5, 5)
+
+
 # --- the store --------------------------------------------------------------------------------------------------
 
 
