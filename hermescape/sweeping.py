@@ -88,11 +88,8 @@ def _export(setting: SweepConfig, store: Path, output: Path) -> None:
     def write(path: Path) -> None:
         if path.suffix == ".csv":
             write_csv(dataset, path)
-            return
-        try:
-            dataset.to_netcdf(path, engine="h5netcdf")
-        except RuntimeError as error:  # how HDF5 says that the disk is full
-            raise OSError(str(error)) from error
+        else:
+            path.write_bytes(dataset.to_netcdf(engine="h5netcdf"))  # made in memory: on a full disk HDF5 crashes
 
     save(output, write)
 

@@ -58,7 +58,7 @@ def run_cell(kind: Kind, values: Values, samples: bool = False, confidence: floa
     >>> found.values["outcome"], round(found.values["exit_time"], 3), found.values["A"]
     ('EXITED', 12.943, 0.7)
     >>> run_cell("flow", config.cell(1)).error
-    "ParameterError: mu = 1.5 given; accepted: ..."
+    'ParameterError: mu = 1.5 given; accepted: a number in (0, 1]; mu is the alignment <w0, w*>.'
     """
     try:
         return _flow(values) if kind == "flow" else _montecarlo(values, samples, confidence)

@@ -154,14 +154,13 @@ def alive(group: int) -> bool:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals and process groups")
-def test_killed_and_interrupted_it_goes_on(tmp_path: Path) -> None:
+def test_killed_and_interrupted_it_goes_on(tmp_path: Path, call) -> None:
     config = tmp_path / "c.toml"
     config.write_text(LONG)
     first = start(config, "--workers", "2")
     wait_for(lambda: done(config) > 0)
-    second = start(config)
-    _, err = second.communicate(timeout=60)
-    assert second.returncode == 2
+    code, _, err = call(config)
+    assert code == 2
     assert "is being run by another process" in err
     first.send_signal(signal.SIGKILL)
     first.communicate(timeout=60)

@@ -7,6 +7,7 @@ import random
 import sqlite3
 import subprocess
 import sys
+import tomllib
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -112,6 +113,14 @@ def test_spacings_and_round_trip() -> None:
     assert again == config
     assert again.digest == config.digest
     assert [config.cell(i) for i in range(config.size)] == list(config.cells())
+
+
+def test_the_example_of_the_readme_is_a_config() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    example = readme.split("```toml\n")[1].split("```")[0]
+    config = SweepConfig.of(tomllib.loads(example))
+    assert config.shape == (3, 4)
+    assert config.fixed["kappa"] == 1.0
 
 
 def test_file_that_is_no_toml(tmp_path: Path) -> None:
