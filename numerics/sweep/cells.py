@@ -28,7 +28,7 @@ from numerics.statistics import LEVELS, ExitSample
 from numerics.sweep.parameters import Kind, Value
 from theory.activations import activation
 from theory.dynamics import derive
-from theory.errors import InputError, ParameterError
+from theory.errors import InputError, ParameterError, QuadratureError
 from theory.parser import parse_label
 from theory.system import System
 
@@ -217,12 +217,11 @@ def _flow(values: Values) -> CellResult:
             rtol=float(values["rtol"]),
             **noisy,
         )
-        found = {
-            "exit_time": path.exit_time,
-            "outcome": path.outcome.name,
-            "kappa_used": kappa,
-            **_search(system, place),
-        }
+        found = {"exit_time": path.exit_time, "outcome": path.outcome.name, "kappa_used": kappa}
+        try:
+            found |= _search(system, place)
+        except QuadratureError as error:
+            return CellResult(found, f"QuadratureError: {error}")
     broken = path.outcome in (Outcome.NOT_FINITE, Outcome.FAILED)
     return CellResult(found, path.outcome.value if broken else None)
 

@@ -37,6 +37,7 @@ from theory.errors import ParameterError
 __all__ = ["SweepConfig"]
 
 MAX_CELLS = 1_000_000
+CONFIDENCE = 0.95
 RANGE_KEYS = {"start", "stop", "count", "spacing"}
 SPACINGS = ("linear", "log")
 
@@ -58,7 +59,7 @@ class SweepConfig:
     fixed: Mapping[str, Any]
     grid: Mapping[str, Any]
     samples: bool = False
-    confidence: float = 0.95
+    confidence: float = CONFIDENCE
 
     def __post_init__(self) -> None:
         self._check_settings()
@@ -89,8 +90,11 @@ class SweepConfig:
                 f"samples = {self.samples!r} given with kind {self.kind}; accepted: false, or true with montecarlo."
             )
         valid = isinstance(self.confidence, float) and 0 < self.confidence < 1
-        if not valid:
-            raise ParameterError(f"confidence = {self.confidence!r} given; accepted: a number in (0, 1); try 0.95.")
+        if not valid or (self.kind == "flow" and self.confidence != CONFIDENCE):
+            raise ParameterError(
+                f"confidence = {self.confidence!r} given with kind {self.kind}; accepted: a number in (0, 1), with "
+                f"montecarlo; try {CONFIDENCE}."
+            )
 
     @classmethod
     def of(cls, config: SweepConfig | Mapping[str, Any] | str | Path) -> SweepConfig:

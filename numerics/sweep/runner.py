@@ -57,10 +57,7 @@ class Run:
         waiting = iter(places)
         try:
             while True:
-                while self._done.empty() and len(self._in_flight) < window:
-                    place = next(waiting, None)
-                    if place is None:
-                        break
+                while self._has_room(window) and (place := next(waiting, None)) is not None:
                     self._submit(place)
                 if not self._in_flight:
                     return
@@ -75,6 +72,11 @@ class Run:
                     self._drain()
             self._record()
             raise
+
+    def _has_room(self, window: int) -> bool:
+        """Whether to hand over another cell; not where all have come back, as from an executor that does not queue."""
+        returned = self._done.qsize()
+        return len(self._in_flight) < window and (returned == 0 or returned < len(self._in_flight))
 
     def cancel(self) -> None:
         """Cancel what has not started; for executors that outlive the run."""

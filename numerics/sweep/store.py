@@ -72,9 +72,11 @@ class Store:
             raise StoreError(f"store {path} given; accepted: a file in an existing folder: create {path.parent} first.")
         with ExitStack() as stack:
             with _explained(path):
-                connection = stack.enter_context(closing(_connect(path.with_name(f"{path.name}.lock"), "rwc", 0)))
-                _lock(connection, path)
-                connection = stack.enter_context(closing(_connect(path, "rwc")))
+                target = path.resolve()  # one lock for all the names of a file
+                lock = stack.enter_context(closing(_connect(target.with_name(f"{target.name}.lock"), "rwc", 0)))
+                _lock(lock, path)
+                connection = stack.enter_context(closing(_connect(target, "rwc")))
+                connection.execute("PRAGMA synchronous = FULL")
                 _prepare(connection, config, path)
             yield cls(connection, config, str(path))
 
