@@ -25,11 +25,13 @@ import json
 import math
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any, cast
+
+import numpy as np
 
 from numerics.sweep.parameters import KINDS, Kind, Parameter, Value, defaults_of, finite, parameters_of
 from theory.errors import ParameterError
@@ -46,9 +48,9 @@ SPACINGS = ("linear", "log")
 class SweepConfig:
     """A sweep: every parameter is in `fixed` (defaults included) or has its values in `grid`, in the given order.
 
-    `grid` values may be given as a list or as a table {start, stop, count, spacing}. `confidence` is that of the
-    median's interval; `samples` keeps every exit step. Raises `ParameterError` for unknown names, wrong types, empty
-    or repeated values, or batch and kappa together.
+    `grid` values may be given as a list, an array or a table {start, stop, count, spacing}. `confidence` is that of
+    the median's interval; `samples` keeps every exit step. Raises `ParameterError` for unknown names, wrong types,
+    empty or repeated values, or batch and kappa together.
 
     >>> config = SweepConfig("flow", {"activation": "relu"}, {"mu": {"start": 0.1, "stop": 0.5, "count": 3}})
     >>> config.grid, config.size, config.fixed["threshold"]
@@ -83,7 +85,7 @@ class SweepConfig:
             raise ParameterError(f"a grid of {self.size} cells given; accepted: at most {MAX_CELLS}; split it.")
 
     def _check_settings(self) -> None:
-        if self.kind not in KINDS:
+        if not isinstance(self.kind, str) or self.kind not in KINDS:
             raise ParameterError(f"kind = {self.kind!r} given; accepted: {' or '.join(map(repr, KINDS))}.")
         if not isinstance(self.samples, bool) or (self.samples and self.kind == "flow"):
             raise ParameterError(
@@ -110,7 +112,7 @@ class SweepConfig:
         unknown = set(content) - {"kind", "samples", "confidence", "fixed", "grid"}
         if unknown:
             raise ParameterError(
-                f"{min(unknown)} given at the top; accepted: kind, samples, confidence, [fixed], [grid]; "
+                f"{min(map(str, unknown))} given at the top; accepted: kind, samples, confidence, [fixed], [grid]; "
                 "parameters belong into [fixed] or [grid]."
             )
         if "kind" not in content:
@@ -194,7 +196,7 @@ def _check_noise(kind: Kind, given: set[str]) -> None:
 def _axis(parameter: Parameter, given: object) -> tuple[Value, ...]:
     """Return the values of a list or of a table {start, stop, count, spacing}."""
     raw = _spaced(parameter, given) if isinstance(given, Mapping) else given
-    if not isinstance(raw, list | tuple) or not raw:
+    if not isinstance(raw, Sequence | np.ndarray) or isinstance(raw, str) or not len(raw):
         raise ParameterError(
             f"{parameter.name} = {given!r} given in the grid; accepted: a list of values that is not empty, or a table "
             "{start, stop, count, spacing}; a single value belongs into [fixed]."

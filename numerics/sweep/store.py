@@ -222,9 +222,10 @@ def _explained(path: Path | str) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorname in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
+        name = getattr(error, "sqlite_errorname", "")  # misuse of the module has none
+        if name in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
             raise StoreError(f"{path} is no store of a sweep ({error}); accepted: another file name.") from error
-        failed = error.sqlite_errorname.startswith("SQLITE_IOERR")
+        failed = name.startswith("SQLITE_IOERR")
         reason = f"{error}; the disk is full or fails" if failed else str(error)
         raise StoreError(
             f"store {path} cannot be used ({reason}): finished cells are kept; accepted: a folder that can be written, "

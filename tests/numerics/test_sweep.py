@@ -21,6 +21,7 @@ from numerics.protocols import median_start
 from numerics.sweep import SweepConfig, read_sweep, runner, sweep, sweep_status, write_csv
 from numerics.sweep.cells import CellResult, cell_seed, run_cell
 from numerics.sweep.store import Store
+from tests.numerics.fatal_cell import fatal
 from theory.errors import InputError, ParameterError, StoreError, WorkerError
 
 MONTECARLO = {
@@ -96,6 +97,13 @@ def test_bad_configs_are_refused_before_a_file_is_made(config: dict, message: st
     with pytest.raises(ParameterError, match=message):
         sweep(config, tmp_path / "s.sqlite", executor=Inline())
     assert not list(tmp_path.iterdir())
+
+
+def test_arrays_and_ranges_are_lists() -> None:
+    config = SweepConfig("flow", {}, {"mu": np.linspace(0.0, 0.5, 3), "d": range(10, 12)})
+    assert config.grid == {"mu": (0.0, 0.25, 0.5), "d": (10, 11)}
+    with pytest.raises(ParameterError, match="mu = "):
+        SweepConfig("flow", {}, {"mu": np.ones((2, 2))})
 
 
 def test_spacings_and_round_trip() -> None:
@@ -338,12 +346,6 @@ def test_a_lost_worker_is_said_and_finished_cells_are_kept(whole: xr.Dataset, tm
         sweep(MONTECARLO, store, executor=Breaking())
     assert sweep_status(MONTECARLO, store)[0].done == 2
     assert identical(sweep(MONTECARLO, store, executor=Inline()), whole)
-
-
-def fatal(_: str, values: dict, *__: object) -> CellResult:
-    if values["mu"] == 0.2:
-        os._exit(9)  # as if the system had killed it
-    return CellResult({"exit_time": values["mu"]})
 
 
 def test_a_cell_that_kills_its_worker_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
