@@ -16,6 +16,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from threading import Lock
 from typing import Any
 
@@ -95,6 +96,10 @@ def _text(values: Values, name: str) -> str:
     return str(values[name])
 
 
+def _optional(values: Values, name: str) -> str | None:
+    return str(values[name]) if name in values else None
+
+
 def _weight(values: Values) -> tuple[str, dict[str, float]]:
     """Return the model and its parameters mu and rho; a length of w0 means misaligned."""
     mixed, lengthy = bool(values.get("mix")), "rho" in values
@@ -138,7 +143,7 @@ def _experiment(values: Values) -> Experiment:
     phi = activation(str(values["teacher"])) if "teacher" in values else sigma
     if sigma.derivative == 0:
         raise InputError(f"{sigma.name}: its slope is zero almost everywhere, so SGD never moves it; accepted: others.")
-    label = parse_label(str(values["label"])) if "label" in values else None
+    label = _optional(values, "label")
     model, weight = _weight(values)
     return Experiment(
         student=sigma.expr,
@@ -157,7 +162,7 @@ def _experiment(values: Values) -> Experiment:
         initial_scale=float(values["initial_scale"]) if "initial_scale" in values else None,
         scale=float(values["alpha"]),
         noise=float(values["noise"]),
-        label=label,
+        label=None if label is None else parse_label(label),
     )
 
 
@@ -199,23 +204,17 @@ def _flow(values: Values) -> CellResult:
     with _DERIVING:
         model, place = _weight(values)
         event = Exit(float(values["threshold"]))
-        system = derive(
-            _text(values, "activation"),
-            str(values["teacher"]) if "teacher" in values else None,
-            model=model,
-            label=str(values["label"]) if "label" in values else None,
-            noise=float(values["noise"]),
-            alpha=float(values["alpha"]),
-        )
         kappa = _kappa(values)
-        noisy: dict[str, Any] = {**place} if kappa == 0 else {**place, "kappa": kappa}
+        texts = (_text(values, "activation"), _optional(values, "teacher"), model, _optional(values, "label"))
+        system, noisy = _systems(*texts, float(values["noise"]), float(values["alpha"]))
+        parameters: dict[str, Any] = {**place} if kappa == 0 else {**place, "kappa": kappa}
         path = integrate(
-            system if kappa == 0 else system.sgd(),
+            system if kappa == 0 else noisy,
             _start(system, values, place),
             event=event,
             t_max=float(values["t_max"]),
             rtol=float(values["rtol"]),
-            **noisy,
+            **parameters,
         )
         found = {"exit_time": path.exit_time, "outcome": path.outcome.name, "kappa_used": kappa}
         try:
@@ -224,6 +223,15 @@ def _flow(values: Values) -> CellResult:
             return CellResult(found, f"QuadratureError: {error}")
     broken = path.outcome in (Outcome.NOT_FINITE, Outcome.FAILED)
     return CellResult(found, path.outcome.value if broken else None)
+
+
+@lru_cache(maxsize=32)
+def _systems(
+    student: str, teacher: str | None, model: str, label: str | None, noise: float, alpha: float
+) -> tuple[System, System]:
+    """Return the system of infinitesimal steps and that of finite kappa."""
+    system = derive(student, teacher, model=model, label=label, noise=noise, alpha=alpha)
+    return system, system.sgd()
 
 
 def _kappa(values: Values) -> float:
