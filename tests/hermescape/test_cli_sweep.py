@@ -177,5 +177,5 @@ def test_killed_and_interrupted_it_goes_on(tmp_path: Path, call) -> None:
         f"finished cells are kept in {config.with_suffix('.sqlite')}; to go on: hermescape sweep {config}\n"
         "error: interrupted\n"
     )
-    assert not alive(third.pid)
+    wait_for(lambda: not alive(third.pid))
     assert done(config) > kept
