@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from hermescape import read_sweep
+from hermescape import read_sweep, sweep
 from hermescape.cli import main
+from tests.numerics.sweep_nursery import Inline
 
 CONFIG = """
 kind = "flow"
@@ -179,3 +180,10 @@ def test_killed_and_interrupted_it_goes_on(tmp_path: Path, call) -> None:
     )
     wait_for(lambda: not alive(third.pid))
     assert done(config) > kept
+
+    part = read_sweep(config, config.with_suffix(".sqlite")).isel(mu=slice(2))
+    grid = {"mu": part.mu.values, "d": part.d.values}
+    alone = sweep({"kind": "flow", "fixed": {"activation": "linear"}, "grid": grid}, executor=Inline())
+    known = part.status.values == "ok"
+    assert known.any()
+    assert part.exit_time.values[known].tobytes() == alone.exit_time.values[known].tobytes()

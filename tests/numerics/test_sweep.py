@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import tomllib
-from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from numerics.sweep import SweepConfig, read_sweep, runner, sweep, sweep_status,
 from numerics.sweep.cells import CellResult, cell_seed, run_cell
 from numerics.sweep.store import Store
 from tests.numerics.fatal_cell import fatal
+from tests.numerics.sweep_nursery import Inline
 from theory.errors import InputError, ParameterError, StoreError, WorkerError
 
 MONTECARLO = {
@@ -31,15 +32,6 @@ MONTECARLO = {
     "grid": {"mu": [0.2, 0.4, 1.5], "kappa": [0.5, 1.0]},
 }
 FLOW = {"kind": "flow", "fixed": {"d": 1e4}, "grid": {"activation": ["linear", "he2"], "mu": [0.2, 0.4]}}
-
-
-class Inline(Executor):
-    """Runs a task when it is submitted."""
-
-    def submit(self, fn, /, *args, **kwargs):
-        future: Future = Future()
-        future.set_result(fn(*args, **kwargs))
-        return future
 
 
 @pytest.fixture(scope="module")
