@@ -51,6 +51,10 @@ _HOMES = {
     "trajectories": "numerics.montecarlo",
     "log_spaced": "numerics.montecarlo",
     "experiment": "hermescape.api",
+    "sweep": "numerics.sweep",
+    "read_sweep": "numerics.sweep",
+    "sweep_status": "numerics.sweep",
+    "SweepConfig": "numerics.sweep",
     "ExitSample": "numerics.statistics",
     "Stages": "numerics.statistics",
     "check": "hermescape.checking",
@@ -58,6 +62,8 @@ _HOMES = {
     "HermescapeError": "theory.errors",
     "InputError": "theory.errors",
     "ParameterError": "theory.errors",
+    "StoreError": "theory.errors",
+    "WorkerError": "theory.errors",
 }
 
 __all__ = [
@@ -78,8 +84,11 @@ __all__ = [
     "SciPy",
     "Stage",
     "Stages",
+    "StoreError",
+    "SweepConfig",
     "System",
     "Trajectory",
+    "WorkerError",
     "__version__",
     "activation",
     "best_stopping",
@@ -96,11 +105,14 @@ __all__ = [
     "kernel_series",
     "labels",
     "log_spaced",
+    "read_sweep",
     "sde_paths",
     "search_time",
     "simulate",
     "simulate_stages",
     "smoothing",
+    "sweep",
+    "sweep_status",
     "total_time",
     "trajectories",
     "value",
@@ -131,9 +143,10 @@ if TYPE_CHECKING:
     from numerics.search import search_time
     from numerics.series import kernel_series
     from numerics.statistics import ExitSample, Stages
+    from numerics.sweep import SweepConfig, read_sweep, sweep, sweep_status
     from theory.activations import Activation, activation
     from theory.dynamics import derive
-    from theory.errors import HermescapeError, InputError, ParameterError
+    from theory.errors import HermescapeError, InputError, ParameterError, StoreError, WorkerError
     from theory.escape import Escape
     from theory.hermite import coefficients, information_exponent
     from theory.labels import generative_exponent, labels

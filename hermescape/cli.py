@@ -15,6 +15,7 @@ import typer
 from hermescape import __version__, options
 from hermescape.options import Act, Alpha, Digits, Force, Json, Label, Mix, Noise, Parametrisation, Rho, Teacher
 from hermescape.output import print_json, print_parts, progress_bar, save
+from hermescape.sweeping import sweep
 from theory.errors import HermescapeError, ParameterError
 
 __all__ = ["app", "main"]
@@ -306,6 +307,9 @@ def check(
         print_parts(*check_lines(report))
     if not report.passed:
         raise typer.Exit(1)
+
+
+app.command()(sweep)
 
 
 @app.callback(invoke_without_command=True)

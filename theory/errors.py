@@ -13,8 +13,10 @@ __all__ = [
     "NotRealError",
     "ParameterError",
     "QuadratureError",
+    "StoreError",
     "UnknownNameError",
     "UnsupportedExpressionError",
+    "WorkerError",
 ]
 
 
@@ -56,3 +58,11 @@ class UnsupportedExpressionError(HermescapeError):
 
 class QuadratureError(HermescapeError):
     """A numerical integral did not reach the requested tolerance."""
+
+
+class StoreError(HermescapeError):
+    """The file of a sweep cannot be used: it is in use, made by something else, or cannot be written."""
+
+
+class WorkerError(HermescapeError):
+    """The executor of a sweep lost a cell; the cells that finished are kept."""

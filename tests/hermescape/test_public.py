@@ -6,6 +6,7 @@ NAMES = {
     *("Activation", "Composition", "Escape", "Estimate", "Exit", "ExitSample", "HermescapeError", "InputError", "Loss"),
     *("Heyoka", "Native", "SciPy"),
     *("Outcome", "ParameterError", "Report", "Stage", "Stages", "System", "Trajectory", "__version__", "activation"),
+    *("StoreError", "SweepConfig", "WorkerError", "read_sweep", "sweep", "sweep_status"),
     *("best_stopping", "check", "coefficients", "compile", "derive", "exit_times", "experiment", "generative_exponent"),
     *("information_exponent", "integrate", "integrate_stages", "kernel_series", "labels", "sde_paths", "search_time"),
     *("log_spaced", "simulate", "simulate_stages", "smoothing", "total_time", "trajectories", "value"),

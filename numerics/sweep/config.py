@@ -1,0 +1,234 @@
+r"""What a sweep is: a kind of cell, values that all cells share, and a grid; read strictly, hashed, enumerated.
+
+As TOML:
+
+    kind = "montecarlo"        # or "flow"
+    samples = false            # true keeps the exit step of every run
+    confidence = 0.95          # of the interval of the median
+
+    [fixed]
+    activation = "relu"
+
+    [grid]
+    mu = [0.2, 0.4]
+    d = {start = 1e3, stop = 1e6, count = 4, spacing = "log"}
+
+The noise of SGD enters through kappa = lr d / batch. A Monte Carlo cell has `lr` and one of `batch` and `kappa`;
+`kappa` gives batch = round(lr d / kappa), at least 1. Neither given means kappa = 1, so that a sweep over d keeps it.
+A flow is that of infinitesimal steps, or that of finite kappa if given `kappa`, or `lr` and `batch`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from numerics.sweep.parameters import KINDS, Kind, Parameter, Value, defaults_of, finite, parameters_of
+from theory.errors import ParameterError
+
+__all__ = ["SweepConfig"]
+
+MAX_CELLS = 1_000_000
+CONFIDENCE = 0.95
+RANGE_KEYS = {"start", "stop", "count", "spacing"}
+SPACINGS = ("linear", "log")
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """A sweep: every parameter is in `fixed` (defaults included) or has its values in `grid`, in the given order.
+
+    `grid` values may be given as a list, an array or a table {start, stop, count, spacing}. `confidence` is that of
+    the median's interval; `samples` keeps every exit step. Raises `ParameterError` for unknown names, wrong types,
+    empty or repeated values, or batch and kappa together.
+
+    >>> config = SweepConfig("flow", {"activation": "relu"}, {"mu": {"start": 0.1, "stop": 0.5, "count": 3}})
+    >>> config.grid, config.size, config.fixed["threshold"]
+    ({'mu': (0.1, 0.3, 0.5)}, 3, 0.5)
+    """
+
+    kind: Kind
+    fixed: Mapping[str, Any]
+    grid: Mapping[str, Any]
+    samples: bool = False
+    confidence: float = CONFIDENCE
+
+    def __post_init__(self) -> None:
+        self._check_settings()
+        fixed, grid = _table("fixed", self.fixed), _table("grid", self.grid)
+        known = parameters_of(self.kind)
+        for name in (*fixed, *grid):
+            if name not in known:
+                raise ParameterError(f"parameter {name} given; accepted for kind {self.kind}: {', '.join(known)}.")
+        both = set(fixed) & set(grid)
+        if both:
+            raise ParameterError(f"{min(both)} given in [fixed] and in [grid]; accepted: each parameter once.")
+        if not grid:
+            raise ParameterError("[grid] is empty; accepted: at least one parameter with its values, mu = [0.2, 0.4].")
+        axes = {name: _axis(known[name], values) for name, values in grid.items()}
+        values = {name: known[name].read(value) for name, value in fixed.items()}
+        _check_noise(self.kind, values.keys() | axes.keys())
+        defaults = defaults_of(self.kind, values.keys() | axes.keys())
+        object.__setattr__(self, "fixed", dict(sorted({**defaults, **values}.items())))
+        object.__setattr__(self, "grid", axes)
+        if self.size > MAX_CELLS:
+            raise ParameterError(f"a grid of {self.size} cells given; accepted: at most {MAX_CELLS}; split it.")
+
+    def _check_settings(self) -> None:
+        if not isinstance(self.kind, str) or self.kind not in KINDS:
+            raise ParameterError(f"kind = {self.kind!r} given; accepted: {' or '.join(map(repr, KINDS))}.")
+        if not isinstance(self.samples, bool) or (self.samples and self.kind == "flow"):
+            raise ParameterError(
+                f"samples = {self.samples!r} given with kind {self.kind}; accepted: false, or true with montecarlo."
+            )
+        valid = isinstance(self.confidence, float) and 0 < self.confidence < 1
+        if not valid or (self.kind == "flow" and self.confidence != CONFIDENCE):
+            raise ParameterError(
+                f"confidence = {self.confidence!r} given with kind {self.kind}; accepted: a number in (0, 1), with "
+                f"montecarlo; try {CONFIDENCE}."
+            )
+
+    @classmethod
+    def of(cls, config: SweepConfig | Mapping[str, Any] | str | Path) -> SweepConfig:
+        """Return the config itself, that of a mapping in the layout of the file, or that of a TOML file.
+
+        >>> SweepConfig.of({"kind": "flow", "fixed": {}, "grid": {"mu": [0.3, 0.3]}})
+        Traceback (most recent call last):
+        theory.errors.ParameterError: mu = 0.3 given twice in the grid; accepted: each value once.
+        """
+        if isinstance(config, SweepConfig):
+            return config
+        content = dict(config) if isinstance(config, Mapping) else _parse(Path(config))
+        unknown = set(content) - {"kind", "samples", "confidence", "fixed", "grid"}
+        if unknown:
+            raise ParameterError(
+                f"{min(map(str, unknown))} given at the top; accepted: kind, samples, confidence, [fixed], [grid]; "
+                "parameters belong into [fixed] or [grid]."
+            )
+        if "kind" not in content:
+            raise ParameterError('no kind given; accepted: kind = "flow" or kind = "montecarlo".')
+        return cls(**{"fixed": {}, "grid": {}, **content})
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of values of each parameter of the grid."""
+        return tuple(len(values) for values in self.grid.values())
+
+    @property
+    def size(self) -> int:
+        """Number of cells."""
+        return math.prod(self.shape)
+
+    def cells(self) -> Iterator[dict[str, Value]]:
+        """Yield the values of each cell; the last parameter of the grid varies fastest."""
+        for point in product(*self.grid.values()):
+            yield {**self.fixed, **dict(zip(self.grid, point, strict=True))}
+
+    def cell(self, index: int) -> dict[str, Value]:
+        """Return the values of one cell by its place among `cells`.
+
+        >>> SweepConfig("flow", {}, {"activation": ["relu", "erf"], "mu": [0.2, 0.4]}).cell(2)["activation"]
+        'erf'
+        """
+        values = dict(self.fixed)
+        for name, axis in reversed(tuple(self.grid.items())):
+            index, place = divmod(index, len(axis))
+            values[name] = axis[place]
+        return values
+
+    def to_json(self) -> str:
+        """Return the config, defaults included, as JSON from which `of` makes it again."""
+        names = ("kind", "samples", "confidence", "fixed", "grid")
+        return json.dumps({name: getattr(self, name) for name in names})
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of `to_json`, by which a store knows its config."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    @property
+    def caution(self) -> str | None:
+        """Say that kappa = lr d / batch grows with d where d is swept at given batches; None elsewhere."""
+        if len(self.grid.get("d", ())) < 2 or not ("batch" in self.fixed or "batch" in self.grid):
+            return None
+        return (
+            "a grid in d at given batch: kappa = lr d / batch varies with d, and with it the law of SGD; "
+            "give kappa in place of batch to keep it O(1)"
+        )
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        raise ParameterError(f"config {path} cannot be read: {reason}; accepted: a TOML file.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ParameterError(f"config {path} is no TOML: {error}.") from error
+
+
+def _table(name: str, given: object) -> dict[str, Any]:
+    if not isinstance(given, Mapping):
+        raise ParameterError(f"{name} = {given!r} given; accepted: a table [{name}] of parameters.")
+    return {str(key): value for key, value in given.items()}
+
+
+def _check_noise(kind: Kind, given: set[str]) -> None:
+    """One way only to give kappa = lr d / batch."""
+    if {"kappa", "batch"} <= given:
+        raise ParameterError("kappa and batch given; accepted: one of them, since kappa = lr d / batch.")
+    if kind == "flow" and len({"lr", "batch"} & given) == 1:
+        raise ParameterError(
+            "lr or batch alone given; accepted for kind flow: both, or kappa, or none of them (kappa = 0)."
+        )
+
+
+def _axis(parameter: Parameter, given: object) -> tuple[Value, ...]:
+    """Return the values of a list or of a table {start, stop, count, spacing}."""
+    raw = _spaced(parameter, given) if isinstance(given, Mapping) else given
+    if not isinstance(raw, Sequence | np.ndarray) or isinstance(raw, str) or not len(raw):
+        raise ParameterError(
+            f"{parameter.name} = {given!r} given in the grid; accepted: a list of values that is not empty, or a table "
+            "{start, stop, count, spacing}; a single value belongs into [fixed]."
+        )
+    values = tuple(parameter.read(value) for value in raw)
+    if len(set(values)) < len(values):
+        twice = next(value for value, count in Counter(values).items() if count > 1)
+        raise ParameterError(f"{parameter.name} = {twice!r} given twice in the grid; accepted: each value once.")
+    return values
+
+
+def _spaced(parameter: Parameter, given: Mapping[str, Any]) -> list[float]:
+    """Return `count` values from start to stop, to 15 digits, or rounded where the parameter is an integer."""
+    count, spacing = given.get("count"), given.get("spacing", "linear")
+    first, last = (finite(given.get(end)) for end in ("start", "stop"))
+    counted = isinstance(count, int) and not isinstance(count, bool) and 2 <= count <= MAX_CELLS
+    known = set(given) <= RANGE_KEYS and spacing in SPACINGS and parameter.type in ("integer", "number")
+    ends = first is not None and last is not None and first != last and (spacing == "linear" or first * last > 0)
+    if not (known and counted and ends):
+        raise ParameterError(
+            f"{parameter.name} = {dict(given)!r} given in the grid; accepted for a number: a list, or a table with "
+            f'start, stop (different; of one sign for "log"), count from 2 to {MAX_CELLS}, spacing "linear" or "log".'
+        )
+    low, high, last_place = cast(float, first), cast(float, last), cast(int, count) - 1
+    values = [_between(low, high, i / last_place, spacing) for i in range(1, last_place)]
+    return [_tidy(parameter, value) for value in (low, *values, high)]
+
+
+def _between(first: float, last: float, step: float, spacing: str) -> float:
+    return first * (last / first) ** step if spacing == "log" else first + (last - first) * step
+
+
+def _tidy(parameter: Parameter, value: float) -> float:
+    whole = parameter.type == "integer" and math.isfinite(value)
+    return round(value) if whole else float(f"{value:.15g}")

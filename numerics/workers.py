@@ -1,0 +1,70 @@
+"""A pool of worker processes that ends with its parent, at once, however the parent ends.
+
+Workers are spawned (threads of numba and BLAS do not survive a fork) and hold the reading end of a pipe whose writing
+end only the parent has. When the parent closes it, or dies by kill -9, they leave, whatever they are doing: those of
+the standard pool would wait for ever. They do not hear Ctrl-C, which is the parent's to answer. This module imports
+nothing heavy, so that a worker listens before it imports what it will run.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager, suppress
+from multiprocessing import get_context
+from threading import Thread
+from typing import Protocol
+
+__all__ = ["processes", "uninterrupted"]
+
+
+class Reader(Protocol):
+    """The reading end of a pipe."""
+
+    def recv_bytes(self) -> bytes:
+        """Return what was written; raises EOFError when the other end is closed."""
+        ...
+
+
+@contextmanager
+def processes(workers: int) -> Iterator[Executor]:
+    """Yield a pool of worker processes, which ends with the block, and at once if the block raises."""
+    context = get_context("spawn")
+    reader, lifeline = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(workers, context, _serve, (reader,))
+    try:
+        yield pool
+    except BaseException:
+        lifeline.close()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+        lifeline.close()
+        reader.close()
+
+
+def _serve(reader: Reader) -> None:
+    """Prepare a worker: deaf to Ctrl-C, and gone when its parent is."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_leave_with_parent, args=(reader,), daemon=True).start()
+
+
+def _leave_with_parent(reader: Reader) -> None:
+    with suppress(EOFError, OSError):
+        reader.recv_bytes()
+    os._exit(1)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back: a worker started inside inherits the mask, and would print a traceback while it starts."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
