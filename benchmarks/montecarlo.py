@@ -98,11 +98,11 @@ def floor(setting: Experiment) -> Work:
 def activation_rows(runs: int, only: str = "") -> Iterator[Row]:
     """Time a step of every activation that SGD can move, against its floor; batch loop for the linear ones."""
     for name in REGISTRY:
-        if activation(name).derivative == 0 or only not in name:
+        if activation(name).derivative == 0 or only not in f"{name}, step":
             continue
         setting = experiment(name)
         step, least = interleaved([steps(setting, by_sums=True), floor(setting)], runs)
-        yield Row(name, micro(step), "us a step", median_ratio(step, least), "step / floor", "<= 1.5")
+        yield Row(f"{name}, step", micro(step), "us a step", median_ratio(step, least), "step / floor", "<= 1.5")
 
 
 def micro(times: list[float]) -> float:
@@ -165,14 +165,19 @@ def peak(setting: Experiment) -> int:
 
 
 def rows(runs: int = 9, only: str = "") -> Iterator[Row]:
-    """Measure; `only` keeps the rows of activations whose names contain it, and the others when it is empty."""
+    """Measure; `only` keeps the rows whose names contain it."""
     yield from activation_rows(runs, only)
-    if not only:
+    if only in "relu, d = 1e+06":
         yield from dimension_rows(runs)
-        yield thread_row(runs)
-        yield linear_row(runs)
-        yield fulldim_row(runs)
-        yield memory_row()
+    singles = (
+        ("relu, 64 replicas on 2 threads", thread_row),
+        ("linear, O(1) step", linear_row),
+        ("relu in R^1000", fulldim_row),
+        ("memory", lambda _: memory_row()),
+    )
+    for name, measure in singles:
+        if only in name:
+            yield measure(runs)
 
 
 if __name__ == "__main__":

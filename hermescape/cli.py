@@ -208,17 +208,22 @@ def simulate(
     label: Label = None,
     noise: Noise = 0.0,
     alpha: Alpha = 1.0,
+    c: Annotated[float | None, typer.Option("--c", help="pretrain: similarity <w_s, w*>, in [-1, 1]")] = None,
+    initial_scale: Annotated[float | None, typer.Option(help="u at the start, d^-2; pretrain: |w|, 1")] = None,
     max_steps: Annotated[int, typer.Option(help="runs still inside after so many steps are censored")] = 100_000,
     threads: Annotated[int | None, typer.Option(help="worker threads; no effect on the result")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE.nc", help="save netCDF arrays")] = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Simulate one-pass SGD exactly, and report exit steps."""
+    """Simulate one-pass SGD exactly, and report exit steps.
+
+    With --model pretrain, |m| is the overlap |<w, w_s>|/|w| with the source.
+    """
     options.check_output(output, ".nc", force)
     chosen = options.parametrisation(model, rho, mix)
-    if chosen != "plain" and mu is None:
-        raise ParameterError("no --mu given; accepted: a number, in (0, 1] with model lora; none with model plain.")
+    if chosen not in ("plain", "pretrain") and mu is None:
+        raise ParameterError("no --mu given; accepted: a number, in (0, 1] with model lora; none with plain, pretrain.")
     from hermescape.api import simulate as run
     from hermescape.reporting import exit_summary, exit_table
 
@@ -239,11 +244,13 @@ def simulate(
             scale=alpha,
             noise=noise,
             label=label,
+            c=c,
+            initial_scale=initial_scale,
             threads=threads,
             progress=advance,
         )
-    if output is not None:
-        save(output, lambda path: sample.to_dataset().to_netcdf(path, engine="h5netcdf"))
+    if output is not None:  # made in memory: HDF5 crashes on a full disk
+        save(output, lambda path: path.write_bytes(sample.to_dataset().to_netcdf(engine="h5netcdf")))
     if as_json:
         print_json(exit_summary(sample))
     else:
@@ -310,6 +317,26 @@ def check(
 
 
 app.command()(sweep)
+
+
+@app.command()
+def bench(
+    runs: Annotated[int, typer.Option(min=1, help="runs of which each median is taken")] = 3,
+    only: Annotated[str, typer.Option(metavar="TEXT", help="rows whose names contain this text")] = "",
+    as_json: Json = False,
+) -> None:
+    """Measure this machine: flows, search times and simulation, each against a baseline in the same run.
+
+    All of it takes a few minutes; --only relu or --only tau a part.
+    """
+    from hermescape.benching import bench_table, measurements
+
+    with progress_bar("measuring", None) as advance:
+        found = measurements(runs, only, advance)
+    if as_json:
+        print_json({"rows": [row._asdict() for row in found]})
+    else:
+        print_parts(bench_table(found))
 
 
 @app.callback(invoke_without_command=True)

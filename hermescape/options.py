@@ -48,11 +48,11 @@ MU_HELP = "one number, a LIST a,b,c, or a grid START:STOP:COUNT; in (0, 1] where
 
 MODELS = "lora: w = mu w* + u v; misaligned: w = w0 + u v; plain: w = v on the sphere"
 LoraName = Literal["lora", "misaligned"]
-ModelName = Literal["lora", "misaligned", "plain"]
+ModelName = Literal["lora", "misaligned", "plain", "pretrain"]
 Lora = Annotated[
     LoraName | None, typer.Option(help="lora: w0 = mu w*; misaligned: any w0 (with --rho or --mix); default: lora")
 ]
-Model = Annotated[ModelName | None, typer.Option(help=f"{MODELS}; default: lora")]
+Model = Annotated[ModelName | None, typer.Option(help=f"{MODELS}; pretrain: w free; default: lora")]
 Parametrisation = Annotated[
     Literal["lora", "misaligned", "plain", "pretrain"], typer.Option(help=f"{MODELS}; pretrain: w free")
 ]
