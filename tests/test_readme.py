@@ -9,10 +9,10 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
 def test_python_example_runs() -> None:
-    example = re.search(r"```python\n(.*?)```", README, re.DOTALL)
-    assert example is not None
     scope: dict = {}
-    exec(compile(example.group(1), "README.md", "exec"), scope)
+    for example in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
+        exec(compile(example, "README.md", "exec"), scope)
+    assert (scope["grid"].outcome == "EXITED").all()
     assert scope["path"].outcome.name == "EXITED"
     assert scope["sample"].counts.censored == 4
 
