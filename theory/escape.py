@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import sympy as sp
 from sympy import Expr, Symbol
@@ -27,6 +28,9 @@ from theory.loss import Loss
 from theory.models import Model, loss_arguments
 from theory.symbols import L_q, L_r, mu, q, r
 from theory.tidy import tidy
+
+if TYPE_CHECKING:
+    from theory.regimes import Regime
 
 __all__ = ["Escape"]
 
@@ -146,6 +150,23 @@ class Escape:
         if drive == 0:
             raise HermescapeError("G vanishes for every mu: the loss does not depend on the alignment")
         return (-trace + _root(trace, drive)) / (2 * drive)
+
+    def regime(
+        self,
+        mu: Expr | float | str | None = None,
+        rho: Expr | float | str | None = None,
+        *,
+        kappa: Expr | float = 0,
+    ) -> Regime:
+        """Return how the start at mu (and rho) escapes, with T(d): `theory.regimes`.
+
+        >>> from theory.dynamics import derive
+        >>> derive("linear").escape.regime(0.5).name, derive("he3", model="plain").escape.regime().power
+        ('linear', 1/2)
+        """
+        from theory.regimes import regime  # noqa: PLC0415 (it classifies searches, so it comes later)
+
+        return regime(self, mu, rho, kappa=kappa)
 
     def _repr_latex_(self) -> str:
         from theory.latex import escape_equations  # noqa: PLC0415 (it prints searches, so it comes later)

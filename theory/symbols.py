@@ -8,6 +8,7 @@ from sympy import Symbol
 __all__ = [
     "MEANINGS",
     "N_4",
+    "C",
     "Delta",
     "J",
     "L_q",
@@ -17,7 +18,9 @@ __all__ = [
     "M_ss",
     "N_l",
     "N_s",
+    "R",
     "T",
+    "Z",
     "a",
     "alpha",
     "c",
@@ -42,6 +45,9 @@ y = Symbol("y", real=True)
 a = Symbol("a", real=True)
 t = Symbol("t", nonnegative=True)
 T = Symbol("T", positive=True)
+R = Symbol("R", positive=True)
+Z = Symbol("Z", real=True)
+C = Symbol("C", real=True)
 
 mu = Symbol("mu", positive=True)
 rho = Symbol("rho", positive=True)
@@ -75,6 +81,9 @@ MEANINGS = {
     a: "mean of the pre-activation",
     t: "time, step size times number of steps",
     T: "exit time, in the unit of t",
+    R: "threshold of |m|",
+    Z: "standard normal: the start, and the noise of the search phase",
+    C: "constant of the escape-time law, one integration along the unstable manifold",
     mu: "alignment <w0, w*> of the pre-trained weight",
     rho: "strength |w0| of the pre-trained weight",
     q: "overlap <w, w*> of student and teacher weight",

@@ -1,0 +1,271 @@
+r"""What leads out of the search phase: the local dynamics at the start, and what it makes of the exit time T(d).
+
+*LoRA* starts at u = 0, where w = w0 whatever v is. With g = grad L(w0), H = hess L(w0) and any v,
+
+    du/dt = -<g, v> - u <v, H v> + O(u^2).
+
+- g != 0: *linear*. v turns towards g while u grows, both at the rate lambda of the linearisation.
+- g = 0: u = 0 is a whole line (or plane) of equilibria, so that v does not move by itself and no centre manifold leads
+  out: the flow stays if <v, H v> > 0. Aligned, with A = 0, the rate of u at a frozen v is
+
+      lambda(m) = -<v, H v> = B (1 - m^2) + A'(mu) m^2.
+
+  - B > 0: *u alone*. u grows from SGD's noise, or from u0, and then turns v.
+  - B < 0: *noise-driven*. SGD keeps u^2 at kappa J_0/(2 |B| d), which turns v towards the direction of least curvature:
+
+        dm/dt = u^2 m (1 - m^2) (A' - B) - (kappa/2) J_0 u^2 m,   on average   (g/d) m   near m = 0,
+        g = (kappa J_0/(2 |B|)) (A' - B - kappa J_0/2).
+
+    For g > 0 that takes T ~ (d/(2 g)) log d; otherwise, and under the flow, the start *traps*.
+
+*Plain* training starts at m = 0 with dm/dt = c m^(k-1) + ..., k the information exponent of the pair, and at finite
+kappa with the drift -(kappa/2) J_0 m: *ballistic*, *linear* and *power* for k = 1, 2, >= 3.
+
+The exit time is stated in d, Z ~ N(0, 1) and the constant C of the law, kappa and J_0 as numbers where they are given.
+The linear law is that of arXiv:2602.02855's linearisation with the start and the noise of SGD kept; the noise-driven
+one is derived here by averaging over the fast variable u.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import sympy as sp
+from sympy import Expr, S, Symbol
+
+from theory.errors import InputError, ParameterError
+from theory.escape import Escape
+from theory.expectations import is_closed
+from theory.hermite import is_zero
+from theory.symbols import C, J, M_ss, R, Z, a, d, m, mu, rho
+
+__all__ = ["Regime", "regime"]
+
+DIGITS = 30
+
+
+@dataclass(frozen=True)
+class Regime:
+    """How a start escapes.
+
+    Attributes:
+        name: linear, u alone, noise-driven, ballistic, power, trapped or undecided.
+        because: why, in words with the numbers that decided.
+        rate: growth rate of the slowest unstable variable, per unit of t; per t/d where noise-driven; None if none.
+        power: T grows like d^power, times log d where `logarithmic`.
+        logarithmic: whether T has the factor log d.
+        time: T in d, Z, C, R and a (the start u0 = d^-a); None where there is no escape or no formula.
+    """
+
+    name: str
+    because: str
+    rate: Expr | None = None
+    power: Expr = S.Zero
+    logarithmic: bool = False
+    time: Expr | None = None
+
+    @property
+    def slope_log_d(self) -> Expr | None:
+        """dT/d(log d) of the median where T is logarithmic in d: 1/(2 lambda)."""
+        return 1 / (2 * self.rate) if self.logarithmic and self.power == 0 and self.rate is not None else None
+
+    @property
+    def escapes(self) -> bool | None:
+        """Whether |m| grows; None where undecided."""
+        return None if self.name == "undecided" else self.name != "trapped"
+
+
+def regime(
+    escape: Escape,
+    alignment: Expr | float | str | None = None,
+    strength: Expr | float | str | None = None,
+    *,
+    kappa: Expr | float = 0,
+) -> Regime:
+    """Return the regime of a search phase at mu (and rho, where misaligned); for plain training without them.
+
+    `kappa` = eta d / B; 0 is the gradient flow. Raises `ParameterError` for parameters outside their domain and
+    `InputError` for a model without a search phase or a student whose gradient at the start is infinite.
+
+    >>> from theory.dynamics import derive
+    >>> regime(derive("he3").escape, 0.2).name, regime(derive("he4", model="plain").escape).power
+    ('linear', 1)
+    >>> print(regime(derive("linear").escape, 1).because)
+    A = 0, B = -1 < 0 and A' = -1: w0 is a minimum of the loss along every direction
+    """
+    noise = _exact("kappa", kappa)
+    if noise.is_negative:
+        raise ParameterError(f"kappa = {kappa} given; accepted: a number >= 0; 0 is the gradient flow.")
+    if escape.model.name == "plain":
+        if alignment is not None or strength is not None:
+            raise ParameterError("mu or rho with model plain given; accepted: none, since there is no w0.")
+        return _plain(escape, noise)
+    if escape.B is None or escape.base_gradient is None:
+        raise InputError(
+            f"{escape.loss.student.name} with model {escape.model.name}: no search phase with a finite gradient; "
+            "accepted are the models lora, misaligned and plain, with a continuous student."
+        )
+    at = _place(escape, alignment, strength)
+    return _lora(escape, at, noise)
+
+
+def _exact(name: str, value: Expr | float | str) -> Expr:
+    try:
+        number = sp.Rational(str(value)) if isinstance(value, float | str) else sp.sympify(value)
+    except (TypeError, ValueError):
+        number = S.NaN
+    if not (number.is_number and number.is_real and number.is_finite):
+        raise ParameterError(f"{name} = {value!r} given; accepted: a real number.")
+    return number
+
+
+def _place(
+    escape: Escape, alignment: Expr | float | str | None, strength: Expr | float | str | None
+) -> dict[Symbol, Expr]:
+    given = {mu: alignment, rho: strength}
+    wanted = [symbol for symbol in (mu, rho) if symbol in escape.model.parameters]
+    missing = [symbol.name for symbol in wanted if given[symbol] is None]
+    if missing or any(value is not None and symbol not in wanted for symbol, value in given.items()):
+        raise ParameterError(
+            f"mu = {alignment}, rho = {strength} with model {escape.model.name} given; accepted: a value for each of "
+            f"{', '.join(symbol.name for symbol in wanted)}."
+        )
+    at = {symbol: _exact(symbol.name, given[symbol] or 0) for symbol in wanted}
+    escape.model.check({symbol.name: float(value) for symbol, value in at.items()})
+    if any(symbol not in at for symbol in escape.model.parameters):
+        raise ParameterError("a symbolic LoRA scale alpha given; accepted: a number.")
+    return at
+
+
+def _value(expr: Expr, at: dict[Symbol, Expr]) -> Expr:
+    """Return the number, exactly zero where it vanishes to twenty digits, and a Float where it has no closed form."""
+    found = expr.subs(at)
+    if is_zero(found):
+        return S.Zero
+    return found if is_closed(found) else found.evalf(DIGITS)
+
+
+def _shown(value: Expr) -> str:
+    return sp.sstr(value) if value.is_Rational else f"{float(value):.6g}"
+
+
+# --- LoRA -------------------------------------------------------------------------------------------------------
+
+
+def _lora(escape: Escape, at: dict[Symbol, Expr], kappa: Expr) -> Regime:
+    drive, trace = _value(escape.G2, at), _value(escape.B, at)
+    squared = _scale(escape) ** 2
+    if drive == 0:
+        if escape.A is None:
+            return Regime("undecided", "grad L(w0) = 0 at a misaligned w0: its Hessian decides, which is not analysed")
+        return _critical(escape, at, trace, kappa)
+    slope, bend = cast(tuple[Expr, Expr], escape.base_gradient)
+    along, rate = _value(slope + 2 * mu * bend, at), _rate(trace, drive, squared)
+    if along == 0:
+        return Regime("trapped", "grad L(w0) is orthogonal to w*: u grows along w0 and m is not driven", rate)
+    spread = squared * drive + (squared * kappa * rate * _noise(escape, at) / 2 if kappa else 0)
+    start = sp.log((rate**2 + squared * drive) / (sp.sqrt(squared) * sp.Abs(along) * sp.sqrt(spread)))
+    time = (sp.log(d) / 2 - sp.log(sp.Abs(Z)) + start + C) / rate
+    because = f"G = |grad L(w0)| = {_shown(sp.sqrt(drive))} != 0, B = {_shown(trace)}"
+    return Regime("linear", because, rate, logarithmic=True, time=time)
+
+
+def _scale(escape: Escape) -> Expr:
+    return sp.sympify(getattr(escape.model, "scale", S.One))
+
+
+def _rate(trace: Expr, drive: Expr, squared: Expr) -> Expr:
+    """lambda_+ with the LoRA scale: B and G^2 times alpha^2."""
+    return (squared * trace + sp.sqrt(squared**2 * trace**2 + 4 * squared * drive)) / 2
+
+
+def _noise(escape: Escape, at: dict[Symbol, Expr]) -> Expr:
+    """J_0, the gradient's variance in a bulk direction at w0."""
+    return escape.loss.noise(*_edge(escape, at))
+
+
+def _edge(escape: Escape, at: dict[Symbol, Expr]) -> tuple[Expr, Expr]:
+    return at[mu], at.get(rho, at[mu]) ** 2
+
+
+def _along_teacher(escape: Escape, at: tuple[Expr, Expr]) -> Expr:
+    """E[f^2 l*^2], the gradient's variance in the direction of w*."""
+    moments = escape.loss.noise_moments(*at)
+    return moments[J] + moments[M_ss]
+
+
+def _critical(escape: Escape, at: dict[Symbol, Expr], trace: Expr, kappa: Expr) -> Regime:
+    """A = 0."""
+    squared, turn = _scale(escape) ** 2, _value(sp.diff(escape.A, mu), at)
+    if trace == 0:
+        return Regime("undecided", "A = 0 and B = 0: the next order decides, which is not analysed")
+    if trace > 0:
+        return _alone(escape, at, squared * trace, kappa, f"A = 0, B = {_shown(trace)} > 0")
+    shown = f"A = 0, B = {_shown(trace)} < 0 and A' = {_shown(turn)}"
+    if not turn > 0:
+        return Regime("trapped", f"{shown}: w0 is a minimum of the loss along every direction")
+    if kappa == 0:
+        return Regime("trapped", f"{shown}: under the flow u decays and v stays, unless m^2 > B/(B - A')")
+    variance = kappa * squared * _noise(escape, at)  # of du per unit of t, times d
+    level = variance / (2 * squared * abs(trace))  # of u, times d
+    pull = squared * (turn - trace) - variance / 2
+    if not turn > 0:
+        return Regime(
+            "trapped", shown + ": w0 is a minimum of the loss along every direction, which noise does not leave"
+        )
+    if not pull > 0:
+        return Regime("trapped", shown + ": the kappa drift outweighs the pull towards w*; lower kappa")
+    return _noise_driven(escape, at, level * pull, kappa, level, shown)
+
+
+def _alone(escape: Escape, at: dict[Symbol, Expr], rate: Expr, kappa: Expr, shown: str) -> Regime:
+    if kappa == 0:
+        return Regime(
+            "u alone", f"{shown}: u grows from u0 = d^-a", rate, logarithmic=True, time=(a * sp.log(d) + C) / rate
+        )
+    spread = kappa * _scale(escape) ** 2 * _noise(escape, at) / (2 * rate)
+    time = (sp.log(d) / 2 - sp.log(sp.Abs(Z)) - sp.log(spread) / 2 + C) / rate
+    return Regime("u alone", f"{shown}: u grows from SGD's noise", rate, logarithmic=True, time=time)
+
+
+def _noise_driven(escape: Escape, at: dict[Symbol, Expr], rate: Expr, kappa: Expr, level: Expr, shown: str) -> Regime:
+    spread = kappa * _scale(escape) ** 2 * _along_teacher(escape, _edge(escape, at)) * level / (2 * rate)
+    time = d / rate * (sp.log(d) / 2 - sp.log(sp.Abs(Z)) - sp.log(1 + spread) / 2 + C)
+    because = f"{shown}: the noise in u turns v towards w* at the rate {_shown(rate)}/d"
+    return Regime("noise-driven", because, rate, S.One, True, time)
+
+
+# --- plain ------------------------------------------------------------------------------------------------------
+
+
+def _plain(escape: Escape, kappa: Expr) -> Regime:
+    k, pull = escape.exponent, escape.drift
+    if k is None or pull is None:
+        return Regime("trapped", "no Hermite mode k >= 1 (up to 40) is in both links: m = 0 is no saddle of the flow")
+    shown = f"information exponent {k}, dm/dt ~ {_shown(pull)}" + ("" if k == 1 else " m" if k == 2 else f" m^{k - 1}")
+    drag = kappa * escape.loss.noise(S.Zero, S.One) / 2 if kappa else S.Zero
+    if k == 1:
+        slope, _ = escape.loss.gradient(m, S.One)
+        speed = -(1 - m**2) * slope - (kappa * escape.loss.noise(m, S.One) * m / 2 if kappa else 0)
+        side = sp.sign(pull)
+        return Regime("ballistic", shown, time=sp.Integral(side / speed.subs(m, side * m), (m, 0, R)))
+    if k % 2 == 0 and pull < 0:
+        return Regime("trapped", f"{shown}: m = 0 is stable")
+    if k == 2:
+        rate = pull - drag
+        if not rate > 0:
+            return Regime("trapped", f"{shown}, but the kappa drift -{_shown(drag)} m outweighs it; lower kappa")
+        spread = kappa * _along_teacher(escape, (S.Zero, S.One)) / (2 * rate) if kappa else S.Zero
+        time = (sp.log(d) / 2 - sp.log(sp.Abs(Z)) - sp.log(1 + spread) / 2 + C) / rate
+        return Regime("linear", shown, rate, logarithmic=True, time=time)
+    if drag != 0:
+        scale = f"kappa ~ d^(-{sp.Rational(k - 2, 2)})"
+        return Regime(
+            "trapped", f"{shown}, but the kappa drift -{_shown(drag)} m outweighs it near m = 0; take {scale}"
+        )
+    power = sp.Rational(k - 2, 2)
+    if k % 2:
+        shown += "; on one side of m = 0 only"
+    time = d**power / (sp.Abs(pull) * (k - 2) * sp.Abs(Z) ** (k - 2))
+    return Regime("power", shown, power=power, time=time)
