@@ -1,0 +1,222 @@
+r"""The exit-time law of plain training, whatever its information exponent: a first passage in one dimension.
+
+Plain training has one state, and at finite kappa its SGD is the diffusion
+
+    dm = [-(1 - m^2) L_q(m, 1) - (kappa/2) J(m, 1) m] dt + sqrt(D(m)) dW,    D = (kappa/d) Cov,    m(0) ~ N(0, 1/d).
+
+Noise matters at |m| ~ d^(-1/2) only. So P(T <= t | m) = w(m, t) solves the backward Kolmogorov equation
+
+    dw/dt = drift dw/dm + (D/2) d^2w/dm^2    on |m| <= X d^(-1/2),
+
+w = 1 at the ends from which the drift leads out, dw/dm = 0 at one from which it leads back, and from X d^(-1/2) on the
+flow takes a time that it alone determines. With k the information exponent the scaling follows by itself: at
+kappa = O(d^(-(k-2)/2)), for k >= 3, T = d^((k-2)/2) times a law of its own (`theory.regimes`); at kappa = 0,
+
+    P(T <= t) = P(|Z| >= sqrt(d) m_t)    on the sides that escape,    m_t the point from which the flow takes t.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.polynomial import Chebyshev
+from numpy.typing import ArrayLike, NDArray
+from scipy.interpolate import PchipInterpolator
+from scipy.optimize import brentq
+from scipy.sparse import diags_array, eye_array
+from scipy.sparse.linalg import splu
+from scipy.stats import norm
+from sympy import Expr, S
+
+from numerics.evaluate import evaluator
+from numerics.flow import Exit, exit_times
+from theory.errors import InputError, ParameterError
+from theory.symbols import J, L_q, L_r, M_ll, M_ls, M_ss, m
+from theory.symbols import d as dimension_symbol
+from theory.symbols import kappa as kappa_symbol
+from theory.system import System
+
+__all__ = ["Passage", "passage"]
+
+Array = NDArray[np.float64]
+
+EDGES = (8.0, 16.0, 32.0, 64.0)
+"""X: beyond so many standard deviations of the start the flow alone decides; the first where noise is `QUIET`."""
+QUIET = 3e-4
+"""variance of log m that noise adds while m doubles or so"""
+REACH = 0.8
+"""of the threshold, which X d^(-1/2) stays below"""
+POINTS = 3201
+DEGREE = 40
+LAST = 1 - 1e-5
+LONGEST = 40
+"""doublings of the time before the law is left as it stands"""
+PER_SPAN = 200
+GAMMA = 1 - math.sqrt(0.5)
+CELLS = 1500
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A distribution function of exit times, in t = eta * step.
+
+    Attributes:
+        times: ascending times.
+        probabilities: P(T <= time), up to 1 or to the share of runs that escape within the last of `times`.
+    """
+
+    times: Array
+    probabilities: Array
+
+    def cdf(self, t: ArrayLike) -> Array:
+        """P(T <= t); beyond the last time its value there."""
+        curve = PchipInterpolator(self.times, self.probabilities, extrapolate=False)
+        clipped = np.clip(np.asarray(t, float), self.times[0], self.times[-1])
+        return np.where(np.asarray(t) < self.times[0], 0.0, curve(clipped))
+
+    def quantile(self, level: float) -> float | None:
+        """Return the time by which a share `level` of the runs has left; None where that many do not."""
+        if not 0 < level < 1:
+            raise ParameterError(f"level = {level!r} given; accepted: a number in (0, 1); the median is 0.5.")
+        if level <= self.probabilities[0]:
+            return float(self.times[0])
+        if level > self.probabilities[-1]:
+            return None
+        return float(brentq(lambda t: float(self.cdf(t)) - level, self.times[0], self.times[-1], xtol=1e-12))
+
+
+def passage(system: System, *, dimension: float, threshold: float, kappa: float = 0.0) -> Passage:
+    """Return the law of the first time at which |m| reaches the threshold, from a uniformly drawn start.
+
+    Args:
+        system: a derived system of model plain.
+        dimension: d >= 100, so that X d^(-1/2) lies below the threshold.
+        threshold: R in (0, 1).
+        kappa: eta d / B; 0 is the gradient flow.
+
+    Raises:
+        InputError: another model.
+        ParameterError: d, R or kappa outside their domain.
+
+    >>> from theory.dynamics import derive
+    >>> law = passage(derive("he4", model="plain"), dimension=1e6, threshold=0.5)
+    >>> approximate = 1e6 / (2 * 96 * 0.67449**2)  # d/(c (k - 2) Z^2), median |Z|
+    >>> bool(abs(law.quantile(0.5) / approximate - 1) < 1e-3)
+    True
+    """
+    if system.model.name != "plain":
+        raise InputError(f"model {system.model.name} given; accepted: a system of model plain.")
+    widest = REACH * threshold * math.sqrt(dimension) if dimension > 0 else 0.0
+    if not (0 < threshold < 1 and widest >= EDGES[0]):
+        raise ParameterError(
+            f"dimension = {dimension!r}, threshold = {threshold!r} given; accepted: a threshold in (0, 1), and "
+            f"{REACH} threshold sqrt(d) >= {EDGES[0]:g}; take a larger d."
+        )
+    if not (math.isfinite(kappa) and kappa >= 0):
+        raise ParameterError(f"kappa = {kappa!r} given; accepted: a number >= 0; 0 is the gradient flow.")
+    if kappa == 0:
+        return _without_noise(system, dimension, threshold)
+    widest, root = min(widest, EDGES[-1]), math.sqrt(dimension)
+    drift, spread = _coefficients(system, kappa, widest / root)
+    noises = [(X, spread(X / root) / abs(2 * X * root * drift(X / root))) for X in EDGES if widest >= X]
+    edge = next((X for X, noise in noises if noise < QUIET), noises[-1][0])
+    ends = np.array([-edge, edge]) / root
+    rest = np.where(drift(ends) * ends > 0, _exits(system, ends, threshold, kappa), np.inf)
+    return _diffusion(drift, spread, dimension, edge, rest)
+
+
+def _coefficients(system: System, kappa: float, edge: float) -> tuple[Chebyshev, Chebyshev]:
+    """Drift and d times the variance, as interpolants over |m| <= edge."""
+    loss, noisy = system.loss_function, system.sgd()
+    slope, bend = loss.gradient(m, S.One)
+    moments = loss.noise_moments(m, S.One)
+    inner: dict[Expr, Expr] = {L_q: slope, L_r: bend, kappa_symbol: S(kappa)}
+    inner |= {name: moments[name] for name in (J, M_ss, M_ls, M_ll)}
+    drift = noisy.velocities[m].xreplace(inner)
+    variance = (system.covariance(norm=False)[0, 0] * dimension_symbol).xreplace(inner)
+    found = evaluator((m,), (drift, variance))
+
+    def curve(which: int) -> Chebyshev:
+        def values(points: Array) -> Array:
+            return np.array([found(float(point))[which].value for point in points])
+
+        return Chebyshev.interpolate(values, DEGREE, [-edge, edge])
+
+    return curve(0), curve(1)
+
+
+def _exits(system: System, points: Array, threshold: float, kappa: float) -> Array:
+    """Time of the flow from points to the threshold; inf where it is not reached."""
+    found = exit_times(
+        system.sgd(), {"m": points}, event=Exit(threshold), t_max=1e18, rtol=1e-11, threads=None, kappa=kappa
+    )
+    return np.where(found.outcome.values == "EXITED", found.exit_time.values, np.inf)
+
+
+def _without_noise(system: System, dimension: float, threshold: float) -> Passage:
+    """Carry the start's distribution along the flow, cell by cell."""
+    half = np.append(np.geomspace(1e-6, EDGES[0], CELLS), threshold * math.sqrt(dimension))
+    x = np.concatenate([-half[::-1], half])
+    times = _exits(system, x / math.sqrt(dimension), threshold, 0.0)
+    early, late = np.minimum(times[:-1], times[1:]), np.maximum(times[:-1], times[1:])
+    known = np.isfinite(late)
+    early, mass = early[known], np.diff(norm.cdf(x))[known]
+    width = np.maximum(late[known] - early, 1e-12 * late[known] + 1e-300)
+    grid = _distinct(times[np.isfinite(times)])
+    return Passage(grid, np.array([float(mass @ np.clip((t - early) / width, 0.0, 1.0)) for t in grid]))
+
+
+def _distinct(times: Array) -> Array:
+    """Sort, and drop times that rounding alone tells apart."""
+    ordered = np.sort(times)
+    return ordered[np.append(True, np.diff(ordered) > 1e-9 * ordered[1:])]
+
+
+def _diffusion(drift: Chebyshev, spread: Chebyshev, dimension: float, edge: float, rest: Array) -> Passage:
+    """Solve the backward equation on x = sqrt(d) m, for each end that leads out."""
+    y, root = np.linspace(-math.asinh(edge), math.asinh(edge), POINTS), math.sqrt(dimension)
+    pull, noise = root * drift(np.sinh(y) / root), spread(np.sinh(y) / root)
+    curves = [_leaving(y, pull, noise, end, np.isfinite(rest)) for end in (0, 1) if np.isfinite(rest[end])]
+    delays = rest[np.isfinite(rest)]
+    if not curves:
+        return Passage(np.array([0.0, 1.0]), np.zeros(2))
+    times = _distinct(np.concatenate([curve.times + delay for curve, delay in zip(curves, delays, strict=True)]))
+    total = sum(curve.cdf(times - delay) for curve, delay in zip(curves, delays, strict=True))
+    return Passage(times, np.minimum(np.maximum.accumulate(np.asarray(total)), 1.0))
+
+
+def _leaving(y: Array, pull: Array, noise: Array, exit_end: int, outward: Array) -> Passage:
+    """P(the first end reached is this one, by time t), x = sinh y, x(0) ~ N(0, 1); ends not `outward` reflect."""
+    h, ends, stretch = y[1] - y[0], (0, -1), np.cosh(y)
+    noise = noise / stretch**2  # Ito's formula for y
+    pull = pull / stretch - noise * np.tanh(y) / 2
+    below, above = noise / (2 * h * h) - pull / (2 * h), noise / (2 * h * h) + pull / (2 * h)
+    middle, state = -(below + above), np.zeros(len(y))
+    for end, inner, missing in ((0, above, below), (1, below, above)):
+        place = ends[end]
+        if outward[end]:  # held: nothing changes there
+            inner[place] = middle[place] = 0.0
+            state[place] = float(end == exit_end)
+        else:  # the missing neighbour mirrors the other one
+            inner[place] += missing[place]
+    matrix = diags_array([below[1:], middle, above[:-1]], offsets=[-1, 0, 1]).tocsc()
+    identity = eye_array(len(y), format="csc")
+    weight = norm.pdf(np.sinh(y)) * stretch * h
+    span = 0.1 / float(np.max(np.abs(pull)))
+    times, shares = [0.0], [float(weight @ state)]
+    for _ in range(LONGEST):
+        step = span / PER_SPAN
+        # SDIRK2, L-stable, of order 2 (Alexander 1977): one factorisation serves a whole span.
+        solve = splu(identity - GAMMA * step * matrix).solve
+        for _ in range(PER_SPAN):
+            first = solve(matrix @ state)
+            second = solve(matrix @ (state + (1 - GAMMA) * step * first))
+            state = state + step * ((1 - GAMMA) * first + GAMMA * second)
+            times.append(times[-1] + step)
+            shares.append(float(weight @ state))
+        span, gain = 2 * span, shares[-1] - shares[-1 - PER_SPAN]
+        if shares[-1] > LAST or (gain < 1 - LAST and shares[-1] > 0.1):
+            break
+    return Passage(np.array(times), np.maximum.accumulate(np.clip(shares, 0.0, 1.0)))
