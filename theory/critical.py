@@ -323,7 +323,7 @@ def _roots(poly: Poly) -> list[_Root]:
         return []
     found = []
     for factor, multiplicity in poly.factor_list()[1]:
-        if factor.count_roots(0, 1):
+        if factor.intervals(inf=0, sup=1):
             found += [_Root(root, multiplicity, factor) for root in factor.real_roots() if 0 < root <= 1]
     return found
 
