@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import mpmath
@@ -128,13 +129,15 @@ class _Root:
     minimal: Poly | None = None
     error: Expr = S.Zero
 
-    def at(self, f: Expr) -> Expr:
-        """Return f there; exactly 0 where f vanishes and both are algebraic."""
+    def at(self, f: Expr, n: int = 0) -> Expr:
+        """Return the nth derivative of f there; exactly 0 where it vanishes and both are algebraic."""
         poly = None if self.minimal is None else _rational(f)
-        if poly is None or self.minimal is None:
-            there = f.subs(mu, sp.Rational(self.mu) if self.mu.is_Float else self.mu)
-            return tidy(there) if self.error == 0 and is_closed(there) else there.evalf(15)
-        return _named(poly.rem(self.minimal), self.mu)
+        if poly is not None and self.minimal is not None:
+            return _named(poly.diff((mu, n)).rem(self.minimal), self.mu)
+        slope = f.diff(mu, n)
+        if self.error == 0 and is_closed(slope):
+            return tidy(slope.subs(mu, self.mu))
+        return sp.Float(_number(slope, mpmath.mpf(str(self.mu))), 15)
 
 
 def critical_mu(escape: Escape) -> tuple[CriticalStrength, ...]:
@@ -241,19 +244,19 @@ def _strength(escape: Escape, root: _Root, exact: bool) -> CriticalStrength:
     drive, bend = escape.A, escape.B
     assert drive is not None  # _drive has seen it
     assert bend is not None
-    a = root.at(drive.diff(mu, root.multiplicity)) / sp.factorial(root.multiplicity)
-    n, b = _leading(bend, root)
+    a = root.at(drive, root.multiplicity) / sp.factorial(root.multiplicity)
+    n, b = _leading(bend, root, a)
     sides = [_approach(root, a, n, b * side**n, _scale(escape)) for side in (-1, 1)]
     above = None if root.mu == 1 else sides[1]
     sign = _sign(b) if n == 0 else 0
     return CriticalStrength(root.mu, root.error, root.multiplicity, sign, sides[0], above, exact)
 
 
-def _leading(f: Expr, root: _Root) -> tuple[int, Expr]:
+def _leading(f: Expr, root: _Root, unit: Expr) -> tuple[int, Expr]:
     """Return n and f^(n)/n! at the root, n the order of the zero of f there; n beyond every multiplicity for f = 0."""
     for n in range(2 * root.multiplicity + 1):
-        there = root.at(f.diff(mu, n))
-        if not _vanishes(there):
+        there = root.at(f, n)
+        if not _vanishes(there, unit):
             return n, there / sp.factorial(n)
     return 2 * root.multiplicity + 1, S.Zero
 
@@ -284,8 +287,11 @@ def _quotient(top: Expr, bottom: Expr, root: _Root) -> Expr:
     return _named((above * below.rem(minimal).invert(minimal)).rem(minimal), root.mu)
 
 
-def _vanishes(value: Expr) -> bool:
-    return value == 0 or (bool(value.has(sp.Float)) and abs(value) < TOUCHING)
+def _vanishes(value: Expr, unit: Expr) -> bool:
+    """Whether a number is 0: exactly where it is algebraic, else against another of the same unit."""
+    if value == 0 or value.is_algebraic:
+        return value == 0
+    return bool(abs(value.evalf(20)) < TOUCHING * abs(unit.evalf(20)))
 
 
 def _sign(value: Expr) -> int:
@@ -363,6 +369,7 @@ def _sampler(escape: Escape) -> Callable[[mpmath.mpf], mpmath.mpf]:
     return lambda strength: _number(drive, strength, digits)
 
 
+@lru_cache(maxsize=1024)
 def _number(f: Expr, strength: mpmath.mpf, digits: int = 20) -> mpmath.mpf:
     """Return f at an exact number: a Float would be squared with rounding, and r fall below q^2."""
     with mpmath.workdps(DIGITS):
