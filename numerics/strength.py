@@ -21,7 +21,7 @@ from numerics.evaluate import exact_number
 from numerics.protocols import Composition, best_stopping
 from numerics.search import search_time
 from theory.critical import stationary_mu
-from theory.errors import HermescapeError, ParameterError
+from theory.errors import HermescapeError, ParameterError, QuadratureError
 from theory.symbols import mu
 from theory.system import System
 
@@ -129,7 +129,10 @@ def _sampled(system: System, ends: tuple[Expr, Expr], tolerance: float) -> BestS
     low, high = map(float, ends)
 
     def tau(strength: float) -> float:
-        found = search_time(system, strength).tau
+        try:
+            found = search_time(system, strength).tau
+        except QuadratureError:  # an expectation nearly cancels, as at small mu
+            found = search_time(system, strength, digits=DIGITS - 3).tau
         return math.inf if found is None else float(found)
 
     first = [2.0**-j for j in range(SMALLEST, 6, -1) if 2.0**-j < high / PANELS] if low == 0 else [low]
