@@ -21,6 +21,7 @@ _HOMES = {
     "derive": "theory.dynamics",
     "System": "theory.system",
     "Escape": "theory.escape",
+    "CriticalStrength": "theory.critical",
     "Loss": "theory.loss",
     "labels": "theory.labels",
     "generative_exponent": "theory.labels",
@@ -46,6 +47,10 @@ _HOMES = {
     "best_stopping": "numerics.protocols",
     "sde_paths": "numerics.sde:paths",
     "search_time": "numerics.search",
+    "best_mu": "numerics.strength",
+    "best_pretraining": "numerics.strength",
+    "BestStrength": "numerics.strength",
+    "BestPretraining": "numerics.strength",
     "simulate": "hermescape.api",
     "simulate_stages": "numerics.montecarlo",
     "trajectories": "numerics.montecarlo",
@@ -68,7 +73,10 @@ _HOMES = {
 
 __all__ = [
     "Activation",
+    "BestPretraining",
+    "BestStrength",
     "Composition",
+    "CriticalStrength",
     "Escape",
     "Estimate",
     "Exit",
@@ -91,6 +99,8 @@ __all__ = [
     "WorkerError",
     "__version__",
     "activation",
+    "best_mu",
+    "best_pretraining",
     "best_stopping",
     "check",
     "coefficients",
@@ -143,8 +153,10 @@ if TYPE_CHECKING:
     from numerics.search import search_time
     from numerics.series import kernel_series
     from numerics.statistics import ExitSample, Stages
+    from numerics.strength import BestPretraining, BestStrength, best_mu, best_pretraining
     from numerics.sweep import SweepConfig, read_sweep, sweep, sweep_status
     from theory.activations import Activation, activation
+    from theory.critical import CriticalStrength
     from theory.dynamics import derive
     from theory.errors import HermescapeError, InputError, ParameterError, StoreError, WorkerError
     from theory.escape import Escape

@@ -152,7 +152,10 @@ def kernel(
 @app.command()
 def escape(
     activation: Act,
-    mu: Annotated[str, typer.Option(metavar="MU", help=options.MU_HELP)],
+    mu: Annotated[str | None, typer.Option(metavar="MU", help=options.MU_HELP)] = None,
+    critical: Annotated[
+        bool, typer.Option("--critical", help="all mu in (0, 1] at which tau diverges, and the mu of shortest tau")
+    ] = False,
     teacher: Teacher = None,
     model: options.Lora = None,
     rho: Rho = None,
@@ -163,32 +166,43 @@ def escape(
     order: Annotated[int | None, typer.Option(metavar="K", help="cut every Hermite sum after this order")] = None,
     digits: Digits = None,
     tolerance: options.Tolerance = None,
+    rate_scale: options.RateScale = "raw",
     as_json: Json = False,
 ) -> None:
-    """Give A, B, growth rate and search time tau at each mu.
+    """Give A, B, growth rate and search time tau at each mu, or (--critical) the strengths at which tau diverges.
 
     tau is in t = lr * steps and comes with its error estimate, 0 where it is exact. With --digits, JSON holds texts.
     """
-    from hermescape.reporting import escape_points, escape_table
-    from numerics.search import search_time
+    from hermescape.reporting import critical_parts, critical_report, escape_points, escape_table
+    from numerics.search import search_time, slowdown
     from theory.dynamics import derive as derive_system
 
     chosen = options.parametrisation(model, rho, mix)
-    strengths = options.parse_mu(mu, aligned=chosen == "lora")
+    if mu is None:
+        options.check_without_mu(critical, order, digits, tolerance)
+    strengths = [] if mu is None else options.parse_mu(mu, aligned=chosen == "lora")
     if mix and digits is not None:
         raise ParameterError("--mix with --digits given; accepted: --rho R, since the rho of --mix is rounded.")
     accuracy = options.accuracy(tolerance, digits, order)
     system = derive_system(activation, teacher, model=chosen, label=label, noise=noise, alpha=alpha)
+    report = critical_report(system, rate_scale) if critical else {}
     found = [
         search_time(
-            system, value, rho=options.strength(value, rho, mix), order=order, tolerance=accuracy, digits=digits
+            system,
+            value,
+            rho=options.strength(value, rho, mix),
+            order=order,
+            tolerance=accuracy,
+            digits=digits,
+            rate_scale=rate_scale,
         )
         for value in strengths
     ]
     if as_json:
-        print_json({"points": escape_points(found)})
+        scale = {"rate_scale": rate_scale, "slowdown": slowdown(system, rate_scale)}
+        print_json({"points": escape_points(found), **scale, **report})
     else:
-        print_parts(escape_table(system, found))
+        print_parts(*([escape_table(system, found)] if found else []), *(critical_parts(report) if critical else ()))
 
 
 @app.command()

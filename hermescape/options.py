@@ -25,12 +25,14 @@ __all__ = [
     "Model",
     "Noise",
     "Parametrisation",
+    "RateScale",
     "Rename",
     "Rho",
     "Teacher",
     "Tolerance",
     "accuracy",
     "check_output",
+    "check_without_mu",
     "parametrisation",
     "parse_mu",
     "parse_names",
@@ -61,6 +63,12 @@ Noise = Annotated[float, typer.Option(metavar="DELTA", help="variance of the lab
 Alpha = Annotated[float, typer.Option(metavar="A", help="fixed LoRA scale: w = w0 + A u v")]
 Rho = Annotated[float | None, typer.Option(metavar="R", help="misaligned w0 of length R >= |mu|")]
 Mix = Annotated[bool, typer.Option("--mix", help="misaligned w0 = mu w* + (1 - mu) xi, xi a random unit vector")]
+RateScale = Annotated[
+    Literal["raw", "paper"],
+    typer.Option(
+        help="paper: for students he1...he20, learning rate divided by k! k, so that tau is k! k times as long"
+    ),
+]
 TOLERANCE = 1e-10
 Digits = Annotated[int | None, typer.Option(metavar="N", help="N significant digits, in place of float64")]
 Tolerance = Annotated[float | None, typer.Option(metavar="T", help=f"accepted error; default: {TOLERANCE:g}")]
@@ -133,6 +141,15 @@ def accuracy(tolerance: float | None, digits: int | None, order: int | None = No
     if tolerance is not None and not 0 < tolerance < math.inf:
         raise ParameterError(f"--tolerance {tolerance:g} given; accepted: a positive number such as {TOLERANCE:g}.")
     return TOLERANCE if tolerance is None else tolerance
+
+
+def check_without_mu(critical: bool, order: int | None, digits: int | None, tolerance: float | None) -> None:
+    """Refuse a search without a strength, and options that only concern strengths."""
+    if not critical:
+        raise ParameterError("no --mu given; accepted: --mu with strengths, --critical, or both.")
+    for name, given in (("--order", order), ("--digits", digits), ("--tolerance", tolerance)):
+        if given is not None:
+            raise ParameterError(f"{name} without --mu given; accepted: it with --mu, at whose strengths it holds.")
 
 
 def parse_variance(text: str) -> str:

@@ -10,7 +10,8 @@ default), mpmath (`digits`), and Hermite series cut at an order (`order`), whose
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import sympy as sp
@@ -18,15 +19,19 @@ import sympy as sp
 from numerics.evaluate import evaluator, exact_number, value
 from numerics.quadrature import Estimate, Real
 from numerics.series import aligned_series
+from theory.activations import he
 from theory.errors import InputError, ParameterError, QuadratureError
 from theory.symbols import mu as mu_symbol
 from theory.symbols import rho as rho_symbol
 from theory.system import System
 
-__all__ = ["Search", "gradient_noise", "search_time"]
+__all__ = ["RateScale", "Search", "gradient_noise", "search_time", "slowdown"]
+
+RateScale = Literal["raw", "paper"]
 
 SETTLING_DIGITS = 25
 ERROR_DIGITS = 5
+MAX_HERMITE = 20
 ZERO = Estimate(sp.Float(0), sp.Float(0))
 
 
@@ -44,6 +49,7 @@ class Search:
         tau: search time 1/lambda; None where infinite.
         error: bound on the absolute error of tau; infinite where only the lower end of `interval` is finite.
         interval: covers the exact tau; its upper end is None where infinite.
+        slowdown: what the learning rate was divided by; `rate`, `tau`, `error` and `interval` contain it.
     """
 
     mu: Real
@@ -55,6 +61,7 @@ class Search:
     tau: Real | None
     error: Real
     interval: tuple[Real, Real | None]
+    slowdown: int = 1
 
 
 Point = tuple[sp.Expr, sp.Expr]  # mu, rho
@@ -68,6 +75,7 @@ def search_time(
     order: int | None = None,
     tolerance: float = 1e-10,
     digits: int | None = None,
+    rate_scale: RateScale = "raw",
 ) -> Search:
     """Return A, B, G, rate and tau of a LoRA system at a pre-trained weight.
 
@@ -79,9 +87,12 @@ def search_time(
             `interval` (`numerics.series` has the convention; aligned only); the default sums everything.
         tolerance: accepted relative error of tau.
         digits: significant digits of A, B, G, rate and tau, then `sympy.Float`, in place of float64.
+        rate_scale: "paper" divides the learning rate of a He_k student by k! k, as arXiv:2602.02855 does for its
+            curves: tau is then k! k times as long in steps of the undivided rate (`slowdown`).
 
     Raises:
-        ParameterError: mu or rho outside their domain, order or digits out of range, order and digits together.
+        ParameterError: mu or rho outside their domain, order or digits out of range, order and digits together,
+            `rate_scale="paper"` for another student than He_k.
         InputError: a system without a linearised search phase.
         NotIntegrableError: `order` given and the series has no finite remainder.
         QuadratureError: the accuracy was not reached; the message says what was.
@@ -96,7 +107,57 @@ def search_time(
     47.0221716919144017583605497001
     >>> round(search_time(derive("linear", model="misaligned"), 0.3, rho=0.5).G**2, 12)  # 1 - 2 mu + rho^2
     0.65
+    >>> raw, paper = (search_time(derive("he3"), 0.2, rate_scale=scale).tau for scale in ("raw", "paper"))
+    >>> round(paper / raw, 12)  # 3! 3
+    18.0
     """
+    factor = slowdown(system, rate_scale)
+    return _slowed(_search_time(system, mu, rho, order, tolerance, digits), factor)
+
+
+def slowdown(system: System, rate_scale: RateScale) -> int:
+    """Return what the learning rate is divided by: 1, or k! k for a He_k student on the scale of the paper.
+
+    Raises `ParameterError` for another student on that scale, or an unknown scale.
+
+    >>> from theory.dynamics import derive
+    >>> slowdown(derive("he5"), "paper"), slowdown(derive("relu"), "raw")
+    (600, 1)
+    """
+    if rate_scale == "raw":
+        return 1
+    student = system.loss_function.student
+    degree = next((k for k in range(1, MAX_HERMITE + 1) if student.expr == he(k)), None)
+    if rate_scale != "paper" or degree is None:
+        raise ParameterError(
+            f"rate_scale = {rate_scale!r} with student {student.name} given; accepted: 'raw', and for students "
+            f"he1...he{MAX_HERMITE} 'paper', which divides the learning rate of He_k by k! k."
+        )
+    return int(sp.factorial(degree) * degree)
+
+
+def _slowed(found: Search, factor: int) -> Search:
+    if factor == 1:
+        return found
+    low, high = found.interval
+    return replace(
+        found,
+        rate=found.rate / factor,
+        tau=None if found.tau is None else found.tau * factor,
+        error=found.error * factor,
+        interval=(low * factor, None if high is None else high * factor),
+        slowdown=factor,
+    )
+
+
+def _search_time(
+    system: System,
+    mu: float | sp.Rational | str,
+    rho: float | sp.Rational | str | None,
+    order: int | None,
+    tolerance: float,
+    digits: int | None,
+) -> Search:
     if order is not None and digits is not None:
         raise ParameterError("order and digits given; accepted: one of them (a truncated series has few digits).")
     loss, parts = system.loss_function, _parts(system)

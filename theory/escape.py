@@ -30,6 +30,7 @@ from theory.symbols import L_q, L_r, mu, q, r
 from theory.tidy import tidy
 
 if TYPE_CHECKING:
+    from theory.critical import CriticalStrength
     from theory.regimes import Regime
 
 __all__ = ["Escape"]
@@ -172,6 +173,19 @@ class Escape:
         from theory.latex import escape_equations  # noqa: PLC0415 (it prints searches, so it comes later)
 
         return escape_equations(self)
+
+    def critical_mu(self) -> tuple[CriticalStrength, ...]:
+        """Return the roots of A in (0, 1], where tau diverges or u escapes alone, in ascending order.
+
+        Isolated with certainty where A is a polynomial, else to a tolerance: `theory.critical.critical_mu`.
+
+        >>> from theory.dynamics import derive
+        >>> [(round(float(c.mu), 5), c.order, c.exact) for c in derive("he3").escape.critical_mu()]
+        [(0.32072, 2, True), (1.0, 2, True)]
+        """
+        from theory.critical import critical_mu  # noqa: PLC0415 (it analyses searches, so it comes later)
+
+        return critical_mu(self)
 
     @property
     def is_closed(self) -> bool:

@@ -1,0 +1,198 @@
+r"""The best strength of pre-training: where the search time is shortest, or pre-training and fine-tuning together.
+
+tau(mu) is small in between its divergences. Its stationary points are exact where A and B are polynomials
+(`theory.critical.stationary_mu`); then the smallest of tau at these and at the ends of the interval is its minimum.
+Elsewhere tau is sampled and its lowest sample refined. Time is t = eta * step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import sympy as sp
+from scipy.optimize import minimize_scalar
+from sympy import Expr, S
+
+from numerics.evaluate import exact_number
+from numerics.protocols import Composition, best_stopping
+from numerics.search import search_time
+from theory.critical import stationary_mu
+from theory.errors import HermescapeError, ParameterError, QuadratureError
+from theory.symbols import mu
+from theory.system import System
+
+__all__ = ["BestPretraining", "BestStrength", "best_mu", "best_pretraining"]
+
+PANELS = 64
+SMALLEST = 12  # mu -> 0+ is extrapolated from 2^-12, 2^-11 and 2^-10
+DIGITS = 15
+
+End = Literal["low", "high"]
+
+
+@dataclass(frozen=True)
+class BestStrength:
+    """Where tau is shortest on an interval of mu.
+
+    Attributes:
+        mu: the strength, exact (`error` 0) or a Float; 0 where tau falls towards mu -> 0+ and has no minimum.
+        tau: the search time there, or its limit.
+        error: tolerance in mu, or in tau where mu is 0.
+        end: "low" or "high" where it is an end of the interval, None inside.
+        exact: whether the minimum is certain, tau being algebraic with isolated stationary points.
+    """
+
+    mu: Expr
+    tau: Expr
+    error: float
+    end: End | None
+    exact: bool
+
+    @property
+    def is_attained(self) -> bool:
+        """Whether tau is shortest at a strength > 0; False where it decreases all the way to mu -> 0+."""
+        return self.mu != 0
+
+
+def best_mu(
+    system: System, low: float | str | Expr = 0, high: float | str | Expr = 1, *, tolerance: float = 1e-6
+) -> BestStrength:
+    """Return the strength at which the search time of aligned LoRA is shortest on [low, high].
+
+    Args:
+        system: a derived system of model lora.
+        low: lower end, 0 <= low < high; 0 stands for mu -> 0+.
+        high: upper end, at most 1.
+        tolerance: of mu where the minimum is not exact. The samples are 1/64 of the interval apart, and a minimum that
+            is narrower may be missed.
+
+    Raises:
+        ParameterError: an interval outside [0, 1], another model, a LoRA scale without a value.
+        InputError: a student whose A is infinite.
+        HermescapeError: A = 0 for every mu, or tau infinite at every candidate.
+
+    >>> from theory.dynamics import derive
+    >>> best = best_mu(derive("he2"))  # moderate pre-training is best
+    >>> best.exact, best.mu.evalf(8), best.tau.evalf(8)
+    (True, 0.40128778, 0.38432010)
+    >>> best = best_mu(derive("linear"))
+    >>> best.end, best.is_attained, best.tau  # pre-training only lengthens it
+    ('low', False, 1/2 + sqrt(5)/2)
+    """
+    ends = tuple(exact_number(end, "mu") for end in (low, high))
+    if not 0 <= ends[0] < ends[1] <= 1:
+        raise ParameterError(f"interval {low}, {high} given; accepted: 0 <= low < high <= 1, an interval of mu.")
+    inside = stationary_mu(system.escape)
+    if inside is None:
+        return _sampled(system, ends, tolerance)
+    return _exact(system, ends, [v for v in inside if ends[0] < v < ends[1]])
+
+
+def _exact(system: System, ends: tuple[Expr, Expr], inside: list[Expr]) -> BestStrength:
+    """Compare tau at the ends and at the stationary points between them."""
+    low, high = ends
+    found = [(v, _tau(system, v)) for v in (low, *inside, high)]
+    strength, tau = min(found, key=lambda pair: pair[1].evalf(DIGITS))
+    if tau is S.Infinity:
+        raise _nowhere(system)
+    return BestStrength(strength, tau, 0.0, "low" if strength == low else "high" if strength == high else None, True)
+
+
+def _tau(system: System, strength: Expr) -> Expr:
+    """Return 2/(beta + sqrt(beta^2 + 4 alpha^2 A^2)), beta = alpha^2 B; a Float unless mu is rational."""
+    escape, scale = system.escape, sp.Abs(getattr(system.model, "scale", S.One))
+    assert escape.A is not None  # stationary_mu has seen it
+    assert escape.B is not None
+    drive, bend = scale * escape.A.subs(mu, strength), scale**2 * escape.B.subs(mu, strength)
+    if not strength.is_Rational:
+        drive, bend = drive.evalf(2 * DIGITS), bend.evalf(2 * DIGITS)
+    if drive == 0:
+        return 1 / bend if bend > 0 else S.Infinity
+    root = sp.sqrt(bend**2 + 4 * drive**2)
+    tau = 2 / (bend + root) if bend > 0 else (root - bend) / (2 * drive**2)
+    return sp.radsimp(sp.expand(tau)) if strength.is_Rational else tau.evalf(DIGITS)
+
+
+def _nowhere(system: System) -> HermescapeError:
+    return HermescapeError(
+        f"student {system.loss_function.student.name}: tau is infinite at both ends and has no minimum between; "
+        "accepted: an interval in which the search escapes."
+    )
+
+
+def _sampled(system: System, ends: tuple[Expr, Expr], tolerance: float) -> BestStrength:
+    """Sample tau, refine its lowest sample, and compare with the limit mu -> 0+ where the interval begins there."""
+    low, high = map(float, ends)
+
+    def tau(strength: float) -> float:
+        try:
+            found = search_time(system, strength).tau
+        except QuadratureError:  # an expectation nearly cancels, as at small mu
+            found = search_time(system, strength, digits=DIGITS - 3).tau
+        return math.inf if found is None else float(found)
+
+    first = [2.0**-j for j in range(SMALLEST, 6, -1) if 2.0**-j < high / PANELS] if low == 0 else [low]
+    nodes = np.array([*first, *(low + (high - low) * np.arange(1, PANELS + 1) / PANELS)])
+    values = np.array([tau(v) for v in nodes])
+    best = int(np.argmin(values))
+    if not math.isfinite(values[best]):
+        raise _nowhere(system)
+    if best == 0 and low == 0:
+        return _limit(*values[:3])
+    around = nodes[max(best - 1, 0)], nodes[min(best + 1, len(nodes) - 1)]
+    refined = minimize_scalar(tau, bounds=around, method="bounded", options={"xatol": tolerance})
+    strength, least = (refined.x, refined.fun) if refined.fun < values[best] else (nodes[best], values[best])
+    end: End | None = "low" if strength == low else "high" if strength == high else None
+    return BestStrength(sp.Float(strength), sp.Float(least), 0.0 if end else tolerance, end, False)
+
+
+def _limit(near: float, middle: float, far: float) -> BestStrength:
+    """Extrapolate tau from h, 2 h and 4 h to 0 by a parabola; the error is its distance from the straight line."""
+    line, parabola = 2 * near - middle, (8 * near - 6 * middle + far) / 3
+    return BestStrength(S.Zero, sp.Float(parabola), abs(parabola - line), "low", False)
+
+
+@dataclass(frozen=True)
+class BestPretraining:
+    """The pre-training that minimises the total time, all times in eta * step.
+
+    Attributes:
+        time: when to stop pre-training.
+        mu: alignment <w0, w*> then.
+        rho: strength |w0| then.
+        total: pre-training and fine-tuning together.
+        end: "low" or "high" where `time` is an end of the times looked at, None inside.
+    """
+
+    time: float
+    mu: float
+    rho: float
+    total: float
+    end: End | None
+
+    @property
+    def fine_tuning(self) -> float:
+        """The part of the total that is fine-tuning."""
+        return self.total - self.time
+
+
+def best_pretraining(composition: Composition, times: Sequence[float]) -> BestPretraining:
+    """Return the strength at which to stop pre-training: `best_stopping`, with the mu and rho that it reaches.
+
+    Raises `InputError` where fine-tuning reaches its threshold from none of `times`, `ParameterError` for times < 0.
+
+    >>> from theory.dynamics import derive
+    >>> plan = Composition(derive("linear", model="pretrain"), derive("linear", model="misaligned"),
+    ...                    {"q_s": 0.0, "q": 0.0, "r": 0.01}, 1e4, 0.5, {"c": 0.8})
+    >>> best = best_pretraining(plan, [0.0, 0.1, 0.5])
+    >>> best.time, best.mu, best.rho, best.end  # again no pre-training is best
+    (0.0, 0.0, 0.1, 'low')
+    """
+    time, total = best_stopping(composition, times)
+    alignment, strength = composition.pretrained(time)
+    end: End | None = "low" if time == min(times) else "high" if time == max(times) else None
+    return BestPretraining(time, float(alignment), strength, total, end)

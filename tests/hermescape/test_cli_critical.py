@@ -1,0 +1,98 @@
+"""`hermescape escape --critical` and `--rate-scale`, run in this process."""
+
+import json
+import sys
+
+import pytest
+
+from hermescape.cli import main
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    def call(*args: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["hermescape", "escape", *args])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        shown = capsys.readouterr()
+        return int(ended.value.code or 0), shown.out, shown.err
+
+    return call
+
+
+def test_json(run) -> None:
+    code, out, err = run("he3", "--critical", "--json")
+    found = json.loads(out)
+    assert (code, err) == (0, "")
+    assert set(found) == {
+        *("points", "rate_scale", "slowdown", "student", "teacher"),
+        *("critical_mu", "exact", "critical", "best"),
+    }
+    assert found["critical_mu"] == pytest.approx([0.32072, 1], abs=5e-6)
+    assert (found["exact"], found["points"], found["rate_scale"], found["slowdown"]) == (True, [], "raw", 1)
+    inner, end = found["critical"]
+    assert inner["expression"] == "CRootOf(5*x**3 + 5*x**2 + x - 1, 0)"
+    assert end["expression"] == "1"
+    assert end["constant"] == pytest.approx(1 / 450)
+    assert (end["order"], end["multiplicity"], end["sign_B"], end["diverges"], end["above"]) == (2, 1, -1, True, None)
+    assert inner["below"] == inner["above"] == {"order": 2, "constant": inner["constant"]}
+    assert found["best"]["mu"] == pytest.approx(0.744199, abs=1e-6)
+    assert (found["best"]["exact"], found["best"]["attained"], found["best"]["end"]) == (True, True, None)
+
+
+def test_json_of_a_scan(run) -> None:
+    found = json.loads(run("erf", "--teacher", "relu", "--critical", "--json")[1])
+    assert found["exact"] is False
+    (only,) = found["critical"]
+    assert only["expression"] is None
+    assert 0 < only["error"] < 1e-14
+    assert found["best"]["attained"] is False
+
+
+def test_tables(run) -> None:
+    out = run("he3", "--critical", "--mu", "0.2")[1]
+    for text in ("search phase", "0.320724347323", "CRootOf", "isolated with certainty", "trapped", "shortest tau"):
+        assert text in out
+    out = run("he3", "--teacher", "x**3", "--critical")[1]
+    assert "u alone" in out
+    out = run("erf", "--teacher", "linear", "--critical")[1]
+    assert "roots of A in (0, 1]: 0, found to a tolerance" in out
+    assert "shortest without pre-training" in run("linear", "--critical")[1]
+
+
+def test_the_scale_of_the_paper_is_seen(run) -> None:
+    raw, paper = (
+        json.loads(run("he3", "--mu", "0.2", "--critical", "--rate-scale", scale, "--json")[1])
+        for scale in ("raw", "paper")
+    )
+    assert (paper["rate_scale"], paper["slowdown"]) == ("paper", 18)  # 3! 3
+    assert paper["points"][0]["tau"] == pytest.approx(18 * raw["points"][0]["tau"])
+    assert paper["best"]["tau"] == pytest.approx(18 * raw["best"]["tau"])
+    assert paper["best"]["mu"] == raw["best"]["mu"]
+    for left, right in zip(raw["critical"], paper["critical"], strict=True):
+        assert right["constant"] == pytest.approx(18 * left["constant"])
+    for args in (("--mu", "0.2"), ("--critical",)):
+        assert "k! k = 18" in " ".join(run("he3", *args, "--rate-scale", "paper")[1].split())
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["he3"], "no --mu given"),
+        (["he3", "--critical", "--digits", "20"], "--digits without --mu"),
+        (["he3", "--critical", "--order", "9"], "--order without --mu"),
+        (["he3", "--critical", "--tolerance", "1e-3"], "--tolerance without --mu"),
+        (["he3", "--critical", "--mix"], "accepted: model lora"),
+        (["he3", "--critical", "--mu", "0.3", "--rho", "0.5"], "accepted: model lora"),
+        (["sign", "--critical"], "continuous students"),
+        (["1", "--critical"], "A = 0 for every mu"),
+        (["relu", "--critical", "--rate-scale", "paper"], "he1...he20"),
+        (["relu", "--mu", "0.2", "--rate-scale", "paper"], "he1...he20"),
+        (["he3", "--mu", "0.2", "--rate-scale", "other"], "rate-scale"),
+    ],
+)
+def test_errors_are_one_line(run, args: list[str], words: str) -> None:
+    code, out, err = run(*args)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert err.count("\n") == 1
