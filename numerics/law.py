@@ -25,6 +25,7 @@ second order. Corrections to linear escape are O(1/sqrt(d)) for ReLU, O(1/d) for
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -40,9 +41,11 @@ from numerics.evaluate import evaluator
 from numerics.flow import Exit, integrate
 from numerics.search import gradient_noise, search_time
 from theory.errors import InputError, ParameterError
-from theory.symbols import J, L_q, L_r, M_ss, m, mu as mu_symbol, q, r, rho as rho_symbol
+from theory.symbols import J, L_q, L_r, M_ss, m, q, r
 from theory.symbols import d as dimension_symbol
 from theory.symbols import kappa as kappa_symbol
+from theory.symbols import mu as mu_symbol
+from theory.symbols import rho as rho_symbol
 from theory.system import System
 
 __all__ = ["Ballistic", "Law", "LinearEscape", "escape_law"]
@@ -348,7 +351,7 @@ def _mean_log(shift: float) -> float:
 
     breaks = (math.log(w) for w in (max(centre - 8, 1e-3), centre + 1e-3, centre + 8, centre + WIDEST))
     ends = sorted({-WIDEST, *breaks})
-    pairs = zip(ends[:-1], ends[1:], strict=True)
+    pairs = itertools.pairwise(ends)
     return sum(quad(integrand, a, b, epsabs=1e-12, limit=200)[0] for a, b in pairs)
 
 
