@@ -4,8 +4,8 @@ At each d, with kappa = eta d / B fixed, the exit times of independent runs meet
 the lattice of steps (`numerics.statistics.ks_law`), and over all d the slope of their medians in log d meets tau/2.
 
 The law is a limit: at finite d the growth itself fluctuates with the samples, which moves T/tau by O(kappa T/d), and a
-kink of the student's adds O(1/sqrt(d)). So the smallest of three or more dimensions is shown but does not *count*, a rule
-fixed before the data. For each mu the verdict is
+kink of the student's adds O(1/sqrt(d)). So the smallest of three or more dimensions is shown but does not *count*, a
+rule fixed before the data. For each mu the verdict is
 
     agree      no counted dimension is rejected (Holm-corrected p >= 0.005) and the 99.5 % interval of the slope covers
                tau/2: a law that holds is called wrong with a probability of at most 1 %;
@@ -44,10 +44,10 @@ CONTROL_FACTOR = 1.05
 REDRAWN = 4000
 LOST = 0.005  # of the runs may diverge
 DEFAULT_DIMENSIONS = (1_000, 10_000, 100_000)
-BUDGET = 3e9  # samples drawn: about a minute on two cores
-MOST_RUNS, FEWEST_RUNS = 2000, 100
+BUDGET = 6e9  # samples drawn: about a minute on two cores
+MOST_RUNS, FEWEST_RUNS = 2000, 150
 LARGEST_GAIN = 1.5
-LARGEST_SHIFT = 0.5  # of C, by the kappa drift, at the default kappa
+LARGEST_SHIFT = 1.0  # of C, by the kappa drift, at the default kappa
 SMALLEST_BATCH = 8
 FINE_STEP = 0.02  # of tau
 FINE_DEVIATION = 0.25  # of the standard deviation of a ballistic exit
@@ -185,7 +185,7 @@ def check_law(
     student: str | Expr | Activation,
     teacher: str | Expr | Activation | None = None,
     *,
-    mu: Iterable[float] = (0.3, 0.6),
+    mu: Iterable[float] = (0.2, 0.4, 0.6),
     rho: float | None = None,
     mix: bool = False,
     model: Literal["lora", "misaligned", "plain"] | None = None,
@@ -218,10 +218,10 @@ def check_law(
         initial_scale: u at the start, d^-2 by default.
         dimensions: two or more.
         kappa: eta d / B; by default a large one at which SGD's noise widens the start by at most a half and the kappa
-            drift moves C by at most a half.
+            drift moves C by at most 1.
         step_size: eta; by default 0.1 over the largest curvature of the loss, and at most tau / 50 (ballistic: a
             quarter of the smallest standard deviation of T).
-        replicas: runs at each dimension; by default as many as `budget` pays for, from 100 to 2,000.
+        replicas: runs at each dimension; by default as many as `budget` pays for, from 150 to 2,000, or else it does not simulate.
         budget: samples that may be drawn at all (a run costs T d / kappa, a linear residual three a step).
         threshold: R; the exit is the first step with |m| >= R.
         seed: non-negative; results depend on it and the other arguments only. Dimensions have seeds of their own.
@@ -239,7 +239,7 @@ def check_law(
     if len(sizes) < 2 or len(set(sizes)) < len(sizes) or not all(isinstance(d, int) and d >= 4 for d in sizes):
         raise ParameterError(f"dimensions = {sizes} given; accepted: two or more different integers >= 4.")
     if not (math.isfinite(budget) and budget > 0):
-        raise ParameterError(f"budget = {budget!r} given; accepted: a positive number of samples, such as 3e9.")
+        raise ParameterError(f"budget = {budget!r} given; accepted: a positive number of samples, such as 6e9.")
     chosen = model or ("lora" if rho is None and not mix else "misaligned")
     pair = _Pair(student, teacher, label, noise, scale, chosen, initial_scale, threshold)
     system = pair.system()
@@ -247,7 +247,7 @@ def check_law(
         require_slope(system)
     places: list[float | None] = [None] if chosen == "plain" else list(mu)
     if not places:
-        raise ParameterError("no mu given; accepted: one or more numbers in (0, 1]; try 0.3,0.6.")
+        raise ParameterError("no mu given; accepted: one or more numbers in (0, 1]; try 0.2,0.4,0.6.")
     strengths = [math.hypot(value, 1 - value) if mix and value is not None else rho for value in places]
     plans = [
         _plan(pair, system, value, strength, sizes, kappa, step_size)
@@ -255,9 +255,9 @@ def check_law(
     ]
     for plan in plans:  # made once, so that bad values are refused before any work
         pair.experiment(plan, 0, sizes[0], 2 if replicas is None else replicas, seed)
-    runs = replicas or _affordable(plans, budget)
-    feasible = [replicas is not None or runs * plan.cost <= 2 * budget / len(plans) for plan in plans]
-    total, done = runs * len(sizes) * sum(feasible), 0
+    share = budget / len(plans)
+    runs = [_affordable(plan, share, replicas) for plan in plans]
+    total, done = sum(runs) * len(sizes), 0
 
     def advance(count: int) -> None:
         nonlocal done
@@ -266,14 +266,15 @@ def check_law(
             progress(done, total)
 
     cases = []
-    for number, (plan, possible) in enumerate(zip(plans, feasible, strict=True)):
-        if not possible:
-            cost = f"{runs} runs would draw {runs * plan.cost:.1e} samples, not simulated (raise --budget)"
-            cases.append(_case(plan, (), (None, None, None), "undecided", cost))
+    for number, (plan, count) in enumerate(zip(plans, runs, strict=True)):
+        if not count:
+            cost = f"{FEWEST_RUNS} runs would draw {FEWEST_RUNS * plan.cost:.1e} samples, not simulated"
+            advice = f"{cost}: --budget {FEWEST_RUNS * plan.cost * len(plans):.0e}, or a larger --kappa"
+            cases.append(_case(plan, (), (None, None, None), "undecided", advice))
             continue
         seeds = np.random.SeedSequence(seed, spawn_key=(number,)).generate_state(len(sizes) + 1)
         samples = [
-            simulate(pair.experiment(plan, i, d, runs, int(seeds[i])), threads=threads, progress=advance)
+            simulate(pair.experiment(plan, i, d, count, int(seeds[i])), threads=threads, progress=advance)
             for i, d in enumerate(sizes)
         ]
         cases.append(_judge(plan, samples, sizes, int(seeds[-1])))
@@ -361,8 +362,12 @@ def _largest_kappa(pair: _Pair, system: System, mu: float | None, rho: float | N
     )
 
 
-def _affordable(plans: Sequence[_Plan], budget: float) -> int:
-    return int(min(MOST_RUNS, max(FEWEST_RUNS, budget / sum(plan.cost for plan in plans))))
+def _affordable(plan: _Plan, share: float, replicas: int | None) -> int:
+    """Return the runs that this share of the budget pays for; 0 where they are too few."""
+    if replicas is not None:
+        return replicas
+    found = int(min(MOST_RUNS, share / plan.cost))
+    return found if found >= FEWEST_RUNS else 0
 
 
 def _judge(plan: _Plan, samples: Sequence[ExitSample], sizes: Sequence[int], seed: int) -> LawCase:

@@ -363,7 +363,7 @@ def _lora(system: System, setting: _Setting, mu: float, rho: float | None, initi
             f"{name} at mu = {mu}: G = |grad L(w0)| = 0 there, a critical strength; accepted are starts with G != 0, "
             "where the drive is linear."
         )
-    at = {s: v for s, v in ((mu_symbol, mu), (rho_symbol, rho)) if s in system.parameters}
+    at = {mu_symbol: mu} | ({} if rho is None else {rho_symbol: rho})
     slope, bend, scale = *_gradient(system, at), float(getattr(system.model, "scale", 1))
     along, across = slope + 2 * mu * bend, mu * slope + 2 * (mu if rho is None else rho) ** 2 * bend
     if rho is None:
