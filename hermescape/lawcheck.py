@@ -221,7 +221,8 @@ def check_law(
             drift moves C by at most 1.
         step_size: eta; by default 0.1 over the largest curvature of the loss, and at most tau / 50 (ballistic: a
             quarter of the smallest standard deviation of T).
-        replicas: runs at each dimension; by default as many as `budget` pays for, from 150 to 2,000, or else it does not simulate.
+        replicas: runs at each dimension; by default as many as `budget` pays for, at most 2,000; a mu for which these
+            are fewer than 150 is not simulated and left undecided.
         budget: samples that may be drawn at all (a run costs T d / kappa, a linear residual three a step).
         threshold: R; the exit is the first step with |m| >= R.
         seed: non-negative; results depend on it and the other arguments only. Dimensions have seeds of their own.

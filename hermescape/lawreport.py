@@ -77,7 +77,10 @@ def _time(value: float | None) -> str:
 def law_check_lines(report: LawReport) -> tuple[str | Table, ...]:
     """Return the parts that `hermescape check --law` prints."""
     settings = report.settings
-    head = f"{settings['student']} on {settings['teacher']}, model {settings['model']}: exit at |m| = {settings['threshold']:g}, seed {settings['seed']}; times in t = lr * steps"
+    head = (
+        f"{settings['student']} on {settings['teacher']}, model {settings['model']}: exit at |m| = "
+        f"{settings['threshold']:g}, seed {settings['seed']}; times in t = lr * steps"
+    )
     tail = (
         "p: Kolmogorov-Smirnov test of the exit times against the law; without noise, 5 % slower: the same against two "
         "laws that are wrong, which the data have to reject. * does not count: the smallest d of three or more."

@@ -458,6 +458,9 @@ def _plain(system: System, setting: _Setting) -> Law:
             ways.append((math.inf, 0.0))
     if all(constant == math.inf for constant, _ in ways):
         _constant(system, setting, rate, {"m": 1.0}, {})  # says how far the flow goes
+    (above, error), (below, error_below) = ways
+    if abs(above - below) <= error + error_below:  # m -> -m is a symmetry
+        below = above
     growth = math.log((left + eta * c) ** 2 / (left**2 + eta * kappa * bulk)) / 2
     return LinearEscape(
         regime="plain-2",
@@ -467,9 +470,9 @@ def _plain(system: System, setting: _Setting) -> Law:
         prefactor=0.0,
         gain=math.sqrt(1 + kappa * (bulk + extra) / spread),
         shift=0.0,
-        constant=ways[0][0],
-        constant_below=ways[1][0],
-        constant_error=max(error for _, error in ways),
+        constant=above,
+        constant_below=below,
+        constant_error=max(error, error_below),
         published=math.log(setting.threshold * math.sqrt(setting.dimension)) / rate,
     )
 
