@@ -306,8 +306,8 @@ def check(
     from hermescape.checking import check as run
     from hermescape.reporting import check_lines
 
-    strengths = options.parse_mu(mu or "0.2,0.4,0.6", aligned=rho is None)
-    dimensions = options.parse_dimensions(d or "1000")
+    strengths = options.parse_mu("0.2,0.4,0.6" if mu is None else mu, aligned=rho is None)
+    dimensions = options.parse_dimensions("1000" if d is None else d)
     if len(dimensions) > 1:
         raise ParameterError(f"--d {d} without --law given; accepted: one integer.")
     options.check_output(plot, ".png", force)

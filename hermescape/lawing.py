@@ -101,11 +101,11 @@ def run_law_check(
         report = check_law(
             activation,
             teacher,
-            mu=options.parse_mu(mu or STRENGTHS, aligned=chosen == "lora"),
+            mu=options.parse_mu(STRENGTHS if mu is None else mu, aligned=chosen == "lora"),
             rho=rho,
             mix=mix,
             model=chosen,
-            dimensions=options.parse_dimensions(d or DIMENSIONS),
+            dimensions=options.parse_dimensions(DIMENSIONS if d is None else d),
             progress=advance,
             **settings,
         )

@@ -113,8 +113,8 @@ def parse_dimensions(text: str) -> list[int]:
         values = [float(part) for part in text.split(",")]
     except ValueError:
         values = [math.nan]
-    if not all(math.isfinite(value) and value == int(value) and value >= 3 for value in values):
-        raise ParameterError(f"--d {text!r} given; accepted: an integer >= 3, with --law a LIST such as 1e3,1e4,1e5.")
+    if not all(math.isfinite(value) and value == int(value) and value >= 1 for value in values):
+        raise ParameterError(f"--d {text!r} given; accepted: an integer, with --law a LIST such as 1e3,1e4,1e5.")
     return [int(value) for value in values]
 
 
