@@ -51,7 +51,8 @@ from theory.system import System
 __all__ = ["Ballistic", "Law", "LinearEscape", "escape_law"]
 
 SMALLEST_START = 1e-12
-RTOL = 1e-12
+RTOL = 1e-11
+INTEGRATION = 30 * RTOL  # measured error of C, nearly critical starts included
 LONGEST_WAY = 1e4  # in units of tau: a flow that takes longer counts as trapped
 WIDEST = 40.0  # standard deviations beyond which a normal density is zero
 
@@ -321,6 +322,8 @@ def escape_law(
         if mu is None:
             raise ParameterError(f"no mu given; accepted with model {system.model.name}: the alignment of w0.")
         return _lora(system, setting, mu, rho, initial_scale)
+    if system.model.start is None:
+        raise InputError(f"model {system.model.name} given; accepted: lora, misaligned, plain, which have a search.")
     if mu is not None or rho is not None or initial_scale is not None:
         raise ParameterError("mu, rho or initial_scale with model plain given; accepted: none of them.")
     return _plain(system, setting)
@@ -424,7 +427,7 @@ def _constant(
         return time * rate + math.log(size)
 
     near, far = way(SMALLEST_START), way(100 * SMALLEST_START)
-    return near, abs(near - far) * math.log(1 / SMALLEST_START) / math.log(100) + RTOL
+    return near, abs(near - far) * math.log(1 / SMALLEST_START) / math.log(100) + INTEGRATION
 
 
 def _plain(system: System, setting: _Setting) -> Law:

@@ -206,6 +206,7 @@ def test_what_has_no_such_law_is_refused() -> None:
     for call, message in (
         (lambda: law_of("linear", mu=1.0), "G = .* = 0"),
         (lambda: law_of("he3", "plain"), "information exponent 3"),
+        (lambda: law_of("linear", "pretrain"), "model pretrain"),
         (lambda: law_of("he2", "plain", kappa=0.2), "traps m at 0"),
         (lambda: law_of("linear", "misaligned", mu=0.3, rho=0.5, threshold=0.95), r"below \|m\| = 0.868"),
         (lambda: escape_law(derive("linear", model="plain"), dimension=1e4, threshold=0.999, kappa=2.5), "stops"),
