@@ -55,7 +55,7 @@ z_0 = Symbol("z_0", real=True)
 
 @dataclass(frozen=True)
 class EscapeTime:
-    """The exit time T as an expression, Z ~ N(0, 1), and the definitions of its symbols, in order.
+    """The exit time T as an expression, Z ~ N(0, 1), and the definitions of its symbols, each in later ones.
 
     C, the constant of the way out, is a number that an integration gives.
     """
@@ -105,9 +105,9 @@ def _lora(system: System) -> EscapeTime:
     slope = sp.sqrt(L_q**2 + 4 * mu * L_q * L_r + 4 * strength**2 * L_r**2)
     definitions = {
         tau: eta / sp.log(1 + eta * rate),
-        rate: (bend + sp.sqrt(bend**2 + 4 * size)) / 2,
-        S: sp.sqrt(G**2 + kappa * rate * J_0 / (2 + eta * rate)),
         z_0: rate * u_0 * sp.sqrt(d) / (scale * S),
+        S: sp.sqrt(G**2 + kappa * rate * J_0 / (2 + eta * rate)),
+        rate: (bend + sp.sqrt(bend**2 + 4 * size)) / 2,
         a_m: L_q + 2 * mu * L_r,
         G: slope if escape.G2 is None or not is_closed(escape.G2) else sp.sqrt(sp.factor(escape.G2)),
         B: escape.B if escape.B is not None and is_closed(escape.B) else -2 * L_r,

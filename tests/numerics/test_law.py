@@ -13,6 +13,7 @@ import mpmath
 import numpy as np
 import pytest
 from scipy.integrate import quad
+from scipy.special import ndtri
 
 import hermescape
 from numerics.flow import Exit, SciPy, integrate
@@ -22,6 +23,9 @@ from numerics.search import search_time
 from numerics.statistics import ExitSample, ks_law
 from theory.dynamics import derive
 from theory.errors import InputError, ParameterError
+from theory.law_formula import escape_time
+from theory.symbols import q, r
+from theory.system import System
 
 FALSE_ALARM, CONTROL = 1e-3, 1e-6
 
@@ -149,6 +153,35 @@ def test_ballistic_time_and_spread() -> None:
     assert found.median == pytest.approx(math.log(2), rel=1e-9)
     assert found.quantile(0.5) == found.mean
     assert found.cdf(found.quantile(0.2)) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("system", "place"),
+    [
+        (derive("relu"), {"mu": 0.4}),
+        (derive("linear", noise=0.5, alpha=0.5), {"mu": 0.4}),
+        (derive("linear", model="misaligned", alpha=-2), {"mu": 0.3, "rho": 0.5}),
+        (derive("he2", "x**2 - 1 + 3*x", model="plain"), {}),
+    ],
+)
+def test_the_formula_in_symbols_gives_the_same_numbers(system: System, place: dict[str, float]) -> None:
+    setting = {"dimension": 1e6, "kappa": 0.03, "step_size": 0.005}
+    law = escape_law(system, **place, **setting, threshold=0.3, **({"initial_scale": 0.0} if place else {}))
+    assert isinstance(law, LinearEscape)
+    formula = escape_time(system)
+    values: dict[str, float] = {"C": law.constant, "Z": float(ndtri(0.85)), "u_0": 0.0, "V_0": 156.0}
+    values |= {"d": setting["dimension"], "kappa": setting["kappa"], "eta": setting["step_size"], **place}
+    strength = place.get("rho", place.get("mu", 1.0)) ** 2
+    at = {q: place.get("mu", 0.0), r: strength}
+    slope, bend = (float(f.subs(at)) for f in system.loss_function.gradient(*at.values()))
+    noise = float(system.loss_function.noise(*at.values()))
+    values |= {"L_q": slope, "L_r": bend, "J_0": noise}
+    found = formula.time
+    for name, value in formula.definitions.items():
+        if name.name != "J_0":
+            found = found.subs(name, value)
+    found = found.subs({symbol: values[symbol.name] for symbol in found.free_symbols})
+    assert float(found) == pytest.approx(law.quantile(0.3), rel=1e-9)
 
 
 def run(law: Law, name: str, **options: Any) -> ExitSample:
