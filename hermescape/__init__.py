@@ -63,6 +63,12 @@ _HOMES = {
     "ExitSample": "numerics.statistics",
     "Stages": "numerics.statistics",
     "check": "hermescape.checking",
+    "check_law": "hermescape.lawcheck",
+    "LawReport": "hermescape.lawcheck",
+    "escape_law": "numerics.law",
+    "Law": "numerics.law",
+    "escape_time": "theory.law_formula",
+    "EscapeTime": "theory.law_formula",
     "Report": "hermescape.checking",
     "HermescapeError": "theory.errors",
     "InputError": "theory.errors",
@@ -78,12 +84,15 @@ __all__ = [
     "Composition",
     "CriticalStrength",
     "Escape",
+    "EscapeTime",
     "Estimate",
     "Exit",
     "ExitSample",
     "HermescapeError",
     "Heyoka",
     "InputError",
+    "Law",
+    "LawReport",
     "Loss",
     "Native",
     "Outcome",
@@ -103,9 +112,12 @@ __all__ = [
     "best_pretraining",
     "best_stopping",
     "check",
+    "check_law",
     "coefficients",
     "compile",
     "derive",
+    "escape_law",
+    "escape_time",
     "exit_times",
     "experiment",
     "generative_exponent",
@@ -143,9 +155,11 @@ def __dir__() -> list[str]:
 if TYPE_CHECKING:
     from hermescape.api import experiment, simulate
     from hermescape.checking import Report, check
+    from hermescape.lawcheck import LawReport, check_law
     from numerics.evaluate import value
     from numerics.flow import Exit, Heyoka, Native, Outcome, SciPy, Trajectory, exit_times, integrate
     from numerics.flow import compile_flow as compile
+    from numerics.law import Law, escape_law
     from numerics.montecarlo import log_spaced, simulate_stages, trajectories
     from numerics.protocols import Composition, Stage, best_stopping, integrate_stages, total_time
     from numerics.quadrature import Estimate
@@ -162,6 +176,7 @@ if TYPE_CHECKING:
     from theory.escape import Escape
     from theory.hermite import coefficients, information_exponent
     from theory.labels import generative_exponent, labels
+    from theory.law_formula import EscapeTime, escape_time
     from theory.loss import Loss
     from theory.smoothing import smoothing
     from theory.system import System

@@ -45,7 +45,7 @@ from theory.expectations import Distribution, gaussian_mean
 from theory.symbols import x
 from theory.system import System
 
-__all__ = ["Report", "Row", "check"]
+__all__ = ["Report", "Row", "check", "largest_curvature", "require_slope"]
 
 CONFIDENCE = 0.99
 SAMPLE_BUDGET = 1.5e9  # samples drawn by default: under a minute on two cores
@@ -189,8 +189,8 @@ def check(
         setting(value, 1.0 if step_size is None else step_size, batch or 1, 2 if replicas is None else replicas)
         if batch is not None:
             setting(value, 1.0, batch, 2)
-    _require_slope(system)
-    eta = step_size or 0.1 / _curvature(system, scale)
+    require_slope(system)
+    eta = step_size or 0.1 / largest_curvature(system, scale)
     forecasts = [_forecast(system, value, rho, dimension, batch, eta, threshold) for value in strengths]
     runs = replicas or _affordable(forecasts)
     done, total = 0, runs * len(forecasts)
@@ -233,7 +233,8 @@ def check(
     return Report(tuple(rows), settings, tuple(forecast.batch for forecast in forecasts))
 
 
-def _require_slope(system: System) -> None:
+def require_slope(system: System) -> None:
+    """Refuse a student whose search phase has no rate."""
     if system.escape.B is None:
         raise InputError(
             f"{system.loss_function.student.name} jumps or has an infinite slope, so its loss has no curvature at w0 "
@@ -241,7 +242,7 @@ def _require_slope(system: System) -> None:
         )
 
 
-def _curvature(system: System, scale: float) -> float:
+def largest_curvature(system: System, scale: float) -> float:
     """Return the largest curvature of the loss at the teacher: E sigma'^2 across it, E Z^2 sigma'^2 along it."""
     squared = system.loss_function.student.derivative**2
     means = tuple(gaussian_mean(Distribution.of(f), 0, 1) for f in (squared, x**2 * squared))

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from hermescape import __version__, options
+from hermescape.lawing import law, run_law_check
 from hermescape.options import Act, Alpha, Digits, Force, Json, Label, Mix, Noise, Parametrisation, Rho, Teacher
 from hermescape.output import print_json, print_parts, progress_bar, save
 from hermescape.sweeping import sweep
@@ -274,11 +275,11 @@ def simulate(
 @app.command()
 def check(
     activation: Act,
-    mu: Annotated[str, typer.Option(metavar="MU", help=options.MU_HELP)] = "0.2,0.4,0.6",
-    d: Annotated[int, typer.Option(help="input dimension, at least 3")] = 1000,
+    mu: Annotated[str | None, typer.Option(metavar="MU", help=f"{options.MU_HELP}; 0.2,0.4,0.6")] = None,
+    d: Annotated[str | None, typer.Option(metavar="D", help="dimension, 1000; --law: a LIST, 1e3,1e4,1e5")] = None,
     batch: Annotated[int | None, typer.Option(help="samples a step; chosen so that kappa is small")] = None,
     lr: Annotated[float | None, typer.Option(help="step size; chosen from the curvature of the loss")] = None,
-    replicas: Annotated[int | None, typer.Option(help="runs for each mu; 400, fewer where runs are long")] = None,
+    replicas: Annotated[int | None, typer.Option(help="runs for each mu (--law: and d); fewer where long")] = None,
     threshold: Annotated[float, typer.Option(help="exit when |m| reaches it, in (0, 1)")] = 0.5,
     seed: Annotated[int, typer.Option(help="results depend on it and the other options only")] = 0,
     teacher: Teacher = None,
@@ -289,16 +290,40 @@ def check(
     threads: Annotated[int | None, typer.Option(help="worker threads; no effect on the result")] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="draw prediction and measurement")] = None,
     force: Force = False,
+    test_law: Annotated[bool, typer.Option("--law", help="test the whole law of the exit time, at several d")] = False,
+    model: options.Model = None,
+    mix: Mix = False,
+    kappa: Annotated[float | None, typer.Option(help="--law: lr d / batch; chosen so that its noise shows")] = None,
+    budget: Annotated[float | None, typer.Option(help="--law: samples that may be drawn; 6e9, a minute")] = None,
+    initial_scale: Annotated[float | None, typer.Option(help="--law: u at the start, d^-2")] = None,
     as_json: Json = False,
 ) -> None:
-    """Derive, integrate, simulate, and say whether they agree.
+    """Derive, integrate, simulate, and say whether they agree; --law tests the law of the exit time.
 
-    The exit code is 1 if any row disagrees or stays undecided.
+    The exit code is 1 if anything disagrees or stays undecided.
     """
+    shared: dict[str, Any] = {
+        **{"label": label, "noise": noise, "scale": alpha, "step_size": lr, "replicas": replicas},
+        **{"threshold": threshold, "seed": seed, "threads": threads},
+    }
+    if test_law:
+        options.refuse("with --law", batch=batch, plot=plot, force=force or None)
+        place: dict[str, Any] = {"mu": mu, "d": d, "model": model, "rho": rho, "mix": mix}
+        given: dict[str, Any] = {"kappa": kappa, "initial_scale": initial_scale} | (
+            {} if budget is None else {"budget": budget}
+        )
+        run_law_check(activation, teacher, as_json=as_json, **place, **given, **shared)
+        return
+    options.refuse(
+        "without --law", model=model, mix=mix or None, kappa=kappa, budget=budget, initial_scale=initial_scale
+    )
     from hermescape.checking import check as run
     from hermescape.reporting import check_lines
 
-    strengths = options.parse_mu(mu, aligned=rho is None)
+    strengths = options.parse_mu("0.2,0.4,0.6" if mu is None else mu, aligned=rho is None)
+    dimensions = options.parse_dimensions("1000" if d is None else d)
+    if len(dimensions) > 1:
+        raise ParameterError(f"--d {d} without --law given; accepted: one integer.")
     options.check_output(plot, ".png", force)
     with progress_bar("simulating", None) as advance:
         report = run(
@@ -306,17 +331,10 @@ def check(
             teacher,
             mu=strengths,
             rho=rho,
-            label=label,
-            noise=noise,
-            scale=alpha,
-            dimension=d,
+            dimension=dimensions[0],
             batch=batch,
-            step_size=lr,
-            replicas=replicas,
-            threshold=threshold,
-            seed=seed,
-            threads=threads,
             progress=advance,
+            **shared,
         )
     if plot is not None:
         from hermescape.reporting import save_check_plot
@@ -330,6 +348,7 @@ def check(
         raise typer.Exit(1)
 
 
+app.command()(law)
 app.command()(sweep)
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "Lora",
     "Mix",
     "Model",
+    "ModelName",
     "Noise",
     "Parametrisation",
     "RateScale",
@@ -34,10 +35,12 @@ __all__ = [
     "check_output",
     "check_without_mu",
     "parametrisation",
+    "parse_dimensions",
     "parse_mu",
     "parse_names",
     "parse_point",
     "parse_variance",
+    "refuse",
     "strength",
 ]
 
@@ -106,6 +109,21 @@ def parse_mu(text: str, *, aligned: bool = True) -> list[float]:
         domain = "numbers in (0, 1]" if aligned else "finite numbers"
         raise ParameterError(f"mu = {bad[0]:g} given; accepted: {domain}; mu is the alignment <w0, w*>.")
     return values
+
+
+def parse_dimensions(text: str) -> list[int]:
+    """Return the whole numbers of a LIST; 1e6 is one.
+
+    >>> parse_dimensions("1000,1e6")
+    [1000, 1000000]
+    """
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = [math.nan]
+    if not all(math.isfinite(value) and value == int(value) and value >= 1 for value in values):
+        raise ParameterError(f"--d {text!r} given; accepted: an integer, with --law a LIST such as 1e3,1e4,1e5.")
+    return [int(value) for value in values]
 
 
 def parametrisation(model: ModelName | None, rho: float | None, mix: bool) -> ModelName:
@@ -191,6 +209,17 @@ def parse_names(given: list[str] | None) -> dict[str, str]:
             raise ParameterError(f"--rename {symbol.strip()} given twice; accepted: each symbol once.")
         names[symbol.strip()] = name.strip()
     return names
+
+
+def refuse(where: str, **given: object) -> None:
+    """Raise for options that have no meaning here, rather than ignore them.
+
+    >>> refuse("with --law", batch=None)
+    """
+    for name, value in given.items():
+        if value is not None:
+            option = "--" + name.replace("_", "-")
+            raise ParameterError(f"{option} {where} given; accepted: {option} left out (see hermescape check --help).")
 
 
 def check_output(path: Path | None, suffix: str, force: bool) -> None:

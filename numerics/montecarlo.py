@@ -33,7 +33,7 @@ from numerics.statistics import ExitSample, Stages, Status
 from theory.errors import ParameterError
 from theory.symbols import x, y
 
-__all__ = ["Experiment", "Stages", "log_spaced", "simulate", "simulate_stages", "trajectories"]
+__all__ = ["Experiment", "Stages", "log_spaced", "samples_per_step", "simulate", "simulate_stages", "trajectories"]
 
 Array = NDArray[np.float64]
 
@@ -204,6 +204,11 @@ def _compile(experiment: Experiment, *, by_sums: bool = False) -> _Run:
     rows, batch = 3 if noisy else 2, int(experiment.batch)
     kernel = _kernel(functions, experiment.parametrisation, noisy, rotated)
     return _Run(kernel, rows, min(batch, rows) if rotated else batch)
+
+
+def samples_per_step(experiment: Experiment) -> int:
+    """Return how many samples a step draws: the batch, or at most three where the residual is linear."""
+    return _compile(experiment).samples
 
 
 def _for_each_replica(

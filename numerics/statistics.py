@@ -19,7 +19,7 @@ from scipy import stats
 from numerics.experiment import Experiment
 from theory.errors import ParameterError
 
-__all__ = ["Counts", "ExitSample", "Interval", "Stages", "Status", "TestResult", "ks_two_sample"]
+__all__ = ["Counts", "ExitSample", "Interval", "Stages", "Status", "TestResult", "holm", "ks_law", "ks_two_sample"]
 
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 
@@ -274,3 +274,34 @@ def ks_two_sample(sample_a: ExitSample, sample_b: ExitSample) -> TestResult:
         values.append(np.where(times <= horizon, times, 2 * horizon))
     test = cast(Callable[..., Any], stats.ks_2samp)(*values, method="asymp")
     return TestResult(float(test.statistic), float(test.pvalue))
+
+
+def ks_law(sample: ExitSample, cdf: Callable[[float], float]) -> TestResult:
+    """Kolmogorov-Smirnov test of the exit time t = eta * step against a continuous law.
+
+    A run exits at the first step not before the time T of the law, so that P(t <= k eta) = cdf(k eta) holds on the
+    steps k, and there alone are the two compared: no continuity correction, and a p-value that is conservative. Runs
+    without exit count as later than `max_steps`; diverged runs are left out. Raises `ParameterError` for a sample
+    without any other run.
+    """
+    eta = sample.experiment.step_size
+    steps = sample._ordered()
+    if not len(steps):
+        raise ParameterError("diverged runs only given; accepted: at least one other run; lower the step size")
+    exits = np.unique(steps[np.isfinite(steps)])
+    points = np.unique(np.concatenate([exits, exits - 1, [sample.experiment.max_steps]]))
+    measured = np.searchsorted(steps, points, side="right") / len(steps)
+    distance = max(abs(f - cdf(eta * k)) for f, k in zip(measured, points, strict=True))
+    return TestResult(float(distance), float(stats.kstwo.sf(distance, len(steps))))
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """Return Holm's adjusted p-values: rejecting where one is below a level keeps the family's false alarms below it.
+
+    >>> holm([0.01, 0.04, 0.03])
+    (0.03, 0.06, 0.06)
+    """
+    order = np.argsort(p_values)
+    scaled = [(len(p_values) - rank) * p_values[i] for rank, i in enumerate(order)]
+    adjusted = np.minimum(np.maximum.accumulate(scaled), 1.0) if len(order) else np.empty(0)
+    return tuple(float(adjusted[rank]) for rank in np.argsort(order))

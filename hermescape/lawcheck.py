@@ -1,0 +1,480 @@
+r"""The test of the law: exact Monte Carlo at several dimensions against the derived law of the exit time.
+
+At each d, with kappa = eta d / B fixed, the exit times of independent runs meet the law in a Kolmogorov-Smirnov test on
+the lattice of steps (`numerics.statistics.ks_law`), and over all d the slope of their medians in log d meets tau/2.
+
+The law is a limit: at finite d the growth itself fluctuates with the samples, which moves T/tau by O(kappa T/d), and a
+kink of the student's adds O(1/sqrt(d)). So the smallest of three or more dimensions is shown but does not *count*, a
+rule fixed before the data. For each mu the verdict is
+
+    agree      no counted dimension is rejected (Holm-corrected p >= 0.005) and the 99.5 % interval of the slope covers
+               tau/2: a law that holds is called wrong with a probability of at most 1 %;
+    disagree   one of the two fails;
+    undecided  nothing fails, but the same data would also pass a law that is wrong on purpose (without the noise of SGD
+               at the start, or with tau 5 % larger: each has to be rejected with a Holm-corrected p < 0.001), or runs
+               are missing (budget, censored or diverged runs).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from sympy import Expr
+
+from hermescape.api import experiment
+from hermescape.checking import largest_curvature, require_slope
+from numerics.experiment import Experiment
+from numerics.law import Ballistic, Law, LinearEscape, escape_law
+from numerics.montecarlo import samples_per_step, simulate
+from numerics.statistics import ExitSample, Status, TestResult, holm, ks_law
+from theory.activations import Activation
+from theory.dynamics import derive
+from theory.errors import InputError, ParameterError
+from theory.system import System
+
+__all__ = ["LawCase", "LawReport", "LawRow", "check_law"]
+
+LEVEL = 0.005
+CONTROL_LEVEL = 1e-3
+CONTROL_FACTOR = 1.05
+REDRAWN = 4000
+LOST = 0.005  # of the runs may diverge
+DEFAULT_DIMENSIONS = (1_000, 10_000, 100_000)
+BUDGET = 6e9  # samples drawn: about a minute on two cores
+MOST_RUNS, FEWEST_RUNS = 2000, 150
+LARGEST_GAIN = 1.5
+LARGEST_SHIFT = 1.0  # of C, by the kappa drift, at the default kappa
+SMALLEST_BATCH = 8
+FINE_STEP = 0.02  # of tau
+FINE_DEVIATION = 0.25  # of the standard deviation of a ballistic exit
+HALVINGS = 12
+
+
+@dataclass(frozen=True)
+class LawRow:
+    """One dimension; times in t = eta * step, None where not reached; p-values of Kolmogorov-Smirnov tests."""
+
+    d: int
+    batch: int
+    kappa: float
+    runs: int
+    exited: int
+    censored: int
+    diverged: int
+    median: float | None
+    law_median: float
+    distance: float
+    counts: bool
+    p_value: float
+    p_holm: float | None
+    p_without_noise: float
+    p_slower: float
+
+
+@dataclass(frozen=True)
+class LawCase:
+    """One mu: what the law says, what was measured, and the verdict."""
+
+    mu: float | None
+    rho: float | None
+    regime: str
+    tau: float | None
+    constant: float
+    constant_error: float
+    lr: float
+    rows: tuple[LawRow, ...]
+    slope: float | None
+    slope_interval: tuple[float | None, float | None]
+    slope_law: float
+    verdict: str
+    reason: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the law agrees."""
+        return self.verdict == "agree"
+
+
+@dataclass(frozen=True)
+class LawReport:
+    """The cases of a test and the settings that fix them."""
+
+    cases: tuple[LawCase, ...]
+    settings: dict[str, object]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the law agrees in every case."""
+        return all(case.passed for case in self.cases)
+
+    def as_dict(self) -> dict[str, object]:
+        """Return plain numbers for JSON."""
+        return {"passed": self.passed, "cases": [asdict(case) for case in self.cases], "settings": self.settings}
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is simulated at one mu: a law and an experiment at each dimension."""
+
+    mu: float | None
+    rho: float | None
+    laws: tuple[Law, ...]
+    batches: tuple[int, ...]
+    lr: float
+    cost: float
+    """samples that one run at every dimension draws"""
+
+    def kappas(self, sizes: Sequence[int]) -> list[float]:
+        """Return kappa = eta d / B, with B a whole number."""
+        return [self.lr * d / batch for d, batch in zip(sizes, self.batches, strict=True)]
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """What is learnt, and how: the arguments that a derivation and an experiment share."""
+
+    student: str | Expr | Activation
+    teacher: str | Expr | Activation | None
+    label: str | Expr | None
+    noise: float
+    scale: float
+    model: Literal["lora", "misaligned", "plain"]
+    initial_scale: float | None
+    threshold: float
+
+    def system(self) -> System:
+        """Derive the dynamics."""
+        return derive(
+            self.student, self.teacher, model=self.model, label=self.label, noise=self.noise, alpha=self.scale
+        )
+
+    def law(self, system: System, mu: float | None, rho: float | None, d: int, kappa: float, lr: float) -> Law:
+        """Return the law at one dimension."""
+        options: dict[str, Any] = {"threshold": self.threshold, "initial_scale": self.initial_scale}
+        return escape_law(system, mu=mu, rho=rho, dimension=d, kappa=kappa, step_size=lr, **options)
+
+    def experiment(self, plan: _Plan, index: int, d: int, runs: int, seed: int) -> Experiment:
+        """Return the simulation at one dimension, long enough for all runs that ever exit."""
+        law = plan.laws[index]
+        last = law.quantile((1 - 0.01 / runs) * getattr(law, "escaping", 1.0))
+        return experiment(
+            self.student,
+            self.teacher,
+            mu=plan.mu,
+            rho=plan.rho,
+            label=self.label,
+            noise=self.noise,
+            scale=self.scale,
+            model=self.model,
+            initial_scale=self.initial_scale,
+            dimension=d,
+            batch=plan.batches[index],
+            step_size=plan.lr,
+            threshold=self.threshold,
+            replicas=runs,
+            seed=seed,
+            max_steps=math.ceil(2 * last / plan.lr) + 100,
+        )
+
+
+def check_law(
+    student: str | Expr | Activation,
+    teacher: str | Expr | Activation | None = None,
+    *,
+    mu: Iterable[float] = (0.2, 0.4, 0.6),
+    rho: float | None = None,
+    mix: bool = False,
+    model: Literal["lora", "misaligned", "plain"] | None = None,
+    label: str | Expr | None = None,
+    noise: float = 0.0,
+    scale: float = 1.0,
+    initial_scale: float | None = None,
+    dimensions: Sequence[int] = DEFAULT_DIMENSIONS,
+    kappa: float | None = None,
+    step_size: float | None = None,
+    replicas: int | None = None,
+    budget: float = BUDGET,
+    threshold: float = 0.5,
+    seed: int = 0,
+    threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> LawReport:
+    """Test the escape-time law by exact simulation at several dimensions, with a verdict that can fail.
+
+    Args:
+        student: activation sigma.
+        teacher: link phi, the student's own by default.
+        mu: alignments of the pre-trained weight; of no account with model plain.
+        rho: strength of a misaligned w0; aligned by default.
+        mix: misaligned w0 = mu w* + (1 - mu) xi, rho^2 = mu^2 + (1 - mu)^2.
+        model: lora, misaligned or plain; by default what `rho` and `mix` say.
+        label: label transform, text or expression in y.
+        noise: variance Delta of the label noise.
+        scale: LoRA scale alpha.
+        initial_scale: u at the start, d^-2 by default.
+        dimensions: two or more.
+        kappa: eta d / B; by default a large one at which SGD's noise widens the start by at most a half and the kappa
+            drift moves C by at most 1.
+        step_size: eta; by default 0.1 over the largest curvature of the loss, and at most tau / 50 (ballistic: a
+            quarter of the smallest standard deviation of T).
+        replicas: runs at each dimension; by default as many as `budget` pays for, at most 2,000; a mu for which these
+            are fewer than 150 is not simulated and left undecided.
+        budget: samples that may be drawn at all (a run costs T d / kappa, a linear residual three a step).
+        threshold: R; the exit is the first step with |m| >= R.
+        seed: non-negative; results depend on it and the other arguments only. Dimensions have seeds of their own.
+        threads: all cores by default; no effect on the result.
+        progress: called with (replicas finished, replicas in all).
+
+    Raises:
+        InputError: bad activations or parameters, a regime without this law, before any work is done.
+
+    >>> report = check_law("linear", mu=[0.4], dimensions=(10**4, 10**8), replicas=600, seed=3)
+    >>> report.passed, report.cases[0].verdict
+    (True, 'agree')
+    """
+    sizes = tuple(dimensions)
+    if len(sizes) < 2 or len(set(sizes)) < len(sizes) or not all(isinstance(d, int) and d >= 4 for d in sizes):
+        raise ParameterError(f"dimensions = {sizes} given; accepted: two or more different integers >= 4.")
+    if not (math.isfinite(budget) and budget > 0):
+        raise ParameterError(f"budget = {budget!r} given; accepted: a positive number of samples, such as 6e9.")
+    chosen = model or ("lora" if rho is None and not mix else "misaligned")
+    pair = _Pair(student, teacher, label, noise, scale, chosen, initial_scale, threshold)
+    system = pair.system()
+    if chosen != "plain":
+        require_slope(system)
+    places: list[float | None] = [None] if chosen == "plain" else list(mu)
+    if not places:
+        raise ParameterError("no mu given; accepted: one or more numbers in (0, 1]; try 0.2,0.4,0.6.")
+    strengths = [math.hypot(value, 1 - value) if mix and value is not None else rho for value in places]
+    plans = [
+        _plan(pair, system, value, strength, sizes, kappa, step_size)
+        for value, strength in zip(places, strengths, strict=True)
+    ]
+    for plan in plans:  # made once, so that bad values are refused before any work
+        pair.experiment(plan, 0, sizes[0], 2 if replicas is None else replicas, seed)
+    share = budget / len(plans)
+    runs = [_affordable(plan, share, replicas) for plan in plans]
+    total, done = sum(runs) * len(sizes), 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        if progress is not None:
+            progress(done, total)
+
+    cases = []
+    for number, (plan, count) in enumerate(zip(plans, runs, strict=True)):
+        if not count:
+            cost = f"{FEWEST_RUNS} runs would draw {FEWEST_RUNS * plan.cost:.1e} samples, not simulated"
+            advice = f"{cost}: --budget {FEWEST_RUNS * plan.cost * len(plans):.0e}, or a larger --kappa"
+            cases.append(_case(plan, (), (None, None, None), "undecided", advice))
+            continue
+        seeds = np.random.SeedSequence(seed, spawn_key=(number,)).generate_state(len(sizes) + 1)
+        samples = [
+            simulate(pair.experiment(plan, i, d, count, int(seeds[i])), threads=threads, progress=advance)
+            for i, d in enumerate(sizes)
+        ]
+        cases.append(_judge(plan, samples, sizes, int(seeds[-1])))
+    settings = {
+        "student": system.loss_function.student.name,
+        "teacher": system.loss_function.teacher.name,
+        "model": chosen,
+        "noise": noise,
+        "alpha": scale,
+        "d": list(sizes),
+        "lr": [plan.lr for plan in plans],
+        "kappa": [plan.kappas(sizes) for plan in plans],
+        "replicas": runs,
+        "budget": budget,
+        "threshold": threshold,
+        "initial_scale": initial_scale,
+        "seed": seed,
+        "level": 2 * LEVEL,
+        "control_level": CONTROL_LEVEL,
+        "control_factor": CONTROL_FACTOR,
+        "time_unit": "t = lr * steps",
+    }
+    return LawReport(tuple(cases), settings)
+
+
+def _plan(
+    pair: _Pair,
+    system: System,
+    mu: float | None,
+    rho: float | None,
+    sizes: Sequence[int],
+    kappa: float | None,
+    step_size: float | None,
+) -> _Plan:
+    """Choose step size and batches, and derive the laws."""
+    for name, given in (("kappa", kappa), ("step_size", step_size)):
+        if given is not None and not (math.isfinite(given) and given > 0):
+            raise ParameterError(
+                f"{name} = {given!r} given; accepted: a finite number > 0; leave it out for a default."
+            )
+    smallest = min(sizes)
+    eta = step_size or _step_size(pair, system, mu, rho, max(sizes))
+    if kappa is None:
+        largest = _largest_kappa(pair, system, mu, rho, smallest, eta)
+        kappa = eta * smallest / math.ceil(eta * smallest / largest)
+    batches = tuple(max(1, round(eta * d / kappa)) for d in sizes)
+    laws = tuple(pair.law(system, mu, rho, d, eta * d / batch, eta) for d, batch in zip(sizes, batches, strict=True))
+    plan = _Plan(mu, rho, laws, batches, eta, 0.0)
+    costs = (
+        _typical(law) / eta * samples_per_step(pair.experiment(plan, i, d, 2, 0))
+        for i, (law, d) in enumerate(zip(laws, sizes, strict=True))
+    )
+    return replace(plan, cost=sum(costs))
+
+
+def _typical(law: Law) -> float:
+    """The median of T among the runs that ever exit."""
+    return law.quantile(getattr(law, "escaping", 1.0) / 2)
+
+
+def _step_size(pair: _Pair, system: System, mu: float | None, rho: float | None, largest: int) -> float:
+    curved = 0.1 / largest_curvature(system, pair.scale)
+    law = pair.law(system, mu, rho, largest, 0.0, 0.0)
+    fine = FINE_DEVIATION * law.deviation if isinstance(law, Ballistic) else FINE_STEP * (law.tau or math.inf)
+    return min(curved, fine)
+
+
+def _largest_kappa(pair: _Pair, system: System, mu: float | None, rho: float | None, d: int, eta: float) -> float:
+    """Return the largest kappa = 2^-j eta d whose noise and drift stay modest."""
+    quiet = pair.law(system, mu, rho, d, 0.0, eta)
+    kappa = eta * d / (SMALLEST_BATCH if isinstance(quiet, LinearEscape) else 1)
+    for _ in range(HALVINGS):
+        try:
+            law = pair.law(system, mu, rho, d, kappa, eta)
+        except InputError:  # the noise keeps the flow inside
+            kappa /= 2
+            continue
+        gain = law.gain if isinstance(law, LinearEscape) else 1.0
+        if gain <= LARGEST_GAIN and abs(law.constant - quiet.constant) <= LARGEST_SHIFT:
+            return kappa
+        kappa /= 2
+    raise InputError(
+        f"no kappa between {kappa:.2g} and {eta * d:.2g} at d = {d} has a law whose noise is modest; accepted: "
+        "kappa = K of your own, or larger dimensions."
+    )
+
+
+def _affordable(plan: _Plan, share: float, replicas: int | None) -> int:
+    """Return the runs that this share of the budget pays for; 0 where they are too few."""
+    if replicas is not None:
+        return replicas
+    found = int(min(MOST_RUNS, share / plan.cost))
+    return found if found >= FEWEST_RUNS else 0
+
+
+def _judge(plan: _Plan, samples: Sequence[ExitSample], sizes: Sequence[int], seed: int) -> LawCase:
+    tests = [
+        [ks_law(sample, variant.cdf) for variant in (law, law.without_noise(), law.slower(CONTROL_FACTOR))]
+        for law, sample in zip(plan.laws, samples, strict=True)
+    ]
+    counted = [d > min(sizes) or len(sizes) < 3 for d in sizes]
+    known = iter(holm([own.p_value for (own, _, _), counts in zip(tests, counted, strict=True) if counts]))
+    adjusted = [next(known) if counts else None for counts in counted]
+    rows = tuple(
+        _row(plan, index, sample, sizes[index], found, adjusted[index])
+        for index, (sample, found) in enumerate(zip(samples, tests, strict=True))
+    )
+    slope = _slope(*_counted(counted, samples, sizes), plan.lr, seed)
+    return _case(plan, rows, slope, *_verdict(plan, [row for row in rows if row.counts], slope))
+
+
+def _counted(counted: list[bool], samples: Sequence[ExitSample], sizes: Sequence[int]) -> tuple[list, list]:
+    return [s for s, c in zip(samples, counted, strict=True) if c], [
+        d for d, c in zip(sizes, counted, strict=True) if c
+    ]
+
+
+def _row(
+    plan: _Plan, index: int, sample: ExitSample, d: int, tests: list[TestResult], adjusted: float | None
+) -> LawRow:
+    own, quiet, slow = tests
+    return LawRow(
+        d=d,
+        batch=plan.batches[index],
+        kappa=plan.lr * d / plan.batches[index],
+        runs=len(sample.status),
+        **sample.counts._asdict(),
+        median=sample.to_time(sample.median),
+        law_median=plan.laws[index].median,
+        distance=own.statistic,
+        counts=adjusted is not None,
+        p_value=own.p_value,
+        p_holm=adjusted,
+        p_without_noise=quiet.p_value,
+        p_slower=slow.p_value,
+    )
+
+
+_Slope = tuple[float | None, float | None, float | None]
+"""Slope of the median in log d, and the ends of its interval."""
+
+
+def _slope(samples: Sequence[ExitSample], sizes: Sequence[int], eta: float, seed: int) -> _Slope:
+    """Least squares over log d, with medians redrawn as the sample's quantile at U ~ Beta((n + 1)/2, (n + 1)/2).
+
+    That is the law of F at the median of n draws whatever F, so the interval has no distribution in it.
+    """
+    rng = np.random.Generator(np.random.SFC64(seed))
+    at = np.log(np.asarray(sizes, dtype=np.float64))
+    weights = (at - at.mean()) / np.sum((at - at.mean()) ** 2)
+    centre, redrawn = 0.0, np.zeros(REDRAWN)
+    for sample, weight in zip(samples, weights, strict=True):
+        times = np.sort(np.where(sample.status == Status.EXITED, eta * sample.exit_steps, np.inf))
+        n = len(times)
+        ranks = (n * rng.beta((n + 1) / 2, (n + 1) / 2, REDRAWN)).astype(np.int64)
+        if sample.median is None or not np.isfinite(times[ranks.max()]):
+            return None, None, None
+        centre += weight * eta * sample.median
+        redrawn += weight * times[ranks]
+    low, high = np.quantile(redrawn, [LEVEL / 2, 1 - LEVEL / 2])
+    return float(centre), float(low), float(high)
+
+
+def _verdict(plan: _Plan, rows: Sequence[LawRow], slope: _Slope) -> tuple[str, str]:
+    """Return the verdict and its reason."""
+    failed = [row for row in rows if row.p_holm is not None and row.p_holm < LEVEL]
+    if failed:
+        where = ", ".join(f"d = {row.d:g} (p = {row.p_holm:.1e})" for row in failed)
+        return "disagree", f"the exit times reject the law at {where}"
+    _, low, high = slope
+    expected = plan.laws[-1].slope_log_d
+    if low is None or high is None or any(row.diverged > LOST * row.runs for row in rows):
+        return "undecided", "censored or diverged runs leave the median open: lower --lr or --kappa"
+    if not low <= expected <= high:
+        return "disagree", f"the slope lies in [{low:.4g}, {high:.4g}], not at tau/2 = {expected:.4g}"
+    controls = {
+        "without its noise term": [row.p_without_noise for row in rows],
+        f"with times {CONTROL_FACTOR:g} as long": [row.p_slower for row in rows],
+    }
+    weak = [name for name, values in controls.items() if min(holm(values)) >= CONTROL_LEVEL]
+    if weak:
+        return "undecided", f"the data also pass the law {' and '.join(weak)}: more --replicas or a larger --kappa"
+    return "agree", ""
+
+
+def _case(plan: _Plan, rows: tuple[LawRow, ...], slope: _Slope, verdict: str, reason: str) -> LawCase:
+    law = plan.laws[-1]
+    return LawCase(
+        mu=plan.mu,
+        rho=plan.rho,
+        regime=law.regime,
+        tau=law.tau,
+        constant=law.constant,
+        constant_error=law.constant_error,
+        lr=plan.lr,
+        rows=rows,
+        slope=slope[0],
+        slope_interval=slope[1:],
+        slope_law=law.slope_log_d,
+        verdict=verdict,
+        reason=reason,
+    )
