@@ -20,9 +20,10 @@ LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def _critical(system: System) -> list[float]:
-    """The strengths mu at which the search time diverges, where the system can find them."""
-    find = getattr(system.escape, "critical_mu", None)
-    return [] if find is None else [float(strength) for strength in find()]
+    """The strengths mu at which the search time diverges; none unless w0 is aligned."""
+    if system.escape.A is None or system.escape.A == 0:
+        return []
+    return [float(strength.mu) for strength in system.escape.critical_mu() if strength.diverges]
 
 
 def law_summary(system: System, law: Law, settings: dict[str, object]) -> dict[str, object]:

@@ -362,9 +362,10 @@ def _lora(system: System, setting: _Setting, mu: float, rho: float | None, initi
     found = search_time(system, mu, rho=rho)
     name = system.loss_function.student.name
     if not found.G > 0:
+        start = system.escape.regime(mu, rho, kappa=setting.kappa)
         raise InputError(
-            f"{name} at mu = {mu}: G = |grad L(w0)| = 0 there, a critical strength; accepted are starts with G != 0, "
-            "where the drive is linear."
+            f"{name} at mu = {mu}: G = |grad L(w0)| = 0 there, regime {start.name} ({start.because}); accepted are "
+            "starts with G != 0; at a critical strength see numerics.noise_driven."
         )
     at = {mu_symbol: mu} | ({} if rho is None else {rho_symbol: rho})
     slope, bend, scale = *_gradient(system, at), float(getattr(system.model, "scale", 1))
@@ -438,7 +439,7 @@ def _plain(system: System, setting: _Setting) -> Law:
     if exponent != 2 or drift is None:
         raise InputError(
             f"{name} with model plain: information exponent {exponent}, so that the start is not linearly unstable; "
-            "accepted are exponents 1 and 2."
+            "accepted are exponents 1 and 2; for the others see numerics.passage."
         )
     c = float(evaluator((m,), (drift,))(0.0)[0].value)
     _, bend = _gradient(system, {})
