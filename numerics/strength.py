@@ -2,7 +2,8 @@ r"""The best strength of pre-training: where the search time is shortest, or pre
 
 tau(mu) is small in between its divergences. Its stationary points are exact where A and B are polynomials
 (`theory.critical.stationary_mu`); then the smallest of tau at these and at the ends of the interval is its minimum.
-Elsewhere tau is sampled and its lowest sample refined. Time is t = eta * step.
+Elsewhere tau is sampled and its lowest sample refined. tau is the factor of log d in the exit time and not all of it:
+where A is small and B > 0, as for He_4 at mu -> 0+, it is u that grows fast and not m. Time is t = eta * step.
 """
 
 from __future__ import annotations
