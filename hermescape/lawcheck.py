@@ -3,9 +3,10 @@ r"""The test of the law: exact Monte Carlo at several dimensions against the der
 At each d, with kappa = eta d / B fixed, the exit times of independent runs meet the law in a Kolmogorov-Smirnov test on
 the lattice of steps (`numerics.statistics.ks_law`), and over all d the slope of their medians in log d meets tau/2.
 
-The law is a limit: at finite d the growth itself fluctuates with the samples, which moves T/tau by O(kappa T/d), and a
-kink of the student's adds O(1/sqrt(d)). So the smallest of three or more dimensions is shown but does not *count*, a
-rule fixed before the data. For each mu the verdict is
+The law is a limit: at finite d the growth rate itself fluctuates with the samples, by O(kappa/d) beside lambda (felt
+first near a critical strength and for steep students such as He_3), and a kink of the student's adds O(1/sqrt(d)). So
+the smallest of three or more dimensions is shown but does not *count*, a rule fixed before the data. The verdict
+on each mu is
 
     agree      no counted dimension is rejected (Holm-corrected p >= 0.005) and the 99.5 % interval of the slope covers
                tau/2: a law that holds is called wrong with a probability of at most 1 %;

@@ -60,6 +60,9 @@ def law_table(system: System, law: Law, settings: dict[str, object]) -> tuple[st
     table.add_row("median of T", _time(law.median))
     table.add_row("5 to 95 % of runs", f"{_time(law.quantile(0.05))} .. {_time(law.quantile(0.95))}")
     table.add_row("mean of T", _time(law.mean))
+    remainder = getattr(law, "remainder", None)
+    if remainder is not None:
+        table.add_row("o(1) at this d, noise aside", f"{remainder:+.2g}")
     ratio = getattr(law, "published_ratio", None)
     if ratio is not None:
         table.add_row("tau log(R sqrt(d)) / median", f"{ratio:.4g}")

@@ -54,6 +54,7 @@ SMALLEST_START = 1e-12
 RTOL = 1e-11
 INTEGRATION = 30 * RTOL  # measured error of C, nearly critical starts included
 LONGEST_WAY = 1e4  # in units of tau: a flow that takes longer counts as trapped
+MEDIAN = float(ndtri(0.75))  # of |Z|
 WIDEST = 40.0  # standard deviations beyond which a normal density is zero
 
 
@@ -131,6 +132,8 @@ class LinearEscape:
         constant_error: estimate of the error of both.
         published: tau log(R sqrt(d)) at eta -> 0, what the source paper states with eps = 1/sqrt(d), its overlap at
             the start.
+        remainder: what the o(1) amounts to at this d, noise aside: the exit time of the flow from a start with
+            |Z + shift| = 0.674, minus the law's; NaN where it does not exit.
 
     >>> from theory.dynamics import derive
     >>> law = escape_law(derive("linear"), mu=0.3, dimension=1e4, threshold=0.9)
@@ -151,6 +154,7 @@ class LinearEscape:
     constant_below: float
     constant_error: float
     published: float
+    remainder: float = math.nan
 
     @property
     def slope_log_d(self) -> float:
@@ -380,8 +384,9 @@ def _lora(system: System, setting: _Setting, mu: float, rho: float | None, initi
     gain = math.sqrt(1 + kappa * rate * noise / ((2 + eta * rate) * drive**2))
     start = setting.dimension**-2.0 if initial_scale is None else initial_scale
     unit = {"u": -rate / (scale * along), "m": 1.0} | ({} if rho is None else {"s": across / along})
-    constant, error = _constant(system, setting, rate, unit, {s.name: v for s, v in at.items()})
-    return LinearEscape(
+    place = {s.name: v for s, v in at.items()}
+    constant, error = _constant(system, setting, rate, unit, place)
+    law = LinearEscape(
         regime="linear",
         tau=_search(rate, eta),
         dimension=setting.dimension,
@@ -394,6 +399,25 @@ def _lora(system: System, setting: _Setting, mu: float, rho: float | None, initi
         constant_error=error,
         published=math.log(setting.threshold * math.sqrt(setting.dimension)) / rate,
     )
+    pull = MEDIAN * gain * drive / math.sqrt(setting.dimension) - rate * start / scale  # -(L_q m + 2 L_r s)
+    overlaps = {"m": along, "s": across} if rho is not None else {"m": along}
+    begun = {name: -pull * value / drive**2 for name, value in overlaps.items()}
+    return replace(law, remainder=_remainder(system, setting, law, rate, {"u": start, **begun}, place))
+
+
+def _remainder(
+    system: System,
+    setting: _Setting,
+    law: LinearEscape,
+    rate: float,
+    start: dict[str, float],
+    place: dict[str, float],
+) -> float:
+    """The exit time of the flow from a start with |Z + shift| = MEDIAN, minus that of the law."""
+    lasts = min(law.constant, law.constant_below) + law.offset - math.log(MEDIAN)
+    options: dict[str, Any] = {**place, "kappa": setting.kappa, "t_max": (10 * abs(lasts) + 100) / rate}
+    path = integrate(system.sgd(), start, event=Exit(setting.threshold), rtol=1e-9, **options)
+    return math.nan if path.exit_time is None else law.tau * (path.exit_time * rate - lasts)
 
 
 def _search(rate: float, eta: float) -> float:
@@ -466,7 +490,7 @@ def _plain(system: System, setting: _Setting) -> Law:
     if abs(above - below) <= error + error_below:  # m -> -m is a symmetry
         below = above
     growth = math.log((left + eta * c) ** 2 / (left**2 + eta * kappa * bulk)) / 2
-    return LinearEscape(
+    law = LinearEscape(
         regime="plain-2",
         tau=eta / growth if eta else 1 / rate,
         dimension=setting.dimension,
@@ -479,6 +503,9 @@ def _plain(system: System, setting: _Setting) -> Law:
         constant_error=max(error, error_below),
         published=math.log(setting.threshold * math.sqrt(setting.dimension)) / rate,
     )
+    side = 1.0 if above <= below else -1.0
+    start = {"m": side * MEDIAN * law.gain / math.sqrt(setting.dimension)}
+    return replace(law, remainder=_remainder(system, setting, law, rate, start, {}))
 
 
 def _ballistic(system: System, setting: _Setting) -> Ballistic:
