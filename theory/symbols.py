@@ -81,7 +81,7 @@ MEANINGS = {
     a: "mean of the pre-activation",
     t: "time, step size times number of steps",
     T: "exit time, in the unit of t",
-    R: "threshold of |m|",
+    R: "threshold of $|m|$",
     Z: "standard normal: the start, and the noise of the search phase",
     C: "constant of the escape-time law, one integration along the unstable manifold",
     mu: "alignment <w0, w*> of the pre-trained weight",
