@@ -119,7 +119,8 @@ def _slope_lines(case: LawCase) -> list[str]:
     low, high = case.slope_interval
     if case.slope is None or low is None or high is None:
         return []
-    return [f"  slope in log d {case.slope:.4g}, 99.5 % interval {low:.4g}..{high:.4g}; law {case.slope_law:.4g}"]
+    interval = f"99.5 % interval {low:.4g}..{high:.4g}"
+    return [f"  slope of the {case.slope_of} in log d {case.slope:.4g}, {interval}; law {case.slope_law:.4g}"]
 
 
 def _sentence(case: LawCase) -> str:

@@ -8,7 +8,7 @@ from scipy import stats
 
 from hermescape import simulate
 from numerics.flow import Exit, integrate
-from numerics.passage import Passage, passage
+from numerics.law.passage import Passage, passage
 from theory.dynamics import derive
 from theory.errors import InputError, ParameterError
 from theory.symbols import C, Z
