@@ -36,6 +36,7 @@ FINE_STEP = 0.02  # of tau
 FINE_PASSAGE = 1e-3  # of the lower quartile of a passage, whose law is that of infinitesimal steps
 FINE_DEVIATION = 0.25  # of the standard deviation of a ballistic exit
 HALVINGS = 24
+CONTROL, WIDE_CONTROL = 1.05, 1.25
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ class Plan:
     def kappas(self, sizes: Sequence[int]) -> list[float]:
         """Return kappa = eta d / B, with B a whole number."""
         return [self.lr * d / batch for d, batch in zip(sizes, self.batches, strict=True)]
+
+    @property
+    def control(self) -> float:
+        """How much longer the times of the control are: more where T has a wide law, as |Z|^(2 - k)."""
+        return WIDE_CONTROL if isinstance(self.laws[-1], Passage) else CONTROL
 
     @property
     def scaled(self) -> bool:
