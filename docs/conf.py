@@ -5,14 +5,16 @@ tables of the validation page from the registry, the laws and the tests, and the
 The local extensions in `_ext/` do what is particular to this project.
 """
 
-import shutil
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent)]
 
-import hermescape  # noqa: E402 (the path comes first)
+from own_links import modules, own_names  # noqa: E402 (the path comes first)
+from sphinx.application import Sphinx  # noqa: E402
+
+import hermescape  # noqa: E402
 
 project = "hermescape"
 author = "The hermescape developers"
@@ -22,7 +24,6 @@ version = release = hermescape.__version__
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
-    "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
@@ -33,8 +34,7 @@ extensions = [
     "own_tables",
     "commands",
 ]
-exclude_patterns = ["_ext", "_templates"]
-templates_path = ["_templates"]
+exclude_patterns = ["_ext"]
 
 myst_enable_extensions = ["amsmath", "deflist", "dollarmath", "fieldlist", "html_image"]
 myst_heading_anchors = 3
@@ -45,9 +45,6 @@ nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_merge_streams = True
 
-autosummary_generate = True
-autosummary_ignore_module_all = False
-autodoc_default_options = {"members": True, "undoc-members": True}
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
@@ -64,6 +61,8 @@ bibtex_reference_style = "author_year"
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
+smartquotes = False  # "..." and quotes are code here
+
 html_theme = "furo"
 html_title = "hermescape"
 html_static_path = ["_static"]
@@ -73,19 +72,32 @@ mathjax3_config = {"tex": {"tags": "none"}}
 numfig = False
 
 
-def copy_notebooks(_app: object, _config: object) -> None:
-    """Bring ../notebooks into the source folder of Sphinx, which sees nothing outside it."""
-    target = HERE / "notebooks"
-    present = {path.name: path for path in (HERE.parent / "notebooks").glob("*.ipynb")}
-    for old in target.glob("*.ipynb"):
-        if old.name not in present:
+def generate(_app: object, _config: object) -> None:
+    """Bring ../notebooks into the source folder, outside of which Sphinx sees nothing; write a page for each module."""
+    notebooks = {path.name: path.read_bytes() for path in (HERE.parent / "notebooks").glob("*.ipynb")}
+    keep(HERE / "notebooks", "*.ipynb", notebooks)
+    keep(HERE / "api" / "modules", "*.rst", {f"{name}.rst": module_page(name).encode() for name in modules()})
+
+
+def module_page(name: str) -> str:
+    """Return the page of a module: its own names, since what it passes on is described where it is defined."""
+    members = ", ".join(own_names(name))
+    content = f".. automodule:: {name}\n" + (f"   :members: {members}\n" if members else "")
+    return f"{name}\n{'=' * len(name)}\n\n{content}" + ("\n.. symbol-table::\n" if name == "theory.symbols" else "")
+
+
+def keep(folder: Path, pattern: str, wanted: dict[str, bytes]) -> None:
+    """Make the files of a folder those wanted; unchanged ones keep their date, so that Sphinx reads only what is new."""
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob(pattern):
+        if old.name not in wanted:
             old.unlink()
-    for name, path in present.items():
-        copied = target / name
-        if not copied.exists() or copied.read_bytes() != path.read_bytes():
-            shutil.copyfile(path, copied)
+    for name, content in wanted.items():
+        path = folder / name
+        if not path.exists() or path.read_bytes() != content:
+            path.write_bytes(content)
 
 
-def setup(app: object) -> None:
-    """Register the copying of notebooks."""
-    app.connect("config-inited", copy_notebooks)  # pyright: ignore
+def setup(app: Sphinx) -> None:
+    """Generate before Sphinx looks for sources."""
+    app.connect("config-inited", generate)

@@ -103,6 +103,7 @@ RULES: tuple[Rule, ...] = (
     Rule("tsuchida2021", "the kernels of GELU and ELU", _pair(REGISTRY["gelu"], REGISTRY["elu"])),
     Rule("trefethen2014", "the trapezoidal rule, by which the unevaluated expectations are computed", _step("quadrature")),
 )
+"""What is cited, in this order."""
 
 
 def sources(system: System) -> tuple[Source, ...]:

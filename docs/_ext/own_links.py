@@ -7,15 +7,18 @@ others, which annotations are full of, stay plain text: the build needs no netwo
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 import re
-from functools import cache
+from functools import cache, cached_property
+from types import FunctionType
 
 import hermescape
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.nodes import make_refnode
 
 STOREYS = ("theory", "numerics", "hermescape")
@@ -34,45 +37,71 @@ def modules() -> tuple[str, ...]:
 
 
 @cache
+def own_names(module: str) -> tuple[str, ...]:
+    """Return what a module defines itself and documents: classes, functions, and data followed by a docstring."""
+    found = importlib.import_module(module)
+    described = {name for owner, name in ModuleAnalyzer.for_module(module).find_attr_docs() if not owner}
+    names = getattr(found, "__all__", ()) if module != "hermescape" else ()
+    return tuple(n for n in names if n in described or getattr(getattr(found, n), "__module__", None) == module)
+
+
+@cache
 def index() -> dict[str, str]:
     """Return short name -> documented name; of several the public one, else the first."""
     found: dict[str, str] = {}
     for module in modules():
-        for name in getattr(importlib.import_module(module), "__all__", ()) if module != "hermescape" else ():
+        for name in own_names(module):
             found.setdefault(name, f"{module}.{name}")
     public = {name: f"{home}.{alias or name}" for name, (home, alias) in public_names().items()}
     return found | public
 
 
+@cache
+def documented() -> frozenset[str]:
+    """Return the full names of modules and of what they define."""
+    return frozenset(f"{module}.{name}" for module in modules() for name in own_names(module)) | set(modules())
+
+
+@cache
 def public_names() -> dict[str, tuple[str, str]]:
-    """Return every public name -> (module, name there where it differs)."""
-    homes = hermescape._HOMES
-    split = {name: homes[name].partition(":") for name in hermescape.__all__ if name in homes}
-    return {name: (home, alias) for name, (home, _, alias) in split.items()}
+    """Return every public name -> (module that defines it, name there where it differs)."""
+    found = {}
+    for name in sorted(set(hermescape.__all__) - {"__version__"}):
+        obj = getattr(hermescape, name)
+        found[name] = (obj.__module__, "" if obj.__name__ == name else obj.__name__)
+    return found
 
 
 def target_of(text: str) -> str | None:
-    """Return the documented name that a piece of code stands for, or None."""
+    """Return the documented name that a piece of code stands for, or None.
+
+    >>> target_of("derive"), target_of("hermescape.System.covariance"), target_of("numpy")
+    ('theory.dynamics.derive', 'theory.system.System.covariance', None)
+    """
     if not NAME.fullmatch(text):
         return None
-    head, *rest = text.split(".")
-    if text in modules():
-        return text
-    if head == "hermescape" and rest and rest[0] in index():
-        return ".".join((index()[rest[0]], *rest[1:]))
-    if head in STOREYS:
-        return text
-    return ".".join((index()[head], *rest)) if head in index() and _exists(index()[head], rest) else None
+    if text.startswith("theory.symbols."):
+        return "theory.symbols"
+    head, _, rest = text.removeprefix("hermescape.").partition(".")
+    if head in index():
+        text = ".".join((index()[head], rest)) if rest else index()[head]
+    owner = next((name for name in _prefixes(text) if name in documented()), None)
+    return text if owner is not None and _has(owner, text.removeprefix(owner).strip(".")) else None
 
 
-def _exists(documented: str, rest: list[str]) -> bool:
-    module, _, name = documented.rpartition(".")
-    found = getattr(importlib.import_module(module), name)
-    for part in rest:
-        if part not in getattr(found, "__dataclass_fields__", ()) and not hasattr(found, part):
-            return False
-        found = getattr(found, part, None)
-    return True
+def _prefixes(text: str) -> list[str]:
+    parts = text.split(".")
+    return [".".join(parts[:size]) for size in range(len(parts), 0, -1)]
+
+
+def _has(owner: str, rest: str) -> bool:
+    """Whether a class has a method or property named `rest`, which has a description of its own."""
+    if not rest:
+        return True
+    module, _, name = owner.rpartition(".")
+    found = getattr(importlib.import_module(module), name, None) if module else None
+    kinds = (FunctionType, property, cached_property, classmethod, staticmethod)
+    return isinstance(found, type) and isinstance(inspect.getattr_static(found, rest, None), kinds)
 
 
 def resolve(
@@ -82,9 +111,9 @@ def resolve(
     if node.get("refdomain") != "py":
         return None
     name = node["reftarget"]
-    target = target_of(name) or (None if name.split(".")[0] in STOREYS else "")
-    if target == "":
-        return content
+    target = target_of(name)
+    if target is None and (node["reftype"] in ("class", "exc") or name.split(".")[0] not in STOREYS):
+        return content  # an annotation, or someone else's
     known = env.domains.python_domain.objects
     if target not in known:
         return None

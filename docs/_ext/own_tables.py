@@ -17,6 +17,7 @@ from pathlib import Path
 
 from docutils import nodes
 from own_links import modules, public_names
+from plain_docstrings import inline
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
@@ -81,10 +82,21 @@ class ModuleList(Generated):
     """The modules of one storey, a page each."""
 
     def markdown(self) -> str:
-        """Return an autosummary block."""
-        storey = self.arguments[0]
-        names = "\n".join(f"   {name}" for name in modules() if name.split(".")[0] == storey)
-        return f"```{{eval-rst}}\n.. autosummary::\n   :toctree: modules\n   :template: module.rst\n\n{names}\n```\n"
+        """Return a table, and a hidden table of contents."""
+        names = [name for name in modules() if name.split(".")[0] == self.arguments[0]]
+        rows = [(f"{{py:mod}}`{name}`", summary(importlib.import_module(name))) for name in names]
+        entries = "\n".join(f"modules/{name}" for name in names)
+        return f"{table(('module', 'what it holds'), rows)}\n```{{toctree}}\n:hidden:\n\n{entries}\n```\n"
+
+
+class NotebookList(Generated):
+    """The notebooks that are there."""
+
+    def markdown(self) -> str:
+        """Return a table of contents."""
+        found = sorted(path.stem for path in Path(self.env.srcdir, "notebooks").glob("*.ipynb"))
+        entries = "\n".join(found)
+        return f"```{{toctree}}\n:maxdepth: 1\n\n{entries}\n```\n" if found else "None in this version."
 
 
 class ActivationTable(Generated):
@@ -209,6 +221,16 @@ class ModelTable(Generated):
         return table(("model", "what it is", "states", "parameters"), rows)
 
 
+class SymbolTable(Generated):
+    """Every symbol with its meaning; on a page in reST."""
+
+    def markdown(self) -> str:
+        """Return a field list, which reads the same in both languages."""
+        from theory.symbols import MEANINGS
+
+        return "\n".join(f":``{symbol}``: {inline([meaning])[0]}" for symbol, meaning in MEANINGS.items())
+
+
 def names(*groups: Iterable[object]) -> str:
     """Return symbols as code."""
     return ", ".join(f"`{symbol}`" for group in groups for symbol in group) or "none"
@@ -219,8 +241,14 @@ def power(error: float) -> str:
     return "0" if error == 0 else f"{error:.0e}".replace("e-0", "e-")
 
 
+DIRECTIVES = (
+    *(PublicNames, ModuleList, ModelTable, SymbolTable, NotebookList),
+    *(ActivationTable, LawTable, CriticalTable, TestTable, SourceTable),
+)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directives."""
-    for kind in (PublicNames, ModuleList, ActivationTable, LawTable, CriticalTable, TestTable, SourceTable, ModelTable):
+    for kind in DIRECTIVES:
         app.add_directive(re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower(), kind)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

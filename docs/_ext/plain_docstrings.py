@@ -37,9 +37,9 @@ def rewrite(lines: list[str]) -> list[str]:
         if kind == "formula":
             block = ["", " " * indent + "::", "", *("  " + line for line in block), ""]
         elif kind == "item":
-            block = ["", *_inline(block)]
+            block = ["", *inline(block)]
         elif kind == "text":
-            block = _inline(block)
+            block = inline(block)
         found += block[1:] if block[0] == "" and (not found or found[-1] == "") else block
     return found
 
@@ -107,7 +107,7 @@ def _is_formula(line: str, base: int) -> bool:
     return _indent(line) > base and not ITEM.match(line)
 
 
-def _inline(lines: list[str]) -> list[str]:
+def inline(lines: list[str]) -> list[str]:
     """Return a paragraph with its markup characters escaped, its code and mathematics as roles."""
     text, out, last = "\n".join(lines), [], 0
     for span in SPANS.finditer(text):
@@ -132,9 +132,10 @@ def _escape(text: str) -> str:
     return MARKUP.sub(lambda found: f"\\{found.group()}", text)
 
 
-def _process(_app: Sphinx, _what: str, name: str, _obj: object, _options: object, lines: list[str]) -> None:
+def _process(_app: Sphinx, what: str, name: str, _obj: object, _options: object, lines: list[str]) -> None:
     if name.split(".")[0] in ("theory", "numerics", "hermescape"):
-        lines[:] = rewrite(lines)
+        # napoleon would read "word: text" on the first line of an attribute as a type
+        lines[:] = ["..", ""] * (what in ("attribute", "property", "data")) + rewrite(lines)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
