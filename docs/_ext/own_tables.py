@@ -22,6 +22,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 TESTS = Path(__file__).parents[2] / "tests"
+MARKUP, CODE = re.compile(r"[\\*_<[$]"), re.compile(r"(`[^`]*`)")
 SKIPPED = {f"he{k}" for k in range(5, 21)}
 CONSTANTS = (("linear", 0.3, 2), ("linear", 0.7, 2), ("erf", 0.5, 2), ("relu", 0.3, 1), ("relu", 0.7, 1))
 """activation, mu, and the order of the error in the start: kinks make it 1"""
@@ -57,10 +58,8 @@ def summary(obj: object) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return plain text whose asterisks and underscores stay what they are."""
-    for character in "\\*_<[$":
-        text = text.replace(character, f"\\{character}")
-    return text
+    """Return plain text whose asterisks and underscores stay what they are; code between backticks is left alone."""
+    return "".join(part if part.startswith("`") else MARKUP.sub(r"\\\g<0>", part) for part in CODE.split(text))
 
 
 class PublicNames(Generated):

@@ -30,12 +30,12 @@ def rewrite(lines: list[str]) -> list[str]:
     """Return the reST of a plain docstring.
 
     >>> rewrite(["The overlap |m| of", "", "    m = <v, w*>", "", "with `numpy`, *once*."])
-    ['The overlap \\\\|m\\\\| of', '', '::', '', '      m = <v, w*>', '', 'with ``numpy``, *once*.']
+    ['The overlap \\\\|m\\\\| of', '', '.. code-block:: text', '', '      m = <v, w*>', '', 'with ``numpy``, *once*.']
     """
     found: list[str] = []
     for kind, indent, block in _blocks(lines):
         if kind == "formula":
-            block = ["", " " * indent + "::", "", *("  " + line for line in block), ""]
+            block = ["", " " * indent + ".. code-block:: text", "", *("  " + line for line in block), ""]
         elif kind == "item":
             block = ["", *inline(block)]
         elif kind == "text":
