@@ -127,7 +127,8 @@ class Escape:
         """(B, G^2) with the LoRA scale: trace and minus the determinant of the coupled part of the Jacobian."""
         if self.B is None or self.G2 is None:
             return None
-        scale = sp.diff(self.velocities[self.states[0]], self.states[0]).coeff(L_r) / -2
+        slope = sp.diff(self.velocities[self.states[0]], self.states[0]).subs(self.model.start or {})
+        scale = sp.expand(slope).coeff(L_r) / -2
         return self.B * scale, self.G2 * scale
 
     @cached_property

@@ -57,6 +57,9 @@ class Step:
     left: str
     right: str
 
+    def _repr_latex_(self) -> str:
+        return rf"$\displaystyle {self.left} = {self.right}$"
+
 
 def kernel_steps(sigma: Distribution, phi: Distribution) -> tuple[Step, ...]:
     r"""Return the derivation of K(q, r) = E[sigma(l) phi(l*)], ending with the kernel itself.
