@@ -16,7 +16,8 @@ Near m = 0 that is an unstable Ornstein-Uhlenbeck process of rate g/d, so that w
     C = lim [ int_c0^top g/F(m) dm + log c0 ],   F(m) = d dm/dt,   top = min(R, m_c),
 
 where at m_c, lambda(m_c) = 0, u sets out by itself, in a time O(log d) that does not count against d. So T grows like
-(d/(2 g)) log d: slower than any linear search, faster than the Kramers time of a barrier.
+(d/(2 g)) log d: slower than any linear search, faster than the Kramers time of a barrier
+(eq-noise-driven in docs/theory.md).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@ r"""Docstrings as they are written here, made into reST for Sphinx.
 
 They are Google style, and otherwise plain text: |m|, a_m and l* are mathematics and not markup, an indented paragraph
 is a formula to be shown as it stands, *word* is emphasis, `name` is code (a link, where it names something of this
-project), \(...\) is LaTeX, and `>>>` begins an example. `rewrite` runs before napoleon, which then finds its sections.
+project), \(...\) is LaTeX, eq-law is the equation of that label in theory.md, and `>>>` begins an example. `rewrite` runs before napoleon, which then finds its sections.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ SPANS = re.compile(
     r"\\\((?P<math>.+?)\\\)"
     r"|`(?P<code>[^`]+)`"
     r"|(?<![\w*\\])\*(?P<emphasis>[A-Za-z](?:[^*]*[^\s*])?)\*(?![\w*])"
+    r"|\b(?P<equation>eq-[a-z-]*[a-z])\b"
     r"|arXiv:(?P<paper>\d{4}\.\d{5})",
     re.DOTALL,
 )
@@ -123,6 +124,8 @@ def _span(span: re.Match[str]) -> str:
         name = " ".join(code.split())
         target = target_of(name)
         return f"``{name}``" if target is None else f":py:obj:`{name} <{target}>`"
+    if equation := span["equation"]:
+        return f":eq:`{equation}`"
     if emphasis := span["emphasis"]:
         return f"*{_escape(emphasis)}*"
     return f"`arXiv:{span['paper']} <https://arxiv.org/abs/{span['paper']}>`__"
