@@ -2,7 +2,8 @@
 
 Prose is MyST Markdown; the API pages come from the docstrings, the command reference from the typer application, the
 tables of the validation page from the registry, the laws and the tests, and the notebooks are executed by myst-nb.
-The local extensions in `_ext/` do what is particular to this project.
+The local extensions in `_ext/` do what is particular to this project. With `-t quick`, as in the tests, notebooks are
+not executed and the pages of source code are left out.
 """
 
 import sys
@@ -26,7 +27,6 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx.ext.mathjax",
-    "sphinx.ext.viewcode",
     "sphinx_copybutton",
     "sphinxcontrib.bibtex",
     "plain_docstrings",
@@ -34,13 +34,15 @@ extensions = [
     "own_tables",
     "commands",
 ]
+if not tags.has("quick"):  # noqa: F821  # pyright: ignore (Sphinx defines it)
+    extensions.append("sphinx.ext.viewcode")
 exclude_patterns = ["_ext"]
 
 myst_enable_extensions = ["amsmath", "deflist", "dollarmath", "fieldlist", "html_image"]
 myst_heading_anchors = 3
 myst_dmath_double_inline = True
 
-nb_execution_mode = "cache"
+nb_execution_mode = "off" if tags.has("quick") else "cache"  # noqa: F821  # pyright: ignore
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_merge_streams = True
@@ -87,7 +89,7 @@ def module_page(name: str) -> str:
 
 
 def keep(folder: Path, pattern: str, wanted: dict[str, bytes]) -> None:
-    """Make the files of a folder those wanted; unchanged ones keep their date, so that Sphinx reads only what is new."""
+    """Make the files of a folder those wanted; unchanged ones keep their date, so that only new ones are read."""
     folder.mkdir(exist_ok=True)
     for old in folder.glob(pattern):
         if old.name not in wanted:

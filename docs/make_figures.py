@@ -1,4 +1,4 @@
-"""Draw the figures of the front page: `python docs/make_figures.py`. `check-relu.png` is drawn by `hermescape check`."""
+"""Draw two figures of the front page: `python docs/make_figures.py`. The third is drawn by `hermescape check`."""
 
 from math import ceil
 from pathlib import Path

@@ -26,7 +26,7 @@ PAPER = "nwemadji2026"
 
 def cite(
     activation: Annotated[
-        str | None, typer.Argument(metavar="[ACT]", help=f"student activation: {options.ACTIVATION}", show_default=False)
+        str | None, typer.Argument(metavar="[ACT]", help=f"student activation: {options.ACTIVATION}")
     ] = None,
     teacher: Teacher = None,
     model: options.Model = None,
@@ -37,7 +37,9 @@ def cite(
 ) -> None:
     """Print BibTeX: the toolkit and the paper of its model; with ACT all that this derivation uses."""
     if activation is None:
-        _refuse_alone(teacher=teacher, model=model, label=label, noise=noise or None, alpha=None if alpha == 1 else alpha)
+        _refuse_alone(
+            teacher=teacher, model=model, label=label, noise=noise or None, alpha=alpha if alpha != 1 else None
+        )
         from theory.sources import RULES, Source
 
         used = [Source(rule.key, rule.why) for rule in RULES if rule.key == PAPER]

@@ -3,6 +3,8 @@
 Notebooks are not executed here: `test_notebooks.py` runs them. `test_pages.py` runs the examples.
 """
 
+import doctest
+import importlib
 import re
 import subprocess
 import sys
@@ -22,9 +24,9 @@ DOCS = ROOT / "docs"
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the built pages; every warning of Sphinx, unresolved references included, is an error."""
     folder = tmp_path_factory.mktemp("docs")
-    strict = ("-W", "--keep-going", "-n", "-q", "-b", "html", "-D", "nb_execution_mode=off")
+    strict = ("-W", "--keep-going", "-n", "-q", "-b", "html", "-t", "quick")
     command = [sys.executable, "-m", "sphinx", *strict, "-d", str(folder / "trees"), str(DOCS), str(folder / "html")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     return folder / "html"
 
@@ -81,3 +83,11 @@ def test_tables_are_computed(site: Path) -> None:
     assert "0.3207243473" in text  # the root of 5 mu^3 + 5 mu^2 + mu - 1
     assert "test_docs.py" not in text
     assert "tests/theory/test_gram.py" in text
+
+
+@pytest.mark.parametrize("name", ["plain_docstrings", "own_links"])
+def test_examples_of_the_extensions(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
+    found = doctest.testmod(importlib.import_module(name))
+    assert found.attempted
+    assert not found.failed

@@ -19,8 +19,8 @@ variance kappa V_0/d with V_0 = E[(sigma(l) - y)^2 sigma'(l)^2 l*^2] at q = 0 (n
     T = tau [ (1/2) log d - log|Z| - log S + C ] + o(1),     S^2 = 1 + kappa V_0 / (2 c h + eta c^2 - kappa J_0),
     1/tau = (1/eta) log((h + eta c) / sqrt(h^2 + eta kappa J_0)) -> c - kappa J_0/2,     h = 1 - 2 eta L_r,
 
-h being what a step leaves of v itself. Time is t = eta * step (arXiv:2602.02855 states tau log(R/eps) alone). In docs/theory.md these are
-eq-law and eq-plain-two.
+h being what a step leaves of v itself. Time is t = eta * step (arXiv:2602.02855 states tau log(R/eps) alone).
+docs/theory.md has the two laws as eq-law and eq-plain-two.
 """
 
 from __future__ import annotations

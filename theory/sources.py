@@ -101,7 +101,9 @@ RULES: tuple[Rule, ...] = (
     Rule("chosaul2009", "the arc-cosine kernels", _pair(REGISTRY["relu"], REGISTRY["step"])),
     Rule("williams1997", "the arcsine kernel of the error function", _pair(sp.erf(x))),
     Rule("tsuchida2021", "the kernels of GELU and ELU", _pair(REGISTRY["gelu"], REGISTRY["elu"])),
-    Rule("trefethen2014", "the trapezoidal rule, by which the unevaluated expectations are computed", _step("quadrature")),
+    Rule(
+        "trefethen2014", "the trapezoidal rule, by which the unevaluated expectations are computed", _step("quadrature")
+    ),
 )
 """What is cited, in this order."""
 

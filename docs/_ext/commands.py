@@ -6,8 +6,6 @@ import inspect
 from typing import Any
 
 import typer
-from docutils import nodes
-from docutils.statemachine import StringList
 from own_tables import Generated
 from sphinx.application import Sphinx
 

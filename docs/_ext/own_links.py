@@ -13,13 +13,14 @@ import re
 from functools import cache, cached_property
 from types import FunctionType
 
-import hermescape
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.nodes import make_refnode
+
+import hermescape
 
 STOREYS = ("theory", "numerics", "hermescape")
 NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)*")

@@ -13,6 +13,7 @@ import inspect
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from math import log
 from pathlib import Path
 
 from docutils import nodes
@@ -20,6 +21,13 @@ from own_links import modules, public_names
 from plain_docstrings import inline
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+
+from hermescape import Exit, SciPy, activation, derive, escape_law, integrate, search_time, value
+from theory.activations import REGISTRY
+from theory.models import MODELS
+from theory.reference import kernel as oracle
+from theory.sources import RULES
+from theory.symbols import MEANINGS, q, r
 
 TESTS = Path(__file__).parents[2] / "tests"
 MARKUP, CODE = re.compile(r"[\\*_<[$]"), re.compile(r"(`[^`]*`)")
@@ -103,18 +111,12 @@ class ActivationTable(Generated):
 
     def markdown(self) -> str:
         """Return the table."""
-        from theory.activations import REGISTRY
-
         shown = [name for name in REGISTRY if name not in SKIPPED]
         header = ("activation", "parity", "information exponent", "kernel", "$K(0.3, 0.5)$", "its error", "off by")
         return table(header, [self._row(name) for name in shown])
 
     @staticmethod
     def _row(name: str) -> tuple[object, ...]:
-        from hermescape import activation, derive, value
-        from theory.reference import kernel as oracle
-        from theory.symbols import q, r
-
         sigma, loss = activation(name), derive(name).loss_function
         found = value(loss.kernel(), {q: "0.3", r: "0.5"})
         gap = float(abs(oracle(sigma.expr, sigma.expr, "0.3", "0.5", digits=16) - found.value))
@@ -134,8 +136,6 @@ class LawTable(Generated):
 
     @staticmethod
     def _row(name: str, mu: float, order: int) -> tuple[object, ...]:
-        from hermescape import derive, escape_law
-
         law = escape_law(derive(name), mu=mu, dimension=1e6, threshold=0.9)
         other = constant_by_scipy(name, mu, order)
         shown = power(law.constant_error), power(abs(law.constant - other)), power(abs(law.remainder) / law.tau)
@@ -144,9 +144,6 @@ class LawTable(Generated):
 
 def constant_by_scipy(name: str, mu: float, order: int) -> float:
     """Return C by SciPy's DOP853 from |m| = c, c/2 and Richardson's extrapolation; the error falls as c^order."""
-    from math import log
-
-    from hermescape import Exit, SciPy, derive, integrate, search_time
 
     system = derive(name)
     search = search_time(system, mu)
@@ -171,12 +168,11 @@ class CriticalTable(Generated):
 
     @staticmethod
     def _rows(name: str) -> list[tuple[object, ...]]:
-        from hermescape import derive
-
         found = derive(name).escape.critical_mu()
         how = {True: "isolation of the roots of a polynomial", False: "a scan, to a tolerance"}
         return [
-            (f"`{name}`", f"{float(c.mu):.10g}", f"$\\lvert\\mu - \\mu_c\\rvert^{{-{c.order}}}$", how[c.exact]) for c in found
+            (f"`{name}`", f"{float(c.mu):.10g}", f"$\\lvert\\mu - \\mu_c\\rvert^{{-{c.order}}}$", how[c.exact])
+            for c in found
         ]
 
 
@@ -201,8 +197,6 @@ class SourceTable(Generated):
 
     def markdown(self) -> str:
         """Return the table."""
-        from theory.sources import RULES
-
         return table(("source", "cited for"), [(f"{{cite:t}}`{rule.key}`", escaped(rule.why)) for rule in RULES])
 
 
@@ -211,8 +205,6 @@ class ModelTable(Generated):
 
     def markdown(self) -> str:
         """Return the table."""
-        from theory.models import MODELS
-
         rows = [
             (f"`{name}`", summary(type(model)), names(model.scalars, model.overlaps), names(model.parameters))
             for name, model in MODELS.items()
@@ -225,8 +217,6 @@ class SymbolTable(Generated):
 
     def markdown(self) -> str:
         """Return a field list, which reads the same in both languages."""
-        from theory.symbols import MEANINGS
-
         return "\n".join(f":``{symbol}``: {inline([meaning])[0]}" for symbol, meaning in MEANINGS.items())
 
 

@@ -2,7 +2,8 @@ r"""Docstrings as they are written here, made into reST for Sphinx.
 
 They are Google style, and otherwise plain text: |m|, a_m and l* are mathematics and not markup, an indented paragraph
 is a formula to be shown as it stands, *word* is emphasis, `name` is code (a link, where it names something of this
-project), \(...\) is LaTeX, eq-law is the equation of that label in theory.md, and `>>>` begins an example. `rewrite` runs before napoleon, which then finds its sections.
+project), \(...\) is LaTeX, eq-law is the equation of that label in theory.md, and `>>>` begins an example. `rewrite`
+runs before napoleon, which then finds its sections.
 """
 
 from __future__ import annotations
@@ -35,14 +36,17 @@ def rewrite(lines: list[str]) -> list[str]:
     """
     found: list[str] = []
     for kind, indent, block in _blocks(lines):
-        if kind == "formula":
-            block = ["", " " * indent + ".. code-block:: text", "", *("  " + line for line in block), ""]
-        elif kind == "item":
-            block = ["", *inline(block)]
-        elif kind == "text":
-            block = inline(block)
-        found += block[1:] if block[0] == "" and (not found or found[-1] == "") else block
+        new = _block(kind, indent, block)
+        found += new[1:] if new[0] == "" and (not found or found[-1] == "") else new
     return found
+
+
+def _block(kind: str, indent: int, lines: list[str]) -> list[str]:
+    if kind == "formula":
+        return ["", " " * indent + ".. code-block:: text", "", *("  " + line for line in lines), ""]
+    if kind == "item":
+        return ["", *inline(lines)]
+    return inline(lines) if kind == "text" else lines
 
 
 def _blocks(lines: list[str]) -> Iterator[tuple[str, int, list[str]]]:
@@ -136,7 +140,7 @@ def _escape(text: str) -> str:
 
 
 def _process(_app: Sphinx, what: str, name: str, _obj: object, _options: object, lines: list[str]) -> None:
-    if name.split(".")[0] in ("theory", "numerics", "hermescape"):
+    if name.split(".", maxsplit=1)[0] in ("theory", "numerics", "hermescape"):
         # napoleon would read "word: text" on the first line of an attribute as a type
         lines[:] = ["..", ""] * (what in ("attribute", "property", "data")) + rewrite(lines)
 

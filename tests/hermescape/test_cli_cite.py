@@ -9,16 +9,17 @@ import yaml
 from pybtex.database import parse_string
 
 from hermescape import __version__, derive
-from hermescape.cli import main
 from hermescape.citing import toolkit
+from hermescape.cli import main
 
 ROOT = Path(__file__).parents[2]
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as done:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["hermescape", "cite", *arguments])
-        main()
+        with pytest.raises(SystemExit) as done:
+            main()
     assert done.value.code == code
     captured = capsys.readouterr()
     return captured.err if code else captured.out

@@ -34,7 +34,7 @@ def test_every_key_has_an_entry_and_every_entry_is_used() -> None:
     keys = [rule.key for rule in RULES]
     assert len(set(keys)) == len(keys)
     pages = " ".join(path.read_text() for path in (ROOT / "docs").rglob("*.md"))
-    cited = set(re.findall(r"\{cite:t\}`(\w+)`", pages))
+    cited = set(re.findall(r"\{cite:[tp]\}`(\w+)`", pages))
     assert set(keys) | cited == set(entries())
 
 
