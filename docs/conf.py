@@ -12,6 +12,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent)]
 
+from docutils import nodes  # noqa: E402
 from own_links import modules, own_names  # noqa: E402 (the path comes first)
 from sphinx.application import Sphinx  # noqa: E402
 
@@ -46,6 +47,7 @@ nb_execution_mode = "off" if tags.has("quick") else "cache"  # noqa: F821  # pyr
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_merge_streams = True
+nb_render_markdown_format = "myst"
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
@@ -100,6 +102,14 @@ def keep(folder: Path, pattern: str, wanted: dict[str, bytes]) -> None:
             path.write_bytes(content)
 
 
+def keep_alignments(_app: Sphinx, doctree: nodes.document) -> None:
+    """Let the align blocks that notebooks print stand by themselves, not inside another display."""
+    for block in doctree.findall(nodes.math_block):
+        if block.astext().lstrip().startswith(r"\begin{align"):
+            block["no-wrap"] = block["nowrap"] = True  # as Sphinx calls it now, and before 9
+
+
 def setup(app: Sphinx) -> None:
-    """Generate before Sphinx looks for sources."""
+    """Generate before Sphinx looks for sources; mend what myst-nb makes of LaTeX."""
     app.connect("config-inited", generate)
+    app.connect("doctree-read", keep_alignments)

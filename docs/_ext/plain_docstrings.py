@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from own_links import target_of
+from own_links import STOREYS, target_of
 from sphinx.application import Sphinx
 
 SECTION = re.compile(r"(Args|Attributes|Raises|Returns|Yields):$")
@@ -140,9 +140,12 @@ def _escape(text: str) -> str:
 
 
 def _process(_app: Sphinx, what: str, name: str, _obj: object, _options: object, lines: list[str]) -> None:
-    if name.split(".", maxsplit=1)[0] in ("theory", "numerics", "hermescape"):
-        # napoleon would read "word: text" on the first line of an attribute as a type
-        lines[:] = ["..", ""] * (what in ("attribute", "property", "data")) + rewrite(lines)
+    if name.split(".", maxsplit=1)[0] not in STOREYS:
+        return
+    if lines and lines[0].startswith("Alias for field number"):  # what a named tuple says of its own accord
+        lines.clear()
+    # napoleon would read "word: text" on the first line of an attribute as a type
+    lines[:] = ["..", ""] * (what in ("attribute", "property", "data")) + rewrite(lines)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
