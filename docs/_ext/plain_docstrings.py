@@ -18,6 +18,7 @@ SECTION = re.compile(r"(Args|Attributes|Raises|Returns|Yields):$")
 ITEM = re.compile(r"(\s*)(- |\d+\. )\S")
 SPANS = re.compile(
     r"\\\((?P<math>.+?)\\\)"
+    r"|\$(?P<tex>[^$\s][^$\n]*)\$"
     r"|`(?P<code>[^`]+)`"
     r"|(?<![\w*\\])\*(?P<emphasis>[A-Za-z](?:[^*]*[^\s*])?)\*(?![\w*])"
     r"|\b(?P<equation>eq-[a-z-]*[a-z])\b"
@@ -122,7 +123,7 @@ def inline(lines: list[str]) -> list[str]:
 
 
 def _span(span: re.Match[str]) -> str:
-    if math := span["math"]:
+    if math := span["math"] or span["tex"]:
         return f":math:`{' '.join(math.split())}`"
     if code := span["code"]:
         name = " ".join(code.split())
