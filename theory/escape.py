@@ -8,6 +8,7 @@ Jacobian couples u to the overlaps and the overlaps to u only, so that it has on
 
 and G = |A|, A = -(L_q + 2 mu L_r), where w0 is aligned; a LoRA scale alpha multiplies B and G^2 by alpha^2. Time is
 t = eta * step. For plain spherical training dm/dt ~ c m^(k*-1), k* the information exponent: a rate only for k* = 2.
+docs/theory.md derives this as eq-tau.
 """
 
 from __future__ import annotations

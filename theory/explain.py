@@ -46,6 +46,7 @@ RULES: dict[str, str] = {
     "collect": r"Terms collected.",
     "quadrature": r"No rule closes this expectation; it is computed by quadrature, split at kinks, with an error.",
 }
+"""The rules by which kernels close, as sentences in LaTeX."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ g/d its rate at A = 0 and lambda the rate of the linear law, A^2/|B| up to O(A^4
     C = int_0^top (1/(tau F(m)) - 1/m) dm + log top,    top = min(R, m_c),
 
 where at m_c, lambda(m_c) = 0, u sets out by itself, in a time O(log d) that does not count against d. At A = 0, T grows
-like (d/(2 g)) log d: slower than any linear search, faster than the Kramers time of a barrier. Near the critical
+like (d/(2 g)) log d: slower than any linear search, faster than the Kramers time of a barrier (eq-noise-driven in
+docs/theory.md). Near the critical
 strength noise leads for d below the crossover g/lambda, and the slope of the loss beyond; u lags behind m by a part
 O(A^2/B^2), which is neglected.
 """

@@ -13,6 +13,8 @@ flow takes a time that it alone determines. With k the information exponent the 
 kappa = O(d^(-(k-2)/2)), for k >= 3, T = d^((k-2)/2) times a law of its own (`theory.regimes`); at kappa = 0,
 
     P(T <= t) = P(|Z| >= sqrt(d) m_t)    on the sides that escape,    m_t the point from which the flow takes t.
+
+In docs/theory.md these are eq-backward and eq-power.
 """
 
 from __future__ import annotations

@@ -267,7 +267,7 @@ def test_stages_add_the_flow_of_the_later_ones() -> None:
     with pytest.raises(ParameterError, match="one threshold"):
         staged_law(systems, (0.2,), **setting)
     with pytest.raises(InputError, match="before its end"):
-        staged_law([systems[0], derive("he2", noise=1.0)], (0.2, 0.999), **setting, kappa=0.5)
+        staged_law([systems[0], derive("he2", noise=5.0)], (0.2, 0.9999), **setting, kappa=0.02)
     with pytest.raises(InputError, match="ballistic"):
         staged_law([derive("linear", model="plain")] * 2, (0.1, 0.2), dimension=1e4)
 
