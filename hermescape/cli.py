@@ -308,12 +308,12 @@ def check(
         **{"threshold": threshold, "seed": seed, "threads": threads},
     }
     if test_law:
-        options.refuse("with --law", batch=batch, plot=plot, force=force or None)
+        options.refuse("with --law", batch=batch)
         place: dict[str, Any] = {"mu": mu, "d": d, "model": model, "rho": rho, "mix": mix}
         given: dict[str, Any] = {"kappa": kappa, "initial_scale": initial_scale} | (
             {} if budget is None else {"budget": budget}
         )
-        run_law_check(activation, teacher, as_json=as_json, **place, **given, **shared)
+        run_law_check(activation, teacher, plot=plot, force=force, as_json=as_json, **place, **given, **shared)
         return
     options.refuse(
         "without --law", model=model, mix=mix or None, kappa=kappa, budget=budget, initial_scale=initial_scale

@@ -21,20 +21,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from sympy import Expr
 
 from hermescape.checking import require_slope
 from hermescape.lawplan import FEWEST_RUNS, Pair, Plan, affordable, plan_of
+from numerics.law import Law
 from numerics.montecarlo import simulate
 from numerics.statistics import ExitSample, Status, TestResult, holm, ks_law
 from theory.activations import Activation
 from theory.errors import ParameterError
 
-__all__ = ["LawCase", "LawReport", "LawRow", "check_law"]
+__all__ = ["LawCase", "LawReport", "LawRow", "LawSample", "check_law"]
 
 LEVEL = 0.005
 CONTROL_LEVEL = 1e-3
@@ -66,6 +68,15 @@ class LawRow:
 
 
 @dataclass(frozen=True)
+class LawSample:
+    """What was measured at one dimension: exit times t = eta * step, infinite where censored, and their law."""
+
+    d: int
+    times: NDArray[np.float64]
+    law: Law
+
+
+@dataclass(frozen=True)
 class LawCase:
     """One mu: what the law says, what was measured, and the verdict; the slope is that of `slope_of` in log d."""
 
@@ -84,6 +95,7 @@ class LawCase:
     control_factor: float
     verdict: str
     reason: str
+    samples: tuple[LawSample, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def passed(self) -> bool:
@@ -105,7 +117,10 @@ class LawReport:
 
     def as_dict(self) -> dict[str, object]:
         """Return plain numbers for JSON."""
-        return {"passed": self.passed, "cases": [asdict(case) for case in self.cases], "settings": self.settings}
+        cases = [asdict(replace(case, samples=())) for case in self.cases]
+        for case in cases:
+            del case["samples"]
+        return {"passed": self.passed, "cases": cases, "settings": self.settings}
 
 
 def check_law(
@@ -244,7 +259,13 @@ def _judge(plan: Plan, samples: Sequence[ExitSample], sizes: Sequence[int], seed
     expected = plan.slope(sizes, kept)
     slope = _slope([samples[i] for i in kept], [sizes[i] for i in kept], plan.lr, seed, logarithm=plan.scaled)
     verdict = _verdict(plan, [rows[i] for i in kept], slope, expected)
-    return _case(plan, rows, slope, expected, *verdict)
+    found = _case(plan, rows, slope, expected, *verdict)
+    return replace(found, samples=tuple(map(_measured, sizes, samples, plan.laws)))
+
+
+def _measured(d: int, sample: ExitSample, law: Law) -> LawSample:
+    times = np.where(sample.status == Status.EXITED, sample.experiment.step_size * sample.exit_steps, np.inf)
+    return LawSample(d, times[sample.status != Status.DIVERGED], law)
 
 
 def _row(plan: Plan, index: int, sample: ExitSample, d: int, tests: list[TestResult], adjusted: float | None) -> LawRow:

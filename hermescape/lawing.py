@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from hermescape import options
 from hermescape.options import Act, Alpha, Json, Label, Mix, Noise, Rho, Teacher
-from hermescape.output import print_json, print_parts, progress_bar
+from hermescape.output import print_json, print_parts, progress_bar, save
 from theory.errors import ParameterError
 
 __all__ = ["law", "run_law_check"]
@@ -85,13 +86,16 @@ def run_law_check(
     model: options.ModelName | None,
     rho: float | None,
     mix: bool,
+    plot: Path | None,
+    force: bool,
     as_json: bool,
     **settings: Any,
 ) -> None:
     """Test the law, print the report, and exit with code 1 unless it agrees."""
     from hermescape.lawcheck import check_law
-    from hermescape.lawreport import law_check_lines
+    from hermescape.lawreport import law_check_lines, save_law_plot
 
+    options.check_output(plot, ".png", force)
     chosen = options.parametrisation(model, rho, mix)
     if chosen == "pretrain":
         raise ParameterError("--law with --model pretrain given; accepted: lora, misaligned, plain.")
@@ -109,6 +113,8 @@ def run_law_check(
             progress=advance,
             **settings,
         )
+    if plot is not None and any(case.samples for case in report.cases):
+        save(plot, lambda path: save_law_plot(report, path))
     if as_json:
         print_json(report.as_dict())
     else:

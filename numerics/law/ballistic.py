@@ -59,6 +59,11 @@ class Ballistic:
     escaping: float = 1.0
 
     @property
+    def unit(self) -> float:
+        """The standard deviation."""
+        return self.deviation
+
+    @property
     def mean(self) -> float:
         """E T up to O(1/d)."""
         return self.constant

@@ -77,6 +77,11 @@ class LinearEscape:
     crossover: float = 0.0
 
     @property
+    def unit(self) -> float:
+        """tau."""
+        return self.tau
+
+    @property
     def slope_log_d(self) -> float:
         """tau / 2, and power times the median where tau grows with d."""
         return self.tau / 2 + (self.power * self.median if self.power else 0.0)

@@ -110,6 +110,11 @@ class Passage:
         return np.where(t < self.times[0], 0.0, self._curve(np.clip(t, self.times[0], self.times[-1])))
 
     @property
+    def unit(self) -> float:
+        """The median."""
+        return self.median
+
+    @property
     def escaping(self) -> float:
         """The probability that T is finite, up to 1e-5."""
         return float(self.probabilities[-1])

@@ -33,6 +33,11 @@ class Law(Protocol):
         ...
 
     @property
+    def unit(self) -> float:
+        """The scale of T's fluctuations: tau, the standard deviation, or the median; (T - median)/unit collapses."""
+        ...
+
+    @property
     def slope_log_d(self) -> float:
         """d(median)/d(log d)."""
         ...

@@ -144,18 +144,24 @@ def _band(runs: int) -> float:
     return float(np.sqrt(np.log(2 / 0.05) / (2 * runs)))
 
 
-def collapse(ax: Axes, samples: Mapping[str, ArrayLike], law: Callable[[Array], Array]) -> Axes:
+def collapse(ax: Axes, samples: Mapping[str, ArrayLike], law: Callable[[Array], Array], *, unit: str = r"\tau") -> Axes:
     """Draw empirical distribution functions of reduced exit times on the one curve that the law says they share.
 
     Args:
         ax: where to draw.
-        samples: reduced times (T - median of the law)/tau by label, one entry a dimension.
+        samples: reduced times (T - median of the law)/unit by label, one entry a dimension; infinite for a run that
+            has not exited, which counts in the share.
         law: the distribution function of the reduced time.
+        unit: LaTeX of the unit, tau where growth is exponential.
+
+    Raises:
+        InputError: no run that has exited.
 
     The band is the 95 % one of Dvoretzky, Kiefer and Wolfowitz (Massart 1990) for the smallest sample.
     """
     reduced = {label: np.sort(np.asarray(values, float)) for label, values in samples.items()}
-    low, high = min(v[0] for v in reduced.values()), max(v[-1] for v in reduced.values())
+    finite = np.concatenate([_exited(values)[0] for values in reduced.values()])
+    low, high = finite.min(), finite.max()
     grid = np.linspace(low - 0.3, high + 0.3, 400)
     width = _band(min(map(len, reduced.values())))
     ax.fill_between(grid, np.clip(law(grid) - width, 0, 1), np.clip(law(grid) + width, 0, 1), color="0.88", lw=0)
@@ -164,9 +170,11 @@ def collapse(ax: Axes, samples: Mapping[str, ArrayLike], law: Callable[[Array], 
         colour, marker, _ = look(index)
         share = (np.arange(len(values)) + 0.5) / len(values)
         places = np.unique(np.linspace(0, len(values) - 1, 25).round().astype(int) + index % 3).clip(0, len(values) - 1)
-        ax.step(values, share, where="mid", color=colour, lw=0.9, alpha=0.8)
+        seen = np.isfinite(values)
+        ax.step(values[seen], share[seen], where="mid", color=colour, lw=0.9, alpha=0.8)
+        places = places[seen[places]]
         ax.plot(values[places], share[places], marker, color=colour, mfc="none", ms=5, label=label)
-    ax.set_xlabel(r"reduced exit time $(T - T_{1/2})/\tau$")
+    ax.set_xlabel(rf"reduced exit time $(T - T_{{1/2}})/{unit}$")
     ax.set_ylabel(r"$P(T \leq t)$")
     ax.set_ylim(0, 1)
     add_legend(ax)

@@ -5,7 +5,7 @@ Colours are those of Okabe & Ito (2008), distinct for colour-blind readers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
@@ -28,6 +28,7 @@ __all__ = [
     "add_legend",
     "columns",
     "figure_of",
+    "figure_of_many",
     "look",
 ]
 
@@ -96,6 +97,21 @@ def figure_of(draw: Callable[[Axes], Axes], title: str) -> Figure:
         figure = Figure(layout="constrained")
         FigureCanvasAgg(figure)
         draw(figure.subplots()).set_title(title)
+        return figure
+
+
+def figure_of_many(draw: Sequence[Callable[[Axes], Axes]], titles: Sequence[str], columns: int = 2) -> Figure:
+    """Return a figure with one plot for each of `draw`, row by row, independent of any global plotting state."""
+    rows, columns = -(-len(draw) // columns), min(columns, len(draw))
+    width, height = STYLE["figure.figsize"]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+        FigureCanvasAgg(figure)
+        places = figure.subplots(rows, columns, squeeze=False).ravel()
+        for ax, one, title in zip(places, draw, titles, strict=False):
+            one(ax).set_title(title)
+        for ax in places[len(draw) :]:
+            ax.set_axis_off()
         return figure
 
 

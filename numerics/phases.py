@@ -1,0 +1,137 @@
+r"""The phase diagram of the search phase: how a start is left, and when, over (mu, d) or over (mu, rho).
+
+Every point is a law of `numerics.law`: its regime and the median of T (t = eta * step). Over (mu, d) one integration a
+mu serves every d where the law depends on d as it says, (tau/2) log d; near a critical strength, where noise leads at
+small d and the slope of the loss at large d, each point is a law of its own. Points without a law are *trapped* (no way
+out of the start under the flow, nor by noise at this kappa), *unreached* (the flow ends before |m| = R) or *outside*
+(rho < |mu|).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import xarray as xr
+
+from numerics.law import LinearEscape, escape_law
+from theory.errors import InputError, ParameterError
+from theory.system import System
+
+__all__ = ["phase_diagram"]
+
+MANY = 40_000
+
+
+def phase_diagram(
+    system: System,
+    mu: Sequence[float],
+    *,
+    dimension: Sequence[float] | float,
+    rho: Sequence[float] | None = None,
+    kappa: float = 0.0,
+    threshold: float = 0.5,
+    step_size: float = 0.0,
+    progress: Callable[[int, int], None] | None = None,
+) -> xr.Dataset:
+    """Return `regime`, `median` (of T, infinite where none) and `tau` over (mu, d), or over (mu, rho) at one d.
+
+    Args:
+        system: a derived system of model lora (over d), or misaligned (over rho).
+        mu: ascending alignments of w0.
+        dimension: ascending dimensions; one number with `rho`.
+        rho: ascending lengths of w0, with model misaligned.
+        kappa: eta d / B, the same at every d.
+        threshold: R.
+        step_size: eta; 0 is the limit of small steps.
+        progress: called with (strengths finished, strengths in all).
+
+    Raises:
+        ParameterError: grids that are empty or not ascending, or numbers outside their domain.
+        InputError: another model.
+
+    >>> from theory.dynamics import derive
+    >>> found = phase_diagram(derive("linear"), [0.5, 1.0], dimension=[1e3, 1e6])
+    >>> found.regime.values.tolist()
+    [['linear', 'linear'], ['trapped', 'trapped']]
+    """
+    wanted = "lora" if rho is None else "misaligned"
+    if system.model.name != wanted:
+        raise InputError(
+            f"model {system.model.name} given; accepted: {wanted} {'over d' if rho is None else 'over rho'}."
+        )
+    name = "d" if rho is None else "rho"
+    other = _ascending(name, dimension if rho is None else rho)
+    strengths = _ascending("mu", mu)
+    if len(strengths) * len(other) > MANY:
+        raise ParameterError(f"{len(strengths)} x {len(other)} points given; accepted: at most {MANY} in all.")
+    shared = {"kappa": kappa, "threshold": threshold, "step_size": step_size}
+    if rho is not None and not isinstance(dimension, int | float):
+        raise ParameterError("several dimensions with rho given; accepted: one.")
+    escape_law(system, mu=0.5, rho=None if rho is None else 0.7, dimension=1e6, **(shared | {"threshold": 0.01}))
+    rows = []
+    for index, strength in enumerate(strengths):
+        if rho is None:
+            rows.append(_over_dimensions(system, strength, other, shared))
+        else:
+            rows.append([_at(system, strength, length, dimension, shared) for length in other])
+        if progress is not None:
+            progress(index + 1, len(strengths))
+    regime, median, tau = (np.array([[point[i] for point in row] for row in rows]) for i in range(3))
+    axes = ("mu", name)
+    described = {"long_name": "median exit time", "units": "t = step size * steps"}
+    return xr.Dataset(
+        {"regime": (axes, regime), "median": (axes, median, described), "tau": (axes, tau)},
+        {"mu": strengths, name: other},
+        {
+            "student": system.loss_function.student.name,
+            "teacher": system.loss_function.teacher.name,
+            **shared,
+            **({} if rho is None else {"dimension": dimension}),
+        },
+    )
+
+
+_Point = tuple[str, float, float]
+
+
+def _ascending(name: str, values: Sequence[float] | float) -> list[float]:
+    given = [float(value) for value in np.ravel(values)]
+    if not given or not all(map(math.isfinite, given)) or any(a >= b for a, b in zip(given, given[1:], strict=False)):
+        raise ParameterError(f"{name} = {given} given; accepted: one or more ascending numbers.")
+    return given
+
+
+def _over_dimensions(system: System, mu: float, dimensions: list[float], shared: dict[str, float]) -> list[_Point]:
+    points: list[_Point] = []
+    known: LinearEscape | None = None
+    for dimension in reversed(dimensions):
+        if known is not None:
+            law = replace(known, dimension=dimension)
+        else:
+            law = _law(system, mu, None, dimension, shared)
+            if isinstance(law, LinearEscape) and not law.flow_tau and law.start:
+                known = law
+        points.append(_point(law))
+    return points[::-1]
+
+
+def _at(system: System, mu: float, rho: float, dimension: float, shared: dict[str, float]) -> _Point:
+    return ("outside", math.nan, math.nan) if rho < abs(mu) else _point(_law(system, mu, rho, dimension, shared))
+
+
+def _law(
+    system: System, mu: float, rho: float | None, dimension: float, shared: dict[str, float]
+) -> LinearEscape | str:
+    try:
+        law = escape_law(system, mu=mu, rho=rho, dimension=dimension, **shared)
+    except InputError:
+        return "trapped" if system.escape.regime(mu, rho, kappa=shared["kappa"]).name == "trapped" else "unreached"
+    assert isinstance(law, LinearEscape)
+    return law
+
+
+def _point(law: LinearEscape | str) -> _Point:
+    return (law, math.inf, math.inf) if isinstance(law, str) else (law.regime, max(law.median, 0.0), law.tau)
