@@ -14,10 +14,12 @@ from typing import NamedTuple
 from hermescape.webreport.mathml import align_block, formula
 from theory.errors import UnsupportedExpressionError
 
-__all__ = ["Section", "sections", "text_to_html"]
+__all__ = ["Section", "sections", "text_to_html", "unnumbered"]
 
 MACRO = re.compile(r"\\newcommand\{\\(\w+)\}\{(.*)\}")
 ENVIRONMENT = re.compile(r"\\begin\{(align\*?|center)\}\n?(.*?)\\end\{\1\}", re.DOTALL)
+BARE = re.compile(r"^\{(\\?[A-Za-z]+)\}$")  # braces that no script needs; some converters take them for arguments
+PUNCTUATION = re.compile(r"^[,.;:)]+")
 TABULAR = re.compile(r"\\begin\{tabular\}\{l+\}(.*)\\end\{tabular\}", re.DOTALL)
 
 
@@ -35,7 +37,7 @@ def sections(document: str, prefix: str = "") -> list[Section]:
 
     >>> made = sections(r"\begin{document}\section{Loss} With $q$,\end{document}")
     >>> made[0].title, made[0].content
-    ('Loss', '<p>With <math><mrow><mi>q</mi></mrow></math>,</p>')
+    ('Loss', '<p>With <span class="whole"><math><mrow><mi>q</mi></mrow></math>,</span></p>')
     """
     body = document.partition(r"\begin{document}")[2].partition(r"\end{document}")[0]
     macros = dict(MACRO.findall(document))
@@ -51,13 +53,23 @@ def sections(document: str, prefix: str = "") -> list[Section]:
     return found
 
 
+def unnumbered(text: str) -> str:
+    r"""Return paragraphs and `align*` environments as HTML.
+
+    >>> unnumbered("where").startswith("<p>")
+    True
+    """
+    return "\n".join(_block(block, 0)[0] for block in _blocks(text))
+
+
 def _expanded(text: str, macros: Mapping[str, str]) -> str:
     """Replace macros without arguments until none is left."""
     if not macros:
         return text
+    plain = {name: BARE.sub(r"\1", body) for name, body in macros.items()}
     names = re.compile(rf"\\({'|'.join(sorted(macros, key=len, reverse=True))})(?![A-Za-z])")
     while names.search(text):
-        text = names.sub(lambda found: macros[found[1]], text)
+        text = names.sub(lambda found: plain[found[1]], text)
     return text
 
 
@@ -98,7 +110,13 @@ def text_to_html(text: str) -> str:
     '<em>Time</em> &lt; <math><mrow><mi>t</mi></mrow></math>'
     """
     pieces = re.split(r"\$([^$]*)\$", text)
-    return "".join(formula(piece) if i % 2 else _words(piece) for i, piece in enumerate(pieces))
+    made = [_words(pieces[0])]
+    for inner, after in zip(pieces[1::2], pieces[2::2], strict=True):
+        mark = PUNCTUATION.match(after)
+        shown = formula(inner)
+        made.append(f'<span class="whole">{shown}{mark[0]}</span>' if mark else shown)
+        made.append(_words(after[mark.end() :] if mark else after))
+    return "".join(made)
 
 
 def _words(text: str) -> str:

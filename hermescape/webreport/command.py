@@ -81,7 +81,7 @@ def report(
         found = gather(settings, advance)
     seconds = time.perf_counter() - begun
     with progress_bar("drawing", None) as advance:
-        text = page(found, seconds, command_line(settings, output), advance)
+        text = page(found, seconds, command_line(settings, output.name), advance)
     save(output, lambda path: path.write_text(text, encoding="utf-8"))
     if as_json:
         print_json({"output": str(output), "passed": found.passed, "seconds": seconds})
@@ -91,14 +91,14 @@ def report(
         raise typer.Exit(1)
 
 
-def command_line(settings: Settings, output: Path) -> str:
+def command_line(settings: Settings, output: str) -> str:
     """Return the command that makes the report, with every option that is not at its default.
 
     >>> from hermescape.webreport.findings import Settings
-    >>> command_line(Settings("x**2", mu=(0.3,), dimension=500), Path("a.html"))
+    >>> command_line(Settings("x**2", mu=(0.3,), dimension=500), "a.html")
     "hermescape report 'x**2' -o a.html --mu 0.3 --d 500"
     """
-    words = ["hermescape", "report", settings.student, "-o", str(output)]
+    words = ["hermescape", "report", settings.student, "-o", output]
     for part in fields(settings)[1:]:
         value = getattr(settings, part.name)
         is_implied = part.name == "model" and settings.rho is not None

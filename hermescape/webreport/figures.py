@@ -36,7 +36,7 @@ BAND = (0.05, 0.95)
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing: title, text for those who do not see it, caption and SVG."""
+    """A drawing: title, text for those who do not see it, caption (HTML) and SVG."""
 
     key: str
     title: str
@@ -89,7 +89,11 @@ def _spectrum(found: Findings) -> Picture:
 
     said = "; ".join(f"{name}: {_largest(coefficients)}" for name, coefficients in values)
     alt = f"Hermite spectrum over orders 0 to {ORDER}, logarithmic. Largest terms, {said}."
-    return draw, alt, "|σ_k|/√k! at variance one: the squares add up to E σ(Z)². Crosses at the lower edge vanish."
+    return (
+        draw,
+        alt,
+        "|σ<sub>k</sub>|/√k! at variance one: the squares add up to E σ(Z)². Crosses at the lower edge vanish.",
+    )
 
 
 def _coefficients(f: Activation) -> list[float]:

@@ -6,6 +6,7 @@ would be printed as text, so that is an error and never reaches a page.
 
 from __future__ import annotations
 
+import itertools
 import re
 from xml.etree import ElementTree as ET
 
@@ -16,8 +17,9 @@ from theory.errors import UnsupportedExpressionError
 __all__ = ["align_block", "formula"]
 
 UPRIGHT = re.compile(r"<mi>(&#x000[4-7][0-9A-F];)</mi>")  # how the library writes a letter of \mathrm
-OPERATORS = {"~": "∼", ":": ":", ";": ";"}  # identifiers to the library
-NAMED = {"lspace": "0.167em", "rspace": "0"}
+RELATIONS = {"~": "∼", ":": ":", ";": ";"}  # identifiers to the library
+CLOSE = {"lspace": "0", "rspace": "0"}
+TALL = {"mfrac", "mtable", "munder", "mover", "munderover", "msqrt", "mroot"}
 LABEL = re.compile(r"\\label\{eq:([^{}]*)\}")
 NEW_LINE = " \\\\\n"
 
@@ -84,35 +86,61 @@ def _converted(tex: str, display: bool) -> list[ET.Element]:
     for node in list(root.iter()):
         if "\\" in (node.text or ""):
             raise UnsupportedExpressionError(f"{node.text} in {tex} given; accepted: LaTeX that has a MathML element.")
-        _mend(node)
+        _join_upright(node)
+        _shrink_fences(node)
+        for place, child in enumerate(node):
+            _mend(child, node[place + 1] if place + 1 < len(node) else None)
     return list(root)
 
 
-def _mend(node: ET.Element) -> None:
-    """Make names upright and spaced, relations operators, and drop what only older readers need."""
-    for child in list(node):
-        _join_upright(node, child)
-    text = (node.text or "").strip()
-    if node.tag == "mi" and text in OPERATORS:
-        node.tag, node.text = "mo", OPERATORS[text]
-    elif node.tag in ("mi", "mo") and len(text) > 1 and text.isascii() and text.isalpha():
-        is_plain = node.attrib.pop("mathvariant", None) is not None  # He: a symbol, not a function
-        if not is_plain:
-            node.tag = "mo"
-            node.attrib.update(NAMED)
-
-
-def _join_upright(parent: ET.Element, child: ET.Element) -> None:
+def _join_upright(parent: ET.Element) -> None:
     """Merge upright letters that follow each other into one name."""
-    place = list(parent).index(child)
-    before = parent[place - 1] if place else None
-    if before is not None and _is_upright(before) and _is_upright(child):
-        before.text = f"{before.text}{child.text}"
-        parent.remove(child)
+    for before, child in itertools.pairwise(list(parent)):
+        if _is_upright(before) and _is_upright(child):
+            child.text = f"{before.text}{child.text}"
+            parent.remove(before)
 
 
 def _is_upright(node: ET.Element) -> bool:
     return node.tag == "mi" and node.get("mathvariant") == "normal"
+
+
+def _shrink_fences(row: ET.Element) -> None:
+    """Keep brackets around what is not tall at their own size, as TeX does."""
+    fences = [child for child in row if child.get("fence") == "true"]
+    inside = (node for child in row if child not in fences for node in child.iter())
+    if fences and not any(node.tag in TALL for node in inside):
+        for fence in fences:
+            fence.set("stretchy", "false")
+
+
+def _mend(node: ET.Element, following: ET.Element | None) -> None:
+    """Make names upright and spaced, and relations operators."""
+    text = (node.text or "").strip()
+    if node.tag == "mi" and text in RELATIONS:
+        node.tag, node.text = "mo", RELATIONS[text]
+    elif node.tag == "mo" and text == "*":
+        node.text = "∗"  # the asterisk of mathematics: the other one is raised already
+    elif node.tag == "mo" and text == "/":
+        node.attrib.update(CLOSE)
+    elif node.tag == "mo" and "minsize" in node.attrib:
+        node.attrib.update({"stretchy": "true", "symmetric": "true"})
+    elif node.tag in ("mi", "mo") and _is_function(text) and not _is_upright(node):  # He is a symbol
+        node.tag = "mo"
+        node.attrib.update({"lspace": "0.167em", "rspace": "0" if _opens(following) else "0.167em"})
+
+
+def _is_function(text: str) -> bool:
+    return len(text) > 1 and text.isascii() and text.isalpha()
+
+
+def _opens(node: ET.Element | None) -> bool:
+    """Whether a node begins with a bracket, or there is none."""
+    if node is None:
+        return True
+    if node.tag == "mrow" and len(node):
+        return _opens(node[0])
+    return node.tag == "mo" and (node.text or "").strip() in ("(", "[", "{")
 
 
 def _text(element: ET.Element) -> str:

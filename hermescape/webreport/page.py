@@ -121,7 +121,7 @@ def _picture(key: str, found: Findings) -> str:
         title = FIGURES[key][0]
         return f"<h3>{title}</h3>\n{tables.missing(figure)}"
     alt = html.escape(figure.alt, quote=True)
-    caption = f"<strong>{figure.title}.</strong> {html.escape(figure.caption)}"
+    caption = f"<strong>{figure.title}.</strong> {figure.caption}"
     return (
         f'<figure id="figure-{key}"><img src="{figure.uri}" alt="{alt}" width="540" height="410">'
         f"<figcaption>{caption}</figcaption></figure>"
@@ -153,7 +153,7 @@ def _origin(found: Findings, seconds: float, command: str) -> Iterator[str]:
     if isinstance(found.verdict, Report | LawReport):
         chosen = {name: value for name, value in found.verdict.settings.items() if name not in CONFIRMED}
         facts += [(f"check: {name.replace('_', ' ')}", _listed(value)) for name, value in chosen.items()]
-    facts += [("time unit", "t = step size × steps"), ("run time", f"{seconds:.1f} s")]
+    facts += [("time unit", "t = step size × steps"), ("computed in", f"{seconds:.1f} s")]
     facts += [("hermescape", __version__), ("Python", platform.python_version())]
     facts += [(name, version(name)) for name in LIBRARIES]
     yield tables.settings_table(facts)

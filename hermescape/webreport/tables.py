@@ -8,9 +8,11 @@ from collections.abc import Iterable, Sequence
 
 from hermescape.checking import Report, Row
 from hermescape.lawcheck import LawCase, LawReport
+from hermescape.webreport.article import unnumbered
 from hermescape.webreport.findings import Case, Findings, Missing
-from hermescape.webreport.mathml import formula
 from theory.errors import HermescapeError
+from theory.latex.layout import Equation, Page, align
+from theory.latex.lines import Names
 from theory.law_formula import escape_time
 from theory.printing import latex
 
@@ -19,6 +21,7 @@ __all__ = ["escape_law", "exponents", "glance", "missing", "search_times", "sett
 MINUS = "−"
 INFINITE = "∞"
 SHOWN_ROOT = 60  # characters of an exact root
+LINES = Page(line=41.0, where="where")
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], caption: str) -> str:
@@ -28,8 +31,8 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], caption: str) -> 
         f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in rest)}</tr>' for first, *rest in rows
     )
     return (
-        f'<div class="scroll" tabindex="0"><table><caption>{caption}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        f'<p class="note">{caption}</p>'
     )
 
 
@@ -193,10 +196,7 @@ def escape_law(found: Findings) -> str:
     except HermescapeError as error:
         return missing(Missing(str(error))) + _laws(found)
     pairs = [("T", latex(lines.time)), *((latex(name), latex(value)) for name, value in lines.definitions.items())]
-    shown = "".join(
-        f'<div class="scroll equation" tabindex="0">{formula(f"{left} = {right}", display=True)}</div>'
-        for left, right in pairs
-    )
+    shown = unnumbered(align([Equation.of("", left, right) for left, right in pairs], LINES, Names()))
     return (
         "<p>From a random start, Z ~ N(0, 1), with C the constant of the way out along the unstable manifold and κ = "
         f"η d / B, up to o(1) as d grows:</p>{shown}{_laws(found)}"
