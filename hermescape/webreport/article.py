@@ -16,7 +16,7 @@ from theory.errors import UnsupportedExpressionError
 
 __all__ = ["Section", "sections", "text_to_html", "unnumbered"]
 
-MACRO = re.compile(r"\\newcommand\{\\(\w+)\}\{(.*)\}")
+MACRO = re.compile(r"^\\newcommand\{\\(\w+)\}\{(.*)\}$", re.MULTILINE)
 ENVIRONMENT = re.compile(r"\\begin\{(align\*?|center)\}\n?(.*?)\\end\{\1\}", re.DOTALL)
 BARE = re.compile(r"^\{(\\?[A-Za-z]+)\}$")  # braces that no script needs; some converters take them for arguments
 PUNCTUATION = re.compile(r"^[,.;:)]+")
@@ -63,14 +63,12 @@ def unnumbered(text: str) -> str:
 
 
 def _expanded(text: str, macros: Mapping[str, str]) -> str:
-    """Replace macros without arguments until none is left."""
+    """Replace macros without arguments; what they stand for holds no other."""
     if not macros:
         return text
     plain = {name: BARE.sub(r"\1", body) for name, body in macros.items()}
     names = re.compile(rf"\\({'|'.join(sorted(macros, key=len, reverse=True))})(?![A-Za-z])")
-    while names.search(text):
-        text = names.sub(lambda found: plain[found[1]], text)
-    return text
+    return names.sub(lambda found: plain[found[1]], text)
 
 
 def _blocks(content: str) -> Iterator[str]:

@@ -27,6 +27,7 @@ from numerics.search import Search, search_time
 from numerics.statistics import ExitSample, ks_law
 from theory.dynamics import derive
 from theory.errors import HermescapeError, ParameterError
+from theory.regimes import Regime
 from theory.system import System
 
 __all__ = ["Case", "Findings", "Missing", "Settings", "gather"]
@@ -111,6 +112,7 @@ class Findings:
     focus: Case
     paths: xr.Dataset | Missing
     flow: Trajectory | Missing
+    regime: Regime | Missing
 
     @property
     def passed(self) -> bool:
@@ -152,6 +154,7 @@ def gather(settings: Settings, progress: Callable[[int, int], None] | None = Non
         focus=focus,
         paths=_attempt(lambda: _paths(settings, focus)),
         flow=_attempt(lambda: _flow(settings, system, focus)),
+        regime=_attempt(lambda: system.escape.regime(focus.mu, settings.rho)),
     )
 
 
@@ -159,6 +162,16 @@ def _attempt(compute: Callable[[], Found]) -> Found | Missing:
     """Return what is computed, or why it does not apply."""
     try:
         return compute()
+    except HermescapeError as error:
+        return Missing(str(error))
+
+
+def _checked(compute: Callable[[], Found]) -> Found | Missing:
+    """Return a verdict, or why there is none; a parameter outside its domain is no such reason."""
+    try:
+        return compute()
+    except ParameterError:
+        raise
     except HermescapeError as error:
         return Missing(str(error))
 
@@ -204,7 +217,7 @@ Verdict = tuple[Report | LawReport | Missing, tuple[Case, ...]]
 def _pretrained(settings: Settings, system: System, progress: Progress) -> Verdict:
     """Return the verdict of `hermescape check`, and each row with its law."""
     given = settings
-    report = _attempt(
+    report = _checked(
         lambda: check(
             given.student,
             given.teacher,
@@ -256,7 +269,7 @@ def _case(
 def _on_sphere(settings: Settings, system: System, progress: Progress) -> Verdict:
     """Return the verdict of `hermescape check --law` at d and 10 d, and runs at d."""
     given = settings
-    report = _attempt(
+    report = _checked(
         lambda: check_law(
             given.student,
             given.teacher,

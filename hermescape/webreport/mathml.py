@@ -16,9 +16,10 @@ from theory.errors import UnsupportedExpressionError
 
 __all__ = ["align_block", "formula"]
 
-UPRIGHT = re.compile(r"<mi>(&#x000[4-7][0-9A-F];)</mi>")  # how the library writes a letter of \mathrm
+UPRIGHT = re.compile(r"<mi>(&#x000(?:4[1-9A-F]|5[0-9A]|6[1-9A-F]|7[0-9A]);)</mi>")  # how the library writes a letter of \mathrm
 RELATIONS = {"~": "∼", ":": ":", ";": ";"}  # identifiers to the library
 CLOSE = {"lspace": "0", "rspace": "0"}
+TALLER = {"stretchy": "true", "symmetric": "true"}
 TALL = {"mfrac", "mtable", "munder", "mover", "munderover", "msqrt", "mroot"}
 LABEL = re.compile(r"\\label\{eq:([^{}]*)\}")
 NEW_LINE = " \\\\\n"
@@ -121,10 +122,10 @@ def _mend(node: ET.Element, following: ET.Element | None) -> None:
         node.tag, node.text = "mo", RELATIONS[text]
     elif node.tag == "mo" and text == "*":
         node.text = "∗"  # the asterisk of mathematics: the other one is raised already
-    elif node.tag == "mo" and text == "/":
-        node.attrib.update(CLOSE)
+    elif node.tag == "mo" and text in ("/", "|"):
+        node.attrib.update(CLOSE | TALLER if "minsize" in node.attrib else CLOSE)
     elif node.tag == "mo" and "minsize" in node.attrib:
-        node.attrib.update({"stretchy": "true", "symmetric": "true"})
+        node.attrib.update(TALLER)
     elif node.tag in ("mi", "mo") and _is_function(text) and not _is_upright(node):  # He is a symbol
         node.tag = "mo"
         node.attrib.update({"lspace": "0.167em", "rspace": "0" if _opens(following) else "0.167em"})

@@ -119,7 +119,7 @@ def _picture(key: str, found: Findings) -> str:
     figure = drawn(key, found)
     if isinstance(figure, Missing):
         title = FIGURES[key][0]
-        return f"<h3>{title}</h3>\n{tables.missing(figure)}"
+        return tables.missing(figure, title)
     alt = html.escape(figure.alt, quote=True)
     caption = f"<strong>{figure.title}.</strong> {figure.caption}"
     return (
@@ -141,7 +141,8 @@ def _numbers(found: Findings, pictures: dict[str, str]) -> Iterator[str]:
     yield f"<h3>Exponents</h3>\n{tables.exponents(found)}"
     yield f"<h3>Critical and best strengths</h3>\n{tables.strengths(found)}"
     yield f"<h3>Search time</h3>\n{tables.search_times(found)}"
-    yield pictures["tau"]
+    if not isinstance(found.table, Missing):
+        yield pictures["tau"]
 
 
 def _origin(found: Findings, seconds: float, command: str) -> Iterator[str]:
@@ -164,6 +165,8 @@ CONFIRMED = ("student", "teacher", "model", "rho", "noise", "alpha", "threshold"
 
 
 def _listed(value: object) -> object:
+    if value == ():
+        return None
     if isinstance(value, list | tuple):
         return ", ".join(str(_listed(part)) for part in value)
     return f"{value:.6g}" if isinstance(value, float) else value

@@ -36,10 +36,15 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], caption: str) -> 
     )
 
 
-def missing(part: Missing) -> str:
-    """Say why a part does not apply."""
+def missing(part: Missing, title: str = "") -> str:
+    """Say why a part does not apply.
+
+    >>> missing(Missing("one state"), "Portrait")
+    '<p class="missing"><strong>Portrait.</strong> Does not apply: one state.</p>'
+    """
     reason = html.escape(part.reason.strip().rstrip("."))
-    return f'<p class="missing">Does not apply: {reason}.</p>'
+    head = f"<strong>{title}.</strong> " if title else ""
+    return f'<p class="missing">{head}Does not apply: {reason}.</p>'
 
 
 def number(value: object, digits: int = 6) -> str:
@@ -194,16 +199,27 @@ def escape_law(found: Findings) -> str:
     try:
         lines = escape_time(found.system)
     except HermescapeError as error:
-        return missing(Missing(str(error))) + _laws(found)
+        return _regime(found) + missing(Missing(str(error))) + _laws(found)
     pairs = [("T", latex(lines.time)), *((latex(name), latex(value)) for name, value in lines.definitions.items())]
     shown = unnumbered(align([Equation.of("", left, right) for left, right in pairs], LINES, Names()))
     return (
         "<p>From a random start, Z ~ N(0, 1), with C the constant of the way out along the unstable manifold and κ = "
-        f"η d / B, up to o(1) as d grows:</p>{shown}{_laws(found)}"
+        f"η d / B, up to o(1) as d grows:</p>{shown}{_regime(found)}{_laws(found)}"
     )
 
 
+def _regime(found: Findings) -> str:
+    """Return how the flow leaves the start that is shown in detail."""
+    regime = found.regime
+    if isinstance(regime, Missing):
+        return missing(regime)
+    place = "" if found.focus.mu is None else f" at μ = {found.focus.mu:g}"
+    return f"<p>Regime of the flow{place}: <strong>{regime.name}</strong>. {html.escape(regime.because)}.</p>"
+
+
 def _laws(found: Findings) -> str:
+    if all(isinstance(case.law, Missing) for case in found.cases):
+        return _lawless(found)
     rows = [_law_row(case) for case in found.cases]
     heads = ("μ", "regime", "κ", "τ", "C", "median T", "5 … 95 %", "SGD median", "p")
     setting = found.settings
@@ -212,12 +228,13 @@ def _laws(found: Findings) -> str:
         "Kolmogorov–Smirnov test of the runs against it. It is a law for large d: the last column can be small here "
         "where its o(1) is not."
     )
-    reasons = "".join(
-        f"<p class='missing'>{'' if case.mu is None else f'μ = {case.mu:g}: '}{html.escape(case.law.reason)}</p>"
-        for case in found.cases
-        if isinstance(case.law, Missing)
-    )
-    return table(heads, rows, caption) + reasons
+    return table(heads, rows, caption) + _lawless(found)
+
+
+def _lawless(found: Findings) -> str:
+    """Say why there is no law where there is none."""
+    absent = [(case.mu, case.law) for case in found.cases if isinstance(case.law, Missing)]
+    return "".join(missing(law, "Law" if mu is None else f"Law at μ = {mu:g}") for mu, law in absent)
 
 
 def _law_row(case: Case) -> tuple[str, ...]:
@@ -230,7 +247,7 @@ def _law_row(case: Case) -> tuple[str, ...]:
     if isinstance(case.law, Missing):
         return (place, "none", number(kappa, 4), "–", "–", "–", "–", measured, "–")
     law = case.law
-    constant = f"{number(law.constant, 8)} <small>± {number(law.constant_error, 1)}</small>"
+    constant = f"{number(law.constant, 7)} <small>± {number(law.constant_error, 1)}</small>"
     ends = _interval(law.quantile(0.05), law.quantile(0.95))
     times = (number(law.tau), constant, number(law.median), ends)
     return (place, law.regime, number(kappa, 4), *times, measured, number(case.p_value, 2))
