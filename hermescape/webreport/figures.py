@@ -30,6 +30,7 @@ ORDER = 24  # of the Hermite spectrum
 GRID = {False: (61, 45), True: (31, 23)}  # of a portrait and of the kernel, quick or not
 SLOW_GRID = (25, 19)  # where every point is a quadrature
 LARGEST_NORM = 2.0
+FLAT = 1e-12  # a kernel that varies less is constant
 SMALLEST = 1e-6  # size of m at the start of the unstable manifold
 BAND = (0.05, 0.95)
 
@@ -117,6 +118,8 @@ def _kernel(found: Findings) -> Picture:
     gaps = norms * (1 - cosine) * (1 + cosine)
     rows = zip(overlaps.flat, norms.flat, gaps.flat, strict=True)
     heights = np.reshape([value.values(a, b, gap=c)[0] for a, b, c in rows], norms.shape)
+    if np.ptp(heights) < FLAT:
+        return Missing("K(q, r) is the same everywhere: student and teacher share no Hermite order")
     alt = (
         f"Contours of the kernel K(q, r) for r up to {norm:.3g}: from {heights.min():.3g} to {heights.max():.3g}. "
         "The region with q squared above r is hatched: no pair of Gaussians has such a covariance."

@@ -16,7 +16,9 @@ from theory.errors import UnsupportedExpressionError
 
 __all__ = ["align_block", "formula"]
 
-UPRIGHT = re.compile(r"<mi>(&#x000(?:4[1-9A-F]|5[0-9A]|6[1-9A-F]|7[0-9A]);)</mi>")  # how the library writes a letter of \mathrm
+UPRIGHT = re.compile(
+    r"<mi>(&#x000(?:4[1-9A-F]|5[0-9A]|6[1-9A-F]|7[0-9A]);)</mi>"
+)  # how the library writes a letter of \mathrm
 RELATIONS = {"~": "∼", ":": ":", ";": ";"}  # identifiers to the library
 CLOSE = {"lspace": "0", "rspace": "0"}
 TALLER = {"stretchy": "true", "symmetric": "true"}

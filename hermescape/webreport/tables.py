@@ -87,7 +87,7 @@ def glance(found: Findings) -> str:
 
 def _exponent(found: Findings) -> str:
     known = found.summary["information_exponent"]
-    return "none: trapped at m = 0" if known is None else str(known)
+    return "none: no order in common" if known is None else str(known)
 
 
 def _generative(found: Findings) -> str:

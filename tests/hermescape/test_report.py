@@ -170,6 +170,7 @@ def test_a_page_is_written_where_nothing_agrees(tmp_path: Path) -> None:
     assert code == 1
     assert "The check did not pass." in text
     assert "the flow stays inside" in text
+    assert "share no Hermite order" in text
 
 
 @pytest.mark.parametrize(
