@@ -56,6 +56,7 @@ _HOMES = {
     "trajectories": "numerics.montecarlo",
     "log_spaced": "numerics.montecarlo",
     "experiment": "hermescape.api",
+    "explore": "hermescape.exploring",
     "sweep": "numerics.sweep",
     "read_sweep": "numerics.sweep",
     "sweep_status": "numerics.sweep",
@@ -120,6 +121,7 @@ __all__ = [
     "escape_time",
     "exit_times",
     "experiment",
+    "explore",
     "generative_exponent",
     "information_exponent",
     "integrate",
@@ -155,6 +157,7 @@ def __dir__() -> list[str]:
 if TYPE_CHECKING:
     from hermescape.api import experiment, simulate
     from hermescape.checking import Report, check
+    from hermescape.exploring import explore
     from hermescape.lawcheck import LawReport, check_law
     from numerics.evaluate import value
     from numerics.flow import Exit, Heyoka, Native, Outcome, SciPy, Trajectory, exit_times, integrate

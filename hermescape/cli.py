@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from hermescape import __version__, options
+from hermescape.citing import cite
 from hermescape.lawing import law, run_law_check
 from hermescape.options import Act, Alpha, Digits, Force, Json, Label, Mix, Noise, Parametrisation, Rho, Teacher
 from hermescape.output import print_json, print_parts, progress_bar, save
@@ -352,6 +353,7 @@ def check(
 app.command()(law)
 app.command()(sweep)
 app.command()(report)
+app.command()(cite)
 
 
 @app.command()

@@ -1,7 +1,8 @@
 r"""The test of the law: exact Monte Carlo at several dimensions against the derived law of the exit time.
 
 At each d, with kappa = eta d / B fixed, the exit times of independent runs meet the law in a Kolmogorov-Smirnov test on
-the lattice of steps (`numerics.statistics.ks_law`), and over all d the slope of their medians in log d meets tau/2.
+the lattice of steps (`numerics.statistics.ks_law`), and over all d the slope of their medians in log d meets tau/2
+(where the law grows like a power of d: the slope of their logarithm meets that of the law's).
 
 The law is a limit: at finite d the growth rate itself fluctuates with the samples, by O(kappa/d) beside lambda (felt
 first near a critical strength and for steep students such as He_3), and a kink of the student's adds O(1/sqrt(d)). So
@@ -12,47 +13,35 @@ on each mu is
                tau/2: a law that holds is called wrong with a probability of at most 1 %;
     disagree   one of the two fails;
     undecided  nothing fails, but the same data would also pass a law that is wrong on purpose (without the noise of SGD
-               at the start, or with tau 5 % larger: each has to be rejected with a Holm-corrected p < 0.001), or runs
-               are missing (budget, censored or diverged runs).
+               at the start, or with times 5 % longer, 25 % in a first passage: each has to be rejected with a
+               Holm-corrected p < 0.001), or runs are missing (budget, censored or diverged runs).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import asdict, dataclass
+from typing import Literal
 
 import numpy as np
 from sympy import Expr
 
-from hermescape.api import experiment
-from hermescape.checking import largest_curvature, require_slope
-from numerics.experiment import Experiment
-from numerics.law import Ballistic, Law, LinearEscape, escape_law
-from numerics.montecarlo import samples_per_step, simulate
+from hermescape.checking import require_slope
+from hermescape.lawplan import FEWEST_RUNS, Pair, Plan, affordable, plan_of
+from numerics.montecarlo import simulate
 from numerics.statistics import ExitSample, Status, TestResult, holm, ks_law
 from theory.activations import Activation
-from theory.dynamics import derive
-from theory.errors import InputError, ParameterError
-from theory.system import System
+from theory.errors import ParameterError
 
 __all__ = ["LawCase", "LawReport", "LawRow", "check_law"]
 
 LEVEL = 0.005
 CONTROL_LEVEL = 1e-3
-CONTROL_FACTOR = 1.05
 REDRAWN = 4000
 LOST = 0.005  # of the runs may diverge
 DEFAULT_DIMENSIONS = (1_000, 10_000, 100_000)
 BUDGET = 6e9  # samples drawn: about a minute on two cores
-MOST_RUNS, FEWEST_RUNS = 2000, 150
-LARGEST_GAIN = 1.5
-LARGEST_SHIFT = 1.0  # of C, by the kappa drift, at the default kappa
-SMALLEST_BATCH = 8
-FINE_STEP = 0.02  # of tau
-FINE_DEVIATION = 0.25  # of the standard deviation of a ballistic exit
-HALVINGS = 12
 
 
 @dataclass(frozen=True)
@@ -78,7 +67,7 @@ class LawRow:
 
 @dataclass(frozen=True)
 class LawCase:
-    """One mu: what the law says, what was measured, and the verdict."""
+    """One mu: what the law says, what was measured, and the verdict; the slope is that of `slope_of` in log d."""
 
     mu: float | None
     rho: float | None
@@ -91,6 +80,8 @@ class LawCase:
     slope: float | None
     slope_interval: tuple[float | None, float | None]
     slope_law: float
+    slope_of: str
+    control_factor: float
     verdict: str
     reason: str
 
@@ -115,71 +106,6 @@ class LawReport:
     def as_dict(self) -> dict[str, object]:
         """Return plain numbers for JSON."""
         return {"passed": self.passed, "cases": [asdict(case) for case in self.cases], "settings": self.settings}
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What is simulated at one mu: a law and an experiment at each dimension."""
-
-    mu: float | None
-    rho: float | None
-    laws: tuple[Law, ...]
-    batches: tuple[int, ...]
-    lr: float
-    cost: float
-    """samples that one run at every dimension draws"""
-
-    def kappas(self, sizes: Sequence[int]) -> list[float]:
-        """Return kappa = eta d / B, with B a whole number."""
-        return [self.lr * d / batch for d, batch in zip(sizes, self.batches, strict=True)]
-
-
-@dataclass(frozen=True)
-class _Pair:
-    """What is learnt, and how: the arguments that a derivation and an experiment share."""
-
-    student: str | Expr | Activation
-    teacher: str | Expr | Activation | None
-    label: str | Expr | None
-    noise: float
-    scale: float
-    model: Literal["lora", "misaligned", "plain"]
-    initial_scale: float | None
-    threshold: float
-
-    def system(self) -> System:
-        """Derive the dynamics."""
-        return derive(
-            self.student, self.teacher, model=self.model, label=self.label, noise=self.noise, alpha=self.scale
-        )
-
-    def law(self, system: System, mu: float | None, rho: float | None, d: int, kappa: float, lr: float) -> Law:
-        """Return the law at one dimension."""
-        options: dict[str, Any] = {"threshold": self.threshold, "initial_scale": self.initial_scale}
-        return escape_law(system, mu=mu, rho=rho, dimension=d, kappa=kappa, step_size=lr, **options)
-
-    def experiment(self, plan: _Plan, index: int, d: int, runs: int, seed: int) -> Experiment:
-        """Return the simulation at one dimension, long enough for all runs that ever exit."""
-        law = plan.laws[index]
-        last = law.quantile((1 - 0.01 / runs) * getattr(law, "escaping", 1.0))
-        return experiment(
-            self.student,
-            self.teacher,
-            mu=plan.mu,
-            rho=plan.rho,
-            label=self.label,
-            noise=self.noise,
-            scale=self.scale,
-            model=self.model,
-            initial_scale=self.initial_scale,
-            dimension=d,
-            batch=plan.batches[index],
-            step_size=plan.lr,
-            threshold=self.threshold,
-            replicas=runs,
-            seed=seed,
-            max_steps=math.ceil(2 * last / plan.lr) + 100,
-        )
 
 
 def check_law(
@@ -243,7 +169,7 @@ def check_law(
     if not (math.isfinite(budget) and budget > 0):
         raise ParameterError(f"budget = {budget!r} given; accepted: a positive number of samples, such as 6e9.")
     chosen = model or ("lora" if rho is None and not mix else "misaligned")
-    pair = _Pair(student, teacher, label, noise, scale, chosen, initial_scale, threshold)
+    pair = Pair(student, teacher, label, noise, scale, chosen, initial_scale, threshold)
     system = pair.system()
     if chosen != "plain":
         require_slope(system)
@@ -252,13 +178,13 @@ def check_law(
         raise ParameterError("no mu given; accepted: one or more numbers in (0, 1]; try 0.2,0.4,0.6.")
     strengths = [math.hypot(value, 1 - value) if mix and value is not None else rho for value in places]
     plans = [
-        _plan(pair, system, value, strength, sizes, kappa, step_size)
+        plan_of(pair, system, value, strength, sizes, kappa, step_size)
         for value, strength in zip(places, strengths, strict=True)
     ]
     for plan in plans:  # made once, so that bad values are refused before any work
         pair.experiment(plan, 0, sizes[0], 2 if replicas is None else replicas, seed)
     share = budget / len(plans)
-    runs = [_affordable(plan, share, replicas) for plan in plans]
+    runs = [affordable(plan, share, replicas) for plan in plans]
     total, done = sum(runs) * len(sizes), 0
 
     def advance(count: int) -> None:
@@ -272,7 +198,8 @@ def check_law(
         if not count:
             cost = f"{FEWEST_RUNS} runs would draw {FEWEST_RUNS * plan.cost:.1e} samples, not simulated"
             advice = f"{cost}: --budget {FEWEST_RUNS * plan.cost * len(plans):.0e}, or a larger --kappa"
-            cases.append(_case(plan, (), (None, None, None), "undecided", advice))
+            slope = plan.slope(sizes, range(len(sizes)))
+            cases.append(_case(plan, (), (None, None, None), slope, "undecided", advice))
             continue
         seeds = np.random.SeedSequence(seed, spawn_key=(number,)).generate_state(len(sizes) + 1)
         samples = [
@@ -296,85 +223,14 @@ def check_law(
         "seed": seed,
         "level": 2 * LEVEL,
         "control_level": CONTROL_LEVEL,
-        "control_factor": CONTROL_FACTOR,
         "time_unit": "t = lr * steps",
     }
     return LawReport(tuple(cases), settings)
 
 
-def _plan(
-    pair: _Pair,
-    system: System,
-    mu: float | None,
-    rho: float | None,
-    sizes: Sequence[int],
-    kappa: float | None,
-    step_size: float | None,
-) -> _Plan:
-    """Choose step size and batches, and derive the laws."""
-    for name, given in (("kappa", kappa), ("step_size", step_size)):
-        if given is not None and not (math.isfinite(given) and given > 0):
-            raise ParameterError(
-                f"{name} = {given!r} given; accepted: a finite number > 0; leave it out for a default."
-            )
-    smallest = min(sizes)
-    eta = step_size or _step_size(pair, system, mu, rho, max(sizes))
-    if kappa is None:
-        largest = _largest_kappa(pair, system, mu, rho, smallest, eta)
-        kappa = eta * smallest / math.ceil(eta * smallest / largest)
-    batches = tuple(max(1, round(eta * d / kappa)) for d in sizes)
-    laws = tuple(pair.law(system, mu, rho, d, eta * d / batch, eta) for d, batch in zip(sizes, batches, strict=True))
-    plan = _Plan(mu, rho, laws, batches, eta, 0.0)
-    costs = (
-        _typical(law) / eta * samples_per_step(pair.experiment(plan, i, d, 2, 0))
-        for i, (law, d) in enumerate(zip(laws, sizes, strict=True))
-    )
-    return replace(plan, cost=sum(costs))
-
-
-def _typical(law: Law) -> float:
-    """The median of T among the runs that ever exit."""
-    return law.quantile(getattr(law, "escaping", 1.0) / 2)
-
-
-def _step_size(pair: _Pair, system: System, mu: float | None, rho: float | None, largest: int) -> float:
-    curved = 0.1 / largest_curvature(system, pair.scale)
-    law = pair.law(system, mu, rho, largest, 0.0, 0.0)
-    fine = FINE_DEVIATION * law.deviation if isinstance(law, Ballistic) else FINE_STEP * (law.tau or math.inf)
-    return min(curved, fine)
-
-
-def _largest_kappa(pair: _Pair, system: System, mu: float | None, rho: float | None, d: int, eta: float) -> float:
-    """Return the largest kappa = 2^-j eta d whose noise and drift stay modest."""
-    quiet = pair.law(system, mu, rho, d, 0.0, eta)
-    kappa = eta * d / (SMALLEST_BATCH if isinstance(quiet, LinearEscape) else 1)
-    for _ in range(HALVINGS):
-        try:
-            law = pair.law(system, mu, rho, d, kappa, eta)
-        except InputError:  # the noise keeps the flow inside
-            kappa /= 2
-            continue
-        gain = law.gain if isinstance(law, LinearEscape) else 1.0
-        if gain <= LARGEST_GAIN and abs(law.constant - quiet.constant) <= LARGEST_SHIFT:
-            return kappa
-        kappa /= 2
-    raise InputError(
-        f"no kappa between {kappa:.2g} and {eta * d:.2g} at d = {d} has a law whose noise is modest; accepted: "
-        "kappa = K of your own, or larger dimensions."
-    )
-
-
-def _affordable(plan: _Plan, share: float, replicas: int | None) -> int:
-    """Return the runs that this share of the budget pays for; 0 where they are too few."""
-    if replicas is not None:
-        return replicas
-    found = int(min(MOST_RUNS, share / plan.cost))
-    return found if found >= FEWEST_RUNS else 0
-
-
-def _judge(plan: _Plan, samples: Sequence[ExitSample], sizes: Sequence[int], seed: int) -> LawCase:
+def _judge(plan: Plan, samples: Sequence[ExitSample], sizes: Sequence[int], seed: int) -> LawCase:
     tests = [
-        [ks_law(sample, variant.cdf) for variant in (law, law.without_noise(), law.slower(CONTROL_FACTOR))]
+        [ks_law(sample, variant.cdf) for variant in (law, law.without_noise(), law.slower(plan.control))]
         for law, sample in zip(plan.laws, samples, strict=True)
     ]
     counted = [d > min(sizes) or len(sizes) < 3 for d in sizes]
@@ -384,19 +240,14 @@ def _judge(plan: _Plan, samples: Sequence[ExitSample], sizes: Sequence[int], see
         _row(plan, index, sample, sizes[index], found, adjusted[index])
         for index, (sample, found) in enumerate(zip(samples, tests, strict=True))
     )
-    slope = _slope(*_counted(counted, samples, sizes), plan.lr, seed)
-    return _case(plan, rows, slope, *_verdict(plan, [row for row in rows if row.counts], slope))
+    kept = [index for index, counts in enumerate(counted) if counts]
+    expected = plan.slope(sizes, kept)
+    slope = _slope([samples[i] for i in kept], [sizes[i] for i in kept], plan.lr, seed, logarithm=plan.scaled)
+    verdict = _verdict(plan, [rows[i] for i in kept], slope, expected)
+    return _case(plan, rows, slope, expected, *verdict)
 
 
-def _counted(counted: list[bool], samples: Sequence[ExitSample], sizes: Sequence[int]) -> tuple[list, list]:
-    return [s for s, c in zip(samples, counted, strict=True) if c], [
-        d for d, c in zip(sizes, counted, strict=True) if c
-    ]
-
-
-def _row(
-    plan: _Plan, index: int, sample: ExitSample, d: int, tests: list[TestResult], adjusted: float | None
-) -> LawRow:
+def _row(plan: Plan, index: int, sample: ExitSample, d: int, tests: list[TestResult], adjusted: float | None) -> LawRow:
     own, quiet, slow = tests
     return LawRow(
         d=d,
@@ -419,10 +270,11 @@ _Slope = tuple[float | None, float | None, float | None]
 """Slope of the median in log d, and the ends of its interval."""
 
 
-def _slope(samples: Sequence[ExitSample], sizes: Sequence[int], eta: float, seed: int) -> _Slope:
+def _slope(samples: Sequence[ExitSample], sizes: Sequence[int], eta: float, seed: int, *, logarithm: bool) -> _Slope:
     """Least squares over log d, with medians redrawn as the sample's quantile at U ~ Beta((n + 1)/2, (n + 1)/2).
 
-    That is the law of F at the median of n draws whatever F, so the interval has no distribution in it.
+    That is the law of F at the median of n draws whatever F, so the interval has no distribution in it. With
+    `logarithm` it is the slope of the logarithm of the median.
     """
     rng = np.random.Generator(np.random.SFC64(seed))
     at = np.log(np.asarray(sizes, dtype=np.float64))
@@ -434,27 +286,28 @@ def _slope(samples: Sequence[ExitSample], sizes: Sequence[int], eta: float, seed
         ranks = (n * rng.beta((n + 1) / 2, (n + 1) / 2, REDRAWN)).astype(np.int64)
         if sample.median is None or not np.isfinite(times[ranks.max()]):
             return None, None, None
-        centre += weight * eta * sample.median
-        redrawn += weight * times[ranks]
+        scale = np.log if logarithm else np.asarray
+        centre += weight * float(scale(eta * sample.median))
+        redrawn += weight * scale(times[ranks])
     low, high = np.quantile(redrawn, [LEVEL / 2, 1 - LEVEL / 2])
     return float(centre), float(low), float(high)
 
 
-def _verdict(plan: _Plan, rows: Sequence[LawRow], slope: _Slope) -> tuple[str, str]:
+def _verdict(plan: Plan, rows: Sequence[LawRow], slope: _Slope, expected: float) -> tuple[str, str]:
     """Return the verdict and its reason."""
     failed = [row for row in rows if row.p_holm is not None and row.p_holm < LEVEL]
     if failed:
         where = ", ".join(f"d = {row.d:g} (p = {row.p_holm:.1e})" for row in failed)
         return "disagree", f"the exit times reject the law at {where}"
     _, low, high = slope
-    expected = plan.laws[-1].slope_log_d
     if low is None or high is None or any(row.diverged > LOST * row.runs for row in rows):
         return "undecided", "censored or diverged runs leave the median open: lower --lr or --kappa"
     if not low <= expected <= high:
-        return "disagree", f"the slope lies in [{low:.4g}, {high:.4g}], not at tau/2 = {expected:.4g}"
+        name = "" if plan.scaled else "tau/2 = "
+        return "disagree", f"the slope lies in [{low:.4g}, {high:.4g}], not at {name}{expected:.4g}"
     controls = {
         "without its noise term": [row.p_without_noise for row in rows],
-        f"with times {CONTROL_FACTOR:g} as long": [row.p_slower for row in rows],
+        f"with times {plan.control:g} as long": [row.p_slower for row in rows],
     }
     weak = [name for name, values in controls.items() if min(holm(values)) >= CONTROL_LEVEL]
     if weak:
@@ -462,7 +315,7 @@ def _verdict(plan: _Plan, rows: Sequence[LawRow], slope: _Slope) -> tuple[str, s
     return "agree", ""
 
 
-def _case(plan: _Plan, rows: tuple[LawRow, ...], slope: _Slope, verdict: str, reason: str) -> LawCase:
+def _case(plan: Plan, rows: tuple[LawRow, ...], slope: _Slope, expected: float, verdict: str, reason: str) -> LawCase:
     law = plan.laws[-1]
     return LawCase(
         mu=plan.mu,
@@ -475,7 +328,9 @@ def _case(plan: _Plan, rows: tuple[LawRow, ...], slope: _Slope, verdict: str, re
         rows=rows,
         slope=slope[0],
         slope_interval=slope[1:],
-        slope_law=law.slope_log_d,
+        slope_law=expected,
+        slope_of="log median" if plan.scaled else "median",
+        control_factor=plan.control,
         verdict=verdict,
         reason=reason,
     )

@@ -86,7 +86,7 @@ def law_check_lines(report: LawReport) -> tuple[str | Table, ...]:
         f"{settings['threshold']:g}, seed {settings['seed']}; times in t = lr * steps"
     )
     tail = (
-        "p: Kolmogorov-Smirnov test of the exit times against the law; without noise, 5 % slower: the same against two "
+        "p: Kolmogorov-Smirnov test of the exit times against the law; without noise, longer T: the same against two "
         "laws that are wrong, which the data have to reject. * does not count: the smallest d of three or more."
     )
     parts = [part for case in report.cases for part in _case_parts(case)]
@@ -99,7 +99,17 @@ def _case_parts(case: LawCase) -> tuple[str | Table, ...]:
     tau = "" if case.tau is None else f"tau = {case.tau:.5g}, "
     title = f"{place}regime {case.regime}, {tau}constant {case.constant:.6g}, lr = {case.lr:.4g}"
     table = Table(show_edge=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("d", "kappa", "runs", "median", "law", "p", "p (Holm)", "p without noise", "p 5 % slower"):
+    for column in (
+        "d",
+        "kappa",
+        "runs",
+        "median",
+        "law",
+        "p",
+        "p (Holm)",
+        "p without noise",
+        f"p {case.control_factor:g} T",
+    ):
         table.add_column(column, justify="right", no_wrap=True)
     for row in case.rows:
         table.add_row(
@@ -119,7 +129,8 @@ def _slope_lines(case: LawCase) -> list[str]:
     low, high = case.slope_interval
     if case.slope is None or low is None or high is None:
         return []
-    return [f"  slope in log d {case.slope:.4g}, 99.5 % interval {low:.4g}..{high:.4g}; law {case.slope_law:.4g}"]
+    interval = f"99.5 % interval {low:.4g}..{high:.4g}"
+    return [f"  slope of the {case.slope_of} in log d {case.slope:.4g}, {interval}; law {case.slope_law:.4g}"]
 
 
 def _sentence(case: LawCase) -> str:

@@ -152,7 +152,11 @@ def _ascending(times: Sequence[float], t_max: float) -> Array:
 
 def _trajectory(system: System, solution: Solution) -> Trajectory:
     """Return the path as labelled arrays over t = eta * step."""
-    columns = {s.name: ("t", solution.states[:, i], {"long_name": MEANINGS[s]}) for i, s in enumerate(system.states)}
+    meanings = [MEANINGS.get(s, str(s)) for s in system.states]
+    columns = {
+        s.name: ("t", solution.states[:, i], {"long_name": meaning})
+        for i, (s, meaning) in enumerate(zip(system.states, meanings, strict=True))
+    }
     path = xr.Dataset(columns, {"t": ("t", solution.times, {"long_name": "time", "units": "eta * step"})})
     return Trajectory(path, solution.exit_time, solution.outcome)
 

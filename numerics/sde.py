@@ -130,7 +130,7 @@ def paths(
         )
     return xr.Dataset(
         {
-            n: (("replica", "t"), record[:, :, i], {"long_name": MEANINGS[s]})
+            n: (("replica", "t"), record[:, :, i], {"long_name": MEANINGS.get(s, str(s))})
             for i, (n, s) in enumerate(zip(names, system.states, strict=True))
         },
         {"replica": np.arange(replicas), "t": ("t", steps * dt, {"long_name": "time", "units": "eta * step"})},

@@ -59,6 +59,7 @@ REGISTRY: MappingProxyType[str, Expr] = MappingProxyType(
         **_HERMITE,
     }
 )
+"""Every named activation, as an expression in x."""
 
 
 @dataclass(frozen=True)

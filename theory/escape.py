@@ -8,6 +8,7 @@ Jacobian couples u to the overlaps and the overlaps to u only, so that it has on
 
 and G = |A|, A = -(L_q + 2 mu L_r), where w0 is aligned; a LoRA scale alpha multiplies B and G^2 by alpha^2. Time is
 t = eta * step. For plain spherical training dm/dt ~ c m^(k*-1), k* the information exponent: a rate only for k* = 2.
+docs/theory.md derives this as eq-tau.
 """
 
 from __future__ import annotations
@@ -127,7 +128,8 @@ class Escape:
         """(B, G^2) with the LoRA scale: trace and minus the determinant of the coupled part of the Jacobian."""
         if self.B is None or self.G2 is None:
             return None
-        scale = sp.diff(self.velocities[self.states[0]], self.states[0]).coeff(L_r) / -2
+        slope = sp.diff(self.velocities[self.states[0]], self.states[0]).subs(self.model.start or {})
+        scale = sp.expand(slope).coeff(L_r) / -2
         return self.B * scale, self.G2 * scale
 
     @cached_property

@@ -46,6 +46,7 @@ RULES: dict[str, str] = {
     "collect": r"Terms collected.",
     "quadrature": r"No rule closes this expectation; it is computed by quadrature, split at kinks, with an error.",
 }
+"""The rules by which kernels close, as sentences in LaTeX."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,9 @@ class Step:
     rule: str
     left: str
     right: str
+
+    def _repr_latex_(self) -> str:
+        return rf"$\displaystyle {self.left} = {self.right}$"
 
 
 def kernel_steps(sigma: Distribution, phi: Distribution) -> tuple[Step, ...]:

@@ -7,7 +7,8 @@ linear combinations of these vectors (q = <w, w*>, r = <w, w>, ...). Then, with 
     dv/dt    = -grad_v L,                        free,
     dv/dt    = -(grad_v L - <grad_v L, v> v),    on the unit sphere,
 
-and the velocity <dv/dt, b> of every overlap <v, b> is an expression in Gram entries: the system closes.
+and the velocity <dv/dt, b> of every overlap <v, b> is an expression in Gram entries: the system closes
+(eq-gram in docs/theory.md; eq-lora for LoRA).
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ variance kappa V_0/d with V_0 = E[(sigma(l) - y)^2 sigma'(l)^2 l*^2] at q = 0 (n
     1/tau = (1/eta) log((h + eta c) / sqrt(h^2 + eta kappa J_0)) -> c - kappa J_0/2,     h = 1 - 2 eta L_r,
 
 h being what a step leaves of v itself. Time is t = eta * step (arXiv:2602.02855 states tau log(R/eps) alone).
+docs/theory.md has the two laws as eq-law and eq-plain-two.
 """
 
 from __future__ import annotations

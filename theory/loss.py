@@ -6,6 +6,8 @@ Its derivatives come from Price's theorem and not from differentiating the print
 edge r = q^2, where L(q, r) is an inverse sine at the end of its domain:
 
     L_q = -E[sigma'(l) phi'(l*)],    L_r = 1/4 E_r[(sigma^2)''] - 1/2 E[sigma''(l) phi(l*)].
+
+docs/theory.md numbers them eq-loss and eq-price.
 """
 
 from __future__ import annotations

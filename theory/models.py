@@ -268,6 +268,7 @@ def _symbols(scale: Expr) -> tuple[Symbol, ...]:
 
 
 MODELS: Mapping[str, Model] = {kind.name: kind for kind in (AlignedLoRA(), MisalignedLoRA(), Plain(), Pretraining())}
+"""Every built-in parametrisation by name."""
 
 
 def model(value: str | Model, scale: Expr = S.One) -> Model:

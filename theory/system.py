@@ -23,6 +23,7 @@ from theory.latex import document as latex_document
 from theory.latex import equations
 from theory.loss import Loss
 from theory.models import Model
+from theory.sources import Source, sources
 from theory.symbols import N_4, J, L_q, L_r, M_ll, M_ls, M_ss, N_l, N_s, d, kappa, q, r
 from theory.tidy import in_lowest_terms, tidy
 
@@ -160,6 +161,11 @@ class System:
     def information_exponent(self) -> int | None:
         """The smallest k >= 1 with sigma_k phi_k != 0."""
         return information_exponent(self.loss_function.student, self.loss_function.teacher)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The publications whose results this derivation uses, each with what of it is used (`theory.sources`)."""
+        return sources(self)
 
     def latex(self, *, document: bool = False, names: Mapping[str, str] | None = None, fragment: bool = False) -> str:
         """Return the equations as `align` blocks, or the whole derivation as a document or fragment.

@@ -278,7 +278,9 @@ def _law(found: Findings, plot: Callable[..., Axes], what: str, uncertainty: str
     focus = found.focus
     if isinstance(focus.law, Missing):
         return focus.law
-    if focus.sample is None or not focus.sample.counts.exited:
+    if focus.sample is None:
+        return Missing("Nothing was simulated here; the section Check says why")
+    if not focus.sample.counts.exited:
         return Missing("No run of SGD left here, so that there are no exit times to compare.")
     times, law, counts = focus.times, focus.law, focus.sample.counts
     setting = focus.sample.experiment

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 import xarray as xr
@@ -289,9 +289,10 @@ def _on_sphere(settings: Settings, system: System, progress: Progress) -> Verdic
     if isinstance(report, Missing):
         return report, (Case(None, None, report, None),)
     (found,) = report.cases
-    batch = found.rows[0].batch if found.rows else math.ceil(found.lr * given.dimension)
+    ((kappa, *_),) = cast(list[list[float]], report.settings["kappa"])
+    batch = max(1, round(found.lr * given.dimension / kappa))
     law = _case(settings, system, None, None, found.lr, batch).law
-    if isinstance(law, Missing):
+    if isinstance(law, Missing) or not found.rows:  # no law, or more runs than the budget pays for
         return report, (Case(None, None, law, None),)
     runs = given.replicas or LAW_RUNS[given.quick]
     horizon = math.ceil(2 * law.quantile((1 - 0.01 / runs) * getattr(law, "escaping", 1.0)) / found.lr) + 100

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from hermescape import lawcheck
+from hermescape import lawcheck, lawplan
 from hermescape.cli import main
 from hermescape.lawcheck import check_law
 from numerics.law import Law, LinearEscape, escape_law
@@ -79,7 +79,7 @@ def test_a_wrong_law_disagrees(monkeypatch: pytest.MonkeyPatch) -> None:
         return escape_law(*args, **options).without_noise()
 
     for wrong in (slow, quiet):
-        monkeypatch.setattr(lawcheck, "escape_law", wrong)
+        monkeypatch.setattr(lawplan, "escape_law", wrong)
         case = check_law("linear", kappa=5.0, step_size=0.05, **WIDE).cases[0]
         assert case.verdict == "disagree"
         assert all(row.p_holm is not None and row.p_holm < 1e-6 for row in case.rows if row.counts)
@@ -92,7 +92,7 @@ def test_a_wrong_slope_disagrees(monkeypatch: pytest.MonkeyPatch) -> None:
         slope = found.slope_log_d * 1.1
         return replace(found, tau=2 * slope)
 
-    monkeypatch.setattr(lawcheck, "escape_law", steep)
+    monkeypatch.setattr(lawplan, "escape_law", steep)
     monkeypatch.setattr(lawcheck, "ks_law", lambda *_: lawcheck.TestResult(0.0, 1.0))
     case = check_law("linear", kappa=5.0, step_size=0.05, **WIDE).cases[0]
     assert case.verdict == "disagree"

@@ -11,7 +11,7 @@ NAMES = {
     *("StoreError", "SweepConfig", "WorkerError", "read_sweep", "sweep", "sweep_status"),
     *("best_stopping", "check", "coefficients", "compile", "derive", "exit_times", "experiment", "generative_exponent"),
     *("information_exponent", "integrate", "integrate_stages", "kernel_series", "labels", "sde_paths", "search_time"),
-    *("log_spaced", "simulate", "simulate_stages", "smoothing", "total_time", "trajectories", "value"),
+    *("explore", "log_spaced", "simulate", "simulate_stages", "smoothing", "total_time", "trajectories", "value"),
 }
 
 

@@ -138,14 +138,15 @@ def test_the_same_options_make_the_same_page(tmp_path: Path) -> None:
 
 
 def test_what_plain_training_lacks_is_said(tmp_path: Path) -> None:
-    code, text = make(tmp_path, "he3", "--model", "plain", "--quick")
+    code, text = make(tmp_path, "he3", "--teacher", "he2", "--model", "plain", "--quick")
     page = Page(text)
     assert code == 1  # nothing was confirmed
     assert "Not checked." in page.text
     assert "Does not apply: Plain training has no pre-trained weight" in page.text
     assert "Phase portrait. Does not apply: Model plain has one state" in page.text
-    assert "Regime of the flow: power" in page.text
-    assert [f["id"] for f in page.all("figure")] == ["figure-spectrum", "figure-kernel", "figure-trajectories"]
+    assert "Regime of the flow: trapped" in page.text
+    assert "Kernel. Does not apply: K(q, r) is the same everywhere" in page.text
+    assert [f["id"] for f in page.all("figure")] == ["figure-spectrum", "figure-trajectories"]
 
 
 def test_plain_training_is_checked_by_its_law(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from scipy.special import ndtri
 
 import hermescape
 from numerics.flow import Exit, SciPy, integrate
-from numerics.law import Ballistic, Law, LinearEscape, escape_law
+from numerics.law import Ballistic, Law, LinearEscape, escape_law, staged_law
 from numerics.protocols import median_start
 from numerics.search import search_time
 from numerics.statistics import ExitSample, ks_law
@@ -28,6 +28,7 @@ from theory.symbols import q, r
 from theory.system import System
 
 FALSE_ALARM, CONTROL = 1e-3, 1e-6
+ALONE = 0.48248236420584745  # A = 0 < B for He_3 on x^3: 5 mu^5 - 4 mu^3 - 5 mu^2 + mu + 1 = 0
 
 
 def law_of(name: str, model: str = "lora", **options: Any) -> LinearEscape:
@@ -182,7 +183,7 @@ def test_ballistic_time_and_spread() -> None:
     ],
 )
 def test_the_formula_in_symbols_gives_the_same_numbers(system: System, place: dict[str, float]) -> None:
-    setting = {"dimension": 1e6, "kappa": 0.03, "step_size": 0.005}
+    setting = {"dimension": 1e6, "kappa": 0.03, "step_size": 0.0005}
     law = escape_law(system, **place, **setting, threshold=0.3, **({"initial_scale": 0.0} if place else {}))
     assert isinstance(law, LinearEscape)
     formula = escape_time(system)
@@ -228,6 +229,49 @@ def test_law_of_simulated_exits(name: str, model: Any, place: dict[str, Any], se
     assert ks_law(sample, law.slower(1.05).cdf).p_value < CONTROL
 
 
+def test_u_alone_escapes_from_noise_and_from_its_start() -> None:
+    """At kappa = 0 T = -log(u0)/B + C/B for every run; at kappa > 0 a law of its own, which SGD follows."""
+    system = derive("he3", "x**3")
+    setting = {"mu": ALONE, "dimension": 10_000, "threshold": 0.5}
+    quiet = [escape_law(system, **setting, initial_scale=scale) for scale in (1e-6, 1e-9)]
+    assert [law.regime for law in quiet] == ["u alone"] * 2
+    assert quiet[1].median - quiet[0].median == pytest.approx(quiet[0].tau * math.log(1e3), rel=1e-6)
+    assert quiet[0].quantile(0.95) == pytest.approx(quiet[0].quantile(0.05), rel=1e-6)
+    path = integrate(system, {"u": 1e-6, "m": 1e-9}, event=Exit(0.5), t_max=1e3, mu=ALONE)
+    assert quiet[0].median == pytest.approx(path.exit_time, rel=1e-6)
+    law = escape_law(system, **setting, kappa=0.02, step_size=0.002)
+    sample = run(law, "he3", teacher="x**3", **setting, batch=1000, step_size=0.002, replicas=500, seed=3)
+    assert ks_law(sample, law.cdf).p_value > FALSE_ALARM
+    assert ks_law(sample, law.without_noise().cdf).p_value < CONTROL
+    assert ks_law(sample, law.slower(1.1).cdf).p_value < CONTROL
+
+
+def test_stages_add_the_flow_of_the_later_ones() -> None:
+    """First squared labels, then the true ones: SGD of both stages, and the law of the total time."""
+    setting = {"mu": 0.4, "dimension": 30_000, "step_size": 0.0005}
+    systems = [derive("he2", label="y**2"), derive("he2")]
+    law = staged_law(systems, (0.2, 0.6), **setting, kappa=0.02)
+    first = escape_law(systems[0], **setting, threshold=0.2, kappa=0.02)
+    assert law.tau == first.tau
+    both = [
+        hermescape.experiment(
+            "he2", **setting, label=label, threshold=R, batch=750, replicas=600, seed=8, max_steps=20_000
+        )
+        for label, R in (("y**2", 0.2), (None, 0.6))
+    ]
+    total = hermescape.simulate_stages(both).total
+    assert total.counts.exited == 600
+    assert ks_law(total, law.cdf).p_value > FALSE_ALARM
+    assert ks_law(total, first.cdf).p_value < CONTROL
+    assert ks_law(total, law.without_noise().cdf).p_value < CONTROL
+    with pytest.raises(ParameterError, match="one threshold"):
+        staged_law(systems, (0.2,), **setting)
+    with pytest.raises(InputError, match="before its end"):
+        staged_law([systems[0], derive("he2", noise=5.0)], (0.2, 0.9999), **setting, kappa=0.02)
+    with pytest.raises(InputError, match="ballistic"):
+        staged_law([derive("linear", model="plain")] * 2, (0.1, 0.2), dimension=1e4)
+
+
 def test_noise_of_plain_training_is_that_along_the_teacher() -> None:
     """V_0 = E[f^2 l*^2] = 156 and J_0 = E f^2 = 84 here: the law with J_0 in place of V_0 fails on the same data."""
     system, setting = derive("he2", "x**2 - 1 + 3*x", model="plain"), {"dimension": 3_000, "threshold": 0.5}
@@ -255,7 +299,10 @@ def test_noise_of_plain_training_is_that_along_the_teacher() -> None:
 def test_what_has_no_such_law_is_refused() -> None:
     for call, message in (
         (lambda: law_of("linear", mu=1.0), "G = .* = 0"),
-        (lambda: law_of("he3", "plain"), "information exponent 3"),
+        (lambda: law_of("he3", "plain", kappa=0.05), "no run escapes .* kappa drift"),
+        (lambda: escape_law(derive("he4", "-he4(x)", model="plain"), dimension=1e5), "no run escapes .* stable"),
+        (lambda: escape_law(derive("he3", "x**3"), mu=ALONE, dimension=1e5, initial_scale=0.0), "nothing sets out"),
+        (lambda: escape_law(derive("he3"), mu=0.3207243473230675, dimension=1e5), "u decays and v stays"),
         (lambda: law_of("linear", "pretrain"), "model pretrain"),
         (lambda: law_of("he2", "plain", kappa=0.2), "traps m at 0"),
         (lambda: law_of("linear", "misaligned", mu=0.3, rho=0.5, threshold=0.95), r"below \|m\| = 0.868"),

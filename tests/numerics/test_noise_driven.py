@@ -2,71 +2,94 @@
 
 import math
 
-import numpy as np
 import pytest
 import sympy as sp
-from scipy import stats
+from scipy.integrate import quad
 
 from hermescape import simulate
-from numerics.noise_driven import NoiseDriven, noise_driven
+from numerics.law import LinearEscape, escape_law
+from numerics.law.noise_driven import noise_driven, turning_point
+from numerics.statistics import ks_law
 from theory.dynamics import derive
 from theory.errors import InputError, ParameterError
-from theory.symbols import C, Z, d, mu
+from theory.symbols import C, J, M_ss, Z, d, mu
 
 CRITICAL = sp.Poly(5 * mu**3 + 5 * mu**2 + mu - 1, mu).real_roots()[0]  # of He_3
 
 
-def cdf(law: NoiseDriven, dimension: int, times: np.ndarray) -> np.ndarray:
-    """P(T <= t) = P(|Z| >= exp(log(d)/2 + C - t/scale))."""
-    return 2 * stats.norm.sf(np.exp(math.log(dimension) / 2 + law.constant - times / law.scale))
+def test_as_d_grows_it_is_the_formula_of_the_regime_with_its_constant_by_quadrature() -> None:
+    """C = int_0^R (g m/F - 1)/m dm + log R, F to leading order in 1/d; the spread of m's noise is in both."""
+    system, kappa, top = derive("he3"), 0.05, 0.4
+    formula = system.escape.regime(CRITICAL, kappa=kappa)
+    at = {mu: CRITICAL}
+    trace, turn = (float(f.subs(at)) for f in (system.escape.B, sp.diff(system.escape.A, mu)))
+    moments = system.loss_function.noise_moments(mu, mu**2)
+    bulk, along = (float(f.subs(at)) for f in (moments[J], moments[J] + moments[M_ss]))
 
+    def growth(m: float) -> float:
+        pull = (turn - trace) * (1 - m**2) - kappa * bulk / 2
+        return kappa * ((1 - m**2) * bulk + m**2 * along) / (-2 * (trace * (1 - m**2) + turn * m**2)) * pull
 
-def test_sgd_escapes_by_its_noise_alone() -> None:
-    """He_3 where the linear law has tau = oo: exits follow the noise-driven law, and not one twice as fast."""
-    dimension, kappa, eta, replicas = 300, 0.02, 0.01, 80
-    law = noise_driven(derive("he3"), CRITICAL, dimension=dimension, threshold=0.5, kappa=kappa, step_size=eta)
-    sample = simulate(
-        "he3",
-        mu=float(CRITICAL),
-        dimension=dimension,
-        batch=round(eta * dimension / kappa),
-        step_size=eta,
-        replicas=replicas,
-        threshold=0.5,
-        max_steps=10**7,
-        seed=11,
-    )
-    times = sample.exit_times()
-    assert sample.counts.exited == replicas
-    assert stats.kstest(times, lambda t: cdf(law, dimension, t)).pvalue > 1e-3
-    assert stats.kstest(times, lambda t: cdf(law, dimension, 2 * t)).pvalue < 1e-6
-    assert stats.kstest(times, lambda t: cdf(law, dimension, t / 2)).pvalue < 1e-6
-
-
-def test_the_formula_of_the_regime_is_the_same_law() -> None:
-    """Both have the spread of m's noise; for R -> 0 the integral vanishes and C = log R."""
-    system, small = derive("he3"), 1e-5
-    law = noise_driven(system, CRITICAL, dimension=10**4, threshold=small, kappa=0.05)
-    formula = system.escape.regime(CRITICAL, kappa=0.05)
-    assert float(formula.rate) == pytest.approx(law.rate, rel=1e-12)
-    time = float(formula.time.subs({d: 10**4, Z: 1, C: math.log(small)}))
-    assert law.scale * (math.log(10**4) / 2 + law.constant) == pytest.approx(time, rel=1e-9)
+    rate = growth(0.0)
+    constant = quad(lambda m: (rate / growth(m) - 1) / m, 1e-9, top)[0] + math.log(top)
+    law = noise_driven(system, CRITICAL, dimension=10**8, threshold=top, kappa=kappa)
+    assert float(formula.rate) == pytest.approx(rate, rel=1e-12)
+    assert 10**8 / law.tau == pytest.approx(rate, rel=1e-6)
+    assert law.constant == pytest.approx(constant, abs=1e-5)
+    time = float(formula.time.subs({d: 10**8, Z: 1, C: constant}))
+    assert law.tau * (law.offset + law.constant) == pytest.approx(time, rel=1e-5)
 
 
 def test_beyond_the_turning_point_the_threshold_does_not_matter() -> None:
     """m_c = sqrt(B/(B - A')) = 0.5819 for He_3."""
     low, high = (noise_driven(derive("he3"), CRITICAL, dimension=10**4, threshold=R, kappa=0.02) for R in (0.7, 0.9))
-    assert low == high
-    assert low.turning == pytest.approx(0.58193, abs=1e-5)
+    assert low.constant == high.constant
+    assert turning_point(derive("he3"), CRITICAL) == pytest.approx(0.58193, abs=1e-5)
 
 
 @pytest.mark.parametrize(
     ("strength", "kappa", "words"),
-    [(0.3, 0.1, "linear"), (CRITICAL, 0.0, "trapped"), (1, 0.1, "minimum"), (CRITICAL, 2.5, "drift stops m")],
+    [(0.6, 0.1, "A = "), (CRITICAL, 0.0, "kappa > 0"), (1, 0.1, "A' = -"), (CRITICAL, 2.5, "drift stops m")],
 )
 def test_other_regimes_are_refused(strength: object, kappa: float, words: str) -> None:
     with pytest.raises(InputError, match=words):
         noise_driven(derive("he3"), strength, dimension=1000, threshold=0.5, kappa=kappa)
+
+
+@pytest.mark.parametrize("away", [1e-3, -3e-3])
+def test_without_noise_it_is_the_linear_law(away: float) -> None:
+    """C of the averaged dynamics as kappa -> 0 is that of the way along the unstable manifold, up to A^2/B^2."""
+    system, mu = derive("he3"), float(CRITICAL) + away
+    averaged = noise_driven(system, mu, dimension=1e12, threshold=0.4, kappa=1e-9)
+    linear = escape_law(system, mu=mu, dimension=1e12, threshold=0.4)
+    assert isinstance(linear, LinearEscape)
+    assert linear.regime == averaged.regime == "linear"
+    assert averaged.tau == pytest.approx(linear.tau, rel=1e-6)
+    assert averaged.constant == pytest.approx(linear.constant, abs=3 * averaged.constant_error)
+
+
+@pytest.mark.parametrize(("mu", "share"), [(0.3329647205324833, 1.0), (0.31, 0.27)])
+def test_sgd_at_and_near_a_critical_strength_of_a_bounded_student(mu: float, share: float) -> None:
+    """Both channels of escape at once: noise alone or slope alone is another law, which the data reject."""
+    name, dimension, eta = "sin(3*x)", 600, 0.1
+    law = escape_law(derive(name), mu=mu, dimension=dimension, threshold=0.3, kappa=1.0, step_size=eta)
+    assert isinstance(law, LinearEscape)
+    assert law.power == pytest.approx(share, abs=0.02)
+    sample = simulate(
+        name,
+        mu=mu,
+        dimension=dimension,
+        batch=round(eta * dimension),
+        step_size=eta,
+        replicas=300,
+        threshold=0.3,
+        max_steps=math.ceil(2 * law.quantile(0.9999) / eta),
+        seed=3,
+    )
+    assert ks_law(sample, law.cdf).p_value > 1e-3
+    assert ks_law(sample, law.without_noise().cdf).p_value < 1e-12
+    for factor in (0.8, 1.2):
+        assert ks_law(sample, law.slower(factor).cdf).p_value < 1e-6
 
 
 def test_bad_threshold() -> None:

@@ -134,7 +134,8 @@ class _Writer:
     def symbols(self) -> str:
         system = self.system
         shown = [t, *system.parameters, *system.states, q, r, L_q, L_r]
-        rows = [f"${latex(symbol)}$ & {words.meaning(MEANINGS[symbol])}" for symbol in dict.fromkeys(shown)]
+        meanings = {symbol: MEANINGS.get(symbol, str(symbol)) for symbol in shown}  # a model of one's own has its own
+        rows = [f"${latex(symbol)}$ & {words.meaning(text)}" for symbol, text in meanings.items()]
         if self.fragment:
             return ""
         return words.TABLE.replace("@ROWS@", " \\\\\n".join(map(self.prose, rows)))

@@ -147,12 +147,12 @@ def of_escape(escape: Escape) -> list[Equation]:
 
 def _gradient_at_start(escape: Escape, curvature: Expr) -> list[Equation]:
     """Define A (aligned) or G, and B, and give their closed forms."""
-    strength, at = (mu, r"\mu") if escape.A is not None else (rho, r"\mu, \rho")
+    strength, at = (rho, r"\mu, \rho") if rho in escape.model.parameters else (mu, r"\mu")
     where = rf"\;\Big|_{{q = \mu,\, r = {latex(strength**2)}}}"
     bend = Equation.of("bend", f"B({at})", rf"-2 L_{{r}}{where}", *_shown(curvature))
     if escape.A is not None:
         return [Equation.of("drive", f"A({at})", rf"-L_{{q}} - 2 \mu L_{{r}}{where}", *_shown(escape.A)), bend]
-    form = rf"L_{{q}}^{{2}} + 4 \mu L_{{q}} L_{{r}} + 4 \rho^{{2}} L_{{r}}^{{2}}{where}"
+    form = rf"L_{{q}}^{{2}} + 4 \mu L_{{q}} L_{{r}} + 4 {latex(strength**2)} L_{{r}}^{{2}}{where}"
     return [Equation.of("slope", f"G({at})^{{2}}", form, *_shown(escape.G2)), bend]
 
 

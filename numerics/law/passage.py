@@ -13,16 +13,20 @@ flow takes a time that it alone determines. With k the information exponent the 
 kappa = O(d^(-(k-2)/2)), for k >= 3, T = d^((k-2)/2) times a law of its own (`theory.regimes`); at kappa = 0,
 
     P(T <= t) = P(|Z| >= sqrt(d) m_t)    on the sides that escape,    m_t the point from which the flow takes t.
+
+In docs/theory.md these are eq-backward and eq-power.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.polynomial import Chebyshev
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 from scipy.optimize import brentq
 from scipy.sparse import diags_array, eye_array
@@ -32,6 +36,7 @@ from sympy import Expr, S
 
 from numerics.evaluate import evaluator
 from numerics.flow import Exit, exit_times
+from numerics.law.protocol import check_level
 from theory.errors import InputError, ParameterError
 from theory.symbols import J, L_q, L_r, M_ll, M_ls, M_ss, m
 from theory.symbols import d as dimension_symbol
@@ -56,35 +61,83 @@ LONGEST = 40
 PER_SPAN = 200
 GAMMA = 1 - math.sqrt(0.5)
 CELLS = 1500
+ROUNDING = 1e-15
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Passage:
-    """A distribution function of exit times, in t = eta * step.
+    """A distribution function of exit times, in t = eta * step, for infinitesimal steps.
 
     Attributes:
         times: ascending times.
         probabilities: P(T <= time), up to 1 or to the share of runs that escape within the last of `times`.
+        regime: "plain-k", k the information exponent.
+        power: (k - 2)/2 for k >= 3: T grows like d^power where kappa shrinks like d^-power.
+        constant: of T ~ constant d^power |Z|^(2 - k) as kappa -> 0, 1/(c (k - 2)) with dm/dt ~ c m^(k-1); NaN for
+            k < 3, whose laws are known in closed form (`LinearEscape`, `Ballistic`).
+        constant_error: its error.
+        quiet: the law without SGD's noise; None where this is it.
     """
 
     times: Array
     probabilities: Array
+    regime: str = "plain"
+    power: float = 0.0
+    constant: float = math.nan
+    constant_error: float = math.nan
+    quiet: Passage | None = None
+    tau: None = None
 
-    def cdf(self, t: ArrayLike) -> Array:
+    @cached_property
+    def _curve(self) -> PchipInterpolator:
+        return PchipInterpolator(self.times, self.probabilities, extrapolate=False)
+
+    def cdf(self, t: float) -> float:
         """P(T <= t); beyond the last time its value there."""
-        curve = PchipInterpolator(self.times, self.probabilities, extrapolate=False)
-        clipped = np.clip(np.asarray(t, float), self.times[0], self.times[-1])
-        return np.where(np.asarray(t) < self.times[0], 0.0, curve(clipped))
+        return 0.0 if t < self.times[0] else float(self._curve(min(t, self.times[-1])))
 
-    def quantile(self, level: float) -> float | None:
-        """Return the time by which a share `level` of the runs has left; None where that many do not."""
-        if not 0 < level < 1:
-            raise ParameterError(f"level = {level!r} given; accepted: a number in (0, 1); the median is 0.5.")
+    def quantile(self, level: float) -> float:
+        """The time by which a share `level` of the runs has left; infinite where that many do not."""
+        check_level(level)
         if level <= self.probabilities[0]:
             return float(self.times[0])
         if level > self.probabilities[-1]:
-            return None
-        return float(brentq(lambda t: float(self.cdf(t)) - level, self.times[0], self.times[-1], xtol=1e-12))
+            return math.inf
+        return float(brentq(lambda t: self.cdf(t) - level, self.times[0], self.times[-1], xtol=1e-12))
+
+    def shares(self, t: Array) -> Array:
+        """P(T <= t) at each of many times."""
+        return np.where(t < self.times[0], 0.0, self._curve(np.clip(t, self.times[0], self.times[-1])))
+
+    @property
+    def escaping(self) -> float:
+        """The probability that T is finite, up to 1e-5."""
+        return float(self.probabilities[-1])
+
+    @property
+    def median(self) -> float:
+        """The median of T."""
+        return self.quantile(0.5)
+
+    @property
+    def mean(self) -> float:
+        """E T; infinite where runs stay, and under the flow for k >= 3, since E |Z|^(2 - k) is."""
+        if self.escaping < LAST or (self.quiet is None and self.power > 0):
+            return math.inf
+        return float(np.trapezoid(1 - self.probabilities, self.times) + self.times[0])
+
+    @property
+    def slope_log_d(self) -> float:
+        """d(median)/d(log d) = power * median, at kappa d^power fixed."""
+        return self.power * self.median
+
+    def without_noise(self) -> Passage:
+        """Return the law of the flow from the random start."""
+        return self.quiet or self
+
+    def slower(self, factor: float) -> Passage:
+        """Return the law with every time multiplied by `factor`."""
+        return replace(self, times=self.times * factor)
 
 
 def passage(system: System, *, dimension: float, threshold: float, kappa: float = 0.0) -> Passage:
@@ -102,8 +155,8 @@ def passage(system: System, *, dimension: float, threshold: float, kappa: float 
 
     >>> from theory.dynamics import derive
     >>> law = passage(derive("he4", model="plain"), dimension=1e6, threshold=0.5)
-    >>> approximate = 1e6 / (2 * 96 * 0.67449**2)  # d/(c (k - 2) Z^2), median |Z|
-    >>> bool(abs(law.quantile(0.5) / approximate - 1) < 1e-3)
+    >>> approximate = law.constant * 1e6**law.power / 0.67449**2  # median |Z|; constant = 1/(c (k - 2)) = 1/192
+    >>> abs(law.median / approximate - 1) < 1e-3
     True
     """
     if system.model.name != "plain":
@@ -116,8 +169,20 @@ def passage(system: System, *, dimension: float, threshold: float, kappa: float 
         )
     if not (math.isfinite(kappa) and kappa >= 0):
         raise ParameterError(f"kappa = {kappa!r} given; accepted: a number >= 0; 0 is the gradient flow.")
-    if kappa == 0:
-        return _without_noise(system, dimension, threshold)
+    exponent, drift = system.information_exponent or 0, system.escape.drift
+    known: dict[str, Any] = {"regime": f"plain-{exponent}"}
+    if exponent > 2 and drift is not None:
+        (pull,) = evaluator((m,), (drift,))(0.0)
+        size = abs(float(pull.value))
+        known |= {"power": exponent / 2 - 1, "constant": 1 / (size * (exponent - 2))}
+        known["constant_error"] = known["constant"] * (float(pull.error) / size + ROUNDING)
+    quiet = replace(_without_noise(system, dimension, threshold), **known)
+    return quiet if kappa == 0 else replace(_with_noise(system, dimension, threshold, kappa), quiet=quiet, **known)
+
+
+def _with_noise(system: System, dimension: float, threshold: float, kappa: float) -> Passage:
+    """Solve the diffusion near m = 0 and follow the flow from there."""
+    widest = REACH * threshold * math.sqrt(dimension)
     widest, root = min(widest, EDGES[-1]), math.sqrt(dimension)
     drift, spread = _coefficients(system, kappa, widest / root)
     noises = [(X, spread(X / root) / abs(2 * X * root * drift(X / root))) for X in EDGES if widest >= X]
@@ -183,7 +248,7 @@ def _diffusion(drift: Chebyshev, spread: Chebyshev, dimension: float, edge: floa
     if not curves:
         return Passage(np.array([0.0, 1.0]), np.zeros(2))
     times = _distinct(np.concatenate([curve.times + delay for curve, delay in zip(curves, delays, strict=True)]))
-    total = sum(curve.cdf(times - delay) for curve, delay in zip(curves, delays, strict=True))
+    total = sum(curve.shares(times - delay) for curve, delay in zip(curves, delays, strict=True))
     return Passage(times, np.minimum(np.maximum.accumulate(np.asarray(total)), 1.0))
 
 

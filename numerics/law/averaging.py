@@ -1,0 +1,91 @@
+r"""Averaging over a fast u: the drift that it leaves to m.
+
+At fixed m, u is a diffusion of one variable, du = b(u, m) dt + sqrt(D(u, m)) dW, with the stationary density
+
+    p(u | m) ~ (1/D) exp(int 2 b/D du),    F(m) = int dm/dt(u, m) p(u | m) du
+
+on the well around its equilibrium: nothing is expanded in u, neither the curvatures that each sample has of its own
+(they let D grow with u^2) nor the slope of the loss. A step of size eta makes the spread of u wider by
+1/(1 + eta b'/2), b' < 0. What is left out is that u follows m with a delay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import sympy as sp
+from numpy.polynomial import Chebyshev
+from numpy.typing import NDArray
+
+from numerics.evaluate import evaluator
+from theory.symbols import d as dimension_symbol
+from theory.symbols import kappa as kappa_symbol
+from theory.symbols import mu as mu_symbol
+from theory.symbols import q, r
+from theory.system import System
+
+__all__ = ["Fast", "fast_scale"]
+
+WIDTH = 7.0  # standard deviations on each side
+DEGREE = 14
+GRID = 281
+NEWTON = 4
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Fast:
+    """The fast variable at one pre-trained weight: `at(u, m)` is du/dt, dm/dt and D."""
+
+    at: Callable[[float, float], tuple[float, float, float]]
+    step_size: float
+
+    def averages(self, m: float, centre: float, width: float, relax: float) -> tuple[float, float]:
+        """Return F(m) and E[u^2 | m], given a first guess of the equilibrium of u, its spread, and -b'."""
+        for _ in range(NEWTON):
+            centre += self.at(centre, m)[0] / relax
+        low, high = centre - WIDTH * width, centre + WIDTH * width
+        u = np.linspace(low, high, GRID)
+        nodes = Chebyshev.basis(DEGREE + 1, [low, high]).roots()
+        values = np.array([self.at(float(node), m) for node in nodes])
+        pull, speed, spread = (Chebyshev.fit(nodes, values[:, i], DEGREE, [low, high])(u) for i in range(3))
+        spread = spread / (1 - self.step_size * relax / 2)
+        slope = 2 * pull / spread
+        potential = np.concatenate([[0.0], np.cumsum((slope[1:] + slope[:-1]) / 2)]) * (u[1] - u[0])
+        middle = GRID // 2
+        weight = np.exp(np.minimum(potential - potential[middle], 50.0)) / spread
+        weight *= _well(weight, middle)
+        weight /= np.sum(weight)
+        return float(weight @ speed), float(weight @ u**2)
+
+
+def _well(weight: Array, middle: int) -> Array:
+    """1 from the middle outwards while the density falls: beyond its minimum, u would have set out."""
+    peak = middle - GRID // 8 + int(np.argmax(weight[middle - GRID // 8 : middle + GRID // 8 + 1]))
+    inside = np.zeros(len(weight))
+    right = np.flatnonzero(np.diff(weight[peak:]) > 0)
+    left = np.flatnonzero(np.diff(weight[peak::-1]) > 0)
+    inside[peak - (left[0] if len(left) else peak) : peak + (right[0] if len(right) else len(weight)) + 1] = 1.0
+    return inside
+
+
+def fast_scale(system: System, strength: float, dimension: float, kappa: float, step_size: float) -> Fast:
+    """Return the fast variable u of aligned LoRA at mu."""
+    noisy, spread = system.sgd(), system.diffusion[0, 0]
+    exprs = (*noisy.velocities.values(), spread)
+    inner = {name: f for name, f in system.diffusion_functions.items() if any(e.has(name) for e in exprs)}
+    place = {mu_symbol: strength, kappa_symbol: kappa, dimension_symbol: dimension}
+    bound = [sp.sympify(e).subs(place) for e in exprs]
+    total = sp.lambdify((*system.states, *inner), bound, "math")
+    where = [f.subs(place) for f in (system.arguments[q], system.arguments[r], system.gap)]
+    position = sp.lambdify(system.states, where, "math")
+    moments = evaluator((q, r), tuple(inner.values()))
+
+    def at(u: float, m: float) -> tuple[float, float, float]:
+        overlap, norm, gap = position(u, m)
+        first, second, third = total(u, m, *moments.values(overlap, norm, gap=gap))
+        return first, second, third
+
+    return Fast(at, step_size)

@@ -1,0 +1,134 @@
+r"""Ballistic escape: plain training with information exponent 1.
+
+dm/dt = b(m) with b(0) != 0, hence a time of O(1) with
+
+    T = int_0^R dm/b + N(0, (1/b(0)^2 + kappa int_0^R D/b^3 dm) / d) + O(1/d),
+
+D the variance of SGD's noise in m; the mean of a step of size eta adds -eta int (b_2 - b b'/2)/b^2 dm, b_2 its term of
+second order. A simulation exits at the first step not before T.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import sympy as sp
+from scipy.integrate import quad
+from scipy.special import ndtr, ndtri
+
+from numerics.evaluate import evaluator
+from numerics.law.protocol import Setting, check_level
+from theory.errors import InputError
+from theory.symbols import J, L_q, L_r, m, q, r
+from theory.symbols import d as dimension_symbol
+from theory.symbols import kappa as kappa_symbol
+from theory.system import System
+
+__all__ = ["Ballistic", "ballistic"]
+
+
+@dataclass(frozen=True)
+class Ballistic:
+    """T = constant + deviation Z, Z ~ N(0, 1): plain training with information exponent 1; times in t = eta * step.
+
+    Attributes:
+        constant: the time of the flow from m = 0, corrected to first order in eta.
+        deviation: standard deviation of T, O(1/sqrt(d)).
+        start_deviation: the part of it that is due to the start.
+
+    >>> from numerics.law import escape_law
+    >>> from theory.dynamics import derive
+    >>> law = escape_law(derive("linear", model="plain"), dimension=1e4)  # dm/dt = 1 - m^2
+    >>> round(law.median, 10), round(law.deviation, 10)
+    (0.5493061443, 0.01)
+    """
+
+    dimension: float
+    threshold: float
+    constant: float
+    constant_error: float
+    deviation: float
+    start_deviation: float
+    regime: str = "ballistic"
+    tau: None = None
+    power: float = 0.0
+    slope_log_d: float = 0.0
+    escaping: float = 1.0
+
+    @property
+    def mean(self) -> float:
+        """E T up to O(1/d)."""
+        return self.constant
+
+    @property
+    def median(self) -> float:
+        """The median of T up to O(1/d)."""
+        return self.constant
+
+    def cdf(self, t: float) -> float:
+        """P(T <= t)."""
+        return float(ndtr((t - self.constant) / self.deviation))
+
+    def quantile(self, level: float) -> float:
+        """The time t with P(T <= t) = level."""
+        check_level(level)
+        return self.constant + self.deviation * float(ndtri(level))
+
+    def without_noise(self) -> Ballistic:
+        """Return the law of the flow from the random start."""
+        return replace(self, deviation=self.start_deviation)
+
+    def slower(self, factor: float) -> Ballistic:
+        """Return the law with every time multiplied by `factor`."""
+        return replace(self, constant=self.constant * factor, deviation=self.deviation * factor)
+
+
+def ballistic(system: System, setting: Setting) -> Ballistic:
+    """Integrate over m: the time, its correction of first order in eta, and its variance.
+
+    Raises `InputError` for a threshold that the flow with its kappa drift does not reach.
+    """
+    kappa, eta, functions = setting.kappa, setting.step_size, system.diffusion_functions
+    spread = system.diffusion[0, 0] * dimension_symbol
+    inner = evaluator((q, r), tuple(functions.values()))
+    diffuse = sp.lambdify((m, kappa_symbol, *functions), spread, "math")
+    names = list(functions)
+
+    def moments(at: float) -> dict[sp.Symbol, float]:
+        return dict(zip(names, inner.values(at, 1.0, gap=(1 - at) * (1 + at)), strict=True))
+
+    def speed(at: float) -> tuple[float, float, float]:
+        """b, the second-order term b_2 of a step, and D kappa."""
+        f = moments(at)
+        slope, bend, bulk = f[L_q], f[L_r], f[J]
+        b = -(1 - at**2) * slope - kappa * bulk * at / 2
+        first, second = -4 * bend - 2 * slope * at + kappa * bulk, 4 * bend**2 + 4 * bend * slope * at + slope**2
+        b2 = at * (3 * first**2 / 8 - second / 2) + (2 * bend * at + slope) * first / 2
+        return b, b2, diffuse(at, kappa, *f.values())
+
+    first = speed(0.0)[0]
+    end = math.copysign(setting.threshold, first)
+    for at in np.linspace(0, end, 65):
+        if speed(float(at))[0] * first <= 0:
+            raise InputError(
+                f"threshold = {setting.threshold:g} given; accepted: one below |m| = {abs(at):.3g}, where the flow "
+                f"with kappa = {kappa:g} stops."
+            )
+
+    def total(f: Callable[[float], float]) -> tuple[float, float]:
+        found = quad(f, 0.0, end, epsabs=1e-13, epsrel=1e-11, limit=200)
+        return found[0], found[1]
+
+    time, error = total(lambda x: 1 / speed(x)[0])
+    if eta:
+        time += eta * math.log(speed(end)[0] / first) / 2
+        time -= eta * total(lambda x: speed(x)[1] / speed(x)[0] ** 2)[0]
+    begun = 1 / first**2
+    noisy = total(lambda x: speed(x)[2] / speed(x)[0] ** 3)[0] if kappa else 0.0
+    scale = setting.dimension**-0.5
+    return Ballistic(
+        setting.dimension, setting.threshold, time, error, math.sqrt(begun + noisy) * scale, math.sqrt(begun) * scale
+    )

@@ -1,0 +1,86 @@
+"""From a derived system and its numbers to the law of its exit time."""
+
+from __future__ import annotations
+
+import math
+
+from numerics.flow import Exit
+from numerics.law.ballistic import ballistic
+from numerics.law.passage import passage
+from numerics.law.protocol import Law, Setting
+from numerics.law.starts import from_saddle, from_weight
+from theory.errors import InputError, ParameterError
+from theory.system import System
+
+__all__ = ["escape_law"]
+
+NEVER = 1e-3  # share of the runs below which a start counts as trapped
+
+
+def escape_law(
+    system: System,
+    *,
+    mu: float | None = None,
+    rho: float | None = None,
+    dimension: float,
+    threshold: float = 0.5,
+    kappa: float = 0.0,
+    step_size: float = 0.0,
+    initial_scale: float | None = None,
+) -> Law:
+    """Return the law of the first time with |m| >= threshold, for d >> 1 and kappa = eta d / B fixed.
+
+    Args:
+        system: a derived system, without kappa drift (it is added here), of model lora, misaligned or plain.
+        mu: alignment of w0; none with model plain.
+        rho: strength |w0|, with model misaligned.
+        dimension: d.
+        threshold: R in (0, 1).
+        kappa: eta d / B; 0 gives the flow from a random start.
+        step_size: eta; 0 is the limit of small steps at this kappa.
+        initial_scale: u at the start, d^-2 by default; LoRA only.
+
+    Raises:
+        ParameterError: a parameter outside its domain.
+        InputError: a start that traps, or a threshold that the flow does not reach.
+
+    >>> from theory.dynamics import derive
+    >>> law = escape_law(derive("relu"), mu=0.5, dimension=1e5, kappa=4.0)
+    >>> round(law.tau, 4), law.regime
+    (9.6569, 'linear')
+    """
+    for name, given, accepted in (
+        ("dimension", dimension, dimension >= 3),
+        ("kappa", kappa, kappa >= 0),
+        ("step_size", step_size, step_size >= 0),
+        ("initial_scale", 0.0 if initial_scale is None else initial_scale, True),
+    ):
+        if not (math.isfinite(given) and accepted):
+            domain = {"dimension": "number >= 3", "initial_scale": "number"}.get(name, "number >= 0")
+            raise ParameterError(f"{name} = {given!r} given; accepted: a finite {domain}.")
+    Exit(threshold)
+    setting = Setting(float(dimension), threshold, float(kappa), float(step_size))
+    if system.model.scalars:
+        if mu is None:
+            raise ParameterError(f"no mu given; accepted with model {system.model.name}: the alignment of w0.")
+        return from_weight(system, setting, mu, rho, initial_scale)
+    if system.model.start is None:
+        raise InputError(f"model {system.model.name} given; accepted: lora, misaligned, plain, which have a search.")
+    if mu is not None or rho is not None or initial_scale is not None:
+        raise ParameterError("mu, rho or initial_scale with model plain given; accepted: none of them.")
+    return _plain(system, setting)
+
+
+def _plain(system: System, setting: Setting) -> Law:
+    exponent = system.information_exponent
+    if exponent in (1, 2):
+        return ballistic(system, setting) if exponent == 1 else from_saddle(system, setting)
+    found = None
+    if exponent is not None:
+        found = passage(system, dimension=setting.dimension, threshold=setting.threshold, kappa=setting.kappa)
+    if found is None or found.escaping < NEVER:
+        why = system.escape.regime(kappa=setting.kappa).because
+        raise InputError(
+            f"{system.loss_function.student.name} with model plain, d = {setting.dimension:g}: no run escapes ({why})."
+        )
+    return found

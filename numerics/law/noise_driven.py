@@ -1,0 +1,182 @@
+r"""The exit time at a critical strength, where only SGD's noise leads out, and near one: A ~ 0 > B, A' > 0.
+
+There the flow (nearly) leaves v where it is. SGD keeps u at a fast, small equilibrium, with, to leading order in 1/d,
+
+    E[u | m] = A m / (-lambda(m)),    Var[u | m] = (kappa/d) V(m) / (-2 lambda(m) - eta lambda(m)^2),
+    lambda(m) = B (1 - m^2) + A' m^2 < 0,    V = (1 - m^2) J_0 + m^2 J_*,
+
+f = (sigma(l) - y) sigma'(l) at w0, J_0 = E f^2, J_* = E[f^2 l*^2], eta the step size; and u drives m, which is slow:
+
+    dm/dt = F(m) + noise,    F = (1 - m^2) A E[u | m] + E[u^2 | m] m [(A' - B)(1 - m^2) - kappa J_0/2] + ...,
+    noise variance (kappa/d) (A^2 J_0/B^2 + E[u^2 | 0] J_*) per t near m = 0.
+
+F is computed with the whole distribution of u given m (`numerics.law.averaging`): at d = 500 and kappa = 1 the rest
+makes E[u^2] of sin(3 x) larger by a fifth. Near m = 0 that is an unstable Ornstein-Uhlenbeck process, F = m/tau. With
+g/d its rate at A = 0 and lambda the rate of the linear law, A^2/|B| up to O(A^4), and Z ~ N(0, 1),
+
+    1/tau = lambda + g/d,    T = tau [ (1/2) log d - log|Z| - (1/2) log(1 + tau d x noise variance / 2) + C ],
+    C = int_0^top (1/(tau F(m)) - 1/m) dm + log top,    top = min(R, m_c),
+
+where at m_c, lambda(m_c) = 0, u sets out by itself, in a time O(log d) that does not count against d. At A = 0, T grows
+like (d/(2 g)) log d: slower than any linear search, faster than the Kramers time of a barrier (eq-noise-driven in
+docs/theory.md). Near the critical
+strength noise leads for d below the crossover g/lambda, and the slope of the loss beyond; u lags behind m by a part
+O(A^2/B^2), which is neglected.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import sympy as sp
+from sympy import Expr
+
+from numerics.evaluate import evaluator
+from numerics.law.averaging import fast_scale
+from numerics.law.linear import LinearEscape
+from theory.errors import InputError, ParameterError
+from theory.symbols import J, M_ss, mu
+from theory.system import System
+
+__all__ = ["NEARLY", "VANISHING", "noise_driven", "noise_rate", "turning_point"]
+
+NEARLY = 0.1  # of |B|: the largest |A| whose corrections, O(A^2/B^2), are small
+VANISHING = 1e-9  # of |B|: a float cannot tell such an A from 0
+NEAR = 0.005  # F(m)/m at m = NEAR and 2 NEAR gives F'(0) up to O(NEAR^4)
+SHALLOW = 0.1  # of |B|: the curvature that a guess of the spread of u takes at least
+ORDER = 16
+ROUNDING = 1e-6
+
+
+def noise_driven(
+    system: System,
+    strength: Expr | float,
+    *,
+    dimension: float,
+    threshold: float,
+    kappa: float,
+    step_size: float = 0.0,
+) -> LinearEscape:
+    """Return the law of the exit time at or near a critical strength of an aligned LoRA system.
+
+    Its `power` is the share of the noise in the rate, 1 at A = 0; there nothing exits without noise.
+
+    Args:
+        system: a derived system of model lora.
+        strength: mu, A(mu) = 0 or |A| at most |B|/10; |A| <= 1e-9 |B| counts as 0.
+        dimension: d.
+        threshold: R, exit at |m| = R.
+        kappa: eta d / B > 0.
+        step_size: eta, 0 for infinitesimal steps.
+
+    Raises:
+        InputError: the regime at mu and kappa is another one; the message says which and why.
+        ParameterError: a threshold outside (0, 1).
+
+    >>> from theory.dynamics import derive
+    >>> law = noise_driven(derive("he3"), 0.3207243473230675, dimension=1000, threshold=0.5, kappa=0.02)
+    >>> round(1000 / law.tau, 4), law.power
+    (0.3663, 1.0)
+    """
+    if not 0 < threshold < 1:
+        raise ParameterError(f"threshold = {threshold!r} given; accepted: a number in (0, 1); try 0.5.")
+    drive, trace, turn, bulk, along = _numbers(system, float(strength))
+    pulled = turn - trace - kappa * bulk / 2
+    if not (abs(drive) <= NEARLY * abs(trace) and turn > 0 > trace and pulled > 0 and kappa > 0):
+        raise InputError(
+            f"mu = {strength}, kappa = {kappa} given, where A = {drive:.4g}, B = {trace:.4g}, A' = {turn:.4g}, and "
+            f"A' - B - kappa J_0/2 = {pulled:.4g}; accepted: a critical strength with A ~ 0 > B, the other two "
+            "positive, and kappa > 0."
+        )
+    if abs(drive) <= VANISHING * abs(trace):
+        drive = 0.0
+    turning = math.sqrt(-trace / (turn - trace))
+    top = min(threshold, turning)
+    if (turn - trace) * (1 - top**2) <= kappa * bulk / 2:
+        stop = math.sqrt(1 - kappa * bulk / 2 / (turn - trace))
+        raise InputError(
+            f"kappa = {kappa}: its drift stops m at {stop:.3g}, below {top:.3g}; accepted: a smaller kappa."
+        )
+    fast = fast_scale(system, float(strength), dimension, kappa, step_size)
+
+    def averages(m: float) -> tuple[float, float]:
+        relax = max(-(trace * (1 - m * m) + turn * m * m), SHALLOW * abs(trace))
+        spread = kappa / dimension * ((1 - m * m) * bulk + m * m * along) / (2 * relax - step_size * relax**2)
+        return fast.averages(m, drive * m / relax, math.sqrt(spread), relax)
+
+    (pull, level), (further, _) = averages(NEAR), averages(2 * NEAR)
+    growth = (4 * pull - further / 2) / (3 * NEAR)
+    flow = (trace + math.sqrt(trace**2 + 4 * drive**2)) / 2 if drive else 0.0
+    alone = growth - drive**2 / -trace
+    if alone < -ROUNDING * growth:
+        raise InputError(
+            f"mu = {strength}, d = {dimension:g}, kappa = {kappa:g}: noise does not lead out at this d; accepted: a "
+            "larger d, or a smaller kappa."
+        )
+    alone = max(alone, 0.0)
+    integral, error = _integral(lambda m: (growth * m / averages(m)[0] - 1) / m, top)
+    constant = integral + math.log(top)
+    tau = 1 / (flow + alone)
+    noise = kappa * (drive**2 * bulk / trace**2 + level * along)  # times 1/d, the variance of the start
+    return LinearEscape(
+        regime="noise-driven" if alone > flow else "linear",
+        tau=tau,
+        dimension=float(dimension),
+        threshold=threshold,
+        prefactor=0.0,
+        gain=math.sqrt(1 + tau * noise / 2),
+        shift=0.0,
+        constant=constant,
+        constant_below=constant,
+        constant_error=error + (drive / trace) ** 2,
+        published=math.log(threshold * math.sqrt(dimension)) / flow if flow else math.inf,
+        power=alone * tau,
+        flow_tau=1 / flow if flow else math.inf,
+        crossover=alone * dimension / flow if flow else math.inf,
+    )
+
+
+def _integral(f: Callable[[float], float], top: float) -> tuple[float, float]:
+    """Integrate over [0, top] by Gauss and Legendre's rule; the error is the difference from one of half the order."""
+    fine, coarse = (
+        top / 2 * sum(w * f(top / 2 * (1 + x)) for x, w in zip(*np.polynomial.legendre.leggauss(n), strict=True))
+        for n in (ORDER, ORDER // 2)
+    )
+    return float(fine), float(abs(fine - coarse))
+
+
+def turning_point(system: System, strength: Expr | float) -> float:
+    """Return m_c = sqrt(B/(B - A')), the overlap from which u sets out by itself at a critical strength.
+
+    >>> from theory.dynamics import derive
+    >>> round(turning_point(derive("he3"), 0.320724), 4)
+    0.5819
+    """
+    _, trace, turn, _, _ = _numbers(system, float(strength))
+    return math.sqrt(-trace / (turn - trace))
+
+
+def noise_rate(system: System, strength: float, kappa: float) -> float:
+    """Return g, the rate (per unit of t/d) at which noise turns v towards w* at mu; 0 where it does not.
+
+    >>> from theory.dynamics import derive
+    >>> round(noise_rate(derive("he3"), 0.32072436, 0.02), 4)
+    0.3656
+    """
+    _, trace, turn, bulk, _ = _numbers(system, strength)
+    if not turn > 0 > trace:
+        return 0.0
+    return max(0.0, kappa * bulk / (-2 * trace) * (turn - trace - kappa * bulk / 2))
+
+
+def _numbers(system: System, strength: float) -> tuple[float, float, float, float, float]:
+    """A, B, A', J_0 and J_* at mu, with the LoRA scale."""
+    scale = sp.sympify(getattr(system.model, "scale", 1))
+    moments = system.loss_function.noise_moments(mu, mu**2)
+    escape = system.escape
+    wanted = (escape.B, sp.diff(escape.A, mu), moments[J], moments[J] + moments[M_ss])
+    found = evaluator((mu,), (scale * escape.A, *(scale**2 * f for f in wanted)))(strength)
+    drive, trace, turn, bulk, along = (float(f.value) for f in found)
+    return drive, trace, turn, bulk, along

@@ -1,0 +1,260 @@
+r"""The constants of exponential growth: from the start of LoRA, or of plain training with information exponent 2.
+
+C comes from integrations along the unstable manifold, from |m| = c to R, c -> 0, of the flow with its kappa drift,
+
+    C = lim t(c -> R)/tau + log c.
+
+The start on the eigenvector is off the manifold by O(c^2) where the loss is analytic there and by O(c) where it is not
+(ReLU), which float64 makes harmless: every term keeps its digits down to c = 1e-12 (`theory.system.guard`). Errors of
+rates enter with a factor log(1/c), so that the error estimate of C is |C(c) - C(100 c)| log(1/c) / log(100).
+
+*At a critical strength* A = 0 and u = 0 is a line of equilibria. For B > 0, *u alone* escapes, at the rate B and from
+u0 + N(0, kappa J_0 / (d B (2 + eta B))), while m is still at rest: |u| = c takes the place of |m| = c. For B < 0
+only noise leads out (`numerics.law.noise_driven`), with a rate g/d. *Near* one both channels are open, and noise leads
+for d below the `crossover` g/lambda. That law, right up to O(A^2/B^2), is taken where the linear one neglects more:
+where g/d > lambda A^2/B^2.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import sympy as sp
+
+from numerics.evaluate import evaluator
+from numerics.flow import Exit, integrate
+from numerics.law.linear import NARROW, LinearEscape
+from numerics.law.noise_driven import NEARLY, VANISHING, noise_driven, noise_rate
+from numerics.law.protocol import MEDIAN, Setting
+from numerics.search import Search, gradient_noise, search_time
+from theory.errors import InputError
+from theory.symbols import J, M_ss, m
+from theory.symbols import mu as mu_symbol
+from theory.symbols import rho as rho_symbol
+from theory.system import System
+
+__all__ = ["from_saddle", "from_weight"]
+
+SMALLEST_START = 1e-12
+RTOL = 1e-11
+INTEGRATION = 30 * RTOL  # measured error of C, nearly critical starts included
+LONGEST_WAY = 1e4  # in units of tau: a flow that takes longer counts as trapped
+
+
+def from_weight(
+    system: System, setting: Setting, mu: float, rho: float | None, initial_scale: float | None
+) -> LinearEscape:
+    """Return the law of LoRA fine-tuning of a pre-trained weight.
+
+    Raises `InputError` where the start traps, or the threshold is not reached.
+    """
+    found = search_time(system, mu, rho=rho)
+    start = setting.dimension**-2.0 if initial_scale is None else initial_scale
+    critical = _critical(system, setting, found, mu, start) if rho is None else None
+    if critical is None and not found.G > 0:
+        raise _refusal(system, setting, mu, rho)
+    return critical or _linear(system, setting, found, mu, rho, start)
+
+
+def _refusal(system: System, setting: Setting, mu: float, rho: float | None) -> InputError:
+    at = mu if rho is not None else _root(system, mu)
+    start = system.escape.regime(at, rho, kappa=setting.kappa)
+    return InputError(
+        f"{system.loss_function.student.name} at mu = {mu}: G = |grad L(w0)| = 0 there, regime {start.name} "
+        f"({start.because}); accepted are starts with a way out."
+    )
+
+
+def _critical(system: System, setting: Setting, found: Search, mu: float, start: float) -> LinearEscape | None:
+    """Return the law where A = 0 in effect, or where noise matters beside A; None elsewhere."""
+    drive, trace = float(found.G), float(found.B)
+    if drive > NEARLY * abs(trace):
+        return None
+    vanishing = drive <= VANISHING * abs(trace)
+    if trace > 0:
+        return _alone(system, setting, mu, start) if vanishing else None
+    growth = noise_rate(system, mu, setting.kappa)
+    if growth > 0 and growth / setting.dimension > float(found.rate) * (drive / trace) ** 2:
+        return noise_driven(system, mu, **vars(setting))
+    if vanishing:
+        raise _refusal(system, setting, mu, None)
+    return None
+
+
+def _root(system: System, mu: float) -> sp.Expr:
+    """The critical strength that is meant."""
+    return min((strength.mu for strength in system.escape.critical_mu()), key=lambda root: abs(float(root) - mu))
+
+
+def _alone(system: System, setting: Setting, mu: float, start: float) -> LinearEscape:
+    """Return the law where u grows by itself: A = 0 < B."""
+    scale = float(getattr(system.model, "scale", 1))
+    rate = scale**2 * float(search_time(system, mu).B)
+    eta, root = setting.step_size, math.sqrt(setting.dimension)
+    noise = setting.kappa * gradient_noise(system, mu)
+    gain = abs(scale) * math.sqrt(noise / (rate * (2 + eta * rate))) or NARROW * abs(start) * root
+    if not gain:
+        raise InputError(
+            f"{system.loss_function.student.name} at mu = {mu}, where u escapes alone: initial_scale = 0 and kappa = 0 "
+            "given; accepted: one of them different from 0, or nothing sets out."
+        )
+    place = {"mu": mu}
+    constant, error = _constant(system, setting, rate, {"u": 1.0, "m": 0.0}, place)
+    law = LinearEscape(
+        regime="u alone",
+        tau=_search(rate, eta),
+        dimension=setting.dimension,
+        threshold=setting.threshold,
+        prefactor=0.0,
+        gain=gain,
+        shift=start * root / gain,
+        constant=constant,
+        constant_below=constant,
+        constant_error=error,
+        published=math.log(setting.threshold * root) / rate,
+        start=0.0,
+    )
+    begun = {"u": start if law.shift > 1 else MEDIAN * gain / root, "m": MEDIAN / root}
+    size = MEDIAN if law.shift <= 1 else law.shift
+    return replace(law, remainder=_remainder(system, setting, law, rate, begun, place, size))
+
+
+def _linear(
+    system: System, setting: Setting, found: Search, mu: float, rho: float | None, start: float
+) -> LinearEscape:
+    """Return the law where grad L(w0) != 0."""
+    name = system.loss_function.student.name
+    at = {mu_symbol: mu} | ({} if rho is None else {rho_symbol: rho})
+    slope, bend, scale = *_gradient(system, at), float(getattr(system.model, "scale", 1))
+    along, across = slope + 2 * mu * bend, mu * slope + 2 * (mu if rho is None else rho) ** 2 * bend
+    if rho is None:
+        along = -float(found.A or 0.0)
+    rate, drive = float(found.rate), float(found.G)
+    if abs(along) <= 1e-12 * drive:
+        raise InputError(f"{name} at mu = {mu}: m is not driven (L_q + 2 mu L_r = 0); accepted are starts where it is.")
+    noise = gradient_noise(system, mu, rho=rho)
+    eta, kappa = setting.step_size, setting.kappa
+    gain = math.sqrt(1 + kappa * rate * noise / ((2 + eta * rate) * drive**2))
+    unit = {"u": -rate / (scale * along), "m": 1.0} | ({} if rho is None else {"s": across / along})
+    place = {s.name: v for s, v in at.items()}
+    constant, error = _constant(system, setting, rate, unit, place)
+    law = LinearEscape(
+        regime="linear",
+        tau=_search(rate, eta),
+        dimension=setting.dimension,
+        threshold=setting.threshold,
+        prefactor=math.log((rate**2 + scale**2 * drive**2) / (scale**2 * abs(along) * drive)),
+        gain=gain,
+        shift=rate * start * math.sqrt(setting.dimension) / (abs(scale) * gain * drive),
+        constant=constant,
+        constant_below=constant,
+        constant_error=error,
+        published=math.log(setting.threshold * math.sqrt(setting.dimension)) / rate,
+    )
+    pull = MEDIAN * gain * drive / math.sqrt(setting.dimension) - rate * start / scale  # -(L_q m + 2 L_r s)
+    overlaps = {"m": along, "s": across} if rho is not None else {"m": along}
+    begun = {name: -pull * value / drive**2 for name, value in overlaps.items()}
+    return replace(law, remainder=_remainder(system, setting, law, rate, {"u": start, **begun}, place))
+
+
+def _remainder(
+    system: System,
+    setting: Setting,
+    law: LinearEscape,
+    rate: float,
+    start: dict[str, float],
+    place: dict[str, float],
+    size: float = MEDIAN,
+) -> float:
+    """The exit time of the flow from a start with |Z + shift| = size, minus that of the law."""
+    lasts = min(law.constant, law.constant_below) + law.offset - math.log(size)
+    options: dict[str, Any] = {**place, "kappa": setting.kappa, "t_max": (10 * abs(lasts) + 100) / rate}
+    path = integrate(system.sgd(), start, event=Exit(setting.threshold), rtol=1e-9, **options)
+    return math.nan if path.exit_time is None else law.tau * (path.exit_time * rate - lasts)
+
+
+def _search(rate: float, eta: float) -> float:
+    """The time in which one step after the other, each a factor 1 + eta rate, multiplies by e."""
+    return eta / math.log1p(eta * rate) if eta else 1 / rate
+
+
+def _gradient(system: System, at: dict[sp.Symbol, float]) -> tuple[float, float]:
+    base = system.escape.base_gradient
+    assert base is not None
+    slope, bend = evaluator(tuple(at) or (mu_symbol,), base)(*(at.values() or (0.0,)))
+    return float(slope.value), float(bend.value)
+
+
+def _constant(
+    system: System, setting: Setting, rate: float, unit: dict[str, float], place: dict[str, float]
+) -> tuple[float, float]:
+    """Return C and its error, along the unstable direction `unit`, scaled to |m| = 1."""
+    drifting = system.sgd()
+
+    def way(size: float) -> float:
+        start = {name: size * value for name, value in unit.items()}
+        horizon = (LONGEST_WAY - math.log(size)) / rate
+        options: dict[str, Any] = {**place, "kappa": setting.kappa, "rtol": RTOL, "t_max": horizon}
+        time = integrate(drifting, start, event=Exit(setting.threshold), **options).exit_time
+        if time is None:
+            path = integrate(drifting, start, **options).states
+            raise InputError(
+                f"threshold = {setting.threshold:g} given; accepted: one below |m| = {float(abs(path.m).max()):.4g}, "
+                "the largest that the flow with its kappa drift reaches from this start."
+            )
+        return time * rate + math.log(size)
+
+    near, far = way(SMALLEST_START), way(100 * SMALLEST_START)
+    return near, abs(near - far) * math.log(1 / SMALLEST_START) / math.log(100) + INTEGRATION
+
+
+def from_saddle(system: System, setting: Setting) -> LinearEscape:
+    """Return the law of plain training with information exponent 2.
+
+    Raises `InputError` where m = 0 attracts, or the threshold is not reached.
+    """
+    name, drift = system.loss_function.student.name, system.escape.drift
+    assert drift is not None
+    c = float(evaluator((m,), (drift,))(0.0)[0].value)
+    _, bend = _gradient(system, {})
+    moments = system.loss_function.noise_moments(sp.S.Zero, sp.S.One)
+    bulk, extra = (float(v.value) for v in evaluator((m,), (moments[J], moments[M_ss]))(0.0))
+    kappa, eta = setting.kappa, setting.step_size
+    left = 1 - 2 * eta * bend
+    rate, spread = c - kappa * bulk / 2, 2 * c * left + eta * c**2 - kappa * bulk
+    if rate <= 0 or spread <= 0 or left <= 0:
+        reason = "m = 0 attracts the flow" if c <= 0 else "the kappa drift or the step traps m at 0"
+        raise InputError(
+            f"{name} with model plain, kappa = {kappa:g}, step size {eta:g}: {reason} (c = {c:.4g}, kappa J_0/2 = "
+            f"{kappa * bulk / 2:.4g}); accepted: kappa below {max(0.0, 2 * c / bulk):.4g}, and small steps."
+        )
+    ways = []
+    for side in (1.0, -1.0):
+        try:
+            ways.append(_constant(system, setting, rate, {"m": side}, {}))
+        except InputError:
+            ways.append((math.inf, 0.0))
+    if all(constant == math.inf for constant, _ in ways):
+        _constant(system, setting, rate, {"m": 1.0}, {})  # says how far the flow goes
+    (above, error), (below, error_below) = ways
+    if abs(above - below) <= error + error_below:  # m -> -m is a symmetry
+        below = above
+    growth = math.log((left + eta * c) ** 2 / (left**2 + eta * kappa * bulk)) / 2
+    law = LinearEscape(
+        regime="plain-2",
+        tau=eta / growth if eta else 1 / rate,
+        dimension=setting.dimension,
+        threshold=setting.threshold,
+        prefactor=0.0,
+        gain=math.sqrt(1 + kappa * (bulk + extra) / spread),
+        shift=0.0,
+        constant=above,
+        constant_below=below,
+        constant_error=max(error, error_below),
+        published=math.log(setting.threshold * math.sqrt(setting.dimension)) / rate,
+    )
+    side = 1.0 if above <= below else -1.0
+    start = {"m": side * MEDIAN * law.gain / math.sqrt(setting.dimension)}
+    return replace(law, remainder=_remainder(system, setting, law, rate, start, {}))
