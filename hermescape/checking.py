@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sympy import Expr
@@ -81,11 +81,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """The rows of a check and the settings that fix them."""
+    """The rows of a check, the settings that fix them, and the runs behind each row (None where undecided)."""
 
     rows: tuple[Row, ...]
     settings: dict[str, object]
     batches: tuple[int, ...]
+    samples: tuple[ExitSample | None, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def passed(self) -> bool:
@@ -127,6 +128,7 @@ def check(
     batch: int | None = None,
     step_size: float | None = None,
     replicas: int | None = None,
+    budget: float = SAMPLE_BUDGET,
     threshold: float = 0.5,
     seed: int = 0,
     threads: int | None = None,
@@ -146,8 +148,9 @@ def check(
         batch: B; by default the smallest for which the effects of finite kappa stay below a tenth of the exit time.
         step_size: eta; by default 0.1 over the largest curvature of the loss at the teacher, so that no ordinary
             activation diverges.
-        replicas: runs for each mu; 400 by default, fewer (at least 60) where 400 would draw more than 1.5e9
+        replicas: runs for each mu; 400 by default, fewer (at least 60) where 400 would draw more than `budget`
             samples; a mu at which 60 would draw twice that is not simulated and left undecided.
+        budget: samples that may be drawn, where `replicas` does not say how many runs.
         threshold: R; the exit is the first time with |m| >= R.
         seed: non-negative; results depend on it and the other arguments only.
         threads: all cores by default; no effect on the result.
@@ -166,6 +169,8 @@ def check(
     strengths = tuple(float(value) for value in mu)
     if not strengths:
         raise ParameterError("no mu given; accepted: one or more numbers in (0, 1]; try 0.2,0.4,0.6.")
+    if not (math.isfinite(budget) and budget > 0):
+        raise ParameterError(f"budget = {budget!r} given; accepted: a positive number of samples, such as 1.5e9.")
 
     def setting(value: float, eta: float, size: int, runs: int, horizon: int = 1) -> Experiment:
         return experiment(
@@ -192,7 +197,7 @@ def check(
     require_slope(system)
     eta = step_size or 0.1 / largest_curvature(system, scale)
     forecasts = [_forecast(system, value, rho, dimension, batch, eta, threshold) for value in strengths]
-    runs = replicas or _affordable(forecasts)
+    runs = replicas or _affordable(forecasts, budget)
     done, total = 0, runs * len(forecasts)
 
     def advance(count: int) -> None:
@@ -201,18 +206,19 @@ def check(
         if progress is not None:
             progress(done, total)
 
-    rows = []
+    rows, samples = [], []
     for forecast in forecasts:
-        if forecast.obstacle is not None:
-            rows.append(_undecided(forecast, forecast.obstacle))
-            continue
-        if replicas is None and not _is_affordable(forecast):
-            cost = f"one run would draw {forecast.samples:.1e} samples, not simulated (give --replicas to insist)"
-            rows.append(_undecided(forecast, cost))
+        obstacle = forecast.obstacle
+        if obstacle is None and replicas is None and not _is_affordable(forecast, budget):
+            obstacle = f"one run would draw {forecast.samples:.1e} samples, not simulated (give --replicas to insist)"
+        if obstacle is not None:
+            rows.append(_undecided(forecast, obstacle))
+            samples.append(None)
             continue
         horizon = QUIET_STEPS if forecast.prediction is None else math.ceil(20 * forecast.prediction / eta) + 100
         sample = simulate(setting(forecast.mu, eta, forecast.batch, runs, horizon), threads=threads, progress=advance)
         rows.append(_row(forecast, sample, dimension))
+        samples.append(sample)
     settings = {
         "student": system.loss_function.student.name,
         "teacher": system.loss_function.teacher.name,
@@ -230,7 +236,7 @@ def check(
         "confidence": CONFIDENCE,
         "time_unit": "t = lr * steps",
     }
-    return Report(tuple(rows), settings, tuple(forecast.batch for forecast in forecasts))
+    return Report(tuple(rows), settings, tuple(forecast.batch for forecast in forecasts), tuple(samples))
 
 
 def require_slope(system: System) -> None:
@@ -295,14 +301,14 @@ def _forecast(
     return _Forecast(mu, search, flow_exit, prediction, eta, size)
 
 
-def _affordable(forecasts: list[_Forecast]) -> int:
-    feasible = [forecast.samples for forecast in forecasts if _is_affordable(forecast)]
-    cost = sum(feasible) or SAMPLE_BUDGET
-    return int(min(400, max(FEWEST_RUNS, SAMPLE_BUDGET / cost)))
+def _affordable(forecasts: list[_Forecast], budget: float) -> int:
+    feasible = [forecast.samples for forecast in forecasts if _is_affordable(forecast, budget)]
+    cost = sum(feasible) or budget
+    return int(min(400, max(FEWEST_RUNS, budget / cost)))
 
 
-def _is_affordable(forecast: _Forecast) -> bool:
-    return forecast.obstacle is None and FEWEST_RUNS * forecast.samples <= LARGEST_EXCESS * SAMPLE_BUDGET
+def _is_affordable(forecast: _Forecast, budget: float) -> bool:
+    return forecast.obstacle is None and FEWEST_RUNS * forecast.samples <= LARGEST_EXCESS * budget
 
 
 def _tau(forecast: _Forecast) -> float | None:

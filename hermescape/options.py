@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -228,9 +229,20 @@ def check_output(path: Path | None, suffix: str, force: bool) -> None:
         return
     if path.suffix != suffix:
         raise ParameterError(f"output {path} given; accepted: a file name that ends in {suffix}.")
+    if path.is_dir():
+        raise ParameterError(
+            f"output {path} is a folder; accepted: the name of a file, such as {path / ('a' + suffix)}."
+        )
     if path.exists() and not force:
         raise ParameterError(f"output {path} exists; accepted: a new file name, or --force to overwrite it.")
     if not path.parent.is_dir():
         raise ParameterError(
             f"output {path} given; accepted: a file in an existing folder: create {path.parent} first."
         )
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise ParameterError(
+            f"output {path} cannot be written ({error.strerror or error}); accepted: a file in a writable folder."
+        ) from error

@@ -62,9 +62,9 @@ def exit_times(ax: Axes, rows: Sequence[ComparedTimes]) -> Axes:
     def column(values: Sequence[float | None]) -> list[float]:
         return [float("nan") if value is None else value for value in values]
 
-    ax.plot(strengths, column([row.tau for row in ordered]), ":", color=TAU, label=r"search time $\tau$")
+    ax.plot(strengths, column([row.tau for row in ordered]), ":^", color=TAU, ms=4, label=r"search time $\tau$")
     flow = column([row.flow_exit for row in ordered])
-    ax.plot(strengths, flow, color=FLOW, lw=6, alpha=0.6, label="flow, median start")
+    ax.plot(strengths, flow, "-o", color=FLOW, lw=6, ms=9, alpha=0.6, label="flow, median start")
     prediction = column([row.prediction for row in ordered])
     ax.plot(strengths, prediction, "-s", color=PREDICTION, mfc="none", label=r"prediction at finite $\kappa$, $\eta$")
     middle = column([row.sgd_exit for row in ordered])
@@ -118,7 +118,9 @@ def tau_curve(
     colour, marker, dash = look(index)
     if band is not None:
         ax.fill_between(at, below, above, color=colour, alpha=0.2, lw=0)
-    ax.plot(at, middle, linestyle=dash, marker=marker, markevery=_marked(middle), color=colour, mfc="none", label=label)
+    ax.plot(
+        at, middle, linestyle=dash, marker=marker, markevery=_marked(at, middle), color=colour, mfc="none", label=label
+    )
     _, labels = ax.get_legend_handles_labels()
     for place in gaps:
         name = "_" if DIVERGENCE in labels or place != gaps[0] else DIVERGENCE
@@ -136,10 +138,14 @@ def _split(places: Array, values: Array, gaps: Array) -> Array:
     return np.concatenate([np.where(np.isfinite(kept), kept, np.nan), np.full(gaps.shape, np.nan)])
 
 
-def _marked(values: Array) -> list[int]:
+def _marked(places: Array, values: Array) -> list[int]:
     """Return the indices that carry a mark: a few along the curve, and every point without finite neighbours."""
     finite = np.isfinite(values)
-    chosen = np.flatnonzero(finite)[:: max(1, finite.sum() // MARKS)]
+    if not finite.any():
+        return []
+    known = np.flatnonzero(finite)
+    wanted = np.linspace(places[known[0]], places[known[-1]], MARKS)
+    chosen = known[np.abs(places[known] - wanted[:, None]).argmin(axis=1)]
     joined = np.concatenate([[False], finite, [False]])
     alone = np.flatnonzero(finite & ~joined[:-2] & ~joined[2:])
     return sorted({*chosen.tolist(), *alone.tolist()})

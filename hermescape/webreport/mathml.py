@@ -1,0 +1,150 @@
+r"""Formulas as MathML, which browsers set by themselves: LaTeX of `theory.latex` in, presentation MathML out.
+
+`latex2mathml` converts; what it leaves slanted, unspaced or unknown is mended here. A command that it does not know
+would be printed as text, so that is an error and never reaches a page.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from xml.etree import ElementTree as ET
+
+from latex2mathml.converter import convert
+
+from theory.errors import UnsupportedExpressionError
+
+__all__ = ["align_block", "formula"]
+
+UPRIGHT = re.compile(
+    r"<mi>(&#x000(?:4[1-9A-F]|5[0-9A]|6[1-9A-F]|7[0-9A]);)</mi>"
+)  # how the library writes a letter of \mathrm
+RELATIONS = {"~": "∼", ":": ":", ";": ";"}  # identifiers to the library
+CLOSE = {"lspace": "0", "rspace": "0"}
+TALLER = {"stretchy": "true", "symmetric": "true"}
+TALL = {"mfrac", "mtable", "munder", "mover", "munderover", "msqrt", "mroot"}
+LABEL = re.compile(r"\\label\{eq:([^{}]*)\}")
+NEW_LINE = " \\\\\n"
+
+
+def formula(tex: str, *, display: bool = False) -> str:
+    r"""Return one formula as a `math` element.
+
+    Raises `UnsupportedExpressionError` for a command that has no MathML.
+
+    >>> formula(r"\mathrm{d} q^{2}")
+    '<math><mrow><mi mathvariant="normal">d</mi><msup><mi>q</mi><mrow><mn>2</mn></mrow></msup></mrow></math>'
+    """
+    content = _converted(tex, display)
+    found = ET.Element("math", {"display": "block"} if display else {})
+    found.extend(content)
+    return _text(found)
+
+
+def align_block(body: str, first: int) -> tuple[str, int]:
+    r"""Return the rows of an `align` environment as one table of MathML, and the number after its last one.
+
+    Rows have three cells: number, left, right. A row with a \label gets the next number, from `first` on.
+
+    >>> text, following = align_block(r"a &= b \label{eq:one}", 3)
+    >>> "(3)" in text, 'id="eq-one"' in text, following
+    (True, True, 4)
+    """
+    table = ET.Element("mtable", {"displaystyle": "true", "columnalign": "left right left"})
+    number = first
+    for line in body.strip().split(NEW_LINE):
+        label = LABEL.search(line)
+        row = ET.SubElement(table, "mtr", {"id": f"eq-{label[1]}"} if label else {})
+        mark = ET.SubElement(row, "mtd", {"class": "number"})
+        if label:
+            ET.SubElement(mark, "mtext").text = f"({number})"
+            number += 1
+        left, right = _sides(LABEL.sub("", line).replace(r"\notag", ""))
+        for name, side in (("left", left), ("right", right)):
+            cell = ET.SubElement(row, "mtd", {"class": name})
+            cell.extend(_converted(side, True) if side else ())
+    block = ET.Element("math", {"display": "block"})
+    block.append(table)
+    return _text(block), number
+
+
+def _sides(line: str) -> tuple[str, str]:
+    r"""Split at the alignment mark, the first & outside any environment.
+
+    >>> _sides(r"\begin{matrix} a & b \end{matrix} &= c")
+    ('\\begin{matrix} a & b \\end{matrix}', '= c')
+    """
+    depth = 0
+    for mark in re.finditer(r"\\begin\{|\\end\{|(?<!\\)&", line):
+        if mark[0] == "&" and depth == 0:
+            return line[: mark.start()].strip(), line[mark.end() :].strip()
+        depth += {r"\begin{": 1, r"\end{": -1}.get(mark[0], 0)
+    return "", line.strip()
+
+
+def _converted(tex: str, display: bool) -> list[ET.Element]:
+    """Return the content of a formula."""
+    text = convert(tex, xmlns="", display="block" if display else "inline")
+    root = ET.fromstring(UPRIGHT.sub(r'<mi mathvariant="normal">\1</mi>', text))
+    for node in list(root.iter()):
+        if "\\" in (node.text or ""):
+            raise UnsupportedExpressionError(f"{node.text} in {tex} given; accepted: LaTeX that has a MathML element.")
+        _join_upright(node)
+        _shrink_fences(node)
+        for place, child in enumerate(node):
+            _mend(child, node[place + 1] if place + 1 < len(node) else None)
+    return list(root)
+
+
+def _join_upright(parent: ET.Element) -> None:
+    """Merge upright letters that follow each other into one name."""
+    for before, child in itertools.pairwise(list(parent)):
+        if _is_upright(before) and _is_upright(child):
+            child.text = f"{before.text}{child.text}"
+            parent.remove(before)
+
+
+def _is_upright(node: ET.Element) -> bool:
+    return node.tag == "mi" and node.get("mathvariant") == "normal"
+
+
+def _shrink_fences(row: ET.Element) -> None:
+    """Keep brackets around what is not tall at their own size, as TeX does."""
+    fences = [child for child in row if child.get("fence") == "true"]
+    inside = (node for child in row if child not in fences for node in child.iter())
+    if fences and not any(node.tag in TALL for node in inside):
+        for fence in fences:
+            fence.set("stretchy", "false")
+
+
+def _mend(node: ET.Element, following: ET.Element | None) -> None:
+    """Make names upright and spaced, and relations operators."""
+    text = (node.text or "").strip()
+    if node.tag == "mi" and text in RELATIONS:
+        node.tag, node.text = "mo", RELATIONS[text]
+    elif node.tag == "mo" and text == "*":
+        node.text = "∗"  # the asterisk of mathematics: the other one is raised already
+    elif node.tag == "mo" and text in ("/", "|"):
+        node.attrib.update(CLOSE | TALLER if "minsize" in node.attrib else CLOSE)
+    elif node.tag == "mo" and "minsize" in node.attrib:
+        node.attrib.update(TALLER)
+    elif node.tag in ("mi", "mo") and _is_function(text) and not _is_upright(node):  # He is a symbol
+        node.tag = "mo"
+        node.attrib.update({"lspace": "0.167em", "rspace": "0" if _opens(following) else "0.167em"})
+
+
+def _is_function(text: str) -> bool:
+    return len(text) > 1 and text.isascii() and text.isalpha()
+
+
+def _opens(node: ET.Element | None) -> bool:
+    """Whether a node begins with a bracket, or there is none."""
+    if node is None:
+        return True
+    if node.tag == "mrow" and len(node):
+        return _opens(node[0])
+    return node.tag == "mo" and (node.text or "").strip() in ("(", "[", "{")
+
+
+def _text(element: ET.Element) -> str:
+    return ET.tostring(element, encoding="unicode")
