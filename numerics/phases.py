@@ -9,6 +9,7 @@ out of the start under the flow, nor by noise at this kappa), *unreached* (the f
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -99,7 +100,7 @@ _Point = tuple[str, float, float]
 
 def _ascending(name: str, values: Sequence[float] | float) -> list[float]:
     given = [float(value) for value in np.ravel(values)]
-    if not given or not all(map(math.isfinite, given)) or any(a >= b for a, b in zip(given, given[1:], strict=False)):
+    if not given or not all(map(math.isfinite, given)) or any(a >= b for a, b in itertools.pairwise(given)):
         raise ParameterError(f"{name} = {given} given; accepted: one or more ascending numbers.")
     return given
 

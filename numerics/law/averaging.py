@@ -45,7 +45,7 @@ class Fast:
     def averages(self, m: float, centre: float, width: float, relax: float) -> tuple[float, float]:
         """Return F(m) and E[u^2 | m], given a first guess of the equilibrium of u, its spread, and -b'."""
         for _ in range(NEWTON):
-            centre += self.at(centre, m)[0] / relax
+            centre += float(np.clip(self.at(centre, m)[0] / relax, -WIDTH * width, WIDTH * width))
         low, high = centre - WIDTH * width, centre + WIDTH * width
         u = np.linspace(low, high, GRID)
         nodes = Chebyshev.basis(DEGREE + 1, [low, high]).roots()

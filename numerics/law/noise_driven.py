@@ -116,7 +116,17 @@ def noise_driven(
             "larger d, or a smaller kappa."
         )
     alone = max(alone, 0.0)
-    integral, error = _integral(lambda m: (growth * m / averages(m)[0] - 1) / m, top)
+
+    def excess(m: float) -> float:
+        drift = averages(m)[0]
+        if drift <= 0:
+            raise InputError(
+                f"mu = {strength}, d = {dimension:g}, kappa = {kappa:g}: SGD's noise holds m at {m:.3g}, below "
+                f"{top:.3g}; accepted: a larger d, a smaller kappa, or a lower threshold."
+            )
+        return (growth * m / drift - 1) / m
+
+    integral, error = _integral(excess, top)
     constant = integral + math.log(top)
     tau = 1 / (flow + alone)
     noise = kappa * (drive**2 * bulk / trace**2 + level * along)  # times 1/d, the variance of the start

@@ -10,6 +10,7 @@ infinite or missing is a gap or a mark of its own, never a joined line. `figure_
 from numerics.plots.flows import phase_portrait, trajectories
 from numerics.plots.functions import hermite_spectrum, kernel_surface
 from numerics.plots.laws import collapse, law_cdf, law_histogram
+from numerics.plots.phases import phase_diagram
 from numerics.plots.style import STYLE, figure_of, figure_of_many
 from numerics.plots.times import check_figure, exit_points, exit_times, tau_curve
 
@@ -25,6 +26,7 @@ __all__ = [
     "kernel_surface",
     "law_cdf",
     "law_histogram",
+    "phase_diagram",
     "phase_portrait",
     "tau_curve",
     "trajectories",

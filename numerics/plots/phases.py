@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike, NDArray
 
 from numerics.plots.style import STRENGTH_LABEL, TIME_LABEL
@@ -43,8 +44,10 @@ def phase_diagram(
         ax.figure.colorbar(mesh, ax=ax, label=f"median exit {TIME_LABEL}", extend="max")
         decades = 10.0 ** np.arange(np.ceil(np.log10(norm.vmin)), np.floor(np.log10(norm.vmax)) + 1)
         if min(shown.shape) > 1 and len(decades):
-            lines = ax.contour(x, y, shown, levels=decades, colors="white", linewidths=0.9)
-            ax.clabel(lines, fmt=lambda v: f"$10^{{{np.log10(v):.0f}}}$", fontsize=8)
+            lines = ax.contour(x, y, shown, levels=decades, colors="white", linewidths=0.8)
+            texts = ax.clabel(lines, fmt=lambda v: f"$10^{{{np.log10(v):.0f}}}$", fontsize=7.5, inline_spacing=1)
+            for text in texts:
+                text.set_path_effects([withStroke(linewidth=1.5, foreground="black")])
     handles = []
     for kind, hatch in HATCHES.items():
         where = names == kind
