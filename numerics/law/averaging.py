@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import sympy as sp
-from numpy.polynomial import Chebyshev
+from numpy.polynomial.chebyshev import chebpts1, chebvander
 from numpy.typing import NDArray
 
 from numerics.evaluate import evaluator
@@ -32,6 +32,9 @@ WIDTH = 7.0  # standard deviations on each side
 DEGREE = 14
 GRID = 281
 NEWTON = 4
+NODES = chebpts1(DEGREE + 1)
+ONTO_GRID = chebvander(np.linspace(-1, 1, GRID), DEGREE) @ np.linalg.inv(chebvander(NODES, DEGREE))
+"""Interpolation from the nodes to the grid."""
 Array = NDArray[np.float64]
 
 
@@ -45,12 +48,12 @@ class Fast:
     def averages(self, m: float, centre: float, width: float, relax: float) -> tuple[float, float]:
         """Return F(m) and E[u^2 | m], given a first guess of the equilibrium of u, its spread, and -b'."""
         for _ in range(NEWTON):
-            centre += float(np.clip(self.at(centre, m)[0] / relax, -WIDTH * width, WIDTH * width))
+            most = WIDTH * width + abs(centre)
+            centre += float(np.clip(self.at(centre, m)[0] / relax, -most, most))
         low, high = centre - WIDTH * width, centre + WIDTH * width
         u = np.linspace(low, high, GRID)
-        nodes = Chebyshev.basis(DEGREE + 1, [low, high]).roots()
-        values = np.array([self.at(float(node), m) for node in nodes])
-        pull, speed, spread = (Chebyshev.fit(nodes, values[:, i], DEGREE, [low, high])(u) for i in range(3))
+        nodes = centre + WIDTH * width * NODES
+        pull, speed, spread = (ONTO_GRID @ np.array([self.at(float(node), m) for node in nodes])).T
         spread = spread / (1 - self.step_size * relax / 2)
         slope = 2 * pull / spread
         potential = np.concatenate([[0.0], np.cumsum((slope[1:] + slope[:-1]) / 2)]) * (u[1] - u[0])
