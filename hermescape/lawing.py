@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,8 +12,14 @@ from hermescape.options import Act, Alpha, Json, Label, Mix, Noise, Rho, Teacher
 from hermescape.output import print_json, print_parts, progress_bar, save
 from theory.errors import ParameterError
 
+if TYPE_CHECKING:
+    from sympy import Expr
+
+    from theory.system import System
+
 __all__ = ["law", "run_law_check"]
 
+SAME = 1e-9  # as far as a typed mu may be from a critical strength that is meant
 DIMENSIONS = "1000,10000,100000"
 STRENGTHS = "0.2,0.4,0.6"
 
@@ -33,17 +39,19 @@ def law(
     noise: Noise = 0.0,
     alpha: Alpha = 1.0,
     initial_scale: Annotated[float | None, typer.Option(help="u at the start, d^-2")] = None,
-    latex: Annotated[bool, typer.Option("--latex", help="print the formula and its symbols; needs no --mu")] = False,
+    latex: Annotated[
+        bool, typer.Option("--latex", help="print the formula and its symbols; with --mu that of its regime")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Give the law of the exit time T as d grows: rate, constant, median, interval.
 
-    T is in t = lr * steps. A start that is not linearly unstable has another law, and is refused.
+    T is in t = lr * steps. Every regime has its law: linear escape, u alone, noise-driven at and near a critical
+    strength, and plain training with any information exponent; a start that traps is refused.
     """
     from hermescape.lawreport import law_summary, law_table
     from numerics.law import escape_law
     from theory.dynamics import derive
-    from theory.law_formula import escape_time
 
     if latex and as_json:
         raise ParameterError("--latex and --json given; accepted: one of them.")
@@ -54,7 +62,7 @@ def law(
         raise ParameterError("no --mu given; accepted: a number, in (0, 1] with model lora; none with plain.")
     system = derive(activation, teacher, model=chosen, label=label, noise=noise, alpha=alpha)
     if latex:
-        typer.echo(escape_time(system).latex())
+        typer.echo(_formula(system, mu, rho if mu is None else options.strength(mu, rho, mix), kappa))
         return
     strength = rho if mu is None else options.strength(mu, rho, mix)
     found = escape_law(
@@ -75,6 +83,22 @@ def law(
         print_json(law_summary(system, found, settings))
     else:
         print_parts(*law_table(system, found, settings))
+
+
+def _formula(system: System, mu: float | None, rho: float | None, kappa: float) -> str:
+    """The law in LaTeX: that of linear escape for any mu, or that of the regime which mu is in."""
+    from theory.law_formula import escape_time
+
+    if mu is None and system.model.name != "plain":
+        return escape_time(system).latex()
+    at: Expr | float | None = mu
+    if system.escape.A is not None and mu is not None:
+        near = [strength.mu for strength in system.escape.critical_mu() if abs(float(strength.mu) - mu) < SAME]
+        at = near[0] if near else mu
+    found = system.escape.regime(at, rho, kappa=kappa)
+    if found.name == "linear":
+        return escape_time(system).latex()
+    return f"% {found.name}: {found.because}\n\\[\n{found.latex()}\n\\]"
 
 
 def run_law_check(

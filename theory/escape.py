@@ -160,8 +160,9 @@ class Escape:
         rho: Expr | float | str | None = None,
         *,
         kappa: Expr | float = 0,
+        initial_power: Expr | float | None = None,
     ) -> Regime:
-        """Return how the start at mu (and rho) escapes, with T(d): `theory.regimes`.
+        """Return how the start at mu (and rho), u0 = d^-initial_power, escapes, with T(d): `theory.regimes`.
 
         >>> from theory.dynamics import derive
         >>> derive("linear").escape.regime(0.5).name, derive("he3", model="plain").escape.regime().power
@@ -169,7 +170,7 @@ class Escape:
         """
         from theory.regimes import regime  # noqa: PLC0415 (it classifies searches, so it comes later)
 
-        return regime(self, mu, rho, kappa=kappa)
+        return regime(self, mu, rho, kappa=kappa, initial_power=initial_power)
 
     def _repr_latex_(self) -> str:
         from theory.latex import escape_equations  # noqa: PLC0415 (it prints searches, so it comes later)

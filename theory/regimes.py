@@ -38,11 +38,13 @@ from theory.errors import InputError, ParameterError
 from theory.escape import Escape
 from theory.expectations import is_closed
 from theory.hermite import is_zero
+from theory.printing import latex
 from theory.symbols import C, J, M_ss, R, Z, a, d, m, mu, rho
 
 __all__ = ["Regime", "regime"]
 
 DIGITS = 30
+LONGEST = 160  # characters of LaTeX, beyond which numbers are printed as decimals
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,20 @@ class Regime:
     logarithmic: bool = False
     time: Expr | None = None
 
+    def latex(self) -> str:
+        """Return the formula of T as LaTeX, its numbers to six digits where they are long; "T = \\infty" if trapped."""
+        if self.time is None:
+            return r"T = \infty" if self.name == "trapped" else r"T = \text{undecided}"
+        exact = latex(self.time)
+        return f"T = {exact if len(exact) <= LONGEST else latex(self.time.evalf(6))}"
+
+    def _repr_latex_(self) -> str:
+        return f"${self.latex()}$"
+
     @property
     def slope_log_d(self) -> Expr | None:
-        """dT/d(log d) of the median where T is logarithmic in d: 1/(2 lambda)."""
-        return 1 / (2 * self.rate) if self.logarithmic and self.power == 0 and self.rate is not None else None
+        """dT/d(log d) where T is logarithmic in d: 1/(2 lambda), or a/lambda from u0 = d^-a with a < 1/2."""
+        return d * sp.diff(self.time, d) if self.logarithmic and self.power == 0 and self.time is not None else None
 
     @property
     def escapes(self) -> bool | None:
@@ -82,11 +94,17 @@ def regime(
     strength: Expr | float | str | None = None,
     *,
     kappa: Expr | float = 0,
+    initial_power: Expr | float | None = None,
 ) -> Regime:
     """Return the regime of a search phase at mu (and rho, where misaligned); for plain training without them.
 
-    `kappa` = eta d / B; 0 is the gradient flow. Raises `ParameterError` for parameters outside their domain and
-    `InputError` for a model without a search phase or a student whose gradient at the start is infinite.
+    `kappa` = eta d / B; 0 is the gradient flow. LoRA starts at u0 = d^-a with a = `initial_power`, by default one
+    beyond 1/2, where u0 is forgotten: at a = 1/2 it moves Z, below it sets out alone and T does not fluctuate. Where
+    only u0 can set out (u alone, kappa = 0) the default is the symbol a. Training in stages has the law of its first
+    stage and the flow's time for the others (`numerics.law.staged`).
+
+    Raises `ParameterError` for parameters outside their domain, and `InputError` for a model without a search phase or
+    a student whose gradient at the start is infinite.
 
     >>> from theory.dynamics import derive
     >>> regime(derive("he3").escape, 0.2).name, regime(derive("he4", model="plain").escape).power
@@ -100,14 +118,19 @@ def regime(
     if escape.model.name == "plain":
         if alignment is not None or strength is not None:
             raise ParameterError("mu or rho with model plain given; accepted: none, since there is no w0.")
+        if initial_power is not None:
+            raise ParameterError("initial_power with model plain given; accepted: none, since there is no u.")
         return _plain(escape, noise)
     if escape.B is None or escape.base_gradient is None:
         raise InputError(
             f"{escape.loss.student.name} with model {escape.model.name}: no search phase with a finite gradient; "
             "accepted are the models lora, misaligned and plain, with a continuous student."
         )
+    power = None if initial_power is None else _exact("initial_power", initial_power)
+    if power is not None and not power > 0:
+        raise ParameterError(f"initial_power = {initial_power} given; accepted: a number > 0, u0 = d^-a; try 2.")
     at = _place(escape, alignment, strength)
-    return _lora(escape, at, noise)
+    return _lora(escape, at, noise, power)
 
 
 def _exact(name: str, value: Expr | float | str) -> Expr:
@@ -153,22 +176,30 @@ def _shown(value: Expr) -> str:
 # --- LoRA -------------------------------------------------------------------------------------------------------
 
 
-def _lora(escape: Escape, at: dict[Symbol, Expr], kappa: Expr) -> Regime:
+def _lora(escape: Escape, at: dict[Symbol, Expr], kappa: Expr, power: Expr | None) -> Regime:
     drive, trace = _value(escape.G2, at), _value(escape.B, at)
     squared = _scale(escape) ** 2
     if drive == 0:
         if escape.A is None:
             return Regime("undecided", "grad L(w0) = 0 at a misaligned w0: its Hessian decides, which is not analysed")
-        return _critical(escape, at, trace, kappa)
+        return _critical(escape, at, trace, kappa, power)
     slope, bend = cast(tuple[Expr, Expr], escape.base_gradient)
     along, rate = _value(slope + 2 * mu * bend, at), _rate(trace, drive, squared)
     if along == 0:
         return Regime("trapped", "grad L(w0) is orthogonal to w*: u grows along w0 and m is not driven", rate)
     spread = squared * drive + (squared * kappa * rate * _noise(escape, at) / 2 if kappa else 0)
-    start = sp.log((rate**2 + squared * drive) / (sp.sqrt(squared) * sp.Abs(along) * sp.sqrt(spread)))
-    time = (sp.log(d) / 2 - sp.log(sp.Abs(Z)) + start + C) / rate
+    start = sp.log((rate**2 + squared * drive) / (sp.sqrt(squared) * sp.Abs(along)))
+    time = (_begin(power, rate, sp.sqrt(spread), sp.sqrt(squared)) + start + C) / rate
     because = f"G = |grad L(w0)| = {_shown(sp.sqrt(drive))} != 0, B = {_shown(trace)}"
     return Regime("linear", because, rate, logarithmic=True, time=time)
+
+
+def _begin(power: Expr | None, rate: Expr, spread: Expr, scale: Expr) -> Expr:
+    """-log of the growing combination at the start: spread Z/sqrt(d), and rate u0/scale of u0 = d^-power."""
+    if power is not None and power < S.Half:
+        return power * sp.log(d) - sp.log(rate / scale)
+    shift = rate / (scale * spread) if power == S.Half else S.Zero
+    return sp.log(d) / 2 - sp.log(sp.Abs(Z + shift)) - sp.log(spread)
 
 
 def _scale(escape: Escape) -> Expr:
@@ -195,13 +226,13 @@ def _along_teacher(escape: Escape, at: tuple[Expr, Expr]) -> Expr:
     return moments[J] + moments[M_ss]
 
 
-def _critical(escape: Escape, at: dict[Symbol, Expr], trace: Expr, kappa: Expr) -> Regime:
+def _critical(escape: Escape, at: dict[Symbol, Expr], trace: Expr, kappa: Expr, power: Expr | None) -> Regime:
     """A = 0."""
     squared, turn = _scale(escape) ** 2, _value(sp.diff(escape.A, mu), at)
     if trace == 0:
         return Regime("undecided", "A = 0 and B = 0: the next order decides, which is not analysed")
     if trace > 0:
-        return _alone(escape, at, squared * trace, kappa, f"A = 0, B = {_shown(trace)} > 0")
+        return _alone(escape, at, squared * trace, (kappa, power), f"A = 0, B = {_shown(trace)} > 0")
     shown = f"A = 0, B = {_shown(trace)} < 0 and A' = {_shown(turn)}"
     if not turn > 0:
         return Regime("trapped", f"{shown}: w0 is a minimum of the loss along every direction")
@@ -219,13 +250,13 @@ def _critical(escape: Escape, at: dict[Symbol, Expr], trace: Expr, kappa: Expr) 
     return _noise_driven(escape, at, level * pull, kappa, level, shown)
 
 
-def _alone(escape: Escape, at: dict[Symbol, Expr], rate: Expr, kappa: Expr, shown: str) -> Regime:
+def _alone(escape: Escape, at: dict[Symbol, Expr], rate: Expr, start: tuple[Expr, Expr | None], shown: str) -> Regime:
+    kappa, power = start
     if kappa == 0:
-        return Regime(
-            "u alone", f"{shown}: u grows from u0 = d^-a", rate, logarithmic=True, time=(a * sp.log(d) + C) / rate
-        )
+        time = ((a if power is None else power) * sp.log(d) + C) / rate
+        return Regime("u alone", f"{shown}: u grows from u0 = d^-a", rate, logarithmic=True, time=time)
     spread = kappa * _scale(escape) ** 2 * _noise(escape, at) / (2 * rate)
-    time = (sp.log(d) / 2 - sp.log(sp.Abs(Z)) - sp.log(spread) / 2 + C) / rate
+    time = (_begin(power, S.One, sp.sqrt(spread), S.One) + C) / rate
     return Regime("u alone", f"{shown}: u grows from SGD's noise", rate, logarithmic=True, time=time)
 
 

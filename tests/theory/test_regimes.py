@@ -54,6 +54,32 @@ def test_regimes_of_plain_training(name: str, teacher: str | None, regime: str, 
     assert (got.name, got.power) == (regime, power)
 
 
+def test_initial_scales_are_forgotten_shift_or_lead() -> None:
+    """u0 = d^-a: a > 1/2 as if 0, a = 1/2 shifts Z by lambda/G, a < 1/2 sets out alone, with slope a/lambda."""
+    escape = derive("linear").escape
+    small, equal, large = (escape.regime(0.5, initial_power=power) for power in (2, sp.S.Half, sp.Rational(1, 4)))
+    assert small == escape.regime(0.5)
+    rate, drive = small.rate, sp.Rational(1, 2)
+    assert sp.simplify(equal.time - small.time + (sp.log(sp.Abs(Z + rate / drive)) - sp.log(sp.Abs(Z))) / rate) == 0
+    assert sp.simplify(large.slope_log_d - 1 / (4 * rate)) == 0
+    assert not large.time.has(Z)
+    assert sp.simplify(small.slope_log_d - 1 / (2 * rate)) == 0
+    with pytest.raises(ParameterError, match="initial_power"):
+        escape.regime(0.5, initial_power=0)
+    with pytest.raises(ParameterError, match="initial_power"):
+        derive("he2", model="plain").escape.regime(initial_power=1)
+
+
+def test_regimes_print_as_latex() -> None:
+    for regime in (found("he3", 0.2), found("he3", CRITICAL, kappa=0.02), found("he3", model="plain")):
+        text = regime.latex()
+        assert text.startswith("T = ")
+        assert "CRootOf" not in text
+        assert r"\log" in text or "d" in text
+    assert found("linear", 1).latex() == r"T = \infty"
+    assert found("relu", 0.5)._repr_latex_().startswith("$T = ")
+
+
 def test_u_alone() -> None:
     """He_2 on a He_2: A = 2 mu (1 + 2 a - 3 mu^2), B = 2 - 6 mu^2, so B = -4 a > 0 at the root for a = -1/4."""
     system, root = derive("he2", "-he2/4"), 1 / sp.sqrt(6)
@@ -73,7 +99,7 @@ def test_the_rate_is_the_largest_eigenvalue(name: str, model: str, at: tuple[flo
     jacobian = system.escape.jacobian.subs(values).evalf(30)
     largest = max(complex(value).real for value in mpmath.eig(mpmath.matrix(jacobian), right=False))
     assert float(got.rate) == pytest.approx(largest, rel=1e-12)
-    assert got.slope_log_d == 1 / (2 * got.rate)
+    assert sp.simplify(got.slope_log_d - 1 / (2 * got.rate)) == 0
 
 
 def test_the_law_of_the_linear_regime() -> None:
