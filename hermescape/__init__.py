@@ -68,6 +68,8 @@ _HOMES = {
     "LawReport": "hermescape.lawcheck",
     "escape_law": "numerics.law",
     "Law": "numerics.law",
+    "staged_law": "numerics.law",
+    "phase_diagram": "numerics.phases",
     "escape_time": "theory.law_formula",
     "EscapeTime": "theory.law_formula",
     "Report": "hermescape.checking",
@@ -129,12 +131,14 @@ __all__ = [
     "kernel_series",
     "labels",
     "log_spaced",
+    "phase_diagram",
     "read_sweep",
     "sde_paths",
     "search_time",
     "simulate",
     "simulate_stages",
     "smoothing",
+    "staged_law",
     "sweep",
     "sweep_status",
     "total_time",
@@ -162,8 +166,9 @@ if TYPE_CHECKING:
     from numerics.evaluate import value
     from numerics.flow import Exit, Heyoka, Native, Outcome, SciPy, Trajectory, exit_times, integrate
     from numerics.flow import compile_flow as compile
-    from numerics.law import Law, escape_law
+    from numerics.law import Law, escape_law, staged_law
     from numerics.montecarlo import log_spaced, simulate_stages, trajectories
+    from numerics.phases import phase_diagram
     from numerics.protocols import Composition, Stage, best_stopping, integrate_stages, total_time
     from numerics.quadrature import Estimate
     from numerics.sde import paths as sde_paths

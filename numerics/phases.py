@@ -17,7 +17,10 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
+from numerics.flow import Exit
 from numerics.law import LinearEscape, escape_law
+from numerics.law.starts import noise_beside
+from numerics.search import search_time
 from theory.errors import InputError, ParameterError
 from theory.system import System
 
@@ -71,13 +74,14 @@ def phase_diagram(
     shared = {"kappa": kappa, "threshold": threshold, "step_size": step_size}
     if rho is not None and not isinstance(dimension, int | float):
         raise ParameterError("several dimensions with rho given; accepted: one.")
+    Exit(threshold)
     escape_law(system, mu=0.5, rho=None if rho is None else 0.7, dimension=1e6, **(shared | {"threshold": 0.01}))
     rows = []
     for index, strength in enumerate(strengths):
         if rho is None:
             rows.append(_over_dimensions(system, strength, other, shared))
         else:
-            rows.append([_at(system, strength, length, dimension, shared) for length in other])
+            rows.append([_at(system, strength, length, float(np.ravel(dimension)[0]), shared) for length in other])
         if progress is not None:
             progress(index + 1, len(strengths))
     regime, median, tau = (np.array([[point[i] for point in row] for row in rows]) for i in range(3))
@@ -106,17 +110,16 @@ def _ascending(name: str, values: Sequence[float] | float) -> list[float]:
 
 
 def _over_dimensions(system: System, mu: float, dimensions: list[float], shared: dict[str, float]) -> list[_Point]:
-    points: list[_Point] = []
-    known: LinearEscape | None = None
-    for dimension in reversed(dimensions):
-        if known is not None:
-            law = replace(known, dimension=dimension)
+    first = _law(system, mu, None, dimensions[0], shared)
+    points = [_point(first)]
+    alone = isinstance(first, LinearEscape) and first.start and not first.flow_tau
+    shared_law = alone and not noise_beside(system, search_time(system, mu), mu, shared["kappa"])
+    for dimension in dimensions[1:]:
+        if isinstance(first, LinearEscape) and shared_law:
+            points.append(_point(replace(first, dimension=dimension, shift=0.0)))
         else:
-            law = _law(system, mu, None, dimension, shared)
-            if isinstance(law, LinearEscape) and not law.flow_tau and law.start:
-                known = law
-        points.append(_point(law))
-    return points[::-1]
+            points.append(_point(_law(system, mu, None, dimension, shared)))
+    return points
 
 
 def _at(system: System, mu: float, rho: float, dimension: float, shared: dict[str, float]) -> _Point:

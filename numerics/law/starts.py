@@ -35,7 +35,7 @@ from theory.symbols import mu as mu_symbol
 from theory.symbols import rho as rho_symbol
 from theory.system import System
 
-__all__ = ["from_saddle", "from_weight"]
+__all__ = ["from_saddle", "from_weight", "noise_beside"]
 
 SMALLEST_START = 1e-12
 EARLY = 0.01  # of the threshold, where the first leg ends
@@ -71,17 +71,21 @@ def _refusal(system: System, setting: Setting, mu: float, rho: float | None) -> 
 def _critical(system: System, setting: Setting, found: Search, mu: float, start: float) -> LinearEscape | None:
     """Return the law where A = 0 in effect, or where noise matters beside A; None elsewhere."""
     drive, trace = float(found.G), float(found.B)
-    if drive > NEARLY * abs(trace):
-        return None
     vanishing = drive <= VANISHING * abs(trace)
     if trace > 0:
         return _alone(system, setting, mu, start) if vanishing else None
-    growth = noise_rate(system, mu, setting.kappa)
+    growth = noise_beside(system, found, mu, setting.kappa)
     if growth > 0 and growth / setting.dimension > float(found.rate) * (drive / trace) ** 2:
         return noise_driven(system, mu, **vars(setting))
     if vanishing:
         raise _refusal(system, setting, mu, None)
     return None
+
+
+def noise_beside(system: System, found: Search, mu: float, kappa: float) -> float:
+    """Return g where mu is so near a critical strength that noise leads out beside the slope of the loss, else 0."""
+    near = float(found.B) < 0 and float(found.G) <= NEARLY * abs(float(found.B))
+    return noise_rate(system, mu, kappa) if near and kappa > 0 else 0.0
 
 
 def _root(system: System, mu: float) -> sp.Expr:

@@ -21,7 +21,12 @@ LONGEST = 1e9  # times the shortest, beyond which colours do not tell apart
 
 
 def phase_diagram(
-    ax: Axes, mu: ArrayLike, other: ArrayLike, median: ArrayLike, regime: Sequence[Sequence[str]] | NDArray, name: str
+    ax: Axes,
+    mu: ArrayLike,
+    other: ArrayLike,
+    median: ArrayLike,
+    regime: Sequence[Sequence[str]] | NDArray[np.str_],
+    name: str,
 ) -> Axes:
     """Draw the median exit time as colour and contours, and every regime but the linear one as a hatched area.
 
@@ -39,10 +44,11 @@ def phase_diagram(
     shown = np.where(seen, times, np.nan)
     if seen.any():
         low = float(times[seen].min())
-        norm = LogNorm(low, min(float(times[seen].max()), LONGEST * low) * 1.0001)
+        high = min(float(times[seen].max()), LONGEST * low) * 1.0001
+        norm = LogNorm(low, high)
         mesh = ax.pcolormesh(x, y, shown, norm=norm, cmap="viridis", shading="nearest", rasterized=True)
         ax.figure.colorbar(mesh, ax=ax, label=f"median exit {TIME_LABEL}", extend="max")
-        decades = 10.0 ** np.arange(np.ceil(np.log10(norm.vmin)), np.floor(np.log10(norm.vmax)) + 1)
+        decades = 10.0 ** np.arange(np.ceil(np.log10(low)), np.floor(np.log10(high)) + 1)
         if min(shown.shape) > 1 and len(decades):
             lines = ax.contour(x, y, shown, levels=decades, colors="white", linewidths=0.8)
             texts = ax.clabel(lines, fmt=lambda v: f"$10^{{{np.log10(v):.0f}}}$", fontsize=7.5, inline_spacing=1)

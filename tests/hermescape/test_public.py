@@ -4,7 +4,7 @@ import hermescape
 
 NAMES = {
     *("Activation", "Composition", "Escape", "Estimate", "Exit", "ExitSample", "HermescapeError", "InputError", "Loss"),
-    *("Heyoka", "Native", "SciPy"),
+    *("Heyoka", "Native", "SciPy", "phase_diagram", "staged_law"),
     *("BestPretraining", "BestStrength", "CriticalStrength", "best_mu", "best_pretraining"),
     *("EscapeTime", "Law", "LawReport", "check_law", "escape_law", "escape_time"),
     *("Outcome", "ParameterError", "Report", "Stage", "Stages", "System", "Trajectory", "__version__", "activation"),

@@ -33,7 +33,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "He_3 below its critical strength": ("he3", {"mu": [0.2], "dimensions": (10**4, 30_000), "budget": 1.2e10}),
     "He_3 above it": ("he3", {"mu": [0.6], "dimensions": FAR}),
     "He_3 near it, below": ("he3", {"mu": [0.29], "dimensions": (1_000, 3_000), "budget": 1.2e10}),
-    "He_3 near it, above": ("he3", {"mu": [0.35], "dimensions": (1_000, 3_000), "budget": 1.2e10}),
+    "He_3 near it, above": ("he3", {"mu": [0.35], "dimensions": (1_000, 3_000), "kappa": 0.1}),
     "He_3 at it": ("he3", {"mu": [CRITICAL], "dimensions": (200, 400), "kappa": 0.03, "budget": 1.6e10}),
     "sin(3 x) at its critical strength": ("sin(3*x)", {"mu": [SINE], "dimensions": (500, 1000), "threshold": 0.3}),
     "sin(3 x) near it": ("sin(3*x)", {"mu": [0.31, 0.34], "dimensions": (1000, 2000), "threshold": 0.3}),
