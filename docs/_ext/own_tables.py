@@ -2,12 +2,14 @@
 
 `public-names` (every public name with its summary), `module-list` (the modules of one storey), `activation-table` (the
 registry, each kernel against the oracle), `law-table` (constants of the law against another integrator),
+`law-test-table` (laws against simulation),
 `critical-table`, `test-table` (what every test file says of itself) and `source-table` (the literature).
 """
 
 from __future__ import annotations
 
 import ast
+import csv
 import importlib
 import inspect
 import re
@@ -158,6 +160,31 @@ def constant_by_scipy(name: str, mu: float, order: int) -> float:
     return fine + (fine - coarse) / (2**order - 1)
 
 
+class LawTestTable(Generated):
+    """The laws against simulation in every regime, as `tests/reference/laws.csv` has them."""
+
+    def markdown(self) -> str:
+        """Return the table."""
+        with (TESTS / "reference" / "laws.csv").open(encoding="utf-8") as file:
+            rows = [self._row(row) for row in csv.DictReader(file)]
+        header = ("case", "$\\mu$", "regime", "$d$", "$\\kappa$", "runs", "$p$", "without noise", "longer", "verdict")
+        return table(header, rows)
+
+    @staticmethod
+    def _row(row: dict[str, str]) -> tuple[object, ...]:
+        place = f"{float(row['mu']):.4g}" if row["mu"] else ""
+        p, quiet, longer = (f"{float(row[name]):.2g}" for name in ("p", "p_without_noise", "p_control"))
+        numbers = (f"{float(row['d']):.4g}", f"{float(row['kappa']):.3g}", row["runs"], p, quiet)
+        return (
+            escaped(row["case"]),
+            place,
+            row["regime"],
+            *numbers,
+            f"{longer} ({row['control_factor']})",
+            row["verdict"],
+        )
+
+
 class CriticalTable(Generated):
     """Every strength at which tau diverges."""
 
@@ -232,7 +259,7 @@ def power(error: float) -> str:
 
 DIRECTIVES = (
     *(PublicNames, ModuleList, ModelTable, SymbolTable, NotebookList),
-    *(ActivationTable, LawTable, CriticalTable, TestTable, SourceTable),
+    *(ActivationTable, LawTable, LawTestTable, CriticalTable, TestTable, SourceTable),
 )
 
 
