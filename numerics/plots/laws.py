@@ -1,0 +1,173 @@
+"""Samples of exit times against their law; times are t = eta * step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
+
+from numerics.plots.style import TIME_LABEL, Array, add_legend, look
+from theory.errors import InputError
+
+__all__ = ["ExitLaw", "collapse", "law_cdf", "law_histogram"]
+
+
+LAW, MEASURED = "black", look(1)
+SMOOTH = 400  # points of a curve
+
+
+class ExitLaw(Protocol):
+    """What a plot needs of `numerics.law.Law`."""
+
+    @property
+    def median(self) -> float:
+        """The median of T, infinite where fewer than half of the runs ever leave."""
+        ...
+
+    def cdf(self, t: float) -> float:
+        """P(T <= t)."""
+        ...
+
+
+def law_histogram(ax: Axes, times: ArrayLike, law: ExitLaw) -> Axes:
+    r"""Draw the histogram of exit times, with its standard errors, on the density of their law.
+
+    Args:
+        ax: where to draw.
+        times: one a run, in t = eta * step; infinite or NaN for a run that has not exited, which counts in the share.
+        law: what the times are expected to follow.
+
+    Raises:
+        InputError: no run that has exited.
+
+    >>> from types import SimpleNamespace
+    >>> from numerics.plots import figure_of
+    >>> uniform = SimpleNamespace(median=0.5, cdf=lambda t: min(max(t, 0.0), 1.0))
+    >>> ax = figure_of(lambda ax: law_histogram(ax, [0.1, 0.4, 0.7, 0.8], uniform), "").axes[0]
+    >>> float(sum(patch.get_width() * patch.get_height() for patch in ax.patches))  # the share of runs that have exited
+    1.0
+    """
+    finite, runs = _exited(times)
+    edges = np.histogram_bin_edges(finite, bins=int(np.clip(2 * len(finite) ** 0.4, 4, 40)))
+    counts, _ = np.histogram(finite, edges)
+    widths, middles = np.diff(edges), (edges[1:] + edges[:-1]) / 2
+    share = counts / runs
+    ax.bar(middles, share / widths, widths, color=MEASURED.colour, alpha=0.35, ec="white", label=_counted(finite, runs))
+    error = np.sqrt(share * (1 - share) / runs) / widths
+    ax.errorbar(middles, share / widths, yerr=error, fmt="none", color=MEASURED.colour, capsize=2, lw=1)
+    grid = _grid(edges[0], edges[-1])
+    ax.plot(grid[1:] / 2 + grid[:-1] / 2, np.diff(_values(law, grid)) / np.diff(grid), color=LAW, lw=2, label="law")
+    _medians(ax, law, _median(finite, runs))
+    ax.set_xlabel(f"exit {TIME_LABEL}")
+    ax.set_ylabel("density")
+    add_legend(ax)
+    return ax
+
+
+def law_cdf(ax: Axes, times: ArrayLike, law: ExitLaw) -> Axes:
+    r"""Draw the empirical distribution function of exit times, with its 95 % band, on that of their law.
+
+    The band is that of Dvoretzky, Kiefer and Wolfowitz (Massart 1990): it holds the whole true distribution function
+    with probability 95 %.
+
+    Args:
+        ax: where to draw.
+        times: one a run, in t = eta * step; infinite or NaN for a run that has not exited, which counts in the share.
+        law: what the times are expected to follow.
+
+    Raises:
+        InputError: no run that has exited.
+
+    >>> from types import SimpleNamespace
+    >>> from numerics.plots import figure_of
+    >>> uniform = SimpleNamespace(median=0.5, cdf=lambda t: min(max(t, 0.0), 1.0))
+    >>> ax = figure_of(lambda ax: law_cdf(ax, [0.1, 0.4, 0.7, float("inf")], uniform), "").axes[0]
+    >>> float(ax.lines[0].get_ydata()[-1])
+    0.75
+    """
+    finite, runs = _exited(times)
+    ordered = np.sort(finite)
+    margin = 0.05 * (ordered[-1] - ordered[0]) or 0.05 * abs(ordered[0])
+    places = np.concatenate([[ordered[0] - margin], ordered, [ordered[-1] + margin]])
+    share = np.concatenate([np.arange(len(ordered) + 1), [len(ordered)]]) / runs
+    width = _band(runs)
+    ax.step(places, share, where="post", color=MEASURED.colour, lw=1.6, label=_counted(finite, runs))
+    low, high = (np.clip(share + side * width, 0, 1) for side in (-1, 1))
+    ax.fill_between(places, low, high, step="post", color=MEASURED.colour, alpha=0.2, lw=0, label="its 95 % band")
+    grid = _grid(places[0], places[-1])
+    ax.plot(grid, _values(law, grid), color=LAW, lw=2, ls=(0, (5, 1.5)), label="law")
+    ax.set_xlabel(f"exit {TIME_LABEL}")
+    ax.set_ylabel(r"$P(T \leq t)$")
+    ax.set_ylim(0, 1)
+    add_legend(ax)
+    return ax
+
+
+def _exited(times: ArrayLike) -> tuple[Array, int]:
+    """Return the finite times and the number of all runs."""
+    given = np.asarray(times, float).ravel()
+    finite = given[np.isfinite(given)]
+    if not finite.size:
+        raise InputError(f"exit times of {given.size} runs given, none finite; accepted: at least one run that exited.")
+    return finite, given.size
+
+
+def _counted(finite: Array, runs: int) -> str:
+    stayed = runs - len(finite)
+    return f"{runs} runs of SGD" + (f", {stayed} not exited" if stayed else "")
+
+
+def _median(finite: Array, runs: int) -> float:
+    return float(np.median(np.concatenate([finite, np.full(runs - len(finite), np.inf)])))
+
+
+def _medians(ax: Axes, law: ExitLaw, measured: float) -> None:
+    for place, colour, dash, name in ((law.median, LAW, "--", "law"), (measured, MEASURED.colour, ":", "runs")):
+        if np.isfinite(place):
+            ax.axvline(place, color=colour, ls=dash, lw=1.4, label=f"median of the {name}")
+
+
+def _grid(low: float, high: float) -> Array:
+    margin = 0.1 * (high - low)
+    return np.linspace(low - margin if low <= 0 else max(0.0, low - margin), high + margin, SMOOTH)
+
+
+def _values(law: ExitLaw, grid: Array) -> Array:
+    return np.array([law.cdf(float(t)) for t in grid])
+
+
+def _band(runs: int) -> float:
+    """Return the half-width of the 95 % band of Dvoretzky, Kiefer and Wolfowitz."""
+    return float(np.sqrt(np.log(2 / 0.05) / (2 * runs)))
+
+
+def collapse(ax: Axes, samples: Mapping[str, ArrayLike], law: Callable[[Array], Array]) -> Axes:
+    """Draw empirical distribution functions of reduced exit times on the one curve that the law says they share.
+
+    Args:
+        ax: where to draw.
+        samples: reduced times (T - median of the law)/tau by label, one entry a dimension.
+        law: the distribution function of the reduced time.
+
+    The band is the 95 % one of Dvoretzky, Kiefer and Wolfowitz (Massart 1990) for the smallest sample.
+    """
+    reduced = {label: np.sort(np.asarray(values, float)) for label, values in samples.items()}
+    low, high = min(v[0] for v in reduced.values()), max(v[-1] for v in reduced.values())
+    grid = np.linspace(low - 0.3, high + 0.3, 400)
+    width = _band(min(map(len, reduced.values())))
+    ax.fill_between(grid, np.clip(law(grid) - width, 0, 1), np.clip(law(grid) + width, 0, 1), color="0.88", lw=0)
+    ax.plot(grid, law(grid), color="black", lw=2.5, label="law, 95 % band of the smallest sample")
+    for index, (label, values) in enumerate(reduced.items()):
+        colour, marker, _ = look(index)
+        share = (np.arange(len(values)) + 0.5) / len(values)
+        places = np.unique(np.linspace(0, len(values) - 1, 25).round().astype(int) + index % 3).clip(0, len(values) - 1)
+        ax.step(values, share, where="mid", color=colour, lw=0.9, alpha=0.8)
+        ax.plot(values[places], share[places], marker, color=colour, mfc="none", ms=5, label=label)
+    ax.set_xlabel(r"reduced exit time $(T - T_{1/2})/\tau$")
+    ax.set_ylabel(r"$P(T \leq t)$")
+    ax.set_ylim(0, 1)
+    add_legend(ax)
+    return ax
