@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sympy import Expr
 
 from hermescape.reproduce.settings import BATCH, DIMENSION, ETA, LINKS, Advance, Settings
-from hermescape.reproduce.simulation import Case
+from hermescape.reproduce.simulation import RTOL, Case
 from numerics.evaluate import evaluator
 from numerics.flow import integrate
 from numerics.montecarlo import log_spaced, trajectories
@@ -31,8 +31,7 @@ LEVELS = (0.05, 0.5, 0.95)
 LONGEST = 1_500_000
 AFTER = 2.5  # expected exits after which a path ends
 LATE = 0.9  # of the final overlap, the exit that is meant
-SURROGATE_TOLERANCE = 1e-9
-RTOL = 1e-9
+SURROGATE_TOLERANCE = 1e-8
 Array = NDArray[np.float64]
 
 
@@ -112,7 +111,7 @@ def geometry(case: Case, states: dict[str, Array]) -> tuple[Array, Array, Array]
     u, m = states["u"], states["m"]
     along = case.mu + u * m
     if case.rho is None:
-        across = u**2 * (1 - m**2)
+        across = u**2 * np.maximum(1 - m**2, 0.0)
     else:  # w - q w* = (nu e2 + u (t e2 + p e3)), t = (s - mu m)/nu
         nu = math.sqrt(case.rho**2 - case.mu**2)
         t = (states["s"] - case.mu * m) / nu

@@ -26,7 +26,8 @@ __all__ = ["hermite_times", "search_times"]
 
 CONFIDENCE = 0.95
 PATIENCE = 20  # expected exits after which a run is censored
-RECORDED = 4000  # steps of a path on which the published statistic is read
+RECORDED = 400  # steps of a path on which the published statistic is read
+MOST_PATHS = 100
 INSET = (0.2, 0.325)
 INSET_POINTS = 120
 Array = NDArray[np.float64]
@@ -96,7 +97,7 @@ def _exits(case: Case, seed: int, settings: Settings) -> dict[str, float]:
     row = dict.fromkeys(_POINTS, math.nan)
     if expected.sgd is None:
         return row
-    replicas = settings.replicas(expected.sgd, least=settings.pick(40, 16), most=400)
+    replicas = settings.replicas(expected.sgd, least=settings.pick(40, 16), most=settings.pick(400, 100))
     setting = case.experiment(replicas, seed, math.ceil(PATIENCE * expected.sgd) + 100, case.mu)
     sample = simulate(setting, threads=settings.threads)
     low, high = sample.median_interval(CONFIDENCE)
@@ -106,7 +107,7 @@ def _exits(case: Case, seed: int, settings: Settings) -> dict[str, float]:
     if case.mu in known:
         found["published"], found["published_spread"] = known[case.mu]
         names = ("emulated", "emulated_low", "emulated_high")
-        found |= dict(zip(names, _emulated(case, expected.sgd, replicas, seed, settings), strict=True))
+        found |= dict(zip(names, _emulated(case, expected.sgd, min(replicas, MOST_PATHS), seed, settings), strict=True))
     row |= {name: case.to_time(value) for name, value in found.items() if value is not None}
     return row | {name: float(count) for name, count in sample.counts._asdict().items()}
 

@@ -57,12 +57,12 @@ class Settings:
     @property
     def strengths(self) -> tuple[float, ...]:
         """Return the mu that are simulated."""
-        return self.pick(tuple(round(0.1 * k, 1) for k in range(1, 10)), (0.2, 0.5, 0.8))
+        return self.pick(tuple(round(0.1 * k, 1) for k in range(1, 10)), (0.2, 0.5, 0.7))
 
     @property
     def samples(self) -> float:
         """Samples that one point of a curve may draw."""
-        return self.pick(1e9, 3e7)
+        return self.pick(1e9, 1.5e7)
 
     def replicas(self, steps: float, *, least: int, most: int, batch: int = BATCH) -> int:
         """Return how many runs of so many steps the samples of a point pay for, between `least` and `most`.

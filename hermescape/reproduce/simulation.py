@@ -22,10 +22,10 @@ from numerics.search import Search, gradient_noise, search_time
 from theory.dynamics import derive
 from theory.system import System
 
-__all__ = ["Case", "Expected"]
+__all__ = ["RTOL", "Case", "Expected"]
 
 LONGEST_SEARCH = 200.0  # search times after which the flow counts as staying
-RTOL = 1e-8
+RTOL = 1e-7
 
 
 @dataclass(frozen=True)
@@ -113,12 +113,12 @@ class Case:
             return Expected(None, None)
         event, horizon = Exit(threshold), LONGEST_SEARCH / rate
         raw = median_start(self.system, DIMENSION, **self.place)
-        quiet = integrate(self.system, raw, event=event, t_max=horizon, rtol=RTOL, **self.place).exit_time
-        noisy = integrate(
-            self.system.sgd(), self.start, event=event, t_max=horizon, rtol=RTOL, kappa=self.kappa, **self.place
-        ).exit_time
+        flow, sgd = (
+            integrate(self.system.sgd(), start, event=event, t_max=horizon, rtol=RTOL, kappa=kappa, **self.place)
+            for start, kappa in ((raw, 0.0), (self.start, self.kappa))
+        )
         stretch = self.eta * rate / math.log1p(self.eta * rate)
-        flow, sgd = (None if time is None else time / self.eta for time in (quiet, noisy))
+        flow, sgd = (None if path.exit_time is None else path.exit_time / self.eta for path in (flow, sgd))
         return Expected(flow, None if sgd is None else sgd * stretch)
 
     def experiment(self, replicas: int, seed: int, max_steps: int, threshold: float | None = None) -> Experiment:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hermescape.reproduce.dynamics import flow_path, follow, observables, padded, quantiles, seeds
 from hermescape.reproduce.settings import BATCH, DIMENSION, ETA, LINKS, Advance, Settings
-from hermescape.reproduce.simulation import Case
+from hermescape.reproduce.simulation import RTOL, Case
 from numerics.flow import Exit, Outcome
 from numerics.montecarlo import log_spaced, simulate, trajectories
 from numerics.protocols import Stage, integrate_stages
@@ -81,7 +81,7 @@ def _flow(case: Case, switch: int, before: Array, after: Array) -> dict[str, Arr
         Stage(squared.system.sgd(), case.eta * switch),
         Stage(case.system.sgd(), case.eta * float(after[-1])),
     ]
-    paths = integrate_stages(stages, squared.start, rtol=1e-9, **place)
+    paths = integrate_stages(stages, squared.start, rtol=RTOL, **place)
     assert [path.outcome for path in paths] == [Outcome.HORIZON] * 2
     middle = {str(name): float(values[-1]) for name, values in paths[0].states.items()}
     one = flow_path(stages[0].system, squared.start, case.eta * before, place)
