@@ -16,6 +16,7 @@ from hermescape import __version__, options
 from hermescape.lawing import law, run_law_check
 from hermescape.options import Act, Alpha, Digits, Force, Json, Label, Mix, Noise, Parametrisation, Rho, Teacher
 from hermescape.output import print_json, print_parts, progress_bar, save
+from hermescape.reproducing import reproduce
 from hermescape.sweeping import sweep
 from theory.errors import HermescapeError, ParameterError
 
@@ -350,6 +351,7 @@ def check(
 
 app.command()(law)
 app.command()(sweep)
+app.command()(reproduce)
 
 
 @app.command()

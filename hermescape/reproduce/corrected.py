@@ -8,9 +8,9 @@ which vanishes for odd links and for the sigmoid's odd part, but is 1/(2 pi mu) 
 The corrected sums keep k = 0 and carry remainders (`numerics.series`).
 
 *The judge* measures the rate without deriving it: in exact SGD the overlap m grows by 1 + eta lambda a step as long as
-it is small. From the slope g of log rms m over steps, inside a window in which u is small (below mu/10 and 0.4 mu^2 for ReLU:
-further out the flow is not linear) and m above 3.5 times its start, tau = 1/lambda = eta/(exp(g) - 1), with a bias of
-a few per cent: that of B with u, and the noise that still comes in.
+it is small. From the slope g of log rms m over steps, inside a window in which u is small (below mu/10, and 0.4 mu^2
+for ReLU: further out the flow is not linear) and m above 3.5 times its start, tau = 1/lambda = eta/(exp(g) - 1), with a
+bias of a few per cent: that of B with u, and the noise that still comes in.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import math
 
 import numpy as np
 import xarray as xr
-
 from numpy.typing import NDArray
 
 from hermescape.api import experiment
@@ -99,7 +98,9 @@ def corrected(settings: Settings, advance: Advance) -> xr.Dataset:
         },
     }
     names = ("judged_link", "judged_mu", "judge", "judge_low", "judge_high", "judge_runs", "judge_batch")
-    points = {name: ("judgement", np.array(column)) for name, column in zip(names, zip(*judged, strict=True), strict=True)}
+    points = {
+        name: ("judgement", np.array(column)) for name, column in zip(names, zip(*judged, strict=True), strict=True)
+    }
     return xr.Dataset({**curves, **points}, {"link": list(links), "mu": strengths, "order": list(ORDERS)})
 
 
@@ -120,13 +121,15 @@ def _judge(link: str, mu: float, settings: Settings) -> tuple[str, float, float,
 def _early(link: str, mu: float, settings: Settings) -> tuple[Experiment, tuple[float, float]]:
     """Return runs that start well below a window of m which is well inside the linear part, at little cost.
 
-    Start and noise together give c_0^2 = (G^2 + kappa lambda J_0 / 2) A^2 / (d (lambda^2 + A^2)^2) (the prefactor of the
-    law); kappa is as large as keeps the noise below the start and the drift kappa u^2 J_0 / 2 below 2 % of lambda.
+    Start and noise together give c_0^2 = (G^2 + kappa lambda J_0 / 2) A^2 / (d (lambda^2 + A^2)^2) (the prefactor of
+    the law); kappa is as large as keeps the noise below the start and the drift kappa u^2 J_0 / 2 below 2 % of lambda.
     """
     system = derive(link)
     found, noise = search_time(system, mu), gradient_noise(system, mu)
     rate, drive = float(found.rate), float(found.G)
-    bound = min(LINEAR_SCALE * mu, KINK_SCALE * mu**2) if pieces(activation(link).expr).breakpoints else LINEAR_SCALE * mu
+    bound = (
+        min(LINEAR_SCALE * mu, KINK_SCALE * mu**2) if pieces(activation(link).expr).breakpoints else LINEAR_SCALE * mu
+    )
     top = min(LINEAR_OVERLAP, bound * drive / rate)
     low = top / WINDOW
     kappa = min(2 * drive**2 / (rate * noise), 0.04 * rate / ((top * rate / drive) ** 2 * noise))

@@ -24,13 +24,25 @@ from numerics.surrogate import lookup, tabulate
 from theory.symbols import q, r
 from theory.system import GAP, System, guard
 
-__all__ = ["LEVELS", "flow_path", "follow", "geometry", "horizon", "observables", "padded", "quantiles", "seeds", "training"]
+__all__ = [
+    "LEVELS",
+    "flow_path",
+    "follow",
+    "geometry",
+    "horizon",
+    "observables",
+    "padded",
+    "quantiles",
+    "seeds",
+    "training",
+]
 
 LINKS_TRAINED = (*LINKS, "he3")
 LEVELS = (0.05, 0.5, 0.95)
 LONGEST = 1_500_000
-AFTER = 2.5  # expected exits after which a path ends
-LATE = 0.9  # of the final overlap, the exit that is meant
+AFTER = 2.0  # expected exits after which a path ends
+LATE = (0.9, 0.5)  # of the final overlap, the exits that are meant; SGD's noise may keep the flow below the first
+SHORTEST, QUIET = 200, 5000  # steps; those followed where no exit is expected
 SURROGATE_TOLERANCE = 1e-8
 Array = NDArray[np.float64]
 
@@ -66,9 +78,7 @@ def padded(values: Array, length: int) -> Array:
     return np.concatenate([values, np.full(length - len(values), np.nan)])
 
 
-def follow(
-    case: Case, *, seed: int, points: int, runs: tuple[int, int], settings: Settings
-) -> dict[str, Array]:
+def follow(case: Case, *, seed: int, points: int, runs: tuple[int, int], settings: Settings) -> dict[str, Array]:
     """Return steps, flow and quantiles of SGD of one case; `runs` bounds how many are drawn."""
     last = horizon(case)
     steps = log_spaced(last, points)
@@ -85,10 +95,10 @@ def follow(
 
 
 def horizon(case: Case) -> int:
-    """Return how many steps to follow: some expected exits, bounded."""
-    late = case.expected(LATE * case.largest_overlap)
-    wanted = 5000 if late.sgd is None else AFTER * late.sgd
-    return int(min(LONGEST, max(200, math.ceil(wanted))))
+    """Return how many steps to follow: some expected exits at the latest overlap that the flow reaches, bounded."""
+    late = (case.expected(share * case.largest_overlap).sgd for share in LATE)
+    wanted = next((AFTER * step for step in late if step is not None), QUIET)
+    return int(min(LONGEST, max(SHORTEST, math.ceil(wanted))))
 
 
 def flow_path(system: System, start: dict[str, float], times: Array, place: dict[str, float]) -> dict[str, Array]:
@@ -102,7 +112,10 @@ def quantiles(values: dict[str, Array]) -> dict[str, Array]:
     """Return low, middle and high quantiles over runs (axis 0); NaN where a run has diverged."""
     found = {}
     for name, column in values.items():
-        found |= {f"{name}_{tag}": line for tag, line in zip(("low", "mid", "high"), np.quantile(column, LEVELS, axis=0), strict=True)}
+        found |= {
+            f"{name}_{tag}": line
+            for tag, line in zip(("low", "mid", "high"), np.quantile(column, LEVELS, axis=0), strict=True)
+        }
     return found
 
 

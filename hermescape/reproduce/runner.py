@@ -1,8 +1,8 @@
 """Making figures: what is there already, what would be lost, computing, drawing, describing, checking.
 
-A figure NAME is four files: NAME.nc (its data, which redraws it), NAME.png, NAME.pdf and NAME.md (its caption). The data
-file is written as soon as the figure is computed, so that an interruption loses one figure at most; a later call keeps
-data of the same settings and version, and draws what is missing. Every file is written beside its place and moved.
+A figure NAME is four files: NAME.nc (its data, which redraws it), NAME.png, NAME.pdf and NAME.md (its caption). The
+data file is written as soon as the figure is computed, so that an interruption loses one figure at most; a later call
+keeps data of the same settings and version, and draws what is missing. Files are written beside their place and moved.
 """
 
 from __future__ import annotations
@@ -102,7 +102,8 @@ def state_of(figure: Figure, out: Path, settings: Settings) -> str:
             return "kept"
         given = "no figure data" if found is None else f"made with {found}"
         raise ParameterError(
-            f"{data} is there, {given}, and {settings.key} asked; accepted: another --out, the same options, or --force "
+            f"{data} is there, {given}, and {settings.key} asked; accepted: another --out, the same options, or "
+            "--force "
             "to overwrite it."
         )
     for suffix in SUFFIXES:
@@ -144,9 +145,7 @@ def _make(figure: Figure, out: Path, settings: Settings, kept: bool, check: bool
     _write(figure, out, dataset, caption, only_missing=kept)
     files = tuple(str(out / f"{figure.name}{suffix}") for suffix in (".nc", *SUFFIXES))
     findings = tuple(figure.check(dataset)) if check else ()
-    return Made(
-        figure.name, "kept" if kept else "made", files, caption, float(dataset.attrs["run_seconds"]), findings
-    )
+    return Made(figure.name, "kept" if kept else "made", files, caption, float(dataset.attrs["run_seconds"]), findings)
 
 
 def _compute(figure: Figure, settings: Settings, progress: Progress) -> xr.Dataset:

@@ -28,21 +28,22 @@ CONFIDENCE = 0.95
 PATIENCE = 20  # expected exits after which a run is censored
 RECORDED = 400  # steps of a path on which the published statistic is read
 MOST_PATHS = 100
+CLOSE = (0.0004, 0.0015, 0.005, 0.012)  # distances from a critical strength
 INSET = (0.2, 0.325)
 INSET_POINTS = 120
 Array = NDArray[np.float64]
 
 
-def _strengths(settings: Settings) -> Array:
-    """Return the mu of a curve: even steps, and closer ones towards both ends."""
-    count = settings.pick(99, 33)
-    middle = np.linspace(0.01, 0.99, count)
-    return np.unique(np.round(np.concatenate([middle, [0.005, 0.995]]), 6))
+def _strengths(settings: Settings, critical: Sequence[float] = ()) -> Array:
+    """Return the mu of a curve: even steps, and closer ones towards both ends and around critical strengths."""
+    middle = np.linspace(0.01, 0.99, settings.pick(99, 33))
+    around = [place + side * gap for place in critical for side in (-1, 1) for gap in CLOSE]
+    inside = [mu for mu in around if 0 < mu < 1]
+    return np.unique(np.round(np.concatenate([middle, [0.005, 0.995], inside]), 6))
 
 
-def _curves(links: Sequence[str], label: str | None, settings: Settings) -> xr.Dataset:
+def _curves(links: Sequence[str], label: str | None, strengths: Array) -> xr.Dataset:
     """Return tau, A and B over (link, mu); tau in the time of the undivided eta, inf where there is no escape."""
-    strengths = _strengths(settings)
     values = np.empty((3, len(links), len(strengths)))
     for i, link in enumerate(links):
         system = derive(link, label=label)
@@ -52,14 +53,17 @@ def _curves(links: Sequence[str], label: str | None, settings: Settings) -> xr.D
             values[:, i, j] = tau, float(found.A or 0.0), float(found.B)
     names = {"tau": "search time, eta * step", "A": "drive", "B": "minus the curvature across the bulk"}
     return xr.Dataset(
-        {name: (("link", "mu"), column, {"long_name": names[name]}) for name, column in zip(names, values, strict=True)},
+        {
+            name: (("link", "mu"), column, {"long_name": names[name]})
+            for name, column in zip(names, values, strict=True)
+        },
         {"link": list(links), "mu": strengths},
     )
 
 
 def search_times(settings: Settings, advance: Advance, *, label: str | None = None) -> xr.Dataset:
     """Return tau(mu) of linear, erf, ReLU and sigmoid with expected, simulated and published exit times."""
-    curves = _curves(LINKS, label, settings)
+    curves = _curves(LINKS, label, _strengths(settings))
     cases = [Case(link, mu, label) for link in LINKS for mu in settings.strengths]
     rows = []
     for number, (case, seed) in enumerate(zip(cases, seeds(settings, len(cases)), strict=True)):
@@ -124,13 +128,14 @@ def hermite_times(settings: Settings, advance: Advance, *, label: str | None = N
     """Return tau(mu) of He_k with critical strengths and, on plain labels, overlaps of He_3 beside its own."""
     links = (*EVEN, *ODD)
     work = len(links) + (0 if label else len(INSET))
-    found, places = _curves(links, label, settings), []
+    places: list[list[float]] = []
     for number, link in enumerate(links):
         strengths = [c for c in derive(link, label=label).escape.critical_mu() if c.mu != 1]
         places.append([float(c.mu) for c in strengths])
         advance(number + 1, work)
     width = max(map(len, places)) or 1
     padded = [[*row, *[math.nan] * (width - len(row))] for row in places]
+    found = _curves(links, label, _strengths(settings, sum(places, [])))
     found["critical"] = (("link", "root"), np.array(padded), {"long_name": "strength with A = 0"})
     found = found.assign_attrs(label=label or "y", d=DIMENSION, batch=BATCH, eta=ETA)
     if label is not None:

@@ -1,8 +1,8 @@
 """What every figure shares: the paper's setting, the links, and how much work a run spends.
 
-The runs of arXiv:2602.02855 have d = 1000, B = 500, eta = 0.2 (divided by k! k for the link He_k), u0 = d^-2. `Settings`
-says how fine the curves are and how many runs are drawn; its fields, with the version, decide whether a figure on disk
-is the one asked for.
+The runs of arXiv:2602.02855 have d = 1000, B = 500, eta = 0.2 (divided by k! k for the link He_k), u0 = d^-2.
+`Settings` says how fine the curves are and how many runs are drawn; its fields, with the version, decide whether a
+figure on disk is the one asked for.
 """
 
 from __future__ import annotations

@@ -106,20 +106,24 @@ class Case:
         gain = min(gain, 0.5 / max(abs(start["m"]), abs(start.get("s", 0.0))))
         return {name: value if name == "u" else gain * value for name, value in start.items()}
 
-    def expected(self, threshold: float) -> Expected:
-        """Return when |m| is expected to reach the threshold."""
+    def drifted_exit(self, threshold: float) -> float | None:
+        """Return the step at which the flow with its kappa drift reaches |m| = threshold; None where it stays."""
+        return self._exit(self.start, threshold, self.kappa)
+
+    def _exit(self, start: dict[str, float], threshold: float, kappa: float) -> float | None:
         rate = float(self.search.rate)
         if not rate > 0:
-            return Expected(None, None)
-        event, horizon = Exit(threshold), LONGEST_SEARCH / rate
-        raw = median_start(self.system, DIMENSION, **self.place)
-        flow, sgd = (
-            integrate(self.system.sgd(), start, event=event, t_max=horizon, rtol=RTOL, kappa=kappa, **self.place)
-            for start, kappa in ((raw, 0.0), (self.start, self.kappa))
-        )
-        stretch = self.eta * rate / math.log1p(self.eta * rate)
-        flow, sgd = (None if path.exit_time is None else path.exit_time / self.eta for path in (flow, sgd))
-        return Expected(flow, None if sgd is None else sgd * stretch)
+            return None
+        system, event, horizon = self.system.sgd(), Exit(threshold), LONGEST_SEARCH / rate
+        found = integrate(system, start, event=event, t_max=horizon, rtol=RTOL, kappa=kappa, **self.place)
+        return None if found.exit_time is None else found.exit_time / self.eta
+
+    def expected(self, threshold: float) -> Expected:
+        """Return when |m| is expected to reach the threshold."""
+        quiet = self._exit(median_start(self.system, DIMENSION, **self.place), threshold, 0.0)
+        noisy = self.drifted_exit(threshold)
+        growth = self.eta * float(self.search.rate)
+        return Expected(quiet, None if noisy is None else noisy * growth / math.log1p(growth))
 
     def experiment(self, replicas: int, seed: int, max_steps: int, threshold: float | None = None) -> Experiment:
         """Return the Monte Carlo experiment of this case."""

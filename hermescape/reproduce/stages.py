@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hermescape.reproduce.dynamics import flow_path, follow, observables, padded, quantiles, seeds
 from hermescape.reproduce.settings import BATCH, DIMENSION, ETA, LINKS, Advance, Settings
 from hermescape.reproduce.simulation import RTOL, Case
-from numerics.flow import Exit, Outcome
+from numerics.flow import Outcome
 from numerics.montecarlo import log_spaced, simulate, trajectories
 from numerics.protocols import Stage, integrate_stages
 
@@ -25,6 +25,7 @@ __all__ = ["FIRST_THRESHOLD", "two_stages"]
 
 FIRST_THRESHOLD = 0.5
 SQUARED = "y**2"
+LONGER = 3.0  # times the first stage that two stages last at least
 Array = NDArray[np.float64]
 
 
@@ -35,7 +36,7 @@ def two_stages(settings: Settings, advance: Advance) -> xr.Dataset:
     rows = []
     for number, (case, seed) in enumerate(zip(cases, seeds(settings, len(cases)), strict=True)):
         direct = follow(case, seed=seed, points=points, runs=(12, 100), settings=settings)
-        staged = _staged(case, direct["step"], seed, int(direct["runs"]))
+        staged = _staged(case, int(direct["step"][-1]), points, seed, int(direct["runs"]), settings)
         rows.append({f"direct_{k}": v for k, v in direct.items()} | {f"staged_{k}": v for k, v in staged.items()})
         advance(number + 1, len(cases))
     shape = (len(LINKS), len(settings.strengths))
@@ -50,27 +51,33 @@ def two_stages(settings: Settings, advance: Advance) -> xr.Dataset:
 
 def first_stage(case: Case) -> int:
     """Return the steps of the first stage: until the flow on squared labels reaches |m| = 1/2."""
-    reached = replace(case, label=SQUARED).expected(FIRST_THRESHOLD).flow
+    reached = replace(case, label=SQUARED).drifted_exit(FIRST_THRESHOLD)
     assert reached is not None  # for these links A on squared labels has no root in (0, 1)
-    return max(1, math.ceil(reached))
+    return max(2, round(reached))
 
 
-def _staged(case: Case, steps: Array, seed: int, runs: int) -> dict[str, Array]:
-    """Return the direct path's observables for the same steps, taken in two stages."""
-    switch, last = first_stage(case), int(steps[-1])
-    switch = min(switch, last - 1)
+def _staged(case: Case, direct: int, points: int, seed: int, runs: int, settings: Settings) -> dict[str, Array]:
+    """Return what `follow` does, of two stages; `direct` is the length of direct training."""
+    switch = first_stage(case)
+    last = max(direct, math.ceil(LONGER * switch))
+    steps = np.array(log_spaced(last, points), np.float64)
     wanted = np.unique([*steps.astype(int), switch])
     before, after = wanted[wanted <= switch], wanted[wanted > switch] - switch
     flow = _flow(case, switch, before, after)
     first = replace(case, label=SQUARED).experiment(runs, seed, switch)
     second = case.experiment(runs, seed, last - switch)
-    middle = simulate(first)
-    parts = (trajectories(first, list(before)), trajectories(second, list(after), start=middle))
+    threads = settings.threads
+    middle = simulate(first, threads=threads)
+    parts = (
+        trajectories(first, list(before), threads=threads),
+        trajectories(second, list(after), start=middle, threads=threads),
+    )
     measured = {name: np.concatenate([part[name].values for part in parts], axis=1) for name in ("m", "u")}
     kept = np.searchsorted(wanted, steps)
     found = {"step": steps, "switch": np.array(float(switch))}
     found |= {f"{name}_flow": values[kept] for name, values in observables(case, flow).items()}
-    return found | {name: values[kept] for name, values in quantiles(observables(case, measured)).items()}
+    found |= {name: values[kept] for name, values in quantiles(observables(case, measured)).items()}
+    return found | {"diverged": np.array(float(np.isnan(measured["m"][:, -1]).sum()))}
 
 
 def _flow(case: Case, switch: int, before: Array, after: Array) -> dict[str, Array]:

@@ -66,7 +66,9 @@ def check_corrected(dataset: xr.Dataset) -> list[Finding]:
             found.append(compare(f"exact tau of {name}", source, tau, inside, tolerance))
     for mu, quoted in QUOTED.items():
         drawn = float(dataset.published.sel(link="relu", mu=mu))
-        found.append(compare(f"published tau of relu at {mu}", "as quoted, to four digits", drawn, quoted, 6e-4 * quoted))
+        found.append(
+            compare(f"published tau of relu at {mu}", "as quoted, to four digits", drawn, quoted, 6e-4 * quoted)
+        )
     judged = dataset.judged_link.values.astype(str)
     exact = [
         oracle.search_time_of(*oracle.drive_and_bend(str(n), "y", float(mu)))[0]

@@ -133,7 +133,7 @@ def _compare_staged(name: str, mu: float, path: xr.Dataset) -> list[Finding]:
     """Integrate both stages again."""
     case, squared = Case(name, mu), Case(name, mu, "y**2")
     steps, switch = path.staged_step.values, float(path.staged_switch)
-    at = _sampled(steps)
+    at = _sampled(np.where(steps == switch, np.nan, steps))
     before, after = steps[at][steps[at] <= switch], steps[at][steps[at] > switch]
     one = _integrate(squared, "y**2", _first(squared), case.eta * np.append(before, switch))
     two = _integrate(case, "y", one[:, -1], case.eta * np.append(0.0, after - switch))

@@ -24,7 +24,18 @@ from numpy.typing import NDArray
 from scipy.integrate import quad
 from scipy.special import erf, expit, ndtr
 
-__all__ = ["FAR", "Link", "Moments", "bias", "drive_and_bend", "link", "moments", "potential", "search_time_of", "teacher_of"]
+__all__ = [
+    "FAR",
+    "Link",
+    "Moments",
+    "bias",
+    "drive_and_bend",
+    "link",
+    "moments",
+    "potential",
+    "search_time_of",
+    "teacher_of",
+]
 
 Array = NDArray[np.float64]
 Function = Callable[[Array], Array]
@@ -82,8 +93,8 @@ def _mean(f: Function) -> tuple[float, float]:
         return float(f(at) * np.exp(-at * at / 2) / np.sqrt(2 * np.pi))
 
     ends = ((-FAR, 0.0), (0.0, FAR))
-    value = sum(quad(weighted, *end, epsabs=0, epsrel=1e-10, limit=200)[0] for end in ends)
-    size = sum(quad(lambda z: abs(weighted(z)), *end, epsabs=0, epsrel=1e-3, limit=200)[0] for end in ends)
+    size = sum(quad(lambda z: abs(weighted(z)), *end, epsabs=1e-12, epsrel=1e-3, limit=200)[0] for end in ends)
+    value = sum(quad(weighted, *end, epsabs=1e-11 * size, epsrel=1e-11, limit=200)[0] for end in ends)
     return value, size
 
 
@@ -169,9 +180,7 @@ def _kinked(phi: Function, phi_slope: Function, q: float, gap: float) -> Moments
     mixed = float(weight @ (phi(z) * mean))
     noise = own - 2 * mixed + float(weight @ (phi(z) ** 2 * above))
     at_kink = _on_kink(phi, np.sqrt(gap / r)) / np.sqrt(2 * np.pi * r)  # E[delta(l) phi(z)], sigma(0) = 0
-    return Moments(
-        (own - 2 * mixed + target) / 2, -float(weight @ (phi_slope(z) * above)), (0.5 - at_kink) / 2, noise
-    )
+    return Moments((own - 2 * mixed + target) / 2, -float(weight @ (phi_slope(z) * above)), (0.5 - at_kink) / 2, noise)
 
 
 def _on_kink(phi: Function, scale: float) -> float:
