@@ -108,8 +108,8 @@ def training(dataset: xr.Dataset) -> str:
         f"noise of SGD in u. Bands: 5 to 95 % of {int(dataset.runs.min())} to {int(dataset.runs.max())} exact "
         f"simulations at {_setting(dataset)}; {int(dataset.diverged.sum())} of {int(dataset.runs.sum())} runs "
         "diverged. "
-        f"{_hermite_step()}. Axis: steps, logarithmic; each strength is followed for twice the expected exit, 5000 steps "
-        "where no exit is expected."
+        f"{_hermite_step()}. Axis: steps, logarithmic; each strength is followed for twice the expected exit, 5000 "
+        "steps where no exit is expected."
     )
 
 
@@ -122,8 +122,8 @@ def two_stages(dataset: xr.Dataset) -> str:
         f"{first:g} (the same number of steps for all runs of a strength), then on y. Solid: flow through both stages "
         "with its kappa drift; dotted: training on y alone; bands: 5 to 95 % of "
         f"{int(dataset.direct_runs.min())} to {int(dataset.direct_runs.max())} exact simulations at "
-        f"{_setting(dataset)}; {int(dataset.direct_diverged.sum() + dataset.staged_diverged.sum())} diverged. The error "
-        "is always that on y. Steps after which it is last above 1 % of its start, in the flow: "
+        f"{_setting(dataset)}; {int(dataset.direct_diverged.sum() + dataset.staged_diverged.sum())} diverged. The "
+        "error is always that on y. Steps from which it stays below 1 % of its start, in the flow: "
         f"{'; '.join(rows)}. Two stages help where squared labels keep a slope at strong pre-training; the sigmoid's "
         "search on y^2 is that on y."
     )
@@ -135,7 +135,7 @@ def _learning(dataset: xr.Dataset, name: str, mu: xr.DataArray) -> str:
         error, steps = path[f"{kind}_mse_flow"].values, path[f"{kind}_step"].values
         above = np.flatnonzero(error > 0.01 * error[0])
         ended = above[-1] + 1 < np.count_nonzero(np.isfinite(error))
-        found.append(f"{steps[above[-1]]:.0f}" if ended else f"more than {np.nanmax(steps):.0f}")
+        found.append(f"{steps[above[-1] + 1]:.0f}" if ended else f"more than {np.nanmax(steps):.0f}")
     switch = int(path.staged_switch)
     return f"{name} at mu = {float(mu):g}: {found[0]} direct, {found[1]} in two stages (first stage {switch})"
 

@@ -80,7 +80,7 @@ def padded(values: Array, length: int) -> Array:
 
 def follow(case: Case, *, seed: int, points: int, runs: tuple[int, int], settings: Settings) -> dict[str, Array]:
     """Return steps, flow and quantiles of SGD of one case; `runs` bounds how many are drawn."""
-    last = horizon(case)
+    last = horizon(case, after)
     steps = log_spaced(last, points)
     flow = flow_path(case.system.sgd(), case.start, case.eta * np.array(steps), {**case.place, "kappa": case.kappa})
     least, most = runs
@@ -94,10 +94,10 @@ def follow(case: Case, *, seed: int, points: int, runs: tuple[int, int], setting
     return found | {"runs": np.array(float(replicas)), "diverged": np.array(float(diverged))}
 
 
-def horizon(case: Case) -> int:
+def horizon(case: Case, after: float = AFTER) -> int:
     """Return how many steps to follow: some expected exits at the latest overlap that the flow reaches, bounded."""
     late = (case.expected(share * case.largest_overlap).sgd for share in LATE)
-    wanted = next((AFTER * step for step in late if step is not None), QUIET)
+    wanted = next((after * step for step in late if step is not None), QUIET)
     return int(min(LONGEST, max(SHORTEST, math.ceil(wanted))))
 
 

@@ -31,6 +31,7 @@ MOST_PATHS = 100
 CLOSE = (0.0004, 0.0015, 0.005, 0.012)  # distances from a critical strength
 INSET = (0.2, 0.325)
 INSET_POINTS = 120
+INSET_AFTER = 1.3  # expected exits
 Array = NDArray[np.float64]
 
 
@@ -135,7 +136,7 @@ def hermite_times(settings: Settings, advance: Advance, *, label: str | None = N
         advance(number + 1, work)
     width = max(map(len, places)) or 1
     padded = [[*row, *[math.nan] * (width - len(row))] for row in places]
-    found = _curves(links, label, _strengths(settings, sum(places, [])))
+    found = _curves(links, label, _strengths(settings, [mu for row in places for mu in row]))
     found["critical"] = (("link", "root"), np.array(padded), {"long_name": "strength with A = 0"})
     found = found.assign_attrs(label=label or "y", d=DIMENSION, batch=BATCH, eta=ETA)
     if label is not None:
@@ -147,6 +148,6 @@ def hermite_times(settings: Settings, advance: Advance, *, label: str | None = N
 
 
 def _overlaps(case: Case, number: int, seed: int, settings: Settings) -> dict[str, tuple[str, Array]]:
-    path = follow(case, seed=seed, points=INSET_POINTS, runs=(4, 24), settings=settings)
+    path = follow(case, seed=seed, points=INSET_POINTS, runs=(4, 24), settings=settings, after=INSET_AFTER)
     names = {"step": "step", "m": "m_flow", "m_low": "m_low", "m_high": "m_high"}
     return {f"{key}_{number}": (f"time_{number}", path[name]) for key, name in names.items()}
