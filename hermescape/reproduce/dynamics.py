@@ -78,8 +78,10 @@ def padded(values: Array, length: int) -> Array:
     return np.concatenate([values, np.full(length - len(values), np.nan)])
 
 
-def follow(case: Case, *, seed: int, points: int, runs: tuple[int, int], settings: Settings) -> dict[str, Array]:
-    """Return steps, flow and quantiles of SGD of one case; `runs` bounds how many are drawn."""
+def follow(
+    case: Case, *, seed: int, points: int, runs: tuple[int, int], settings: Settings, after: float = AFTER
+) -> dict[str, Array]:
+    """Return steps, flow and quantiles of SGD of one case, for so many expected exits; `runs` bounds how many runs."""
     last = horizon(case, after)
     steps = log_spaced(last, points)
     flow = flow_path(case.system.sgd(), case.start, case.eta * np.array(steps), {**case.place, "kappa": case.kappa})

@@ -6,7 +6,6 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator
 
 from hermescape.reproduce.drawing.panels import name_of, share_legend, sheet
 from numerics.plots import exit_points, tau_curve
@@ -14,7 +13,7 @@ from numerics.plots import exit_points, tau_curve
 __all__ = ["draw_corrected"]
 
 SERIES_LOOKS = (1, 2, 3)
-WINDOWS = {"relu": (0.2, 9.0), "erf": (0.82, 1.22)}  # of the ratio
+TICKS = {"relu": (0.25, 0.5, 1, 2, 4, 8), "erf": (0.9, 0.95, 1, 1.05, 1.1)}  # of the ratio
 
 
 def draw_corrected(dataset: xr.Dataset) -> Figure:
@@ -29,9 +28,9 @@ def draw_corrected(dataset: xr.Dataset) -> Figure:
             column[0].set_xlabel("")
             column[0].set_ylabel(r"search time $\tau$, $t = \eta \times$ steps")
             column[1].set_ylabel(r"$\tau$ over the exact $\tau$")
-            column[1].set_ylim(*WINDOWS[str(link)])
-            column[1].yaxis.set_major_locator(LogLocator(2.0 if link == "relu" else 1.1))
-            column[1].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+            ticks = TICKS[str(link)]
+            column[1].set_ylim(0.9 * ticks[0], 1.1 * ticks[-1])
+            column[1].set_yticks(ticks, [f"{tick:g}" for tick in ticks])
             column[1].minorticks_off()
         share_legend(figure, list(panels.flat), 3)
         return figure
