@@ -105,7 +105,9 @@ def horizon(case: Case, after: float = AFTER) -> int:
 
 def flow_path(system: System, start: dict[str, float], times: Array, place: dict[str, float]) -> dict[str, Array]:
     """Return the states of the flow at the times, NaN after a failure."""
-    path = integrate(system, start, t_max=float(times[-1]), times=list(times), rtol=RTOL, **place).states
+    path = integrate(
+        system, start, t_max=float(times[-1]), times=list(times), rtol=RTOL, engine=None, event=None, **place
+    ).states
     missing = len(times) - path.sizes["t"]
     return {str(name): np.concatenate([path[name].values, np.full(missing, np.nan)]) for name in path}
 

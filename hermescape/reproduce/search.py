@@ -40,7 +40,7 @@ def _strengths(settings: Settings, critical: Sequence[float] = ()) -> Array:
     middle = np.linspace(0.01, 0.99, settings.pick(99, 33))
     around = [place + side * gap for place in critical for side in (-1, 1) for gap in CLOSE]
     inside = [mu for mu in around if 0 < mu < 1]
-    return np.unique(np.round(np.concatenate([middle, [0.005, 0.995], inside]), 6))
+    return np.unique(np.array([*middle, 0.005, 0.995, *inside], np.float64).round(6))
 
 
 def _curves(links: Sequence[str], label: str | None, strengths: Array) -> xr.Dataset:
@@ -121,7 +121,7 @@ def _emulated(case: Case, exit_step: float, runs: int, seed: int, settings: Sett
     """Read the published statistic off paths that are long enough for its window to close."""
     last = math.ceil(2 * exit_step) + 50
     steps = np.arange(0, last, max(1, last // RECORDED))
-    paths = trajectories(case.experiment(runs, seed, last), list(steps), threads=settings.threads)
+    paths = trajectories(case.experiment(runs, seed, last), steps.tolist(), threads=settings.threads)
     return emulate(np.abs(paths.m.values), steps.astype(np.float64), case.mu, seed)
 
 

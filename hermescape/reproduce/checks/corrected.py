@@ -53,7 +53,7 @@ def check_corrected(dataset: xr.Dataset) -> list[Finding]:
         curves = dataset.sel(link=name)
         rows = [oracle.search_time_of(*oracle.drive_and_bend(name, "y", float(mu))) for mu in strengths]
         tau, tolerance = np.array(rows).T
-        found.append(compare(f"exact tau of {name}", "SciPy quadrature", curves.exact.values, tau, tolerance))
+        found.append(compare(f"exact tau of {name}", "Gauss-Legendre quadrature", curves.exact.values, tau, tolerance))
         at = sorted({int(np.abs(strengths - mu).argmin()) for mu in AT})
         sums = np.array([_sums(name, float(strengths[i])) for i in at]).T
         lines = {"corrected sum, order 16": curves.series.sel(order=CUT), "published sum": curves.published}

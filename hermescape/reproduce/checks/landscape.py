@@ -12,7 +12,7 @@ from hermescape.reproduce.settings import divisor
 
 __all__ = ["check_landscape"]
 
-SOURCE = "SciPy quadrature"
+SOURCE = "Gauss-Legendre quadrature"
 
 
 def check_landscape(dataset: xr.Dataset) -> list[Finding]:

@@ -49,6 +49,7 @@ def share_legend(figure: Figure, panels: list[Axes], columns: int) -> None:
     for ax in panels:
         handles, names = ax.get_legend_handles_labels()
         entries |= {name: handle for handle, name in zip(handles, names, strict=True) if name not in entries}
-        if ax.get_legend() is not None:
-            ax.get_legend().remove()
+        own = ax.get_legend()
+        if own is not None:
+            own.remove()
     figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=columns, frameon=False)

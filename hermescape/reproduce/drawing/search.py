@@ -17,12 +17,13 @@ __all__ = ["draw_hermite", "draw_search"]
 
 def draw_search(dataset: xr.Dataset) -> Figure:
     """Draw one panel a link: tau, the exit expected of SGD, the exits measured and published."""
-    with sheet(2, 2, (9.2, 7.6), sharex=True) as (figure, panels):
-        for ax, link in zip(panels.flat, dataset.link.values, strict=True):
+    rows = (dataset.sizes["link"] + 1) // 2
+    with sheet(rows, 2, (9.2, 3.3 * rows + 1), sharex=True) as (figure, panels):
+        for ax, link in zip(panels.flat, dataset.link.values, strict=False):
             _links_panel(ax, dataset.sel(link=link))
             ax.set_title(name_of(str(link)))
             ax.set_ylabel(r"time $t = \eta \times$ steps")
-        for ax in panels[0]:
+        for ax in panels[:-1].flat:
             ax.set_xlabel("")
         share_legend(figure, list(panels.flat), 2)
         return figure
