@@ -59,10 +59,11 @@ def training(settings: Settings, advance: Advance, *, mixed: bool = False) -> xr
     variables = {
         name: (("link", "mu", "point"), np.reshape([padded(path[name], points) for path in paths], (*shape, points)))
         for name in paths[0]
-        if name not in ("runs", "diverged")
+        if paths[0][name].ndim
     }
     variables |= {
-        name: (("link", "mu"), np.reshape([path[name] for path in paths], shape)) for name in ("runs", "diverged")
+        name: (("link", "mu"), np.reshape([path[name] for path in paths], shape))
+        for name in ("runs", "diverged", "relapsed")
     }
     attributes = {"d": DIMENSION, "batch": BATCH, "eta": ETA, "mixed": int(mixed), "levels": list(LEVELS)}
     return xr.Dataset(variables, {"link": list(LINKS_TRAINED), "mu": list(settings.strengths)}, attributes)
@@ -92,8 +93,18 @@ def follow(
     found = {"step": np.array(steps, np.float64)}
     found |= {f"{name}_flow": values for name, values in observables(case, flow).items()}
     found |= quantiles(observables(case, measured))
-    diverged = np.isnan(measured["m"][:, -1]).sum()
-    return found | {"runs": np.array(float(replicas)), "diverged": np.array(float(diverged))}
+    counts = {"runs": replicas, "diverged": np.isnan(measured["m"][:, -1]).sum(), "relapsed": relapsed(measured["m"])}
+    return found | {name: np.array(float(count)) for name, count in counts.items()}
+
+
+def relapsed(overlap: Array) -> int:
+    """Return in how many runs |m| fell below 1/4 after it had exceeded 1/2: they leave the teacher again.
+
+    >>> relapsed(np.array([[0.1, -0.6, -0.2], [0.1, 0.6, 0.9]]))
+    1
+    """
+    size = np.abs(overlap)
+    return int(((np.maximum.accumulate(size, axis=1) > 0.5) & (size < 0.25)).any(axis=1).sum())
 
 
 def horizon(case: Case, after: float = AFTER) -> int:

@@ -147,7 +147,10 @@ def hermite_times(settings: Settings, advance: Advance, *, label: str | None = N
     return found.assign_coords(inset_mu=list(INSET))
 
 
-def _overlaps(case: Case, number: int, seed: int, settings: Settings) -> dict[str, tuple[str, Array]]:
+def _overlaps(case: Case, number: int, seed: int, settings: Settings) -> dict[str, tuple[tuple[str, ...], Array]]:
     path = follow(case, seed=seed, points=INSET_POINTS, runs=(4, 24), settings=settings, after=INSET_AFTER)
     names = {"step": "step", "m": "m_flow", "m_low": "m_low", "m_high": "m_high"}
-    return {f"{key}_{number}": (f"time_{number}", path[name]) for key, name in names.items()}
+    lines: dict[str, tuple[tuple[str, ...], Array]] = {
+        f"{key}_{number}": ((f"time_{number}",), path[name]) for key, name in names.items()
+    }
+    return lines | {f"{name}_{number}": ((), path[name]) for name in ("runs", "relapsed")}
