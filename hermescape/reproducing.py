@@ -41,8 +41,10 @@ def reproduce(
     from hermescape.reproduce.registry import FIGURES, chosen
 
     if list_names or not names:
-        if names or out is not None or check:
-            raise ParameterError("no figure to make given with --out, --check or names; accepted: NAME... or all.")
+        if names or out is not None or check or quick or force:
+            raise ParameterError(
+                "--list, or no figure, with other options given; accepted: NAME... or all with --out DIR; --list alone."
+            )
         _show(as_json, {name: figure.title for name, figure in FIGURES.items()})
         return
     figures = chosen(names)

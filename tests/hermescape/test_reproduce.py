@@ -184,6 +184,7 @@ def test_command_makes_keeps_and_finds_what_is_off(tmp_path: Path) -> None:
         (("landscape", "--out", "{tmp}", "--threads", "0"), "threads = 0"),
         (("landscape", "--out", "{tmp}", "--seed", "-1"), "seed = -1"),
         (("--out", "{tmp}"), "no figure"),
+        (("--list", "all"), "--list alone"),
     ],
 )
 def test_bad_input_is_one_line(arguments: tuple[str, ...], words: str, tmp_path: Path) -> None:
