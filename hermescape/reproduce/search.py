@@ -148,7 +148,9 @@ def hermite_times(settings: Settings, advance: Advance, *, label: str | None = N
 
 
 def _overlaps(case: Case, number: int, seed: int, settings: Settings) -> dict[str, tuple[tuple[str, ...], Array]]:
-    path = follow(case, seed=seed, points=INSET_POINTS, runs=(4, 24), settings=settings, after=INSET_AFTER)
+    path = follow(
+        case, seed=seed, points=INSET_POINTS, runs=(settings.pick(16, 4), 24), settings=settings, after=INSET_AFTER
+    )
     names = {"step": "step", "m": "m_flow", "m_low": "m_low", "m_high": "m_high"}
     lines: dict[str, tuple[tuple[str, ...], Array]] = {
         f"{key}_{number}": ((f"time_{number}",), path[name]) for key, name in names.items()

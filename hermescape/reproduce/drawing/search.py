@@ -96,7 +96,7 @@ def _overlaps(ax: Axes, dataset: xr.Dataset) -> None:
         trajectories(ax, time, middle, label=rf"flow, $\mu = {mu:g}$", index=number, band=(low, high))
         ax.collections[-1].set_label("_" if number else "SGD, 5 to 95 % of runs")
     ax.set_xscale("log")
-    ax.set_xlim(left=10)
+    ax.set_xlim(left=1)
     ax.set_ylim(0, 1.03)
     ax.set_ylabel(r"overlap $|m|$ of $\mathrm{He}_3$")
     ax.set_title(r"$\mathrm{He}_3$ around its critical strength")
