@@ -41,7 +41,7 @@ def search_times(dataset: xr.Dataset) -> str:
         "its kappa drift from the median start, noise in u and finite eta included, nothing fitted); squares, "
         f"medians of exact simulations with 95 % intervals ({int(runs.min())} to {int(runs.max())} runs a point at "
         f"{_setting(dataset)}; mu = {_list(dataset.simulated_mu.values)}; {int(dataset.censored.sum())} censored, "
-        f"{int(dataset.diverged.sum())} diverged). All times are t = eta * steps."
+        f"{int(dataset.diverged.sum())} diverged). All times are t = eta * steps.{_staying(dataset)}"
     )
     if dataset.attrs["label"] != "y":
         return (
@@ -58,6 +58,18 @@ def search_times(dataset: xr.Dataset) -> str:
         f"{int(within.sum())} of {int(known.sum())} published points lie inside (one set of three seeds may serve all "
         "points, so that they err together)."
     )
+
+
+def _staying(dataset: xr.Dataset) -> str:
+    """Name the points at which SGD is not expected to exit."""
+    rows = [
+        f"{name!s} at mu = {_list(dataset.simulated_mu.values[np.isnan(dataset.expected.sel(link=name).values)])}"
+        for name in dataset.link.values
+        if np.isnan(dataset.expected.sel(link=name)).any()
+    ]
+    if not rows:
+        return ""
+    return f" No exit is expected where the kappa drift keeps |m| below mu: {'; '.join(rows)} (cross: no median exit)."
 
 
 def hermite_times(dataset: xr.Dataset) -> str:
@@ -129,8 +141,8 @@ def two_stages(dataset: xr.Dataset) -> str:
         f"{int(dataset.direct_runs.min())} to {int(dataset.direct_runs.max())} exact simulations at "
         f"{_setting(dataset)}; {int(dataset.direct_diverged.sum() + dataset.staged_diverged.sum())} diverged. The "
         "error is always that on y. Steps from which it stays below 1 % of its start, in the flow: "
-        f"{'; '.join(rows)}. Two stages help where squared labels keep a slope at strong pre-training; the sigmoid's "
-        "search on y^2 is that on y."
+        f"{'; '.join(rows)}. Squared labels keep a slope at strong pre-training, "
+        "except for the sigmoid, whose search on y^2 is that on y."
     )
 
 

@@ -26,6 +26,7 @@ from theory.system import GAP, System, guard
 
 __all__ = [
     "LEVELS",
+    "QUIET",
     "flow_path",
     "follow",
     "geometry",

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from hermescape.reproduce.dynamics import follow, seeds
+from hermescape.reproduce.dynamics import QUIET, follow, seeds
 from hermescape.reproduce.published import emulate, published_times
 from hermescape.reproduce.settings import BATCH, DIMENSION, ETA, EVEN, LINKS, ODD, Advance, Settings, divisor
 from hermescape.reproduce.simulation import Case
@@ -100,10 +100,9 @@ def _exits(case: Case, seed: int, settings: Settings) -> dict[str, float]:
     """Simulate exits at |m| = mu."""
     expected = case.expected(case.mu)
     row = dict.fromkeys(_POINTS, math.nan)
-    if expected.sgd is None:
-        return row
-    replicas = settings.replicas(expected.sgd, least=settings.pick(40, 16), most=settings.pick(400, 100))
-    setting = case.experiment(replicas, seed, math.ceil(PATIENCE * expected.sgd) + 100, case.mu)
+    typical = expected.sgd or case.expected(case.mu / 2).sgd or QUIET  # the drift may keep |m| below mu
+    replicas = settings.replicas(typical, least=settings.pick(40, 16), most=settings.pick(400, 100))
+    setting = case.experiment(replicas, seed, math.ceil(PATIENCE * typical) + 100, case.mu)
     sample = simulate(setting, threads=settings.threads)
     low, high = sample.median_interval(CONFIDENCE)
     found = {"expected": expected.sgd, "tolerance": expected.tolerance, "exit_median": sample.median}
@@ -112,7 +111,7 @@ def _exits(case: Case, seed: int, settings: Settings) -> dict[str, float]:
     if case.mu in known:
         found["published"], found["published_spread"] = known[case.mu]
         names = ("emulated", "emulated_low", "emulated_high")
-        found |= dict(zip(names, _emulated(case, expected.sgd, min(replicas, MOST_PATHS), seed, settings), strict=True))
+        found |= dict(zip(names, _emulated(case, typical, min(replicas, MOST_PATHS), seed, settings), strict=True))
     row |= {name: case.to_time(value) for name, value in found.items() if value is not None}
     return row | {name: float(count) for name, count in sample.counts._asdict().items()}
 
