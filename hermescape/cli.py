@@ -18,6 +18,7 @@ from hermescape.lawing import law, run_law_check
 from hermescape.options import Act, Alpha, Digits, Force, Json, Label, Mix, Noise, Parametrisation, Rho, Teacher
 from hermescape.output import print_json, print_parts, progress_bar, save
 from hermescape.phasing import phases
+from hermescape.reproducing import reproduce
 from hermescape.sweeping import sweep
 from hermescape.webreport.command import report
 from theory.errors import HermescapeError, ParameterError
@@ -356,6 +357,7 @@ app.command()(phases)
 app.command()(sweep)
 app.command()(report)
 app.command()(cite)
+app.command()(reproduce)
 
 
 @app.command()

@@ -106,6 +106,7 @@ def tabulate(functions: Sequence[Expr], low: float, high: float, *, tolerance: f
     )
     found = _transform(_transform(grid(thetas(along), strengths(across)), 1), 2)
     scale = np.abs(found).sum(axis=(1, 2))
+    scale[scale == 0] = 1.0
     table = _pack([along, across, start, stop], found, 0.1 * tolerance * scale)
     return Surrogate(low, high, table, _measure(sample, table, len(functions), scale, tolerance))
 
@@ -131,7 +132,9 @@ def _resolve(coefficients: Callable[[int], Array], count: int, tolerance: float)
     left = np.ones(1)
     while count <= LARGEST_COUNT:
         moduli = np.abs(coefficients(count))
-        left = np.cumsum((moduli / moduli.sum(axis=1, keepdims=True)).max(axis=(0, 2))[::-1])[::-1]
+        sizes = moduli.sum(axis=1, keepdims=True)
+        shares = np.divide(moduli, sizes, out=np.zeros_like(moduli), where=sizes > 0)  # a parity may make f = 0
+        left = np.cumsum(shares.max(axis=(0, 2))[::-1])[::-1]
         needed = int(np.argmax(left < 0.1 * tolerance)) if left[-3] < 0.1 * tolerance else count
         if needed < count:
             return needed

@@ -1,0 +1,1 @@
+"""Every figure against closed forms, independent quadrature, and an integration of its own."""

@@ -1,0 +1,1 @@
+"""Datasets in, figures out: no computation."""
