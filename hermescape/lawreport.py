@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields, is_dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,9 +45,16 @@ def law_summary(system: System, law: Law, settings: dict[str, object]) -> dict[s
         "median": law.median,
         "mean": law.mean,
         "published_ratio": getattr(law, "published_ratio", None),
-        "details": asdict(law) if is_dataclass(law) and not isinstance(law, type) else {},
+        "details": _details(law),
         "settings": settings,
     }
+
+
+def _details(law: Law) -> dict[str, object]:
+    """The numbers that the law consists of; a passage's table of times is left to its quantiles."""
+    assert is_dataclass(law)
+    named = {field.name: getattr(law, field.name) for field in fields(law)}
+    return {name: value for name, value in named.items() if value is None or isinstance(value, int | float | str)}
 
 
 def law_table(system: System, law: Law, settings: dict[str, object]) -> tuple[str | Table, ...]:
@@ -67,8 +74,11 @@ def law_table(system: System, law: Law, settings: dict[str, object]) -> tuple[st
     table.add_row("5 to 95 % of runs", f"{_time(law.quantile(0.05))} .. {_time(law.quantile(0.95))}")
     table.add_row("mean of T", _time(law.mean))
     remainder = getattr(law, "remainder", None)
-    if remainder is not None:
+    if remainder is not None and math.isfinite(remainder):
         table.add_row("o(1) at this d, noise aside", f"{remainder:+.2g}")
+    crossover = getattr(law, "crossover", 0.0)
+    if crossover:
+        table.add_row("SGD's noise leads for d below", f"{crossover:.3g}")
     ratio = getattr(law, "published_ratio", None)
     if ratio is not None:
         table.add_row("tau log(R sqrt(d)) / median", f"{ratio:.4g}")

@@ -158,6 +158,14 @@ def test_law_command(run: Callable[..., Done]) -> None:
     assert found["slope_log_d"] == pytest.approx(found["tau"] / 2)
     assert found["quantiles"]["0.05"] < found["median"] == found["quantiles"]["0.5"] < found["mean"]
     assert "median" in run("law", "he2", "--model", "plain", "--kappa", "0.05").stdout
+    for args in (("he3", "--model", "plain", "--d", "1e4"), ("linear", "--model", "plain", "--d", "1e4")):
+        found = json.loads(run("law", *args, "--json").stdout)
+        assert found["tau"] is None
+        assert found["quantiles"]["0.05"] > 0
+    near = run("law", "he3", "--mu", "0.33", "--d", "1000", "--kappa", "0.02").stdout
+    assert "noise leads for d below" in near
+    assert "nan" not in near
+    assert run("law", "he3", "--mu", "0.32072434732", "--kappa", "0.02", "--latex").stdout.startswith("% noise-driven")
     assert r"\begin{align*}" in run("law", "relu", "--latex").stdout
 
 
