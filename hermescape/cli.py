@@ -178,7 +178,7 @@ def escape(
 
     tau is in t = lr * steps and comes with its error estimate, 0 where it is exact. With --digits, JSON holds texts.
     """
-    from hermescape.reporting import critical_parts, critical_report, escape_points, escape_table
+    from hermescape.searchreport import critical_parts, critical_report, escape_points, escape_table
     from numerics.search import search_time, slowdown
     from theory.dynamics import derive as derive_system
 

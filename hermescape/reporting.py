@@ -10,13 +10,11 @@ import sympy as sp
 from rich.table import Table
 from sympy import Expr, Symbol
 
+from hermescape.searchreport import plain
 from numerics.evaluate import evaluator, exact_number, value
 from numerics.hermite import hermite_coefficients
-from numerics.quadrature import Estimate, Real
-from numerics.search import RateScale, slowdown
-from numerics.strength import BestStrength, best_mu
+from numerics.quadrature import Estimate
 from theory.activations import REGISTRY, Activation, activation
-from theory.critical import Approach, CriticalStrength, isolates_exactly
 from theory.errors import InputError, ParameterError
 from theory.expectations import Distribution, gaussian_kernel, is_closed
 from theory.hermite import coefficient, coefficients, information_exponent
@@ -26,17 +24,12 @@ from theory.system import System
 
 if TYPE_CHECKING:
     from hermescape.checking import Report
-    from numerics.search import Search
     from numerics.statistics import ExitSample
 
 __all__ = [
     "check_lines",
-    "critical_parts",
-    "critical_report",
     "derivation",
     "derivation_table",
-    "escape_points",
-    "escape_table",
     "exit_summary",
     "exit_table",
     "hermite_expansion",
@@ -146,137 +139,6 @@ def _tier(expressions: tuple[Expr, ...], at: tuple[Symbol, ...]) -> str:
     return f"quadrature (error {error:.0e} at {where} = 1/2)"
 
 
-def escape_points(found: Sequence[Search]) -> list[dict[str, object]]:
-    """Return the JSON points of `hermescape escape`; tau is null where it is infinite, A where w0 is misaligned."""
-    names = ("mu", "rho", "A", "B", "G", "rate", "tau", "error")
-    return [
-        {**{name: _plain(getattr(s, name)) for name in names}, "interval": [_plain(end) for end in s.interval]}
-        for s in found
-    ]
-
-
-def _plain(value: Real | None) -> float | str | None:
-    """Return a float; a number of many digits as text."""
-    if value is None:
-        return None
-    return str(value) if isinstance(value, sp.Float) else float(value)
-
-
-def escape_table(system: System, found: Sequence[Search]) -> Table:
-    """Return the table of `hermescape escape`."""
-    loss = system.loss_function
-    title = f"search phase of {loss.student.name} on {loss.teacher.name} ({_unit(found[0].slowdown)})"
-    table = Table(title=title, show_edge=False, box=None, title_justify="left")
-    aligned = system.escape.A is not None
-    for column in ("mu", *(("A",) if aligned else ("rho", "G")), "B", "rate", "tau", "error of tau"):
-        table.add_column(column, justify="right", overflow="fold")
-    for s in found:
-        error = "exact" if s.error == 0 else f"{float(s.error):.1e}"
-        numbers = (s.A,) if aligned else (s.rho, s.G)
-        shown = (_digits(v) for v in (*numbers, s.B, s.rate))
-        table.add_row(f"{float(s.mu):g}", *shown, "infinite" if s.tau is None else _digits(s.tau), error)
-    return table
-
-
-def _unit(factor: int) -> str:
-    divided = f", lr divided by k! k = {factor}, the paper's scale" if factor > 1 else ""
-    return f"tau in t = lr * steps{divided}"
-
-
-def critical_report(system: System, rate_scale: RateScale = "raw") -> dict[str, Any]:
-    """Return the critical strengths and the best one, as the JSON of `hermescape escape --critical` holds them."""
-    factor, escape = slowdown(system, rate_scale), system.escape
-    found, best = escape.critical_mu(), best_mu(system)
-    loss = system.loss_function
-    return {
-        "student": loss.student.name,
-        "teacher": loss.teacher.name,
-        "rate_scale": rate_scale,
-        "slowdown": factor,
-        "critical_mu": [float(c.mu) for c in found],
-        "exact": isolates_exactly(escape),
-        "critical": [_critical(c, factor) for c in found],
-        "best": _best(best, factor),
-    }
-
-
-def _critical(found: CriticalStrength, factor: int) -> dict[str, Any]:
-    return {
-        "mu": float(found.mu),
-        "expression": sp.sstr(found.mu) if found.error == 0 else None,
-        "error": float(found.error),
-        "multiplicity": found.multiplicity,
-        "sign_B": found.sign,
-        "diverges": found.diverges,
-        "order": found.order,
-        "constant": float(factor * found.constant),
-        "below": _side(found.below, factor),
-        "above": None if found.above is None else _side(found.above, factor),
-        "regime": found.regime,
-    }
-
-
-def _side(side: Approach, factor: int) -> dict[str, float]:
-    return {"order": side.order, "constant": float(factor * side.constant)}
-
-
-def _best(best: BestStrength, factor: int) -> dict[str, Any]:
-    return {
-        "mu": float(best.mu),
-        "tau": float(factor * best.tau),
-        "error": best.error,
-        "end": best.end,
-        "attained": best.is_attained,
-        "exact": best.exact,
-    }
-
-
-def critical_parts(report: dict[str, Any]) -> tuple[str | Table, ...]:
-    """Return the parts that `hermescape escape --critical` prints."""
-    head = f"critical strengths of {report['student']} on {report['teacher']} ({_unit(report['slowdown'])})"
-    tier = "isolated with certainty" if report["exact"] else "found to a tolerance, by a scan of A in steps of 1/64"
-    table = Table(show_edge=False, box=None, pad_edge=False)
-    for column in ("mu_c", "root", "B", "tau below", "tau above", "at mu_c", "exactly"):
-        table.add_column(column, overflow="fold")
-    for c in report["critical"]:
-        table.add_row(
-            f"{c['mu']:.12g}",
-            {1: "simple", 2: "double"}.get(c["multiplicity"], f"{c['multiplicity']}-fold"),
-            {-1: "< 0", 0: "= 0", 1: "> 0"}[c["sign_B"]],
-            _approach(c["below"]),
-            "-" if c["above"] is None else _approach(c["above"]),
-            c["regime"],
-            _short_form(c),
-        )
-    count = f"roots of A in (0, 1]: {len(report['critical'])}, {tier}; x = |mu - mu_c|"
-    return head, *([table] if report["critical"] else []), count, _best_line(report["best"])
-
-
-def _approach(side: dict[str, Any]) -> str:
-    power = {0: "", 1: "/x"}.get(side["order"], f"/x^{side['order']}")
-    return f"{side['constant']:.6g}{power}"
-
-
-def _short_form(found: dict[str, Any]) -> str:
-    text = found["expression"]
-    if text is None:
-        return f"error {found['error']:.0e}"
-    return text if len(text) < LONGEST_ROOT else "algebraic (see --json)"
-
-
-def _best_line(best: dict[str, Any]) -> str:
-    if not best["attained"]:
-        return f"tau falls towards mu -> 0+, to {best['tau']:.8g}: it is shortest without pre-training"
-    where = {"low": ", the lower end", "high": ", the upper end", None: ""}[best["end"]]
-    tier = "certain" if best["exact"] else f"tolerance {best['error']:.0e}"
-    return f"shortest tau = {best['tau']:.8g} at mu = {best['mu']:.8g}{where} ({tier})"
-
-
-def _digits(value: Real) -> str:
-    """Return eight digits of a float, all of a number of many digits."""
-    return str(value) if isinstance(value, sp.Float) else f"{float(value):.8g}"
-
-
 def registry() -> list[dict[str, object]]:
     """Return the JSON entries of `hermescape activations`."""
     return [_entry(activation(name)) for name in REGISTRY]
@@ -365,7 +227,7 @@ def kernel_report(
     return report | {
         "q": sp.sstr(at[q]),
         "r": sp.sstr(at[r]),
-        "value": _plain(number.value),
+        "value": plain(number.value),
         "error": float(number.error),
     }
 

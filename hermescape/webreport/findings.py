@@ -17,7 +17,8 @@ import xarray as xr
 from hermescape.api import experiment
 from hermescape.checking import SAMPLE_BUDGET, Report, check, largest_curvature
 from hermescape.lawcheck import LawReport, check_law
-from hermescape.reporting import critical_report, derivation
+from hermescape.reporting import derivation
+from hermescape.searchreport import critical_report
 from numerics.experiment import Experiment
 from numerics.flow import Exit, Trajectory, integrate
 from numerics.law import Law, escape_law
