@@ -188,6 +188,10 @@ def check_law(
     system = pair.system()
     if chosen != "plain":
         require_slope(system)
+    if replicas is not None and replicas < 2:
+        raise ParameterError(
+            f"replicas = {replicas} given; accepted: a whole number >= 2, and 150 or more for a verdict."
+        )
     places: list[float | None] = [None] if chosen == "plain" else list(mu)
     if not places:
         raise ParameterError("no mu given; accepted: one or more numbers in (0, 1]; try 0.2,0.4,0.6.")
@@ -226,6 +230,7 @@ def check_law(
         "student": system.loss_function.student.name,
         "teacher": system.loss_function.teacher.name,
         "model": chosen,
+        "label": None if label is None else str(label),
         "noise": noise,
         "alpha": scale,
         "d": list(sizes),
@@ -316,16 +321,17 @@ def _slope(samples: Sequence[ExitSample], sizes: Sequence[int], eta: float, seed
 
 def _verdict(plan: Plan, rows: Sequence[LawRow], slope: _Slope, expected: float) -> tuple[str, str]:
     """Return the verdict and its reason."""
+    if any(row.diverged > LOST * row.runs for row in rows):
+        return "undecided", "runs diverged, and the law says nothing of those that did not: lower --lr"
     failed = [row for row in rows if row.p_holm is not None and row.p_holm < LEVEL]
     if failed:
         where = ", ".join(f"d = {row.d:g} (p = {row.p_holm:.1e})" for row in failed)
         return "disagree", f"the exit times reject the law at {where}"
     _, low, high = slope
-    if low is None or high is None or any(row.diverged > LOST * row.runs for row in rows):
-        return "undecided", "censored or diverged runs leave the median open: lower --lr or --kappa"
+    if low is None or high is None:
+        return "undecided", "censored runs leave the median open: lower --lr or --kappa"
     if not low <= expected <= high:
-        name = "" if plan.scaled else "tau/2 = "
-        return "disagree", f"the slope lies in [{low:.4g}, {high:.4g}], not at {name}{expected:.4g}"
+        return "disagree", f"the slope lies in [{low:.4g}, {high:.4g}], not at the law's {expected:.4g}"
     controls = {
         "without its noise term": [row.p_without_noise for row in rows],
         f"with times {plan.control:g} as long": [row.p_slower for row in rows],

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["law", "run_law_check"]
 
 SAME = 1e-9  # as far as a typed mu may be from a critical strength that is meant
+NEAR = "% near a critical strength: SGD's noise leads out beside the slope, 1/tau = lambda + g/d at small d\n"
 DIMENSIONS = "1000,10000,100000"
 STRENGTHS = "0.2,0.4,0.6"
 
@@ -76,6 +77,7 @@ def law(
         initial_scale=initial_scale,
     )
     settings: dict[str, object] = {
+        **{"student": activation, "teacher": teacher or activation, "model": chosen, "label": label},
         **{"mu": mu, "rho": strength, "d": d, "kappa": kappa, "lr": lr, "threshold": threshold},
         **{"noise": noise, "alpha": alpha, "initial_scale": initial_scale, "time_unit": "t = lr * steps"},
     }
@@ -87,6 +89,8 @@ def law(
 
 def _formula(system: System, mu: float | None, rho: float | None, kappa: float) -> str:
     """The law in LaTeX: that of linear escape for any mu, or that of the regime which mu is in."""
+    from numerics.law.starts import noise_beside
+    from numerics.search import search_time
     from theory.law_formula import escape_time
 
     if mu is None and system.model.name != "plain":
@@ -97,7 +101,10 @@ def _formula(system: System, mu: float | None, rho: float | None, kappa: float) 
         at = near[0] if near else mu
     found = system.escape.regime(at, rho, kappa=kappa)
     if found.name == "linear":
-        return escape_time(system).latex()
+        near = (
+            system.escape.A is not None and mu is not None and noise_beside(system, search_time(system, mu), mu, kappa)
+        )
+        return (NEAR if near else "") + escape_time(system).latex()
     return f"% {found.name}: {found.because}\n\\[\n{found.latex()}\n\\]"
 
 

@@ -66,14 +66,14 @@ class Plan:
         return self.laws[-1].power > 0
 
     def slope(self, sizes: Sequence[int], counted: Sequence[int]) -> float:
-        """The law's d(median)/d(log d), or, where times grow like a power of d, least squares of log median in log d.
+        """Least squares of the law's median in log d, or of its logarithm where times grow like a power of d.
 
-        `counted` are the indices of the dimensions over which the least squares go.
+        `counted` are the indices of the dimensions over which the least squares go. At kappa fixed it is tau/2 where
+        growth is exponential.
         """
-        if not self.scaled:
-            return self.laws[-1].slope_log_d
+        medians = np.array([self.laws[i].median for i in counted])
         at = np.log([sizes[i] for i in counted])
-        return float(np.polyfit(at, [math.log(self.laws[i].median) for i in counted], 1)[0])
+        return float(np.polyfit(at, np.log(medians) if self.scaled else medians, 1)[0])
 
 
 @dataclass(frozen=True)
@@ -147,6 +147,11 @@ def plan_of(
     if kappa is None:
         largest = _largest_kappa(pair, system, mu, rho, smallest, eta)
         kappa = eta * smallest / math.ceil(eta * smallest / largest)
+    if kappa > eta * smallest * (1 + 1e-9):
+        raise ParameterError(
+            f"kappa = {kappa:g} given, less than one sample a step of size {eta:.4g} at d = {smallest}; accepted: "
+            f"at most {eta * smallest:.4g}, or a larger step size."
+        )
     exponent = (system.information_exponent or 0) if pair.model == "plain" else 0
     falls = max(0.0, exponent / 2 - 1)
     batches = tuple(max(1, round(eta * d / kappa * (d / smallest) ** falls)) for d in sizes)
@@ -160,7 +165,13 @@ def plan_of(
 
 
 def _step_size(pair: Pair, system: System, mu: float | None, rho: float | None, largest: int) -> float:
-    curved = 0.1 / largest_curvature(system, pair.scale)
+    steepest = largest_curvature(system, pair.scale)
+    if not steepest > 0:
+        raise InputError(
+            f"{system.loss_function.student.name} has no slope, so that SGD cannot train it; accepted: a student that "
+            "is not constant between jumps; use it as --teacher."
+        )
+    curved = 0.1 / steepest
     law = _quiet(pair, system, mu, rho, largest, 0.0)
     if isinstance(law, Ballistic):
         return min(curved, FINE_DEVIATION * law.deviation)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
-import xarray as xr
-from rich.table import Table
 
 from hermescape import options
 from hermescape.options import Act, Alpha, Force, Json, Label, Noise, Teacher
 from hermescape.output import print_json, print_parts, progress_bar, save
 from theory.errors import ParameterError
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from rich.table import Table
 
 __all__ = ["phases"]
 
@@ -88,9 +89,13 @@ def _grid(name: str, text: str, *, logarithmic: bool) -> list[float]:
     >>> _grid("--d", "1e2:1e4:3", logarithmic=True), _grid("--rho", "0.2,0.4", logarithmic=False)
     ([100.0, 1000.0, 10000.0], [0.2, 0.4])
     """
+    import numpy as np
+
     try:
         if ":" in text:
             start, stop, count = text.split(":")
+            if not 1 <= int(count) <= options.MAX_POINTS:
+                raise ValueError
             spaced = np.geomspace if logarithmic else np.linspace
             values = [float(f"{value:.12g}") for value in spaced(float(start), float(stop), int(count))]
         else:
@@ -115,6 +120,9 @@ def _draw(found: xr.Dataset, path: Path) -> None:
 
 
 def _lines(found: xr.Dataset) -> tuple[str | Table, ...]:
+    import numpy as np
+    from rich.table import Table
+
     name = "d" if "d" in found.dims else "rho"
     columns = sorted({0, found.sizes[name] // 2, found.sizes[name] - 1})
     rows = np.unique(np.linspace(0, found.sizes["mu"] - 1, SHOWN).round().astype(int))

@@ -17,8 +17,8 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
-from numerics.flow import Exit
 from numerics.law import LinearEscape, escape_law
+from numerics.law.choose import setting_of
 from numerics.law.starts import noise_beside
 from numerics.search import search_time
 from theory.errors import InputError, ParameterError
@@ -74,8 +74,10 @@ def phase_diagram(
     shared = {"kappa": kappa, "threshold": threshold, "step_size": step_size}
     if rho is not None and not isinstance(dimension, int | float):
         raise ParameterError("several dimensions with rho given; accepted: one.")
-    Exit(threshold)
-    escape_law(system, mu=0.5, rho=None if rho is None else 0.7, dimension=1e6, **(shared | {"threshold": 0.01}))
+    for value in np.ravel(dimension):
+        setting_of(float(value), **shared)
+    for strength in strengths:
+        search_time(system, strength, rho=None if rho is None else max(abs(strength), other[-1]))
     rows = []
     for index, strength in enumerate(strengths):
         if rho is None:
@@ -131,8 +133,11 @@ def _law(
 ) -> LinearEscape | str:
     try:
         law = escape_law(system, mu=mu, rho=rho, dimension=dimension, **shared)
+    except ParameterError:
+        raise
     except InputError:
-        return "trapped" if system.escape.regime(mu, rho, kappa=shared["kappa"]).name == "trapped" else "unreached"
+        found = system.escape.regime(mu, rho, kappa=shared["kappa"]).name
+        return found if found in ("trapped", "undecided") else "unreached"
     assert isinstance(law, LinearEscape)
     return law
 

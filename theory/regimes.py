@@ -110,7 +110,7 @@ def regime(
     >>> regime(derive("he3").escape, 0.2).name, regime(derive("he4", model="plain").escape).power
     ('linear', 1)
     >>> print(regime(derive("linear").escape, 1).because)
-    A = 0, B = -1 < 0 and A' = -1: w0 is a minimum of the loss along every direction
+    A = 0, B = -1 < 0 and A' = -1: w0 is a minimum of the loss along every direction, which noise does not leave
     """
     noise = _exact("kappa", kappa)
     if noise.is_negative:
@@ -189,16 +189,16 @@ def _lora(escape: Escape, at: dict[Symbol, Expr], kappa: Expr, power: Expr | Non
         return Regime("trapped", "grad L(w0) is orthogonal to w*: u grows along w0 and m is not driven", rate)
     spread = squared * drive + (squared * kappa * rate * _noise(escape, at) / 2 if kappa else 0)
     start = sp.log((rate**2 + squared * drive) / (sp.sqrt(squared) * sp.Abs(along)))
-    time = (_begin(power, rate, sp.sqrt(spread), sp.sqrt(squared)) + start + C) / rate
+    time = (_begin(power, rate, sp.sqrt(spread)) + start + C) / rate
     because = f"G = |grad L(w0)| = {_shown(sp.sqrt(drive))} != 0, B = {_shown(trace)}"
     return Regime("linear", because, rate, logarithmic=True, time=time)
 
 
-def _begin(power: Expr | None, rate: Expr, spread: Expr, scale: Expr) -> Expr:
-    """-log of the growing combination at the start: spread Z/sqrt(d), and rate u0/scale of u0 = d^-power."""
+def _begin(power: Expr | None, rate: Expr, spread: Expr) -> Expr:
+    """-log of the growing combination at the start: spread Z/sqrt(d), and rate u0 of u0 = d^-power."""
     if power is not None and power < S.Half:
-        return power * sp.log(d) - sp.log(rate / scale)
-    shift = rate / (scale * spread) if power == S.Half else S.Zero
+        return power * sp.log(d) - sp.log(rate)
+    shift = rate / spread if power == S.Half else S.Zero
     return sp.log(d) / 2 - sp.log(sp.Abs(Z + shift)) - sp.log(spread)
 
 
@@ -235,16 +235,14 @@ def _critical(escape: Escape, at: dict[Symbol, Expr], trace: Expr, kappa: Expr, 
         return _alone(escape, at, squared * trace, (kappa, power), f"A = 0, B = {_shown(trace)} > 0")
     shown = f"A = 0, B = {_shown(trace)} < 0 and A' = {_shown(turn)}"
     if not turn > 0:
-        return Regime("trapped", f"{shown}: w0 is a minimum of the loss along every direction")
+        return Regime(
+            "trapped", f"{shown}: w0 is a minimum of the loss along every direction, which noise does not leave"
+        )
     if kappa == 0:
         return Regime("trapped", f"{shown}: under the flow u decays and v stays, unless m^2 > B/(B - A')")
     variance = kappa * squared * _noise(escape, at)  # of du per unit of t, times d
     level = variance / (2 * squared * abs(trace))  # of u, times d
     pull = squared * (turn - trace) - variance / 2
-    if not turn > 0:
-        return Regime(
-            "trapped", shown + ": w0 is a minimum of the loss along every direction, which noise does not leave"
-        )
     if not pull > 0:
         return Regime("trapped", shown + ": the kappa drift outweighs the pull towards w*; lower kappa")
     return _noise_driven(escape, at, level * pull, kappa, level, shown)
@@ -256,7 +254,7 @@ def _alone(escape: Escape, at: dict[Symbol, Expr], rate: Expr, start: tuple[Expr
         time = ((a if power is None else power) * sp.log(d) + C) / rate
         return Regime("u alone", f"{shown}: u grows from u0 = d^-a", rate, logarithmic=True, time=time)
     spread = kappa * _scale(escape) ** 2 * _noise(escape, at) / (2 * rate)
-    time = (_begin(power, S.One, sp.sqrt(spread), S.One) + C) / rate
+    time = (_begin(power, S.One, sp.sqrt(spread)) + C) / rate
     return Regime("u alone", f"{shown}: u grows from SGD's noise", rate, logarithmic=True, time=time)
 
 

@@ -16,11 +16,11 @@ from hermescape.output import print_json, progress_bar, save
 from theory.errors import ParameterError
 
 if TYPE_CHECKING:
-    from hermescape.webreport.findings import Settings
+    from hermescape.webreport.findings import Request
 
 __all__ = ["report"]
 
-OPTIONS = {"dimension": "d", "step_size": "lr", "scale": "alpha"}  # where they are not called as in `Settings`
+OPTIONS = {"dimension": "d", "step_size": "lr", "scale": "alpha"}  # where they are not called as in `Request`
 MODELS = "lora: w = mu w* + u v; misaligned: w = w0 + u v (with --rho); plain: w = v on the sphere; default: lora"
 Model = Annotated[Literal["lora", "misaligned", "plain"] | None, typer.Option(help=MODELS)]
 
@@ -55,10 +55,10 @@ def report(
     if chosen == "plain" and mu is not None:
         raise ParameterError("--mu with --model plain given; accepted: no --mu, it has no pre-trained weight.")
     strengths = options.parse_mu("0.2,0.4,0.6" if mu is None else mu, aligned=chosen == "lora")
-    from hermescape.webreport.findings import Settings, gather
+    from hermescape.webreport.findings import Request, gather
     from hermescape.webreport.page import page
 
-    settings = Settings(
+    settings = Request(
         student=activation,
         teacher=teacher,
         model="misaligned" if chosen == "misaligned" else "plain" if chosen == "plain" else "lora",
@@ -91,11 +91,11 @@ def report(
         raise typer.Exit(1)
 
 
-def command_line(settings: Settings, output: str) -> str:
+def command_line(settings: Request, output: str) -> str:
     """Return the command that makes the report, with every option that is not at its default.
 
-    >>> from hermescape.webreport.findings import Settings
-    >>> command_line(Settings("x**2", mu=(0.3,), dimension=500), "a.html")
+    >>> from hermescape.webreport.findings import Request
+    >>> command_line(Request("x**2", mu=(0.3,), dimension=500), "a.html")
     "hermescape report 'x**2' -o a.html --mu 0.3 --d 500"
     """
     words = ["hermescape", "report", settings.student, "-o", output]

@@ -31,7 +31,7 @@ from theory.errors import HermescapeError, ParameterError
 from theory.regimes import Regime
 from theory.system import System
 
-__all__ = ["Case", "Findings", "Missing", "Settings", "gather"]
+__all__ = ["Case", "Findings", "Missing", "Request", "gather"]
 
 DEFAULT_MU = (0.2, 0.4, 0.6)
 TABLE_MU = tuple(round(0.1 * i, 1) for i in range(1, 10))
@@ -45,7 +45,7 @@ Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
-class Settings:
+class Request:
     """What a report is about: the arguments of `hermescape report`."""
 
     student: str
@@ -102,7 +102,7 @@ class Case:
 class Findings:
     """The content of a report."""
 
-    settings: Settings
+    settings: Request
     system: System
     summary: dict[str, Any]
     critical: dict[str, Any] | Missing
@@ -121,12 +121,12 @@ class Findings:
         return not isinstance(self.verdict, Missing) and self.verdict.passed
 
 
-def gather(settings: Settings, progress: Callable[[int, int], None] | None = None) -> Findings:
+def gather(settings: Request, progress: Callable[[int, int], None] | None = None) -> Findings:
     """Derive, integrate, simulate and check.
 
     Raises `InputError` for bad activations and parameters, before any work.
 
-    >>> found = gather(Settings("linear", mu=(0.4,), replicas=60, quick=True))
+    >>> found = gather(Request("linear", mu=(0.4,), replicas=60, quick=True))
     >>> found.passed, found.focus.sample.counts.exited, found.summary["information_exponent"]
     (True, 60, 1)
     """
@@ -177,7 +177,7 @@ def _checked(compute: Callable[[], Found]) -> Found | Missing:
         return Missing(str(error))
 
 
-def _setting(settings: Settings, mu: float | None, eta: float, batch: int, runs: int, horizon: int) -> Experiment:
+def _setting(settings: Request, mu: float | None, eta: float, batch: int, runs: int, horizon: int) -> Experiment:
     given = settings
     return experiment(
         given.student,
@@ -198,7 +198,7 @@ def _setting(settings: Settings, mu: float | None, eta: float, batch: int, runs:
     )
 
 
-def _refuse(settings: Settings) -> None:
+def _refuse(settings: Request) -> None:
     """Make every experiment once, so that bad values are refused before any work."""
     if settings.model == "plain" and settings.batch is not None:
         raise ParameterError("--batch with --model plain given; accepted: --lr, its batch follows from kappa.")
@@ -215,7 +215,7 @@ Progress = Callable[[int, int], None] | None
 Verdict = tuple[Report | LawReport | Missing, tuple[Case, ...]]
 
 
-def _pretrained(settings: Settings, system: System, progress: Progress) -> Verdict:
+def _pretrained(settings: Request, system: System, progress: Progress) -> Verdict:
     """Return the verdict of `hermescape check`, and each row with its law."""
     given = settings
     report = _checked(
@@ -250,7 +250,7 @@ def _pretrained(settings: Settings, system: System, progress: Progress) -> Verdi
 
 
 def _case(
-    settings: Settings, system: System, mu: float | None, sample: ExitSample | None, eta: float, batch: int
+    settings: Request, system: System, mu: float | None, sample: ExitSample | None, eta: float, batch: int
 ) -> Case:
     law = _attempt(
         lambda: escape_law(
@@ -267,7 +267,7 @@ def _case(
     return Case(mu, sample, law, tested if isinstance(tested, float) else None)
 
 
-def _on_sphere(settings: Settings, system: System, progress: Progress) -> Verdict:
+def _on_sphere(settings: Request, system: System, progress: Progress) -> Verdict:
     """Return the verdict of `hermescape check --law` at d and 10 d, and runs at d."""
     given = settings
     report = _checked(
@@ -308,7 +308,7 @@ def _focus(cases: Sequence[Case]) -> Case:
     return best[len(best) // 2]
 
 
-def _searches(settings: Settings, system: System, strengths: Sequence[float]) -> tuple[Search, ...] | Missing:
+def _searches(settings: Request, system: System, strengths: Sequence[float]) -> tuple[Search, ...] | Missing:
     """Return the search phase at each strength that the model accepts."""
     if settings.model == "plain":
         return Missing("Plain training has no pre-trained weight, hence no strength mu.")
@@ -317,7 +317,7 @@ def _searches(settings: Settings, system: System, strengths: Sequence[float]) ->
     return _attempt(lambda: tuple(search_time(system, mu, rho=rho) for mu in inside))
 
 
-def _grid(settings: Settings, critical: dict[str, Any] | Missing) -> list[float]:
+def _grid(settings: Request, critical: dict[str, Any] | Missing) -> list[float]:
     """Return strengths for a curve, closer to each other where tau diverges."""
     end = 0.99 if settings.rho is None else min(1.0, settings.rho)
     grid = set(np.linspace(0.01 * end, end, POINTS[settings.quick]).round(6).tolist())
@@ -327,7 +327,7 @@ def _grid(settings: Settings, critical: dict[str, Any] | Missing) -> list[float]
     return sorted(mu for mu in grid if 0 < mu <= end)
 
 
-def _paths(settings: Settings, focus: Case) -> xr.Dataset:
+def _paths(settings: Request, focus: Case) -> xr.Dataset:
     """Record runs at the settings of the focus, as `simulate` follows them."""
     sample = focus.sample
     if sample is None or sample.median is None:
@@ -340,7 +340,7 @@ def _paths(settings: Settings, focus: Case) -> xr.Dataset:
     return trajectories(recorded, steps.tolist(), threads=settings.threads)
 
 
-def _flow(settings: Settings, system: System, focus: Case) -> Trajectory:
+def _flow(settings: Request, system: System, focus: Case) -> Trajectory:
     """Return the flow with the kappa drift of the runs, from their median start."""
     given = {"mu": focus.mu, "rho": settings.rho}
     place: dict[str, Any] = {name: value for name, value in given.items() if value is not None}

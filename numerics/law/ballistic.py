@@ -29,6 +29,8 @@ from theory.system import System
 
 __all__ = ["Ballistic", "ballistic"]
 
+LARGEST_STEP = 0.3  # of the exit time, that the correction of first order in eta may be
+
 
 @dataclass(frozen=True)
 class Ballistic:
@@ -131,6 +133,11 @@ def ballistic(system: System, setting: Setting) -> Ballistic:
     if eta:
         time += eta * math.log(speed(end)[0] / first) / 2
         time -= eta * total(lambda x: speed(x)[1] / speed(x)[0] ** 2)[0]
+        if not abs(eta * total(lambda x: speed(x)[1] / speed(x)[0] ** 2)[0]) < LARGEST_STEP * time:
+            raise InputError(
+                f"step_size = {eta:g} given, whose correction is as large as the exit time {time:.4g}; accepted: a "
+                "small part of that time."
+            )
     begun = 1 / first**2
     noisy = total(lambda x: speed(x)[2] / speed(x)[0] ** 3)[0] if kappa else 0.0
     scale = setting.dimension**-0.5

@@ -12,8 +12,9 @@ from numerics.law.starts import from_saddle, from_weight
 from theory.errors import InputError, ParameterError
 from theory.system import System
 
-__all__ = ["escape_law"]
+__all__ = ["escape_law", "setting_of"]
 
+FINEST = 0.01  # of the lower quartile: larger steps are not taken for infinitesimal
 NEVER = 1e-3  # share of the runs below which a start counts as trapped
 
 
@@ -49,17 +50,7 @@ def escape_law(
     >>> round(law.tau, 4), law.regime
     (9.6569, 'linear')
     """
-    for name, given, accepted in (
-        ("dimension", dimension, dimension >= 3),
-        ("kappa", kappa, kappa >= 0),
-        ("step_size", step_size, step_size >= 0),
-        ("initial_scale", 0.0 if initial_scale is None else initial_scale, True),
-    ):
-        if not (math.isfinite(given) and accepted):
-            domain = {"dimension": "number >= 3", "initial_scale": "number"}.get(name, "number >= 0")
-            raise ParameterError(f"{name} = {given!r} given; accepted: a finite {domain}.")
-    Exit(threshold)
-    setting = Setting(float(dimension), threshold, float(kappa), float(step_size))
+    setting = setting_of(dimension, threshold, kappa, step_size, initial_scale)
     if system.model.scalars:
         if mu is None:
             raise ParameterError(f"no mu given; accepted with model {system.model.name}: the alignment of w0.")
@@ -71,6 +62,27 @@ def escape_law(
     return _plain(system, setting)
 
 
+def setting_of(
+    dimension: float,
+    threshold: float,
+    kappa: float = 0.0,
+    step_size: float = 0.0,
+    initial_scale: float | None = None,
+) -> Setting:
+    """Return the setting of a law; raise `ParameterError` for numbers outside their domain."""
+    for name, given, accepted in (
+        ("dimension", dimension, dimension >= 3),
+        ("kappa", kappa, kappa >= 0),
+        ("step_size", step_size, step_size >= 0),
+        ("initial_scale", 0.0 if initial_scale is None else initial_scale, True),
+    ):
+        if not (math.isfinite(given) and accepted):
+            domain = {"dimension": "number >= 3", "initial_scale": "number"}.get(name, "number >= 0")
+            raise ParameterError(f"{name} = {given!r} given; accepted: a finite {domain}.")
+    Exit(threshold)
+    return Setting(float(dimension), threshold, float(kappa), float(step_size))
+
+
 def _plain(system: System, setting: Setting) -> Law:
     exponent = system.information_exponent
     if exponent in (1, 2):
@@ -78,9 +90,19 @@ def _plain(system: System, setting: Setting) -> Law:
     found = None
     if exponent is not None:
         found = passage(system, dimension=setting.dimension, threshold=setting.threshold, kappa=setting.kappa)
-    if found is None or found.escaping < NEVER:
-        why = system.escape.regime(kappa=setting.kappa).because
+    if (
+        found is not None
+        and found.escaping >= NEVER
+        and setting.step_size > FINEST * found.quantile(found.escaping / 4) > 0
+    ):
         raise InputError(
-            f"{system.loss_function.student.name} with model plain, d = {setting.dimension:g}: no run escapes ({why})."
+            f"step_size = {setting.step_size:g} given; accepted with information exponent {exponent}: 0, or at most "
+            f"{FINEST * found.quantile(found.escaping / 4):.3g}, since this law is that of infinitesimal steps."
+        )
+    if found is None or found.escaping < NEVER:
+        regime = system.escape.regime(kappa=setting.kappa)
+        what = "no run escapes" if regime.name == "trapped" else "the way out is too long to follow, take a smaller d"
+        raise InputError(
+            f"{system.loss_function.student.name} with model plain, d = {setting.dimension:g}: {what} ({regime.because})."
         )
     return found

@@ -20,6 +20,8 @@ from numerics.law.protocol import check_level
 __all__ = ["LinearEscape"]
 
 WIDEST = 40.0  # standard deviations beyond which a normal density is zero
+NEGLIGIBLE = 1e-3  # a shift that does not change the slope in log d
+STEP = 1.01
 NARROW = 1e-9  # spread, in units of the shift, that stands for a start without one
 
 
@@ -83,8 +85,15 @@ class LinearEscape:
 
     @property
     def slope_log_d(self) -> float:
-        """tau / 2, and power times the median where tau grows with d."""
-        return self.tau / 2 + (self.power * self.median if self.power else 0.0)
+        """tau / 2, and power times the median where tau grows with d; less where u0, kept fixed, leads the start."""
+        fixed = self.tau / 2 + (self.power * self.median if self.power else 0.0)
+        if abs(self.shift) < NEGLIGIBLE:
+            return fixed
+        near = [
+            replace(self, dimension=self.dimension * factor, shift=self.shift * math.sqrt(factor)).median
+            for factor in (1 / STEP, STEP)
+        ]
+        return (near[1] - near[0]) / (2 * math.log(STEP))
 
     @property
     def offset(self) -> float:
@@ -104,8 +113,10 @@ class LinearEscape:
     def cdf(self, t: float) -> float:
         """P(T <= t) = P(Z + shift >= h_+) + P(Z + shift <= -h_-), h = exp(offset + C - t/tau) on each side.
 
-        Where t is small it also holds runs that start beyond the threshold.
+        At t = 0 it holds the runs that start beyond the threshold.
         """
+        if t < 0:
+            return 0.0
         above, below = (_exp(self.offset + c - t / self.tau) for c in self._constants)
         return float(ndtr(self.shift - above) + ndtr(-below - self.shift))
 
@@ -114,6 +125,8 @@ class LinearEscape:
         check_level(level)
         if level >= self.escaping:
             return math.inf
+        if level <= self.cdf(0.0):
+            return 0.0
         if self.shift == 0 and self.constant == self.constant_below:
             return self.tau * (self.offset + self.constant - math.log(-ndtri(level / 2)))
         finite = [c for c in self._constants if c < math.inf]
@@ -141,7 +154,7 @@ class LinearEscape:
         return self.published / self.median
 
     def without_noise(self) -> LinearEscape:
-        """Return the law of the flow from the random start; it never exits where only noise leads out."""
+        """Return this law without what SGD's noise adds to the start; it never exits where only noise leads out."""
         if self.flow_tau:
             return replace(self, tau=self.flow_tau, gain=1.0, power=0.0)
         begun = abs(self.shift) * self.gain

@@ -40,14 +40,14 @@ from theory.errors import InputError, ParameterError
 from theory.symbols import J, M_ss, mu
 from theory.system import System
 
-__all__ = ["NEARLY", "VANISHING", "noise_driven", "noise_rate", "turning_point"]
+__all__ = ["NEARLY", "VANISHING", "noise_driven", "noise_rate"]
 
 NEARLY = 0.1  # of |B|: the largest |A| whose corrections, O(A^2/B^2), are small
 VANISHING = 1e-9  # of |B|: a float cannot tell such an A from 0
 NEAR = 0.005  # F(m)/m at m = NEAR and 2 NEAR gives F'(0) up to O(NEAR^4)
 SHALLOW = 0.1  # of |B|: the curvature that a guess of the spread of u takes at least
 ORDER = 16
-ROUNDING = 1e-6
+FORGOTTEN = 0.01  # of log m, what u0 may add to it
 
 
 def noise_driven(
@@ -58,6 +58,7 @@ def noise_driven(
     threshold: float,
     kappa: float,
     step_size: float = 0.0,
+    initial_scale: float = 0.0,
 ) -> LinearEscape:
     """Return the law of the exit time at or near a critical strength of an aligned LoRA system.
 
@@ -70,6 +71,7 @@ def noise_driven(
         threshold: R, exit at |m| = R.
         kappa: eta d / B > 0.
         step_size: eta, 0 for infinitesimal steps.
+        initial_scale: u at the start, which has to be so small that it is forgotten before it moves m.
 
     Raises:
         InputError: the regime at mu and kappa is another one; the message says which and why.
@@ -92,8 +94,17 @@ def noise_driven(
         )
     if abs(drive) <= VANISHING * abs(trace):
         drive = 0.0
-    turning = math.sqrt(-trace / (turn - trace))
-    top = min(threshold, turning)
+    if step_size * abs(trace) >= 2:
+        raise InputError(
+            f"step_size = {step_size:g} given, at which u does not relax; accepted: well below {2 / abs(trace):.4g}."
+        )
+    kick = initial_scale**2 * (turn - trace) + 2 * abs(drive * initial_scale) * math.sqrt(dimension)
+    if kick > FORGOTTEN * 2 * abs(trace):
+        raise InputError(
+            f"initial scale u0 = {initial_scale:g} given at a (nearly) critical strength, where it turns v before it "
+            "decays; accepted: a smaller one, such as d^-2."
+        )
+    top = min(threshold, math.sqrt(-trace / (turn - trace)))  # the latter is m_c
     if (turn - trace) * (1 - top**2) <= kappa * bulk / 2:
         stop = math.sqrt(1 - kappa * bulk / 2 / (turn - trace))
         raise InputError(
@@ -108,14 +119,13 @@ def noise_driven(
 
     (pull, level), (further, _) = averages(NEAR), averages(2 * NEAR)
     growth = (4 * pull - further / 2) / (3 * NEAR)
-    flow = (trace + math.sqrt(trace**2 + 4 * drive**2)) / 2 if drive else 0.0
+    flow = 2 * drive**2 / (math.sqrt(trace**2 + 4 * drive**2) - trace)
     alone = growth - drive**2 / -trace
-    if alone < -ROUNDING * growth:
+    if growth <= 0 or flow + alone <= 0:
         raise InputError(
-            f"mu = {strength}, d = {dimension:g}, kappa = {kappa:g}: noise does not lead out at this d; accepted: a "
+            f"mu = {strength}, d = {dimension:g}, kappa = {kappa:g}: SGD's noise holds m at 0 at this d; accepted: a "
             "larger d, or a smaller kappa."
         )
-    alone = max(alone, 0.0)
 
     def excess(m: float) -> float:
         drift = averages(m)[0]
@@ -142,9 +152,9 @@ def noise_driven(
         constant_below=constant,
         constant_error=error + (drive / trace) ** 2,
         published=math.log(threshold * math.sqrt(dimension)) / flow if flow else math.inf,
-        power=alone * tau,
+        power=max(0.0, alone * tau),
         flow_tau=1 / flow if flow else math.inf,
-        crossover=alone * dimension / flow if flow else math.inf,
+        crossover=max(0.0, alone) * dimension / flow if flow else math.inf,
     )
 
 
@@ -155,17 +165,6 @@ def _integral(f: Callable[[float], float], top: float) -> tuple[float, float]:
         for n in (ORDER, ORDER // 2)
     )
     return float(fine), float(abs(fine - coarse))
-
-
-def turning_point(system: System, strength: Expr | float) -> float:
-    """Return m_c = sqrt(B/(B - A')), the overlap from which u sets out by itself at a critical strength.
-
-    >>> from theory.dynamics import derive
-    >>> round(turning_point(derive("he3"), 0.320724), 4)
-    0.5819
-    """
-    _, trace, turn, _, _ = _numbers(system, float(strength))
-    return math.sqrt(-trace / (turn - trace))
 
 
 def noise_rate(system: System, strength: float, kappa: float) -> float:

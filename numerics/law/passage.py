@@ -62,6 +62,7 @@ PER_SPAN = 200
 GAMMA = 1 - math.sqrt(0.5)
 CELLS = 1500
 ROUNDING = 1e-15
+HORIZON = 1e15
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +143,8 @@ class Passage:
 
     def slower(self, factor: float) -> Passage:
         """Return the law with every time multiplied by `factor`."""
-        return replace(self, times=self.times * factor)
+        quiet = None if self.quiet is None else self.quiet.slower(factor)
+        return replace(self, times=self.times * factor, quiet=quiet)
 
 
 def passage(system: System, *, dimension: float, threshold: float, kappa: float = 0.0) -> Passage:
@@ -150,7 +152,7 @@ def passage(system: System, *, dimension: float, threshold: float, kappa: float 
 
     Args:
         system: a derived system of model plain.
-        dimension: d >= 100, so that X d^(-1/2) lies below the threshold.
+        dimension: d >= (10/R)^2, so that X d^(-1/2) lies below the threshold (400 for R = 0.5).
         threshold: R in (0, 1).
         kappa: eta d / B; 0 is the gradient flow.
 
@@ -219,8 +221,9 @@ def _coefficients(system: System, kappa: float, edge: float) -> tuple[Chebyshev,
 
 def _exits(system: System, points: Array, threshold: float, kappa: float) -> Array:
     """Time of the flow from points to the threshold; inf where it is not reached."""
+    longest = HORIZON * (1 + float(np.min(np.abs(points))) ** (2 - (system.information_exponent or 2)))
     found = exit_times(
-        system.sgd(), {"m": points}, event=Exit(threshold), t_max=1e18, rtol=1e-11, threads=None, kappa=kappa
+        system.sgd(), {"m": points}, event=Exit(threshold), t_max=longest, rtol=1e-11, threads=None, kappa=kappa
     )
     return np.where(found.outcome.values == "EXITED", found.exit_time.values, np.inf)
 

@@ -21,6 +21,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import sympy as sp
 
 from numerics.evaluate import evaluator
@@ -30,7 +31,7 @@ from numerics.law.noise_driven import NEARLY, VANISHING, noise_driven, noise_rat
 from numerics.law.protocol import MEDIAN, Setting
 from numerics.search import Search, gradient_noise, search_time
 from theory.errors import InputError
-from theory.symbols import J, M_ss, m
+from theory.symbols import J, M_ss, m, q, r
 from theory.symbols import mu as mu_symbol
 from theory.symbols import rho as rho_symbol
 from theory.system import System
@@ -38,6 +39,7 @@ from theory.system import System
 __all__ = ["from_saddle", "from_weight", "noise_beside"]
 
 SMALLEST_START = 1e-12
+TINY = 1e-300
 EARLY = 0.01  # of the threshold, where the first leg ends
 RTOL = 1e-11
 INTEGRATION = 30 * RTOL  # measured error of C, nearly critical starts included
@@ -53,30 +55,87 @@ def from_weight(
     """
     found = search_time(system, mu, rho=rho)
     start = setting.dimension**-2.0 if initial_scale is None else initial_scale
+    _check_step(system, setting, found)
     critical = _critical(system, setting, found, mu, start) if rho is None else None
     if critical is None and not found.G > 0:
         raise _refusal(system, setting, mu, rho)
-    return critical or _linear(system, setting, found, mu, rho, start)
+    if rho is not None:
+        _check_noise(system, setting, found, mu, rho)
+    law = critical or _linear(system, setting, found, mu, rho, start)
+    if law.median <= 0:
+        raise InputError(
+            f"d = {setting.dimension:g}, threshold = {setting.threshold:g}, initial scale {start:g} given, where "
+            "typical runs start beyond the linear regime; accepted: a larger d or threshold, a smaller initial scale."
+        )
+    return law
+
+
+def _scale(system: System) -> float:
+    return float(getattr(system.model, "scale", 1))
+
+
+def _lag(system: System, found: Search) -> float:
+    """G/|alpha B|: how slow the escape is beside the relaxation of u."""
+    return float(found.G) / max(abs(_scale(system) * float(found.B)), TINY)
+
+
+def _check_step(system: System, setting: Setting, found: Search) -> None:
+    """Refuse steps at which the stable direction of the start oscillates out."""
+    squared = _scale(system) ** 2
+    trace, drive = squared * float(found.B), squared * float(found.G) ** 2
+    fastest = (math.sqrt(trace**2 + 4 * drive) - trace) / 2
+    if setting.step_size * fastest > 2:
+        raise InputError(
+            f"step_size = {setting.step_size:g} given, at which SGD is unstable around w0 (the fastest relaxation has "
+            f"the rate {fastest:.4g}); accepted: at most {2 / fastest:.4g}, and much less for a law that holds."
+        )
+
+
+def _check_noise(system: System, setting: Setting, found: Search, mu: float, rho: float) -> None:
+    """Refuse a misaligned start where SGD's noise leads out beside a small slope: that law is known for aligned w0."""
+    trace, lag = float(found.B), _lag(system, found)
+    if not (trace < 0 and lag <= NEARLY and setting.kappa > 0):
+        return
+    edge = rho - abs(mu) <= VANISHING * rho
+    turn = -trace if edge else _turn(system, mu, rho)
+    squared, bulk = _scale(system) ** 2, gradient_noise(system, mu, rho=rho)
+    growth = squared * setting.kappa * bulk / (-2 * trace) * (turn - trace - setting.kappa * bulk / 2)
+    if turn > 0 and growth / setting.dimension > float(found.rate) * lag**2:
+        raise InputError(
+            f"mu = {mu}, rho = {rho}: the slope of the loss is so small (G = {float(found.G):.3g}) that SGD's noise "
+            "may lead out first, which has a law for aligned w0 only; accepted: model lora, a larger d, or kappa = 0."
+        )
+
+
+def _turn(system: System, mu: float, rho: float) -> float:
+    """Minus the smallest curvature of the loss at w0 in the plane of w* and w0."""
+    slope, bend = system.loss_function.gradient()
+    second = evaluator((q, r), (sp.diff(slope, q), sp.diff(slope, r), sp.diff(bend, r), bend))
+    found = [float(f.value) for f in second(mu, rho**2, gap=rho**2 - mu**2)]
+    target, base = np.array([1.0, 0.0]), np.array([mu, math.sqrt(rho**2 - mu**2)])
+    hessian = found[0] * np.outer(target, target) + 4 * found[2] * np.outer(base, base) + 2 * found[3] * np.eye(2)
+    hessian += 2 * found[1] * (np.outer(target, base) + np.outer(base, target))
+    return -float(np.linalg.eigvalsh(hessian)[0])
 
 
 def _refusal(system: System, setting: Setting, mu: float, rho: float | None) -> InputError:
     at = mu if rho is not None else _root(system, mu)
     start = system.escape.regime(at, rho, kappa=setting.kappa)
     return InputError(
-        f"{system.loss_function.student.name} at mu = {mu}: G = |grad L(w0)| = 0 there, regime {start.name} "
+        f"{system.loss_function.student.name} at mu = {mu}: G = |grad L(w0)| counts as 0 there, regime {start.name} "
         f"({start.because}); accepted are starts with a way out."
     )
 
 
 def _critical(system: System, setting: Setting, found: Search, mu: float, start: float) -> LinearEscape | None:
     """Return the law where A = 0 in effect, or where noise matters beside A; None elsewhere."""
-    drive, trace = float(found.G), float(found.B)
-    vanishing = drive <= VANISHING * abs(trace)
-    if trace > 0:
+    lag = _lag(system, found)
+    vanishing = lag <= VANISHING
+    if float(found.B) > 0:
         return _alone(system, setting, mu, start) if vanishing else None
     growth = noise_beside(system, found, mu, setting.kappa)
-    if growth > 0 and growth / setting.dimension > float(found.rate) * (drive / trace) ** 2:
-        return noise_driven(system, mu, **vars(setting))
+    if growth > 0 and growth / setting.dimension > float(found.rate) * lag**2:
+        return noise_driven(system, mu, **vars(setting), initial_scale=start)
     if vanishing:
         raise _refusal(system, setting, mu, None)
     return None
@@ -84,7 +143,7 @@ def _critical(system: System, setting: Setting, found: Search, mu: float, start:
 
 def noise_beside(system: System, found: Search, mu: float, kappa: float) -> float:
     """Return g where mu is so near a critical strength that noise leads out beside the slope of the loss, else 0."""
-    near = float(found.B) < 0 and float(found.G) <= NEARLY * abs(float(found.B))
+    near = float(found.B) < 0 and _lag(system, found) <= NEARLY
     return noise_rate(system, mu, kappa) if near and kappa > 0 else 0.0
 
 
@@ -95,7 +154,7 @@ def _root(system: System, mu: float) -> sp.Expr:
 
 def _alone(system: System, setting: Setting, mu: float, start: float) -> LinearEscape:
     """Return the law where u grows by itself: A = 0 < B."""
-    scale = float(getattr(system.model, "scale", 1))
+    scale = _scale(system)
     rate = scale**2 * float(search_time(system, mu).B)
     eta, root = setting.step_size, math.sqrt(setting.dimension)
     noise = setting.kappa * gradient_noise(system, mu)
@@ -121,8 +180,8 @@ def _alone(system: System, setting: Setting, mu: float, start: float) -> LinearE
         published=math.log(setting.threshold * root) / rate,
         start=0.0,
     )
-    begun = {"u": start if law.shift > 1 else MEDIAN * gain / root, "m": MEDIAN / root}
-    size = MEDIAN if law.shift <= 1 else law.shift
+    size = max(MEDIAN, abs(law.shift))
+    begun = {"u": size * gain / root, "m": MEDIAN / root}
     return replace(law, remainder=_remainder(system, setting, law, rate, begun, place, size))
 
 
@@ -132,7 +191,7 @@ def _linear(
     """Return the law where grad L(w0) != 0."""
     name = system.loss_function.student.name
     at = {mu_symbol: mu} | ({} if rho is None else {rho_symbol: rho})
-    slope, bend, scale = *_gradient(system, at), float(getattr(system.model, "scale", 1))
+    slope, bend, scale = *_gradient(system, at), _scale(system)
     along, across = slope + 2 * mu * bend, mu * slope + 2 * (mu if rho is None else rho) ** 2 * bend
     if rho is None:
         along = -float(found.A or 0.0)
@@ -158,10 +217,11 @@ def _linear(
         constant_error=error,
         published=math.log(setting.threshold * math.sqrt(setting.dimension)) / rate,
     )
-    pull = MEDIAN * gain * drive / math.sqrt(setting.dimension) - rate * start / scale  # -(L_q m + 2 L_r s)
+    pull = MEDIAN * drive / math.sqrt(setting.dimension)  # -(L_q m + 2 L_r s), and in u what noise adds to it
     overlaps = {"m": along, "s": across} if rho is not None else {"m": along}
     begun = {name: -pull * value / drive**2 for name, value in overlaps.items()}
-    return replace(law, remainder=_remainder(system, setting, law, rate, {"u": start, **begun}, place))
+    begun["u"] = scale * (gain - 1) * pull / rate
+    return replace(law, remainder=_remainder(system, setting, law, rate, begun, place))
 
 
 def _remainder(
@@ -174,6 +234,8 @@ def _remainder(
     size: float = MEDIAN,
 ) -> float:
     """The exit time of the flow from a start with |Z + shift| = size, minus that of the law."""
+    if abs(start["m"]) > setting.threshold / 2:
+        return math.nan
     lasts = min(law.constant, law.constant_below) + law.offset - math.log(size)
     options: dict[str, Any] = {**place, "kappa": setting.kappa, "t_max": (10 * abs(lasts) + 100) / rate}
     path = integrate(system.sgd(), start, event=Exit(setting.threshold), rtol=1e-9, **options)
@@ -263,6 +325,11 @@ def from_saddle(system: System, setting: Setting) -> LinearEscape:
         constant_error=max(error, error_below),
         published=math.log(setting.threshold * math.sqrt(setting.dimension)) / rate,
     )
+    if law.escaping == 1 and law.median <= 0:
+        raise InputError(
+            f"d = {setting.dimension:g}, threshold = {setting.threshold:g} given, which typical runs start beyond; "
+            "accepted: a larger d or threshold."
+        )
     side = 1.0 if above <= below else -1.0
     start = {"m": side * MEDIAN * law.gain / math.sqrt(setting.dimension)}
     return replace(law, remainder=_remainder(system, setting, law, rate, start, {}))

@@ -13,7 +13,7 @@ from hermescape.cli import app
 from hermescape.webreport import findings, tables
 from hermescape.webreport.article import sections
 from hermescape.webreport.command import command_line
-from hermescape.webreport.findings import Settings
+from hermescape.webreport.findings import Request
 from hermescape.webreport.mathml import align_block, formula
 from theory.dynamics import derive
 from theory.errors import ParameterError, UnsupportedExpressionError
@@ -278,6 +278,6 @@ def test_what_a_user_writes_is_never_markup() -> None:
 
 
 def test_the_command_repeats_every_option() -> None:
-    settings = Settings("relu", "erf", "misaligned", (0.1, 0.2), rho=0.5, step_size=0.1, scale=2.0, threads=1)
+    settings = Request("relu", "erf", "misaligned", (0.1, 0.2), rho=0.5, step_size=0.1, scale=2.0, threads=1)
     command = "hermescape report relu -o a.html --teacher erf --mu 0.1,0.2 --rho 0.5 --alpha 2.0 --lr 0.1 --threads 1"
     assert command_line(settings, "a.html") == command
