@@ -101,8 +101,8 @@ def _plain(system: System, setting: Setting) -> Law:
         )
     if found is None or found.escaping < NEVER:
         regime = system.escape.regime(kappa=setting.kappa)
-        what = "no run escapes" if regime.name == "trapped" else "the way out is too long to follow, take a smaller d"
-        raise InputError(
-            f"{system.loss_function.student.name} with model plain, d = {setting.dimension:g}: {what} ({regime.because})."
-        )
+        trapped = regime.name == "trapped"
+        what = "no run escapes" if trapped else "the way out is too long to follow, take a smaller d"
+        name = system.loss_function.student.name
+        raise InputError(f"{name} with model plain, d = {setting.dimension:g}: {what} ({regime.because}).")
     return found
