@@ -6,11 +6,13 @@ At fixed m, u is a diffusion of one variable, du = b(u, m) dt + sqrt(D(u, m)) dW
 
 on the well around its equilibrium: nothing is expanded in u, neither the curvatures that each sample has of its own
 (they let D grow with u^2) nor the slope of the loss. A step of size eta makes the spread of u wider by
-1/(1 + eta b'/2), b' < 0. What is left out is that u follows m with a delay.
+1/(1 + eta b'/2), b' < 0. Where the equilibrium ends in a fold, u sets out by itself. What is left out is that u
+follows m with a delay.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -31,7 +33,8 @@ __all__ = ["Fast", "fast_scale"]
 WIDTH = 7.0  # standard deviations on each side
 DEGREE = 14
 GRID = 281
-NEWTON = 4
+NEWTON = 30
+DIFFERENCE, ACCURACY, ROUNDING = 1e-3, 1e-3, 1e-12
 NODES = chebpts1(DEGREE + 1)
 ONTO_GRID = chebvander(np.linspace(-1, 1, GRID), DEGREE) @ np.linalg.inv(chebvander(NODES, DEGREE))
 """Interpolation from the nodes to the grid."""
@@ -46,10 +49,14 @@ class Fast:
     step_size: float
 
     def averages(self, m: float, centre: float, width: float, relax: float) -> tuple[float, float]:
-        """Return F(m) and E[u^2 | m], given a first guess of the equilibrium of u, its spread, and -b'."""
-        for _ in range(NEWTON):
-            most = WIDTH * width + abs(centre)
-            centre += float(np.clip(self.at(centre, m)[0] / relax, -most, most))
+        """Return F(m) and E[u^2 | m], given a first guess of the equilibrium of u, its spread, and -b'.
+
+        Both are infinite where u has no equilibrium.
+        """
+        found = self._equilibrium(m, centre, width)
+        if found is None:
+            return math.copysign(math.inf, m), math.inf
+        centre = found
         low, high = centre - WIDTH * width, centre + WIDTH * width
         u = np.linspace(low, high, GRID)
         nodes = centre + WIDTH * width * NODES
@@ -62,6 +69,24 @@ class Fast:
         weight *= _well(weight, middle)
         weight /= np.sum(weight)
         return float(weight @ speed), float(weight @ u**2)
+
+    def at_rest(self, m: float, centre: float, width: float) -> float:
+        """Return F(m) without noise in u; infinite where u has no equilibrium."""
+        found = self._equilibrium(m, centre, width)
+        return math.copysign(math.inf, m) if found is None else self.at(found, m)[1]
+
+    def _equilibrium(self, m: float, guess: float, width: float) -> float | None:
+        """The equilibrium of u by Newton's method; None beyond the fold where it ends and u sets out by itself."""
+        step = DIFFERENCE * (width + abs(guess))
+        for _ in range(NEWTON):
+            here, beside = self.at(guess, m)[0], self.at(guess + step, m)[0]
+            if beside >= here:
+                return None
+            change = here * step / (here - beside)
+            guess += change
+            if abs(change) <= ACCURACY * width + ROUNDING * abs(guess):
+                return guess
+        return None
 
 
 def _well(weight: Array, middle: int) -> Array:

@@ -20,8 +20,9 @@ g/d its rate at A = 0 and lambda the rate of the linear law, A^2/|B| up to O(A^4
 where at m_c, lambda(m_c) = 0, u sets out by itself, in a time O(log d) that does not count against d. At A = 0, T grows
 like (d/(2 g)) log d: slower than any linear search, faster than the Kramers time of a barrier (eq-noise-driven in
 docs/theory.md). Near the critical
-strength noise leads for d below the crossover g/lambda, and the slope of the loss beyond; u lags behind m by a part
-O(A^2/B^2), which is neglected.
+strength noise leads for d below the crossover g/lambda, and the slope of the loss beyond. That u lags behind m,
+O(A^2/B^2) and more where it sets out, is neglected in the average; given the C of the linear law, which has it all, the
+average serves for the difference that noise makes.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ def noise_driven(
     kappa: float,
     step_size: float = 0.0,
     initial_scale: float = 0.0,
+    linear_constant: float | None = None,
 ) -> LinearEscape:
     """Return the law of the exit time at or near a critical strength of an aligned LoRA system.
 
@@ -72,6 +74,8 @@ def noise_driven(
         kappa: eta d / B > 0.
         step_size: eta, 0 for infinitesimal steps.
         initial_scale: u at the start, which has to be so small that it is forgotten before it moves m.
+        linear_constant: C of the linear law at this mu, which knows how u lags behind m: the average then gives only
+            the difference that noise makes.
 
     Raises:
         InputError: the regime at mu and kappa is another one; the message says which and why.
@@ -117,6 +121,10 @@ def noise_driven(
         spread = kappa / dimension * ((1 - m * m) * bulk + m * m * along) / (2 * relax - step_size * relax**2)
         return fast.averages(m, drive * m / relax, math.sqrt(spread), relax)
 
+    def at_rest(m: float) -> float:
+        relax = max(-(trace * (1 - m * m) + turn * m * m), SHALLOW * abs(trace))
+        return fast.at_rest(m, drive * m / relax, abs(drive) * m / relax)
+
     (pull, level), (further, _) = averages(NEAR), averages(2 * NEAR)
     growth = (4 * pull - further / 2) / (3 * NEAR)
     flow = 2 * drive**2 / (math.sqrt(trace**2 + 4 * drive**2) - trace)
@@ -138,6 +146,11 @@ def noise_driven(
 
     integral, error = _integral(excess, top)
     constant = integral + math.log(top)
+    if linear_constant is not None and drive:
+        still, lag = _integral(lambda m: (drive**2 / -trace * m / at_rest(m) - 1) / m, top)
+        lag += abs(linear_constant - still - math.log(top))
+        constant += linear_constant - still - math.log(top)
+        error += lag * alone * alone / (flow + alone) ** 2 if alone > 0 else 0.0
     tau = 1 / (flow + alone)
     noise = kappa * (drive**2 * bulk / trace**2 + level * along)  # times 1/d, the variance of the start
     return LinearEscape(

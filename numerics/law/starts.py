@@ -135,7 +135,12 @@ def _critical(system: System, setting: Setting, found: Search, mu: float, start:
         return _alone(system, setting, mu, start) if vanishing else None
     growth = noise_beside(system, found, mu, setting.kappa)
     if growth > 0 and growth / setting.dimension > float(found.rate) * lag**2:
-        return noise_driven(system, mu, **vars(setting), initial_scale=start)
+        known = None
+        if not vanishing:
+            rate = float(found.rate)
+            unit = {"u": rate / (_scale(system) * float(found.A or 0.0)), "m": 1.0}
+            known, _ = _constant(system, setting, rate, unit, {"mu": mu})
+        return noise_driven(system, mu, **vars(setting), initial_scale=start, linear_constant=known)
     if vanishing:
         raise _refusal(system, setting, mu, None)
     return None
