@@ -42,7 +42,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "misaligned erf": ("erf", {"mu": [0.3], "rho": 0.5, "threshold": 0.4, "dimensions": FAR}),
     "plain linear": ("linear", {"model": "plain", "dimensions": FAR}),
     "plain He_2": ("he2", {"model": "plain", "dimensions": FAR}),
-    "plain He_3": ("he3", {"model": "plain", "dimensions": (400, 1000), "budget": 3e10}),
+    "plain He_3": ("he3", {"model": "plain", "dimensions": (400, 800), "budget": 8e9}),
     "He_2, squared labels": ("he2", {"mu": [0.3], "label": "y**2", "dimensions": FAR}),
 }
 COLUMNS = (
