@@ -20,7 +20,7 @@ from theory.expectations import Distribution, gaussian_kernel, is_closed
 from theory.hermite import coefficient, coefficients, information_exponent
 from theory.labels import generative_exponent
 from theory.symbols import mu, q, r, rho
-from theory.system import System
+from theory.system import GAP, System, guard
 
 if TYPE_CHECKING:
     from hermescape.checking import Report
@@ -219,11 +219,14 @@ def kernel_report(
     sigma = activation(student)
     phi = sigma if teacher is None else activation(teacher)
     at = None if point is None else _covariance(*point)
-    found = gaussian_kernel(Distribution.of(sigma.expr), Distribution.of(phi.expr), q, r)
+    pair = Distribution.of(sigma.expr), Distribution.of(phi.expr)
+    found = gaussian_kernel(*pair, q, r)
     report = {"student": sigma.name, "teacher": phi.name, "exact": is_closed(found), "kernel": _text(found)}
     if at is None:
         return report
-    number = value(found, at, tolerance=tolerance, digits=digits)
+    at_edge = at[r] == at[q] ** 2
+    there = gaussian_kernel(*pair, at[q], at[r]) if at_edge else guard(found)
+    number = value(there, at | {GAP: at[r] - at[q] ** 2}, tolerance=tolerance, digits=digits)
     return report | {
         "q": sp.sstr(at[q]),
         "r": sp.sstr(at[r]),
@@ -235,8 +238,8 @@ def kernel_report(
 def _covariance(overlap: str, norm: str) -> dict[Symbol, Expr]:
     """Return q and r exactly; they must be entries of a covariance matrix."""
     at = {q: exact_number(overlap, "q"), r: exact_number(norm, "r")}
-    if not (at[r] > 0 and at[q] ** 2 <= at[r]):
-        raise ParameterError(f"q = {overlap}, r = {norm} given; accepted: r > 0 and q^2 <= r, a covariance matrix.")
+    if not (at[r] >= 0 and at[q] ** 2 <= at[r]):
+        raise ParameterError(f"q = {overlap}, r = {norm} given; accepted: r >= 0 and q^2 <= r, a covariance matrix.")
     return at
 
 

@@ -296,8 +296,15 @@ _COMPILED = {
     **_GUARDED,
     **_CONSTANTS,
 }
+
+
+def _ieee(function: Callable[..., float]) -> Callable[..., np.float64]:
+    """Return numbers that divide by zero as IEEE 754 says, as compiled ones do."""
+    return lambda *values: np.float64(function(*values))
+
+
 _INTERPRETED = {
-    **_GUARDED,
+    **{name: _ieee(function) for name, function in _GUARDED.items()},
     **{name: getattr(np, re.sub("^a", "arc", name)) for name in ("exp", "log", *_TRIGONOMETRIC, *_HYPERBOLIC)},
     **{"erf": special.erf, "erfc": special.erfc},
     **_CONSTANTS,

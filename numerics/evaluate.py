@@ -24,9 +24,10 @@ from numerics.codegen import compile_function
 from numerics.quadrature import Estimate
 from theory.errors import ParameterError, QuadratureError
 from theory.expectations import GaussianKernel, GaussianMean
-from theory.symbols import x
+from theory.symbols import q, r, x
+from theory.system import EDGE, GAP, guard
 
-__all__ = ["Evaluator", "evaluator", "exact_number", "value"]
+__all__ = ["Evaluator", "OnCovariance", "evaluator", "exact_number", "on_covariance", "value"]
 
 GUARD = 8  # digits carried beyond those asked for
 MAX_DIGITS = 500
@@ -96,6 +97,40 @@ def _node(node: Expr, args: tuple[Symbol, ...]) -> _Node:
 def evaluator(args: tuple[Symbol, ...], outputs: tuple[Expr, ...]) -> Evaluator:
     """Return the cached `Evaluator` of these arguments and expressions."""
     return Evaluator(args, outputs)
+
+
+class OnCovariance:
+    """Numbers of functions of (q, r) for every covariance matrix, the edge r = q^2 included.
+
+    Each is written with D = r - q^2 (`theory.system.guard`), which the caller gives where subtraction would lose it.
+
+    >>> from theory.symbols import q, r
+    >>> on_covariance((sp.acos(q / sp.sqrt(r)) / sp.sqrt(r - q**2),)).values(1.0, 1.0)  # 1/|q|
+    (1.0,)
+    """
+
+    def __init__(self, outputs: tuple[Expr, ...]) -> None:
+        self._evaluator = Evaluator((q, r, GAP), tuple(guard(output) for output in outputs))
+
+    def __call__(
+        self, overlap: float, variance: float, gap: float | None = None, *, tolerance: float = 1e-12
+    ) -> tuple[Estimate, ...]:
+        """Return one `Estimate` an output."""
+        gap = variance - overlap**2 if gap is None else gap
+        return self._evaluator(overlap, variance, gap + float(EDGE), gap=gap, tolerance=tolerance)
+
+    def values(
+        self, overlap: float, variance: float, gap: float | None = None, *, tolerance: float = 1e-12
+    ) -> tuple[float, ...]:
+        """Return the values alone, for inner loops."""
+        gap = variance - overlap**2 if gap is None else gap
+        return self._evaluator.values(overlap, variance, gap + float(EDGE), gap=gap, tolerance=tolerance)
+
+
+@lru_cache(maxsize=256)
+def on_covariance(outputs: tuple[Expr, ...]) -> OnCovariance:
+    """Return the cached `OnCovariance` of these functions of (q, r)."""
+    return OnCovariance(outputs)
 
 
 def value(

@@ -21,10 +21,8 @@ from numba import njit
 from numpy.typing import NDArray
 from sympy import Expr
 
-from numerics.evaluate import evaluator
+from numerics.evaluate import on_covariance
 from theory.errors import QuadratureError
-from theory.symbols import q, r
-from theory.system import GAP
 
 __all__ = ["HEADER", "Surrogate", "lookup", "tabulate"]
 
@@ -78,13 +76,13 @@ def tabulate(functions: Sequence[Expr], low: float, high: float, *, tolerance: f
     >>> found.error < 1e-6
     True
     """
-    direct = evaluator((q, r, GAP), tuple(functions))
+    direct = on_covariance(tuple(functions))
     start, stop = math.log(low), math.log(high)
 
     def sample(theta: float, s: float) -> tuple[float, ...]:
         variance, overlap = math.exp(s), math.exp(s / 2) * math.sin(theta)
         gap = variance * math.cos(theta) ** 2
-        return direct.values(overlap, variance, gap, gap=gap, tolerance=0.1 * tolerance)
+        return direct.values(overlap, variance, gap, tolerance=0.1 * tolerance)
 
     def grid(thetas: Array, strengths: Array) -> Array:
         return np.array([[sample(theta, s) for s in strengths] for theta in thetas]).transpose(2, 0, 1)

@@ -14,16 +14,26 @@ import mpmath
 import sympy as sp
 from sympy import Expr, Function, Rational
 
+from theory.tidy import is_negative
+
 __all__ = ["Phi2", "Phi2Angle", "normal_cdf"]
 
 
 def normal_cdf(h: Expr) -> Expr:
-    """Return Phi(h) = (1 + erf(h / sqrt(2))) / 2."""
-    return (1 + sp.erf(h / sp.sqrt(2))) / 2
+    """Return Phi(h) = erfc(-h / sqrt(2)) / 2."""
+    return sp.erfc(-h / sp.sqrt(2)) / 2
 
 
 def _density(h: Expr) -> Expr:
     return sp.exp(-(h**2) / 2) / sp.sqrt(2 * sp.pi)
+
+
+def _is_oriented(h: Expr) -> bool:
+    """Whether h rather than -h is kept: the one that is negative at a generic point, however it is written.
+
+    Where h vanishes there, its form decides.
+    """
+    return is_negative(h) or (not is_negative(-h) and h.could_extract_minus_sign())
 
 
 class Phi2(Function):
@@ -42,9 +52,9 @@ class Phi2(Function):
 
     @classmethod
     def eval(cls, h: Expr, k: Expr, rho: Expr) -> Expr | None:
-        """Simplify independent, equal, opposite and centred variables; else h and k get a minus sign, in order.
+        """Simplify independent, equal, opposite and centred variables; else h and k are made negative, in order.
 
-        With a minus sign, Phi_2(-h, -k; rho) is the probability that both exceed h and k, as at two kinks.
+        Where both are negative, Phi_2(-h, -k; rho) is the probability that both exceed h and k, as at two kinks.
         """
         if rho == 0:
             return normal_cdf(h) * normal_cdf(k)
@@ -54,9 +64,9 @@ class Phi2(Function):
             return sp.Max(0, normal_cdf(h) - normal_cdf(-k))
         if h == 0 and k == 0:
             return Rational(1, 4) + sp.asin(rho) / (2 * sp.pi)
-        if not (h == 0 or h.could_extract_minus_sign()):
+        if not (h == 0 or _is_oriented(h)):
             return normal_cdf(k) - cls(-h, k, -rho)
-        if not (k == 0 or k.could_extract_minus_sign()):
+        if not (k == 0 or _is_oriented(k)):
             return normal_cdf(h) - cls(h, -k, -rho)
         first, second = sp.ordered((h, k))
         return None if first == h else cls(first, second, rho)
@@ -86,10 +96,24 @@ class Phi2(Function):
 
 
 class Phi2Angle(Function):
-    """Phi2(h, k, sin(angle)): the form that compiled code evaluates, accurate as the correlation tends to 1."""
+    """Phi2(h, k, sin(angle)): the form that compiled code evaluates, accurate as the correlation tends to 1.
+
+    >>> h, angle = sp.symbols("h angle", real=True)
+    >>> Phi2Angle(h, 0, angle).diff(angle).subs({h: 0, angle: 0})
+    1/(2*pi)
+    """
 
     nargs = (3,)
     is_real = True
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        """Return the derivative in h, k or the angle, which is cos(angle) times that in the correlation."""
+        h, k, angle = self.args
+        here, other = (k, h) if argindex == 2 else (h, k)
+        conditional = (other - here * sp.sin(angle)) / sp.cos(angle)
+        if argindex == 3:
+            return sp.exp(-(here**2 + conditional**2) / 2) / (2 * sp.pi)
+        return _density(here) * normal_cdf(conditional)
 
     def _eval_evalf(self, prec: int) -> Expr:
         h, k, angle = self.args

@@ -65,7 +65,10 @@ class Distribution:
         return int(sp.degree(self.regular.branches[0], x)) if self.regular.branches[0].has(x) else 0
 
     def at(self, point: Expr) -> Expr:
-        """Return the value of the regular part at a point."""
+        """Return the regular part at a point, at a jump the mean of both sides: E f(point + sqrt(v) Z) as v -> 0."""
+        if point in self.regular.breakpoints:
+            i = self.regular.breakpoints.index(point)
+            return sp.Add(*[f.subs(x, point) for f in self.regular.branches[i : i + 2]]) / 2
         return self.regular.as_expr().subs(x, point)
 
 
@@ -208,13 +211,15 @@ def gaussian_kernel(f: Distribution, g: Distribution, q: Expr, r: Expr) -> Expr:
 
     In this order: the finite Hermite (Mehler) sum sum_k E_r[f^(k)] E_1[g^(k)] q^k / k! when f or g is a polynomial;
     the rules of `theory.gaussian` when both lie in the class of `theory.terms`; otherwise point masses integrated
-    out and one `GaussianKernel` node for the regular parts. At the edge r = q^2 substitute before deriving: shifted
-    kinks leave quotients 0/0 in the general form.
+    out and one `GaussianKernel` node for the regular parts. At the edges r = q^2 and r = 0 substitute before deriving:
+    shifted kinks leave quotients 0/0 in the general form.
 
     >>> from theory.symbols import q, r
     >>> gaussian_kernel(Distribution.of(sp.erf(x)), Distribution.of(sp.erf(x)), q, r)
     2*asin(2*sqrt(3)*q/(3*sqrt(2*r + 1)))/pi
     """
+    if r == 0 and not f.masses:
+        return f.at(S.Zero) * gaussian_mean(g, S.Zero, S.One)
     degrees = [n for n in (f.polynomial_degree, g.polynomial_degree) if n is not None]
     if len(degrees) == 2:
         return tidy(_polynomial_kernel(f.regular.branches[0], g.regular.branches[0], q, r))

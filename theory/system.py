@@ -27,10 +27,11 @@ from theory.sources import Source, sources
 from theory.symbols import N_4, J, L_q, L_r, M_ll, M_ls, M_ss, N_l, N_s, d, kappa, q, r
 from theory.tidy import in_lowest_terms, tidy
 
-__all__ = ["GAP", "System", "guard", "guard_in_states"]
+__all__ = ["EDGE", "GAP", "System", "guard", "guard_in_states"]
 
 MAX_TIDY = 120  # operations; longer right-hand sides stay in chain-rule form, where expansion would only grow them
 GAP = Symbol("D", nonnegative=True)  # r - q^2, written without cancellation
+EDGE = sp.Rational(1, 2**500)  # added to D by whatever evaluates in float64: at D = 0 itself 0/0 then keeps its limit
 
 
 @dataclass(frozen=True)
@@ -182,8 +183,8 @@ class System:
 
 
 def guard_in_states(system: System, functions: Mapping[Symbol, Expr]) -> dict[Symbol, Expr]:
-    """Return closed functions of (q, r), guarded and written in states and parameters."""
-    inner = {GAP: system.gap, **system.arguments}
+    """Return closed functions of (q, r), guarded and written in states and parameters, for float64."""
+    inner = {GAP: system.gap + EDGE, **system.arguments}
     return {name: guard(f).xreplace(inner) for name, f in functions.items()}
 
 
@@ -240,7 +241,7 @@ def _angle(correlation: Expr) -> Expr:
 
 def _is_steep(f: Expr) -> bool:
     """Whether an exponential or error function has D in a denominator, so that its numerator needs every digit."""
-    return isinstance(f, sp.exp | sp.erf) and f.has(GAP)
+    return isinstance(f, sp.exp | sp.erf | sp.erfc) and f.has(GAP)
 
 
 def _mixes(f: Expr) -> bool:

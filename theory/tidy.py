@@ -9,7 +9,8 @@ Arguments and exponents are brought to this form first; then the sum is expanded
 dummy, terms of equal (E, N, e) are added, and each R is put in lowest terms and factored. What comes out is unique up
 to the order of terms, so equal expressions print equally. The imaginary unit is a radical whose square is -1; in a
 real expression the exponentials exp(a + i b) give exp(a) cos b and exp(a) sin b, and exp(a + b) +- exp(a - b) is
-written 2 exp(a) cosh b or sinh b.
+written 2 exp(a) cosh b or sinh b. Tails are named as such: f - f erf(z) is f erfc(z) and f + f erf(z) is f erfc(-z),
+which stay right where 1 - erf(z) has no digit left.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from sympy.polys.rings import PolyElement, PolyRing
 
 from theory.symbols import mu, q, r, rho
 
-__all__ = ["in_lowest_terms", "tidy"]
+__all__ = ["in_lowest_terms", "is_negative", "tidy"]
 
 
 LONGEST_FACTORED = 60
@@ -70,8 +71,13 @@ def _length(f: Expr) -> int:
     return int(sp.count_ops(f)) + 2 * nested
 
 
-def _is_negative(f: Expr) -> bool:
-    """Whether a sum is negative at a generic point (r > q^2, rho > mu, all below one)."""
+def _small_factors(n: int) -> dict[int, int]:
+    """Return the prime factors of n below 2^15, and what is left as one factor: large integers take for ever."""
+    return sp.factorint(n, limit=2**15, use_rho=False, use_pm1=False, use_ecm=False)
+
+
+def is_negative(f: Expr) -> bool:
+    """Whether f is negative at a generic point (r > q^2, rho > mu, all below one), however it is written."""
     at = {symbol: GENERIC.get(symbol.name, sp.Rational(1, 7)) for symbol in f.free_symbols}
     there = f.xreplace(at)
     return bool(there.is_number and there.is_negative)
@@ -162,6 +168,8 @@ class _NormalForm:
             return self._radical(f.base) ** f.exp.p
         if isinstance(f, sp.Abs) and _is_nonnegative(f.args[0]):
             return self._mask(f.args[0])
+        if isinstance(f, sp.erfc):
+            return S.One - self._mask(sp.erf(f.args[0]))
         if isinstance(f, sp.Function):
             node = f.func(*[tidy(arg) for arg in f.args])
             sign, node = node.as_coeff_Mul()
@@ -186,7 +194,8 @@ class _NormalForm:
         product, rest = S.One, S.One
         if number.is_negative or not number.is_Rational:
             rest, number = number, S.One
-        for prime, power in {**sp.factorint(number.p), **{k: -v for k, v in sp.factorint(number.q).items()}}.items():
+        below = {factor: -power for factor, power in _small_factors(number.q).items()}
+        for prime, power in {**_small_factors(number.p), **below}.items():
             product *= self.squares.name(sp.Integer(prime)) ** power
         for factor, power in factors:
             if _is_nonnegative(factor) or (power % 2 and _is_positive_at_the_origin(factor)):
@@ -249,7 +258,8 @@ class _NormalForm:
 
     def _assemble(self, found: dict[Key, dict[Roots, list[Part]]]) -> Expr:
         coefficients = {key: self._coefficient(classes) for key, classes in found.items()}
-        total = sp.Add(*_pair_exponentials({k: f for k, f in coefficients.items() if f != 0}, self.nodes))
+        tailed = _name_tails({k: f for k, f in coefficients.items() if f != 0}, self.nodes)
+        total = sp.Add(*_pair_exponentials(tailed, self.nodes))
         return min((total, sp.factor_terms(total)), key=_length)
 
     def _coefficient(self, classes: dict[Roots, list[Part]]) -> Expr:
@@ -311,12 +321,14 @@ def _sum_in_lowest_terms(parts: list[Part]) -> tuple[Expr, dict[Expr, int]]:
     bases = sorted({base for _, powers in parts for base in powers}, key=sp.default_sort_key)
     least = {base: min(powers.get(base, 0) for _, powers in parts) for base in bases}
     symbols = sorted(set().union(*(base.free_symbols for base in bases)), key=str)
-    constants = [base for base in bases if not base.free_symbols]  # pi
-    algebra = PolyRing([*symbols, *constants], QQ, lex) if symbols or constants else None
-    if algebra is None:
-        return sp.Add(*[QQ.to_sympy(number) for number, _ in parts]), {}
+    constants = sorted(set().union(*map(_irrationals, bases)), key=sp.default_sort_key)
     letters = [*symbols, *constants]
-    inner = {base: algebra.from_expr(base) for base in bases if base not in letters}
+    if not letters:
+        return sp.Add(*[QQ.to_sympy(number) for number, _ in parts]), {}
+    names = {constant: Dummy(f"k{i}") for i, constant in enumerate(constants)}
+    originals = {name: constant for constant, name in names.items()}
+    algebra = PolyRing([*symbols, *names.values()], QQ, lex)
+    inner = {base: algebra.from_expr(base.xreplace(names)) for base in bases if base not in letters}
     numerator = algebra.zero
     for excess, monomials in _by_sums(parts, least, letters, list(inner)).items():
         product = algebra.from_dict(monomials)
@@ -333,11 +345,18 @@ def _sum_in_lowest_terms(parts: list[Part]) -> tuple[Expr, dict[Expr, int]]:
                 break
             numerator, found[base] = quotient, found[base] + 1
     number, factors = _factor(numerator)
-    for factor, power in factors:
-        oriented = -factor if factor.is_Add and _is_negative(factor) else factor
+    for factor, power in ((factor.xreplace(originals), power) for factor, power in factors):
+        oriented = -factor if factor.is_Add and is_negative(factor) else factor
         number *= S.NegativeOne**power if oriented is not factor else 1
         found[oriented] = found.get(oriented, 0) + power
     return number, {base: power for base, power in found.items() if power}
+
+
+def _irrationals(base: Expr) -> set[Expr]:
+    """Return the numbers inside a rational function that are not rational, such as pi or exp(2)."""
+    if base.is_number and not (base.is_Add or base.is_Mul or (base.is_Pow and base.exp.is_Integer)):
+        return set() if base.is_Rational else {base}
+    return set().union(*map(_irrationals, base.args))
 
 
 def _by_sums(
@@ -392,7 +411,7 @@ def _factors(f: Expr) -> tuple[Expr, list[tuple[Expr, int]]]:
             found.append((base**power, 1))
         elif base.is_Rational:
             number *= base**power
-        elif base.is_Add and _is_negative(base):
+        elif base.is_Add and is_negative(base):
             number *= S.NegativeOne**power
             found.append((sp.Add(*[-term for term in base.args]), int(power)))
         else:
@@ -423,6 +442,49 @@ def _pair_exponentials(coefficients: dict[Key, Expr], nodes: dict[Dummy, Expr]) 
         half = in_lowest_terms((exponent - partner[0]) / 2)
         terms.append(sp.Mul(2, *factor, sp.exp(middle), sp.cosh(half) if even else sp.sinh(half)))
     return terms
+
+
+def _name_tails(coefficients: dict[Key, Expr], nodes: _Table) -> dict[Key, Expr]:
+    """Write f - f erf(z) as f erfc(z) and f + f erf(z) as f erfc(-z), node by node."""
+    for node in [name for name, content in nodes.items() if isinstance(content, sp.erf)]:
+        if any(node in dict(powers) for _, powers in coefficients):
+            coefficients = _name_tails_of(node, coefficients, nodes)
+    return coefficients
+
+
+def _name_tails_of(node: Dummy, coefficients: dict[Key, Expr], nodes: _Table) -> dict[Key, Expr]:
+    """Move what two neighbouring powers of a node share, term by term of their coefficients, to a tail."""
+    terms = {key: _terms(f) for key, f in coefficients.items()}
+    changed: set[Key] = set()
+    for lower in sorted(terms, key=lambda key: -dict(key[1]).get(node, 0)):
+        upper = _times(lower, node)
+        for term in [t for t in terms[lower] if t in terms.get(upper, {})]:
+            below, above = terms[lower][term], terms[upper][term]
+            side = -1 if below * above > 0 else 1
+            moved = min(abs(below), abs(above)) * sp.sign(below)
+            tail = _times(lower, nodes.name(sp.erfc(side * nodes[node].args[0])))
+            terms.setdefault(tail, {})[term] = terms.get(tail, {}).get(term, S.Zero) + moved
+            terms[lower][term], terms[upper][term] = below - moved, above + side * moved
+            changed |= {lower, upper, tail}
+    kept = [key for key, parts in terms.items() if any(parts.values())]
+    return {key: _shortest(terms[key]) if key in changed else coefficients[key] for key in kept}
+
+
+def _times(key: Key, node: Dummy) -> Key:
+    powers = dict(key[1])
+    powers[node] = powers.get(node, 0) + 1
+    return key[0], tuple(sorted(powers.items(), key=lambda item: str(item[0])))
+
+
+def _terms(f: Expr) -> dict[Expr, Expr]:
+    """Return a sum as {term of coefficient one: its rational coefficient}."""
+    pairs = (term.as_coeff_Mul() for term in sp.Add.make_args(sp.expand(f)))
+    return {term: number for number, term in pairs}
+
+
+def _shortest(terms: dict[Expr, Expr]) -> Expr:
+    summed = sp.Add(*[number * term for term, number in terms.items()])
+    return min((summed, sp.factor_terms(summed), sp.factor(summed)), key=_length)
 
 
 def _is_pair(first: Expr, second: Expr) -> bool:

@@ -17,12 +17,11 @@ from sympy import Expr
 
 from hermescape.reproduce.settings import BATCH, DIMENSION, ETA, LINKS, Advance, Settings
 from hermescape.reproduce.simulation import RTOL, Case
-from numerics.evaluate import evaluator
+from numerics.evaluate import on_covariance
 from numerics.flow import integrate
 from numerics.montecarlo import log_spaced, trajectories
 from numerics.surrogate import lookup, tabulate
-from theory.symbols import q, r
-from theory.system import GAP, System, guard
+from theory.system import System
 
 __all__ = [
     "LEVELS",
@@ -159,7 +158,7 @@ def error_of(system: System, along: Array, variance: Array, across: Array) -> Ar
     finite = np.isfinite(along) & np.isfinite(variance)
     found = np.full(along.shape, np.nan)
     if system.is_exact:
-        loss = evaluator((q, r, GAP), (guard(system.loss),))
+        loss = on_covariance((system.loss,))
         rows = zip(along[finite], variance[finite], across[finite], strict=True)
         found[finite] = [2 * loss.values(float(a), float(v), float(d))[0] for a, v, d in rows]
         return np.maximum(found, 0.0)

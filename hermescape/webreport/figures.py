@@ -15,13 +15,12 @@ from matplotlib.axes import Axes
 from hermescape.checking import Report
 from hermescape.webreport.findings import Case, Findings, Missing
 from numerics import plots
-from numerics.evaluate import evaluator
+from numerics.evaluate import on_covariance
 from numerics.flow import Outcome, compile_flow, integrate
 from numerics.hermite import hermite_coefficients
 from numerics.search import search_time
 from theory.activations import Activation
 from theory.errors import HermescapeError
-from theory.symbols import q, r
 
 __all__ = ["FIGURES", "Figure", "drawn"]
 
@@ -114,10 +113,10 @@ def _kernel(found: Findings) -> Picture:
     norm = min(LARGEST_NORM, 0.9 * float(loss.student.max_variance))
     cosine, norms = np.meshgrid(np.linspace(-1, 1, across), np.linspace(norm / 100, norm, up))
     overlaps = cosine * np.sqrt(norms)
-    value = evaluator((q, r), (loss.kernel(),))
+    value = on_covariance((loss.kernel(),))
     gaps = norms * (1 - cosine) * (1 + cosine)
     rows = zip(overlaps.flat, norms.flat, gaps.flat, strict=True)
-    heights = np.reshape([value.values(a, b, gap=c)[0] for a, b, c in rows], norms.shape)
+    heights = np.reshape([value.values(a, b, c)[0] for a, b, c in rows], norms.shape)
     if np.ptp(heights) < FLAT:
         return Missing("K(q, r) is the same everywhere: student and teacher share no Hermite order")
     alt = (

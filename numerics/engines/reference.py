@@ -12,11 +12,11 @@ from scipy.optimize import brentq
 
 from numerics.codegen import compile_function
 from numerics.engines.problem import Array, Outcome, Problem, Solution
-from numerics.evaluate import Evaluator, evaluator
+from numerics.evaluate import OnCovariance, on_covariance
 from numerics.field import Field, field
 from theory.errors import ParameterError
 from theory.symbols import q, r
-from theory.system import GAP, System, guard_in_states
+from theory.system import System, guard_in_states
 
 __all__ = ["SciPy", "right_hand_side"]
 
@@ -92,7 +92,7 @@ def _locate(height: Callable[[float], float], before: float, after: float) -> fl
 
 
 @lru_cache(maxsize=64)
-def _stages(found: Field, jit: bool) -> tuple[Callable, Evaluator | None, Callable | None]:
+def _stages(found: Field, jit: bool) -> tuple[Callable, OnCovariance | None, Callable | None]:
     system, inputs = found.system, found.inputs
     velocities = [system.velocities[s] for s in system.states]
     if found.is_closed:
@@ -100,7 +100,7 @@ def _stages(found: Field, jit: bool) -> tuple[Callable, Evaluator | None, Callab
         return compile_function(inputs, [v.xreplace(closed) for v in velocities], jit=jit), None, None
     arguments = compile_function(inputs, [system.arguments[q], system.arguments[r], system.gap], jit=jit)
     last = compile_function((*inputs, *found.functions), velocities, jit=jit)
-    return arguments, evaluator((q, r, GAP), tuple(found.functions.values())), last
+    return arguments, on_covariance(tuple(system.functions.values())), last
 
 
 def right_hand_side(
@@ -115,7 +115,7 @@ def right_hand_side(
         overlap, variance, gap = first(*state, *constants)
         if not np.isfinite(overlap + variance):
             return np.full(len(state), np.nan)
-        values = inner.values(overlap, variance, gap, gap=gap, tolerance=tolerance)
+        values = inner.values(overlap, variance, gap, tolerance=tolerance)
         return np.array(last(*state, *constants, *values))
 
     return velocity

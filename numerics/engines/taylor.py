@@ -122,6 +122,8 @@ def _convert(node: sp.Basic, names: Mapping[sp.Symbol, Any], hy: Any) -> Any:
         return reduce(lambda left, right: left * right, args)
     if isinstance(node, sp.Pow):
         return _power(args[0], node.exp, hy)
+    if isinstance(node, sp.erfc):
+        return 1.0 - hy.erf(args[0])
     if isinstance(node, sp.Abs):
         return hy.sqrt(args[0] * args[0])
     functions: dict[type, Callable[..., Any]] = {

@@ -21,7 +21,7 @@ import sympy as sp
 from numpy.polynomial.chebyshev import chebpts1, chebvander
 from numpy.typing import NDArray
 
-from numerics.evaluate import evaluator
+from numerics.evaluate import on_covariance
 from theory.symbols import d as dimension_symbol
 from theory.symbols import kappa as kappa_symbol
 from theory.symbols import mu as mu_symbol
@@ -109,11 +109,11 @@ def fast_scale(system: System, strength: float, dimension: float, kappa: float, 
     total = sp.lambdify((*system.states, *inner), bound, "math")
     where = [f.subs(place) for f in (system.arguments[q], system.arguments[r], system.gap)]
     position = sp.lambdify(system.states, where, "math")
-    moments = evaluator((q, r), tuple(inner.values()))
+    moments = on_covariance(tuple(inner.values()))
 
     def at(u: float, m: float) -> tuple[float, float, float]:
         overlap, norm, gap = position(u, m)
-        first, second, third = total(u, m, *moments.values(overlap, norm, gap=gap))
+        first, second, third = total(u, m, *moments.values(overlap, norm, gap))
         return first, second, third
 
     return Fast(at, step_size)

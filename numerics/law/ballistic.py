@@ -19,10 +19,10 @@ import sympy as sp
 from scipy.integrate import quad
 from scipy.special import ndtr, ndtri
 
-from numerics.evaluate import evaluator
+from numerics.evaluate import on_covariance
 from numerics.law.protocol import Setting, check_level
 from theory.errors import InputError
-from theory.symbols import J, L_q, L_r, m, q, r
+from theory.symbols import J, L_q, L_r, m
 from theory.symbols import d as dimension_symbol
 from theory.symbols import kappa as kappa_symbol
 from theory.system import System
@@ -100,12 +100,12 @@ def ballistic(system: System, setting: Setting) -> Ballistic:
     """
     kappa, eta, functions = setting.kappa, setting.step_size, system.diffusion_functions
     spread = system.diffusion[0, 0] * dimension_symbol
-    inner = evaluator((q, r), tuple(functions.values()))
+    inner = on_covariance(tuple(functions.values()))
     diffuse = sp.lambdify((m, kappa_symbol, *functions), spread, "math")
     names = list(functions)
 
     def moments(at: float) -> dict[sp.Symbol, float]:
-        return dict(zip(names, inner.values(at, 1.0, gap=(1 - at) * (1 + at)), strict=True))
+        return dict(zip(names, inner.values(at, 1.0, (1 - at) * (1 + at)), strict=True))
 
     def speed(at: float) -> tuple[float, float, float]:
         """b, the second-order term b_2 of a step, and D kappa."""
