@@ -3,10 +3,10 @@ r"""From a System to native code: its velocity and Jacobian in three stages, nev
     (q, r, D) from the states  ->  F = (L_q, L_r, ...) from (q, r, D)  ->  velocities v from states and F
     dv_i/dx_j = v_i,j + sum_k v_i,F_k (F_k,q q_j + F_k,r r_j + F_k,D D_j)
 
-with D = r - q^2 in its own formula (plus 2^-500, so that quotients 0/0 at the edge have their limits). The derivatives
-are SymPy's, stage by stage, so that their size stays that of the stages. Functions F without a closed form come from
-the table of a `numerics.surrogate`. The source is a module of its own in the cache folder, named by its content, so
-that numba keeps the machine code between processes.
+with D = r - q^2 in its own formula (floored at 2^-500, so that quotients 0/0 at the edge have their limits). The
+derivatives are SymPy's, stage by stage, so that their size stays that of the stages. Functions F without a closed form
+come from the table of a `numerics.surrogate`. The source is a module of its own in the cache folder, named by its
+content, so that numba keeps the machine code between processes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from numerics.engines import stepping
 from theory.cache import folder
 from theory.expectations import is_closed
 from theory.symbols import q, r
-from theory.system import EDGE, GAP, System
+from theory.system import GAP, System
 
 __all__ = ["Field", "field"]
 
@@ -88,7 +88,7 @@ class Field:
 
     def _velocity_source(self) -> str:
         system, names = self.system, [f"F{k}" for k in range(len(self.functions))]
-        arguments = [system.arguments[q], system.arguments[r], system.gap + EDGE]
+        arguments = [system.arguments[q], system.arguments[r], system.floored_gap]
         text = _HEADER + self._stage("arguments", self.inputs, arguments)
         if self.is_closed:
             text += self._stage("functions", (q, r, GAP), list(self.functions.values()))
@@ -106,7 +106,7 @@ class Field:
 
     def _jacobian_source(self) -> str:
         system, count, n = self.system, len(self.functions), len(self.system.states)
-        arguments = [system.arguments[q], system.arguments[r], system.gap + EDGE]
+        arguments = [system.arguments[q], system.arguments[r], system.floored_gap]
         values = list(self.functions.values())
         velocities = [system.velocities[state] for state in system.states]
         text = _HEADER + self._stage(

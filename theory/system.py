@@ -31,7 +31,7 @@ __all__ = ["EDGE", "GAP", "System", "guard", "guard_in_states"]
 
 MAX_TIDY = 120  # operations; longer right-hand sides stay in chain-rule form, where expansion would only grow them
 GAP = Symbol("D", nonnegative=True)  # r - q^2, written without cancellation
-EDGE = sp.Rational(1, 2**500)  # added to D by whatever evaluates in float64: at D = 0 itself 0/0 then keeps its limit
+EDGE = sp.Rational(1, 2**500)  # D where it vanishes, in float64: quotients 0/0 at the edge then keep their limits
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,11 @@ class System:
         """r - q^2 in the states, the squared length of w across w*, by powers of u: nothing cancels as u -> 0."""
         return sp.collect(sp.expand(self.arguments[r] - self.arguments[q] ** 2), self.model.scalars, sp.factor)
 
+    @property
+    def floored_gap(self) -> Expr:
+        """`gap` for float64: above zero at the edge, and where a step of an integrator has left the domain."""
+        return sp.Max(self.gap, 0) + EDGE
+
     @cached_property
     def guarded_functions(self) -> dict[Symbol, Expr]:
         """`functions` in q, r and D = r - q^2, in a form that keeps its digits as D -> 0."""
@@ -182,9 +187,9 @@ class System:
         return self.latex()
 
 
-def guard_in_states(system: System, functions: Mapping[Symbol, Expr]) -> dict[Symbol, Expr]:
-    """Return closed functions of (q, r), guarded and written in states and parameters, for float64."""
-    inner = {GAP: system.gap + EDGE, **system.arguments}
+def guard_in_states(system: System, functions: Mapping[Symbol, Expr], gap: Expr | None = None) -> dict[Symbol, Expr]:
+    """Return functions of (q, r), guarded and written in states and parameters; D is `floored_gap` if not given."""
+    inner = {GAP: system.floored_gap if gap is None else gap, **system.arguments}
     return {name: guard(f).xreplace(inner) for name, f in functions.items()}
 
 

@@ -14,7 +14,7 @@ import sympy as sp
 from numerics.engines.problem import Outcome, Problem, Solution
 from numerics.field import Field, field
 from theory.errors import ParameterError, UnsupportedExpressionError
-from theory.system import guard_in_states
+from theory.system import EDGE, guard_in_states
 
 __all__ = ["Heyoka"]
 
@@ -105,7 +105,7 @@ def _equations(found: Field) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     variables = tuple(variables) if isinstance(variables, list | tuple) else (variables,)
     names = dict(zip(system.states, variables, strict=True))
     names |= {parameter: hy.par[i] for i, parameter in enumerate(system.parameters)}
-    closed = guard_in_states(system, system.functions)
+    closed = guard_in_states(system, system.functions, system.gap + EDGE)  # analytic, as a Taylor series needs it
     return variables, tuple(_convert(system.velocities[s].xreplace(closed), names, hy) for s in system.states)
 
 
