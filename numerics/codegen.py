@@ -243,6 +243,7 @@ PRINTERS: dict[type, Callable[[sp.Basic], str]] = {
     sp.Rational: _number,
     sp.Float: _number,
     NumberSymbol: _number,
+    sp.CRootOf: _number,
     type(sp.S.Infinity): _literal("inf"),
     type(sp.S.NegativeInfinity): _literal("(-inf)"),
     type(sp.S.NaN): _literal("nan"),

@@ -382,7 +382,9 @@ class _Builder:
         self.limit(node, "degree", _degree(expr), MAX_DEGREE)  # exp(99*log(x)) becomes x**99
         if expr.has(S.NaN, S.ComplexInfinity, S.Infinity, S.NegativeInfinity):
             fault = "infinite or undefined"
-        elif expr.has(S.ImaginaryUnit) or (not expr.free_symbols and expr.is_extended_real is False):
+        elif expr.has(S.ImaginaryUnit) or any(
+            f.is_number and f.is_extended_real is False for f in sp.Mul.make_args(expr)
+        ):
             fault = "not real"
         else:
             return _Bounded(expr, size, bits)

@@ -25,6 +25,8 @@ from theory.symbols import x
 __all__ = ["Gate", "PointMass", "Term", "as_terms", "differentiate", "is_polynomial", "multiply", "place"]
 
 MAX_TERMS = 400
+SMALL = sp.Float(10) ** -24
+MAX_OPAQUE = 1  # kinks at places such as the roots of x^4 - 6 x^2 + 3: two make closed forms of 10,000 operations
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,8 @@ def as_terms(expr: Expr) -> tuple[Term, ...] | None:
     True
     """
     split = pieces(expr)
+    if len({abs(c) for c in split.breakpoints if _is_opaque(c)}) > MAX_OPAQUE:
+        return None
     parts: list[Expr] = [(split.branches[0] + split.branches[-1]) / 2]
     gates: list[tuple[Gate, ...]] = [()]
     for i, c in enumerate(split.breakpoints):
@@ -107,6 +111,12 @@ def as_terms(expr: Expr) -> tuple[Term, ...] | None:
             return None
         found += multiply(terms, (_one(gates=gate),))
     return _collect(found)
+
+
+def _is_opaque(c: Expr) -> bool:
+    """Whether a number is a root of a polynomial that is no square root, a nested radical, or known numerically."""
+    nested = any(not base.is_Rational for base in (p.base for p in c.atoms(sp.Pow)) if base is not sp.pi)
+    return nested or c.has(sp.Float, sp.CRootOf)
 
 
 def _smooth(f: Expr) -> tuple[Term, ...] | None:
@@ -182,7 +192,7 @@ def _collect(terms: Iterable[Term]) -> tuple[Term, ...]:
     for term in (settled for given in terms for settled in _settle(given)):
         key = replace(term, coef=S.One)
         sums[key] = sums.get(key, S.Zero) + term.coef
-    return tuple(replace(key, coef=coef) for key, coef in sums.items() if sp.expand(coef) != 0)
+    return tuple(replace(key, coef=coef) for key, coef in sums.items() if not _vanishes(coef))
 
 
 def _settle(term: Term) -> list[Term]:
@@ -212,11 +222,20 @@ def _settle(term: Term) -> list[Term]:
         for j in range(mass.k + 1):
             weight = S.NegativeOne**j * sp.binomial(mass.k, j) * sp.diff(factor, here, j).subs(here, mass.c)
             lower = replace(bare, coef=bare.coef * weight, masses=(*bare.masses, replace(mass, k=mass.k - j)))
-            found += _settle(lower) if weight != 0 else []
+            found += [] if _vanishes(weight) else _settle(lower)
         return found
     if len({mass.i for mass in term.masses}) < len(term.masses):
         raise NotIntegrableError("a product of two point masses in one variable has no mean")
     return [replace(term, masses=tuple(sorted(term.masses, key=lambda mass: (mass.i, str(mass)))))]
+
+
+def _vanishes(coef: Expr) -> bool:
+    """Whether a coefficient is zero, decided by its value at kinks that are roots or known numerically."""
+    expanded = sp.expand(coef)
+    if expanded == 0 or not (expanded.is_number and _is_opaque(expanded)):
+        return expanded == 0
+    size = sum(abs(part.evalf(10)) for part in sp.Add.make_args(expanded))
+    return bool(abs(expanded.evalf(30, maxn=60)) < SMALL * size)
 
 
 def _replace_at(values: tuple, i: int, value: object) -> tuple:
