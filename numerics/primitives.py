@@ -245,30 +245,52 @@ def _plackett(h: float, k: float, low: float, high: float) -> float:
 
 
 @_primitive
-def bivariate_normal(h: float, k: float, angle: float) -> float:
-    """P(X <= h, Y <= k) for standard normals of correlation sin(angle), |angle| <= pi/2, to 1e-15 absolute.
+def _from_independence(h: float, k: float, start: float) -> float:
+    """The integral from `start` to pi/2, in panels that halve towards zero, finer the farther out h and k lie."""
+    pieces = 1 + int(min(40.0, 0.02 * (h * h + k * k)))
+    total, high = 0.0, 0.5 * math.pi
+    while high > start:
+        low = max(start, 0.5 * high)
+        for i in range(pieces):
+            step = (high - low) / pieces
+            total += _plackett(h, k, low + i * step, low + (i + 1) * step)
+        high = low
+    return total
 
-    Plackett's integral from the nearer of angle 0 and +-pi/2, where the value is Phi(h) Phi(k) or a difference of
-    Phi's. Towards pi/2 the integrand sets in like exp(-(h - k)^2 / (2 cos^2 t)), so that panels shrink geometrically.
-    """
-    if math.isnan(h + k) or not abs(angle) <= 2.0:
-        return math.nan
-    other = k if angle >= 0.0 else -k
-    sign = 1.0 if angle >= 0.0 else -1.0
-    quarter = 0.5 * math.pi
-    start = quarter - min(abs(angle), quarter)
-    total = 0.0
-    if abs(angle) < 1.0:
-        near = _normal_tail(-h) * _normal_tail(-k)
-        middle = 0.5 * (start + quarter)
-        total = _plackett(h, other, start, middle) + _plackett(h, other, middle, quarter)
-        return min(1.0, max(0.0, near + sign * total))
-    near = _normal_tail(-min(h, k)) if angle > 0.0 else max(0.0, _normal_tail(-h) - _normal_tail(k))
-    end = 0.025 * abs(h - other)  # where the integrand has vanished
-    high = start
+
+@_primitive
+def _from_dependence(h: float, k: float, start: float) -> float:
+    """The integral from zero to `start`; below a fraction of |h - k| the integrand has vanished."""
+    pieces = 1 + int(min(40.0, 0.02 * (h * h + k * k)))
+    total, high, end = 0.0, start, 0.025 * abs(h - k)
     for _ in range(60):
         if high <= end or high < 1e-17:
             break
-        total += _plackett(h, other, 0.5 * high, high)
+        step = 0.5 * high / pieces
+        for i in range(pieces):
+            total += _plackett(h, k, 0.5 * high + i * step, 0.5 * high + (i + 1) * step)
         high *= 0.5
-    return min(1.0, max(0.0, near - sign * total))
+    return total
+
+
+@_primitive
+def bivariate_normal(h: float, k: float, angle: float) -> float:
+    """P(X <= h, Y <= k) for standard normals of correlation sin(angle), |angle| <= pi/2, to 1e-15 absolute.
+
+    Plackett's integral from angle 0, where the value is Phi(h) Phi(k), or from +-pi/2, where it is a difference of
+    Phi's: the nearer one, but where the probability is a tail the one to which the integral only adds, so that small
+    values are right in relation to themselves. Towards pi/2 the integrand sets in like
+    exp(-(h - k)^2 / (2 cos^2 t)), so that panels shrink geometrically.
+    """
+    if math.isnan(h + k) or not abs(angle) <= 2.0:
+        return math.nan
+    start = 0.5 * math.pi - min(abs(angle), 0.5 * math.pi)
+    if angle >= 0.0:
+        if angle < 1.0 or (h < 0.0 and k < 0.0):
+            return min(1.0, _normal_tail(-h) * _normal_tail(-k) + _from_independence(h, k, start))
+        return min(1.0, max(0.0, _normal_tail(-min(h, k)) - _from_dependence(h, k, start)))
+    if h + k <= 0.0:
+        return min(1.0, _from_dependence(h, -k, start))
+    if angle > -1.0:
+        return min(1.0, max(0.0, _normal_tail(-h) * _normal_tail(-k) - _from_independence(h, -k, start)))
+    return min(1.0, max(0.0, _normal_tail(-h) - _normal_tail(k)) + _from_dependence(h, -k, start))
