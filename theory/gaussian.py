@@ -124,8 +124,11 @@ def _point_mass(problem: Problem) -> Reduction:
     if not mass.k:
         return Reduction("mass", S.Zero, ((gaussian_pdf(mass.c, mean, variance), _given(problem, mass.i, mass.c)),))
     c = Dummy("c", real=True)
-    height = gaussian_pdf(c, mean, variance) * value(_given(problem, mass.i, c))
-    return Reduction("mass", (S.NegativeOne**mass.k * sp.diff(height, c, mass.k)).subs(c, mass.c))
+    rest = value(_given(problem, mass.i, c))
+    for _ in range(mass.k):  # d/dc of rest times the density, with the opposite sign
+        slope = rest * (c - mean) / variance - sp.diff(rest, c)
+        rest = sp.expand(slope) if rest.is_polynomial(c) else slope
+    return Reduction("mass", rest.subs(c, mass.c) * gaussian_pdf(mass.c, mean, variance))
 
 
 def _hermite(k: int, z: Expr, variance: Expr) -> Expr:

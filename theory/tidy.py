@@ -445,29 +445,32 @@ def _pair_exponentials(coefficients: dict[Key, Expr], nodes: dict[Dummy, Expr]) 
 
 
 def _name_tails(coefficients: dict[Key, Expr], nodes: _Table) -> dict[Key, Expr]:
-    """Write f - f erf(z) as f erfc(z) and f + f erf(z) as f erfc(-z), node by node."""
-    for node in [name for name, content in nodes.items() if isinstance(content, sp.erf)]:
-        if any(node in dict(powers) for _, powers in coefficients):
-            coefficients = _name_tails_of(node, coefficients, nodes)
-    return coefficients
-
-
-def _name_tails_of(node: Dummy, coefficients: dict[Key, Expr], nodes: _Table) -> dict[Key, Expr]:
-    """Move what two neighbouring powers of a node share, term by term of their coefficients, to a tail."""
+    """Write f - f erf(z) as f erfc(z) and f + f erf(z) as f erfc(-z), gate by gate, term by term."""
+    gates = [name for name, content in nodes.items() if isinstance(content, sp.erf)]
+    gates = [name for name in gates if any(name in dict(powers) for _, powers in coefficients)]
+    if not gates:
+        return coefficients
     terms = {key: _terms(f) for key, f in coefficients.items()}
     changed: set[Key] = set()
-    for lower in sorted(terms, key=lambda key: -dict(key[1]).get(node, 0)):
-        upper = _times(lower, node)
-        for term in [t for t in terms[lower] if t in terms.get(upper, {})]:
-            below, above = terms[lower][term], terms[upper][term]
-            side = -1 if below * above > 0 else 1
-            moved = min(abs(below), abs(above)) * sp.sign(below)
-            tail = _times(lower, nodes.name(sp.erfc(side * nodes[node].args[0])))
-            terms.setdefault(tail, {})[term] = terms.get(tail, {}).get(term, S.Zero) + moved
-            terms[lower][term], terms[upper][term] = below - moved, above + side * moved
-            changed |= {lower, upper, tail}
+    for gate in gates:
+        for lower in sorted(terms, key=lambda key: -dict(key[1]).get(gate, 0)):
+            changed |= _move_to_tails(lower, gate, terms, nodes)
     kept = [key for key, parts in terms.items() if any(parts.values())]
     return {key: _shortest(terms[key]) if key in changed else coefficients[key] for key in kept}
+
+
+def _move_to_tails(lower: Key, gate: Dummy, terms: dict[Key, dict[Expr, Expr]], nodes: _Table) -> set[Key]:
+    """Move what two neighbouring powers of a gate share to a tail; return the keys whose terms have changed."""
+    upper, touched = _times(lower, gate), set[Key]()
+    for term in [t for t in terms[lower] if t in terms.get(upper, {})]:
+        below, above = terms[lower][term], terms[upper][term]
+        side = -1 if below * above > 0 else 1
+        moved = min(abs(below), abs(above)) * sp.sign(below)
+        tail = _times(lower, nodes.name(sp.erfc(side * nodes[gate].args[0])))
+        terms.setdefault(tail, {})[term] = terms.get(tail, {}).get(term, S.Zero) + moved
+        terms[lower][term], terms[upper][term] = below - moved, above + side * moved
+        touched |= {lower, upper, tail}
+    return touched
 
 
 def _times(key: Key, node: Dummy) -> Key:
@@ -484,7 +487,11 @@ def _terms(f: Expr) -> dict[Expr, Expr]:
 
 def _shortest(terms: dict[Expr, Expr]) -> Expr:
     summed = sp.Add(*[number * term for term, number in terms.items()])
-    return min((summed, sp.factor_terms(summed), sp.factor(summed)), key=_length)
+    return (
+        summed
+        if len(terms) > LONGEST_FACTORED
+        else min((summed, sp.factor_terms(summed), sp.factor(summed)), key=_length)
+    )
 
 
 def _is_pair(first: Expr, second: Expr) -> bool:
