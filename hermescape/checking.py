@@ -18,7 +18,13 @@ the whole of both corrections (their own next order is smaller), one step, and t
 dimension d.
 
 Where no escape is predicted (G = 0 and B <= 0), agreement means that fewer than half of the runs
-leave. A mu that the flow or the budget cannot settle is undecided, which does not pass.
+leave. A mu that the flow or the budget cannot settle is undecided, which does not pass; so is one at which noise in u
+changes the growth rate itself, by (g/d)/lambda, beyond 6 % (aligned, `numerics.law.noise_driven`), at the
+batch that was given.
+
+*The work is bounded* before it begins: a step counts as its batch and `STEP_COST` samples. Expected work is at most
+`budget`, or twice that where only `FEWEST_RUNS` are affordable, and runs that stay inside are given up when `WORST`
+budgets are spent, after two predicted exit times at least: some 15 s, and less than a minute, on two cores.
 """
 
 from __future__ import annotations
@@ -34,6 +40,7 @@ from hermescape.api import experiment
 from numerics.evaluate import evaluator
 from numerics.experiment import Experiment
 from numerics.flow import Exit, integrate
+from numerics.law.noise_driven import noise_growth
 from numerics.montecarlo import simulate
 from numerics.protocols import median_start
 from numerics.search import Search, gradient_noise, search_time
@@ -48,9 +55,14 @@ from theory.system import System
 __all__ = ["Report", "Row", "check", "largest_curvature", "require_slope"]
 
 CONFIDENCE = 0.99
-SAMPLE_BUDGET = 1.5e9  # samples drawn by default: under a minute on two cores
+SAMPLE_BUDGET = 1.5e9  # samples drawn by default
+STEP_COST = 50  # samples that take as long as what a step does besides
 FEWEST_RUNS = 60
 LARGEST_EXCESS = 2
+WORST = 4  # budgets, if no run leaves
+LONGEST_RUN = 20  # predicted exit times
+NOISY_RATE = 0.03  # of the rate, what noise in u may change it by at a batch chosen here; twice that at a given one
+LARGEST_BATCH = 1e6
 DEFAULT_MU = (0.2, 0.4, 0.6)
 LONGEST_SEARCH = 1e6  # search times after which the flow counts as trapped
 FLOW_TOLERANCE = 1e-8
@@ -110,9 +122,9 @@ class _Forecast:
 
     @property
     def samples(self) -> float:
-        """Samples that one run is expected to draw."""
+        """Samples that one run is expected to draw, those included that stand for its steps."""
         steps = QUIET_STEPS if self.prediction is None else self.prediction / self.step_size
-        return steps * self.batch
+        return steps * (self.batch + STEP_COST)
 
 
 def check(
@@ -149,8 +161,10 @@ def check(
         step_size: eta; by default 0.1 over the largest curvature of the loss at the teacher, so that no ordinary
             activation diverges.
         replicas: runs for each mu; 400 by default, fewer (at least 60) where 400 would draw more than `budget`
-            samples; a mu at which 60 would draw twice that is not simulated and left undecided.
-        budget: samples that may be drawn, where `replicas` does not say how many runs.
+            samples; a mu at which 60 would draw twice that (all cheaper mu included) is not simulated and left
+            undecided.
+        budget: samples that may be drawn, where `replicas` does not say how many runs; a step counts as its batch and
+            50 more. Runs that do not leave are given up before all of them have drawn four times as many.
         threshold: R; the exit is the first time with |m| >= R.
         seed: non-negative; results depend on it and the other arguments only.
         threads: all cores by default; no effect on the result.
@@ -197,8 +211,10 @@ def check(
     require_slope(system)
     eta = step_size or 0.1 / largest_curvature(system, scale)
     forecasts = [_forecast(system, value, rho, dimension, batch, eta, threshold) for value in strengths]
-    runs = replicas or _affordable(forecasts, budget)
-    done, total = 0, runs * len(forecasts)
+    chosen = _feasible(forecasts, budget if replicas is None else math.inf)
+    runs = replicas or _affordable(chosen, budget)
+    longest = LONGEST_RUN if replicas is not None else _longest_run(chosen, runs, budget)
+    done, total = 0, runs * len(chosen)
 
     def advance(count: int) -> None:
         nonlocal done
@@ -208,14 +224,12 @@ def check(
 
     rows, samples = [], []
     for forecast in forecasts:
-        obstacle = forecast.obstacle
-        if obstacle is None and replicas is None and not _is_affordable(forecast, budget):
-            obstacle = f"one run would draw {forecast.samples:.1e} samples, not simulated (give --replicas to insist)"
-        if obstacle is not None:
-            rows.append(_undecided(forecast, obstacle))
+        if forecast not in chosen:
+            cost = f"one run would draw {forecast.samples:.1e} samples, not simulated (give --replicas to insist)"
+            rows.append(_undecided(forecast, forecast.obstacle or cost))
             samples.append(None)
             continue
-        horizon = QUIET_STEPS if forecast.prediction is None else math.ceil(20 * forecast.prediction / eta) + 100
+        horizon = QUIET_STEPS if forecast.prediction is None else math.ceil(longest * forecast.prediction / eta) + 100
         sample = simulate(setting(forecast.mu, eta, forecast.batch, runs, horizon), threads=threads, progress=advance)
         rows.append(_row(forecast, sample, dimension))
         samples.append(sample)
@@ -290,25 +304,48 @@ def _forecast(
         ).exit_time
         return None if exit_time is None else exit_time * eta * rate / math.log1p(eta * rate)
 
+    def noisy_rate(size: int) -> float:
+        """What noise in u adds to the rate, in units of it."""
+        if rho is not None:
+            return 0.0
+        return abs(noise_growth(system, mu, eta * dimension / size)) / (dimension * rate)
+
     if batch is not None:
-        return _Forecast(mu, search, flow_exit, predict(batch), eta, batch)
+        changed = noisy_rate(batch)
+        obstacle = None
+        if changed > 2 * NOISY_RATE:
+            obstacle = f"SGD's noise changes the rate by {100 * changed:.2g} % at this batch: raise it, or use --law"
+        return _Forecast(mu, search, flow_exit, predict(batch), eta, batch, obstacle)
     modest = 2 * drive**2 / (rate * noise) if noise else math.inf
     size = max(1, math.ceil(eta * dimension / min(1.0, modest)))
+    while noisy_rate(size) > NOISY_RATE and size < LARGEST_BATCH:
+        size *= 2
     prediction = predict(size)
-    while (prediction is None or abs(prediction - flow_exit) > 0.1 * flow_exit) and size < 1e6:
+    while (prediction is None or abs(prediction - flow_exit) > 0.1 * flow_exit) and size < LARGEST_BATCH:
         size *= 2
         prediction = predict(size)
     return _Forecast(mu, search, flow_exit, prediction, eta, size)
 
 
-def _affordable(forecasts: list[_Forecast], budget: float) -> int:
-    feasible = [forecast.samples for forecast in forecasts if _is_affordable(forecast, budget)]
-    cost = sum(feasible) or budget
+def _feasible(forecasts: list[_Forecast], budget: float) -> list[_Forecast]:
+    """Those that can be simulated: the cheapest first, as long as their fewest runs fit into the budget together."""
+    found, cost = [], 0.0
+    for forecast in sorted(forecasts, key=lambda forecast: forecast.samples):
+        cost += FEWEST_RUNS * forecast.samples
+        if forecast.obstacle is None and cost <= LARGEST_EXCESS * budget:
+            found.append(forecast)
+    return found
+
+
+def _affordable(chosen: list[_Forecast], budget: float) -> int:
+    cost = sum(forecast.samples for forecast in chosen) or budget
     return int(min(400, max(FEWEST_RUNS, budget / cost)))
 
 
-def _is_affordable(forecast: _Forecast, budget: float) -> bool:
-    return forecast.obstacle is None and FEWEST_RUNS * forecast.samples <= LARGEST_EXCESS * budget
+def _longest_run(chosen: list[_Forecast], runs: int, budget: float) -> float:
+    """Predicted exit times after which a run is given up."""
+    cost = runs * sum(forecast.samples for forecast in chosen) or budget
+    return min(LONGEST_RUN, WORST * budget / cost)
 
 
 def _tau(forecast: _Forecast) -> float | None:

@@ -298,7 +298,7 @@ def check(
     model: options.Model = None,
     mix: Mix = False,
     kappa: Annotated[float | None, typer.Option(help="--law: lr d / batch; chosen so that its noise shows")] = None,
-    budget: Annotated[float | None, typer.Option(help="--law: samples that may be drawn; 6e9, a minute")] = None,
+    budget: Annotated[float | None, typer.Option(help="--law: samples that may be drawn; 2e9, some 20 s")] = None,
     initial_scale: Annotated[float | None, typer.Option(help="--law: u at the start, d^-2")] = None,
     as_json: Json = False,
 ) -> None:

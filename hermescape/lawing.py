@@ -40,6 +40,7 @@ def law(
     noise: Noise = 0.0,
     alpha: Alpha = 1.0,
     initial_scale: Annotated[float | None, typer.Option(help="u at the start, d^-2")] = None,
+    rtol: Annotated[float, typer.Option(help="relative tolerance of the integrations behind C")] = 1e-11,
     latex: Annotated[
         bool, typer.Option("--latex", help="print the formula and its symbols; with --mu that of its regime")
     ] = False,
@@ -75,6 +76,7 @@ def law(
         kappa=kappa,
         step_size=lr,
         initial_scale=initial_scale,
+        rtol=rtol,
     )
     settings: dict[str, object] = {
         **{"student": activation, "teacher": teacher or activation, "model": chosen, "label": label},

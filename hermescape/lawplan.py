@@ -36,6 +36,7 @@ FINE_STEP = 0.02  # of tau
 FINE_PASSAGE = 1e-3  # of the lower quartile of a passage, whose law is that of infinitesimal steps
 FINE_DEVIATION = 0.25  # of the standard deviation of a ballistic exit
 HALVINGS = 24
+LONGEST = 6  # medians, after which a run is given up
 CONTROL, WIDE_CONTROL = 1.05, 1.25
 
 
@@ -101,9 +102,9 @@ class Pair:
         return escape_law(system, mu=mu, rho=rho, dimension=d, kappa=kappa, step_size=lr, **options)
 
     def experiment(self, plan: Plan, index: int, d: int, runs: int, seed: int) -> Experiment:
-        """Return the simulation at one dimension, long enough for all runs that ever exit."""
+        """Return the simulation at one dimension: long enough for all runs that ever exit, or for six medians."""
         law = plan.laws[index]
-        last = law.quantile((1 - 0.01 / runs) * law.escaping)
+        last = min(law.quantile((1 - 0.01 / runs) * law.escaping), LONGEST / 2 * law.quantile(law.escaping / 2))
         return experiment(
             self.student,
             self.teacher,

@@ -45,6 +45,7 @@ def law_summary(system: System, law: Law, settings: dict[str, object]) -> dict[s
         "median": law.median,
         "mean": law.mean,
         "published_ratio": getattr(law, "published_ratio", None),
+        "remainder": _remainder(law),
         "details": _details(law),
         "settings": settings,
     }
@@ -73,8 +74,11 @@ def law_table(system: System, law: Law, settings: dict[str, object]) -> tuple[st
     table.add_row("median of T", _time(law.median))
     table.add_row("5 to 95 % of runs", f"{_time(law.quantile(0.05))} .. {_time(law.quantile(0.95))}")
     table.add_row("mean of T", _time(law.mean))
-    remainder = getattr(law, "remainder", None)
-    if remainder is not None and math.isfinite(remainder):
+    remainder = _remainder(law)
+    if remainder is not None and _is_bound(law):
+        bound = f"{remainder:.2g}" if math.isfinite(remainder) else "not bounded"
+        table.add_row("left out of the median at this d, at most", bound)
+    elif remainder is not None:
         table.add_row("o(1) at this d, noise aside", f"{remainder:+.2g}")
     crossover = getattr(law, "crossover", 0.0)
     if crossover:
@@ -88,6 +92,16 @@ def law_table(system: System, law: Law, settings: dict[str, object]) -> tuple[st
         table,
         *([f"the search time diverges at mu = {critical}"] if critical else []),
     )
+
+
+def _remainder(law: Law) -> float | None:
+    found = getattr(law, "remainder", math.nan)
+    return None if math.isnan(found) else found
+
+
+def _is_bound(law: Law) -> bool:
+    """Whether the remainder is a bound on its modulus: a ballistic law, and where noise leads out or helps."""
+    return isinstance(law, Ballistic) or bool(getattr(law, "flow_tau", 0.0))
 
 
 def _time(value: float | None) -> str:

@@ -1,7 +1,4 @@
-r"""Training in stages, and pre-training followed by fine-tuning.
-
-*Stages*: the same student is trained on one system after the other (first on transformed labels, then on the true
-ones), each from the state in which the one before stopped.
+r"""Pre-training followed by fine-tuning; training in stages is in `numerics.stages`.
 
 *Pre-training*: the free weight of a `pretrain` system, stopped at time t, is the w0 of fine-tuning, mu = q(t) and
 rho^2 = r(t). Fine-tuning then takes the time at which the flow from u = d^-2 and the median drive
@@ -10,71 +7,50 @@ rho^2 = r(t). Fine-tuning then takes the time at which the flow from u = d^-2 an
 
 first reaches |m| = R. The total is t plus that; its minimum is the best moment to stop pre-training. All times are in
 units of eta * step, the same eta in both.
+
+*Finite kappa* = eta d / B, the same in both: the drift kappa J of |w|^2 and -(kappa/2) u^2 J of the overlaps, and SGD's
+noise. In fine-tuning it adds to u, which widens the drive by the factor sqrt(1 + kappa lambda J_0/(2 G^2)) of the law;
+in pre-training it makes the checkpoint fluctuate, with a covariance S of (q_s, q, r) that solves
+
+    dS/dt = F S + S F^T + D,    F the Jacobian of the flow, D = `System.diffusion`,    S = O(kappa/d),
+
+which moves the median total by O(kappa/d), left out here, and is given as the deviations of mu and rho. kappa = 0 is
+the limit of large batches; at kappa = 0.1 it is 6 to 7 % off for ReLU.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import sympy as sp
 import xarray as xr
+from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import ndtri
 
 from numerics.evaluate import evaluator
-from numerics.flow import Exit, Outcome, Trajectory, integrate
+from numerics.flow import Exit, Outcome, Trajectory, compile_flow, integrate
+from numerics.law.choose import escape_law
+from numerics.search import gradient_noise, search_time
+from numerics.stages import Stage, integrate_stages
 from theory.errors import InputError, ParameterError
-from theory.symbols import mu, rho
+from theory.symbols import d as dimension_symbol
+from theory.symbols import kappa as kappa_symbol
+from theory.symbols import mu, q, r, rho
 from theory.system import System
 
-__all__ = ["Composition", "Stage", "best_stopping", "integrate_stages", "median_start", "total_time"]
+__all__ = ["BestStopping", "Composition", "Stage", "best_stopping", "integrate_stages", "median_start", "total_time"]
 
 MEDIAN = float(ndtri(0.75))  # of |Z|, Z ~ N(0, 1)
 LONGEST_SEARCH = 1e4  # search times after which fine-tuning counts as not reached
+NOISE_STEPS = 64  # of Heun's method for the covariance of a checkpoint
+DIFFERENCE = 1e-6
 
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage of training: a system, where it stops (an `Exit`, or None for the time limit), and its time limit."""
-
-    system: System
-    t_max: float
-    event: Exit | None = None
-
-
-def integrate_stages(
-    stages: Sequence[Stage], start: Mapping[str, float], *, rtol: float = 1e-10, **parameters: float
-) -> tuple[Trajectory, ...]:
-    """Integrate the stages one after the other; each starts where the one before stopped.
-
-    A stage with an event that is not reached by its `t_max`, or that fails, is the last one returned: its outcome says
-    why. The total time is the sum of the stages' last times (eta * step).
-
-    Raises `ParameterError` where stages differ in their states, or as `numerics.flow.integrate` does.
-
-    >>> from theory.dynamics import derive
-    >>> stages = [Stage(derive("he2", label="y**2", model="plain"), 1e3, Exit(0.2)),
-    ...           Stage(derive("he2", model="plain"), 1e3, Exit(0.9))]
-    >>> [path.outcome.name for path in integrate_stages(stages, {"m": 0.01})]
-    ['EXITED', 'EXITED']
-    """
-    if not stages or len({stage.system.states for stage in stages}) != 1:
-        raise ParameterError("the stages given have different states (or there are none); accepted: one model for all.")
-    found: list[Trajectory] = []
-    state = dict(start)
-    for stage in stages:
-        names = {p.name for p in stage.system.parameters}
-        own: dict[str, Any] = {name: value for name, value in parameters.items() if name in names}
-        path = integrate(stage.system, state, event=stage.event, t_max=stage.t_max, rtol=rtol, **own)
-        found.append(path)
-        finished = path.outcome is Outcome.EXITED or (stage.event is None and path.outcome is Outcome.HORIZON)
-        if not finished:
-            break
-        state = {name: float(path.states[name][-1]) for name in state}
-    return tuple(found)
+Array = NDArray[np.float64]
 
 
 def median_start(system: System, dimension: float, **parameters: float) -> dict[str, float]:
@@ -107,12 +83,16 @@ class Composition:
     """Pre-training followed by fine-tuning.
 
     Attributes:
-        pretraining: a system of model "pretrain" (with `.sgd()` for the drift of finite kappa).
-        finetuning: a system of model "misaligned".
+        pretraining: a system of model "pretrain", as derived (kappa adds its drift).
+        finetuning: a system of model "misaligned", likewise.
         start: q_s, q and r at the start of pre-training.
         dimension: d, which sets the start of fine-tuning.
         threshold: R, fine-tuning ends at |m| = R.
         parameters: c, and whatever else the systems depend on, by name.
+        kappa: eta d / B of both phases; 0 is the gradient flow, the limit of large batches.
+
+    Raises `ParameterError` for other models, systems that have a kappa drift of their own, or numbers outside their
+    domain.
     """
 
     pretraining: System
@@ -121,6 +101,7 @@ class Composition:
     dimension: float
     threshold: float
     parameters: Mapping[str, float]
+    kappa: float = 0.0
 
     def __post_init__(self) -> None:
         if self.pretraining.model.name != "pretrain" or self.finetuning.model.name != "misaligned":
@@ -129,6 +110,14 @@ class Composition:
         Exit(self.threshold)
         if not self.dimension >= 3:
             raise ParameterError(f"dimension = {self.dimension!r} given; accepted: a number >= 3.")
+        if not (math.isfinite(self.kappa) and self.kappa >= 0):
+            raise ParameterError(f"kappa = {self.kappa!r} given; accepted: a finite number >= 0; 0 is the flow.")
+        drifting = [s.model.name for s in (self.pretraining, self.finetuning) if kappa_symbol in s.parameters]
+        if drifting or "kappa" in self.parameters:
+            raise ParameterError(
+                f"kappa given {'with the system ' + drifting[0] if drifting else 'among the parameters'}; accepted: "
+                "systems without .sgd(), and the field kappa, which adds drift and noise to both phases."
+            )
         self.pretraining.model.check(self.parameters)
 
     def _own(self, system: System) -> dict[str, Any]:
@@ -139,11 +128,42 @@ class Composition:
         """Return (mu, rho) after pre-training for `time` (eta * step)."""
         state = dict(self.start)
         if time > 0:
-            path = integrate(self.pretraining, state, t_max=time, **self._own(self.pretraining))
-            if path.outcome is not Outcome.HORIZON:
-                raise InputError(f"pre-training until t = {time:g}: {path.outcome.value}.")
+            path = self._pretraining(time)
             state = {name: float(path.states[name][-1]) for name in state}
         return state["q"], math.sqrt(max(state["r"], 0.0))
+
+    def _pretraining(self, time: float, times: Sequence[float] | None = None) -> Trajectory:
+        system, values = self._noisy(self.pretraining)
+        path = integrate(system, self.start, t_max=time, times=times, **values)
+        if path.outcome is not Outcome.HORIZON:
+            raise InputError(f"pre-training until t = {time:g}: {path.outcome.value}.")
+        return path
+
+    def _noisy(self, system: System) -> tuple[System, dict[str, Any]]:
+        """The system with its kappa drift, where there is one, and the values of its parameters that are known."""
+        own = self._own(system)
+        return (system.sgd(), {**own, "kappa": self.kappa}) if self.kappa else (system, own)
+
+    def deviations(self, time: float) -> tuple[float, float]:
+        """Return the standard deviations of mu and rho that SGD's noise makes until `time`, to leading order in 1/d.
+
+        They are 0 at kappa = 0; the start is taken as given.
+        """
+        if not (self.kappa and time > 0):
+            return 0.0, 0.0
+        system, values = self._noisy(self.pretraining)
+        times = np.linspace(0.0, time, NOISE_STEPS + 1)
+        states = self._pretraining(time, [float(t) for t in times]).states
+        points = np.stack([states[name].values for name in ("q_s", "q", "r")], axis=1)
+        flow, spread = compile_flow(system, values, jit=False), _spread(system, values, self.dimension)
+        slopes, noises = [_jacobian(flow, at) for at in points], [spread(at) for at in points]
+        covariance, step = np.zeros((3, 3)), time / NOISE_STEPS
+        for index in range(NOISE_STEPS):
+            first = _growth(covariance, slopes[index], noises[index])
+            second = _growth(covariance + step * first, slopes[index + 1], noises[index + 1])
+            covariance = covariance + step / 2 * (first + second)
+        along, length = np.sqrt(np.maximum(np.diag(covariance)[1:], 0.0))
+        return float(along), float(length) / (2 * math.sqrt(points[-1, 2]))
 
     def fine_tune(self, time: float) -> tuple[float, Outcome, float, float]:
         """Return the fine-tuning time (inf where R is not reached), its outcome, mu and rho."""
@@ -154,10 +174,67 @@ class Composition:
         if not rate > 0:
             return math.inf, Outcome.HORIZON, alignment, strength
         start = median_start(self.finetuning, self.dimension, **values)
+        if self.kappa:
+            start["u"] -= self._seed(alignment, strength)  # that start climbs the gradient, so that u < 0 grows
+        system, own = self._noisy(self.finetuning)
         path = integrate(
-            self.finetuning, start, event=Exit(self.threshold), t_max=LONGEST_SEARCH / rate, rtol=1e-8, **values
+            system, start, event=Exit(self.threshold), t_max=LONGEST_SEARCH / rate, rtol=1e-8, **{**values, **own}
         )
         return math.inf if path.exit_time is None else path.exit_time, path.outcome, alignment, strength
+
+    def _seed(self, alignment: float, strength: float) -> float:
+        """What SGD's noise adds to u at the start: the median drive over lambda, times the widening less 1."""
+        found = search_time(self.finetuning, alignment, rho=strength)
+        rate, drive = float(found.rate), float(found.G)
+        noise = self.kappa * gradient_noise(self.finetuning, alignment, rho=strength)
+        scale = float(getattr(self.finetuning.model, "scale", 1))
+        widening = math.sqrt(1 + rate * noise / (2 * drive**2)) - 1
+        return scale * widening * MEDIAN * drive / math.sqrt(self.dimension) / rate
+
+    def reason(self, time: float) -> str:
+        """Say why fine-tuning from this checkpoint never reaches the threshold, as the law of its exit time knows it.
+
+        Empty where it does.
+        """
+        fine, outcome, alignment, strength = self.fine_tune(time)
+        if math.isfinite(fine):
+            return ""
+        place = {"dimension": self.dimension, "threshold": self.threshold, "kappa": self.kappa}
+        try:
+            escape_law(self.finetuning, mu=alignment, rho=strength, **place)
+        except InputError as refusal:
+            return str(refusal)
+        return outcome.value
+
+
+def _jacobian(flow: Callable[[Array], Array], at: Array) -> Array:
+    """Central differences of the flow."""
+    sizes = DIFFERENCE * np.maximum(np.abs(at), 1e-3)
+    columns = [
+        (flow(at + size * unit) - flow(at - size * unit)) / (2 * size)
+        for size, unit in zip(sizes, np.eye(len(at)), strict=True)
+    ]
+    return np.stack(columns, axis=1)
+
+
+def _spread(system: System, values: Mapping[str, float], dimension: float) -> Callable[[Array], Array]:
+    """Return the covariance of the increments of (q_s, q, r) per unit of t, as a function of them."""
+    functions, at = system.diffusion_functions, {p: values[p.name] for p in system.parameters}
+    matrix = system.diffusion.subs({**at, dimension_symbol: dimension})
+    entries = sp.lambdify((*system.states, *functions), list(matrix), "math")
+    place = sp.lambdify(system.states, [system.arguments[q], system.arguments[r], system.gap], "math")
+    inner = evaluator((q, r), tuple(functions.values()))
+
+    def spread(state: Array) -> Array:
+        overlap, norm, gap = place(*state)
+        found = entries(*state, *inner.values(overlap, norm, gap=gap))
+        return np.array(found, dtype=np.float64).reshape(matrix.shape)
+
+    return spread
+
+
+def _growth(covariance: Array, slope: Array, noise: Array) -> Array:
+    return slope @ covariance + covariance @ slope.T + noise
 
 
 def _rate(system: System, values: Mapping[str, float]) -> float:
@@ -171,10 +248,17 @@ def _rate(system: System, values: Mapping[str, float]) -> float:
     return float(evaluator(names, (rate,))(*[values[p.name] for p in names])[0].value)
 
 
+def _checked(times: list[float]) -> list[float]:
+    if not times or any(not (math.isfinite(time) and time >= 0) for time in times):
+        raise ParameterError(f"times = {times!r} given; accepted: finite pre-training times >= 0.")
+    return times
+
+
 def total_time(composition: Composition, times: Sequence[float]) -> xr.Dataset:
     """Return mu, rho, fine-tuning time and total time for each pre-training time (all in eta * step).
 
-    A fine-tuning that never reaches the threshold has time inf, and `outcome` says what happened.
+    A fine-tuning that never reaches the threshold has time inf; `reason` says why, and is empty elsewhere. At
+    kappa > 0 the deviations of mu and rho are those that SGD's noise makes.
 
     >>> from theory.dynamics import derive
     >>> plan = Composition(derive("linear", model="pretrain"), derive("linear", model="misaligned"),
@@ -182,11 +266,11 @@ def total_time(composition: Composition, times: Sequence[float]) -> xr.Dataset:
     >>> total_time(plan, [0.1, 0.5]).total.values.round(2)
     array([ 8.62, 12.91])
     """
-    grid = [float(time) for time in times]
-    if not grid or any(not (math.isfinite(time) and time >= 0) for time in grid):
-        raise ParameterError(f"times = {list(times)!r} given; accepted: finite pre-training times >= 0.")
+    grid = _checked([float(time) for time in times])
     rows = [composition.fine_tune(time) for time in grid]
     fine, outcome, alignment, strength = zip(*rows, strict=True)
+    reasons = ["" if math.isfinite(row[0]) else composition.reason(time) for row, time in zip(rows, grid, strict=True)]
+    spread = [composition.deviations(time) for time in grid]
     units = {"units": "eta * step"}
     return xr.Dataset(
         {
@@ -195,24 +279,83 @@ def total_time(composition: Composition, times: Sequence[float]) -> xr.Dataset:
             "fine_tuning": ("time", np.array(fine), {"long_name": "fine-tuning time", **units}),
             "total": ("time", np.array(grid) + np.array(fine), {"long_name": "total time", **units}),
             "outcome": ("time", np.array([result.name for result in outcome])),
+            "reason": ("time", np.array(reasons), {"long_name": "why the threshold is never reached"}),
+            **{
+                f"{name}_deviation": ("time", np.array(values), {"long_name": f"deviation of {name} by SGD's noise"})
+                for name, values in zip(("mu", "rho"), zip(*spread, strict=True), strict=True)
+            },
         },
         {"time": ("time", np.array(grid), {"long_name": "pre-training time", **units})},
+        {"kappa": composition.kappa},
     )
 
 
-def best_stopping(composition: Composition, times: Sequence[float]) -> tuple[float, float]:
+End = Literal["low", "high"]
+
+
+class _Stop(NamedTuple):
+    time: float
+    total: float
+
+
+class BestStopping(_Stop):
+    """The best pre-training time and the total with it, `time, total = ...`; both in eta * step.
+
+    Attributes:
+        time: when to stop pre-training.
+        total: pre-training and fine-tuning together.
+        end: "low" or "high" where `time` is the first or last of the times looked at; None inside, a minimum.
+    """
+
+    end: End | None
+
+    def __new__(cls, time: float, total: float, end: End | None = None) -> BestStopping:
+        """Make the pair, with where it lies beside it."""
+        made = super().__new__(cls, time, total)
+        made.end = end
+        return made
+
+    @property
+    def words(self) -> str:
+        """Where the best time lies, in words."""
+        if self.end is None:
+            return "a minimum inside the times given"
+        which, beyond = ("shortest", "earlier") if self.end == "low" else ("longest", "later")
+        rest = "there is none earlier" if self.end == "low" and self.time == 0 else f"{beyond} ones may be better"
+        return f"the {which} of the times given, not a minimum: {rest}"
+
+
+def best_stopping(composition: Composition, times: Sequence[float]) -> BestStopping:
     """Return the pre-training time that minimises the total time, and that total; refined around the best of `times`.
 
+    `end` says whether the best is an end of `times`, beyond which there may be a better one.
+
     Raises `InputError` where fine-tuning reaches its threshold for none of them.
+
+    >>> from theory.dynamics import derive
+    >>> plan = Composition(derive("linear", model="pretrain"), derive("linear", model="misaligned"),
+    ...                    {"q_s": 0.0, "q": 0.0, "r": 0.01}, 1e4, 0.5, {"c": 0.8})
+    >>> best = best_stopping(plan, [0.1, 0.5])
+    >>> best.time, best.end, best.words
+    (0.1, 'low', 'the shortest of the times given, not a minimum: earlier ones may be better')
     """
-    grid = sorted(float(time) for time in times)
-    totals = total_time(composition, grid).total.values
-    if not np.isfinite(totals).any():
-        raise InputError("fine-tuning reaches the threshold from none of the pre-training times given.")
-    best = int(np.argmin(totals))
+    grid = sorted({float(time) for time in times})
+    rows = [time + composition.fine_tune(time)[0] for time in _checked(grid)]
+    if not np.isfinite(rows).any():
+        raise InputError(
+            "fine-tuning reaches the threshold from none of the pre-training times given: "
+            f"{composition.reason(grid[0])}"
+        )
+    best = int(np.argmin(rows))
+    time, total = _refined(composition, grid, rows, best)
+    end: End | None = "low" if time == grid[0] else "high" if time == grid[-1] else None
+    return BestStopping(time, total, end)
+
+
+def _refined(composition: Composition, grid: list[float], totals: list[float], best: int) -> tuple[float, float]:
     low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
     if low == high:
-        return grid[best], float(totals[best])
+        return grid[best], totals[best]
     found = minimize_scalar(
         lambda time: time + composition.fine_tune(time)[0],
         bounds=(low, high),
@@ -220,4 +363,4 @@ def best_stopping(composition: Composition, times: Sequence[float]) -> tuple[flo
         options={"xatol": 1e-4 * high},
     )
     refined = (float(found.x), float(found.fun))
-    return refined if refined[1] < totals[best] else (grid[best], float(totals[best]))
+    return refined if refined[1] < totals[best] else (grid[best], totals[best])

@@ -276,8 +276,11 @@ def ks_two_sample(sample_a: ExitSample, sample_b: ExitSample) -> TestResult:
     return TestResult(float(test.statistic), float(test.pvalue))
 
 
-def ks_law(sample: ExitSample, cdf: Callable[[float], float]) -> TestResult:
+def ks_law(sample: ExitSample, cdf: Callable[[float], float], *, leeway: float = 0.0) -> TestResult:
     """Kolmogorov-Smirnov test of the exit time t = eta * step against a continuous law.
+
+    With `leeway`, against every law whose quantiles are within so much of this one's: the distance is that from the
+    band between cdf(t - leeway) and cdf(t + leeway).
 
     A run exits at the first step not before the time T of the law, so that P(t <= k eta) = cdf(k eta) holds on the
     steps k, and there alone are the two compared: no continuity correction, and a p-value that is conservative. Runs
@@ -291,7 +294,9 @@ def ks_law(sample: ExitSample, cdf: Callable[[float], float]) -> TestResult:
     exits = np.unique(steps[np.isfinite(steps)])
     points = np.unique(np.concatenate([exits, exits - 1, [sample.experiment.max_steps]]))
     measured = np.searchsorted(steps, points, side="right") / len(steps)
-    distance = max(abs(f - cdf(eta * k)) for f, k in zip(measured, points, strict=True))
+    distance = max(
+        max(f - cdf(eta * k + leeway), cdf(eta * k - leeway) - f, 0.0) for f, k in zip(measured, points, strict=True)
+    )
     return TestResult(float(distance), float(stats.kstwo.sf(distance, len(steps))))
 
 

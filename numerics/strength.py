@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import sympy as sp
@@ -19,7 +18,7 @@ from scipy.optimize import minimize_scalar
 from sympy import Expr, S
 
 from numerics.evaluate import exact_number
-from numerics.protocols import Composition, best_stopping
+from numerics.protocols import Composition, End, best_stopping
 from numerics.search import search_time
 from theory.critical import stationary_mu
 from theory.errors import HermescapeError, ParameterError, QuadratureError
@@ -31,8 +30,6 @@ __all__ = ["BestPretraining", "BestStrength", "best_mu", "best_pretraining"]
 PANELS = 64
 SMALLEST = 12  # mu -> 0+ is extrapolated from 2^-12, 2^-11 and 2^-10
 DIGITS = 15
-
-End = Literal["low", "high"]
 
 
 @dataclass(frozen=True)
@@ -193,7 +190,6 @@ def best_pretraining(composition: Composition, times: Sequence[float]) -> BestPr
     >>> best.time, best.mu, best.rho, best.end  # again no pre-training is best
     (0.0, 0.0, 0.1, 'low')
     """
-    time, total = best_stopping(composition, times)
-    alignment, strength = composition.pretrained(time)
-    end: End | None = "low" if time == min(times) else "high" if time == max(times) else None
-    return BestPretraining(time, float(alignment), strength, total, end)
+    best = best_stopping(composition, times)
+    alignment, strength = composition.pretrained(best.time)
+    return BestPretraining(best.time, float(alignment), strength, best.total, best.end)

@@ -53,9 +53,30 @@ class Fast:
 
         Both are infinite where u has no equilibrium.
         """
-        found = self._equilibrium(m, centre, width)
+        found = self._density(m, centre, width, relax)
         if found is None:
             return math.copysign(math.inf, m), math.inf
+        u, weight, speed, _ = found
+        return float(weight @ speed), float(weight @ u**2)
+
+    def fluctuation(self, m: float, centre: float, width: float, relax: float) -> float:
+        """Return int_0^inf Cov(v_0, v_t) dt of the speed v = dm/dt that a fluctuating u gives at m.
+
+        For a diffusion of one variable that is int 2 H^2/(D p) du, H(u) = int^u (v - F) p. Infinite as above.
+        """
+        found = self._density(m, centre, width, relax)
+        if found is None:
+            return math.inf
+        u, weight, speed, spread = found
+        inside, step = weight > 0, u[1] - u[0]
+        flow = np.cumsum((speed - weight @ speed) * weight)[inside]
+        return float(np.sum(2 * flow**2 / (spread[inside] * weight[inside] / step)) * step)
+
+    def _density(self, m: float, centre: float, width: float, relax: float) -> tuple[Array, Array, Array, Array] | None:
+        """A grid of u, its weights, dm/dt and D there; None where u has no equilibrium."""
+        found = self._equilibrium(m, centre, width)
+        if found is None:
+            return None
         centre = found
         low, high = centre - WIDTH * width, centre + WIDTH * width
         u = np.linspace(low, high, GRID)
@@ -67,8 +88,7 @@ class Fast:
         middle = GRID // 2
         weight = np.exp(np.minimum(potential - potential[middle], 50.0)) / spread
         weight *= _well(weight, middle)
-        weight /= np.sum(weight)
-        return float(weight @ speed), float(weight @ u**2)
+        return u, weight / np.sum(weight), speed, spread
 
     def at_rest(self, m: float, centre: float, width: float) -> float:
         """Return F(m) without noise in u; infinite where u has no equilibrium."""

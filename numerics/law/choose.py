@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
-from numerics.flow import Exit
+from numerics.flow import SMALLEST_RTOL, Exit
 from numerics.law.ballistic import ballistic
 from numerics.law.passage import passage
-from numerics.law.protocol import Law, Setting
+from numerics.law.protocol import RTOL, Law, Setting
 from numerics.law.starts import from_saddle, from_weight
 from theory.errors import InputError, ParameterError
 from theory.system import System
@@ -15,6 +16,7 @@ from theory.system import System
 __all__ = ["escape_law", "setting_of"]
 
 FINEST = 0.01  # of the lower quartile: larger steps are not taken for infinitesimal
+LARGEST_RTOL = 1e-4  # beyond which a law has few digits
 NEVER = 1e-3  # share of the runs below which a start counts as trapped
 
 
@@ -28,6 +30,7 @@ def escape_law(
     kappa: float = 0.0,
     step_size: float = 0.0,
     initial_scale: float | None = None,
+    rtol: float = RTOL,
 ) -> Law:
     """Return the law of the first time with |m| >= threshold, for d >> 1 and kappa = eta d / B fixed.
 
@@ -40,17 +43,21 @@ def escape_law(
         kappa: eta d / B; 0 gives the flow from a random start.
         step_size: eta; 0 is the limit of small steps at this kappa.
         initial_scale: u at the start, d^-2 by default; LoRA only.
+        rtol: relative tolerance of the integrations behind C, and of the table of a loss without a closed form.
 
     Raises:
         ParameterError: a parameter outside its domain.
         InputError: a start that traps, or a threshold that the flow does not reach.
+        QuadratureError: a loss without a closed form whose table does not reach `rtol`.
 
     >>> from theory.dynamics import derive
     >>> law = escape_law(derive("relu"), mu=0.5, dimension=1e5, kappa=4.0)
     >>> round(law.tau, 4), law.regime
     (9.6569, 'linear')
     """
-    setting = setting_of(dimension, threshold, kappa, step_size, initial_scale)
+    if not SMALLEST_RTOL <= rtol <= LARGEST_RTOL:
+        raise ParameterError(f"rtol = {rtol!r} given; accepted: from {SMALLEST_RTOL:g} to {LARGEST_RTOL:g}.")
+    setting = replace(setting_of(dimension, threshold, kappa, step_size, initial_scale), rtol=rtol)
     if system.model.scalars:
         if mu is None:
             raise ParameterError(f"no mu given; accepted with model {system.model.name}: the alignment of w0.")
@@ -89,7 +96,7 @@ def _plain(system: System, setting: Setting) -> Law:
         return ballistic(system, setting) if exponent == 1 else from_saddle(system, setting)
     found = None
     if exponent is not None:
-        found = passage(system, dimension=setting.dimension, threshold=setting.threshold, kappa=setting.kappa)
+        found = passage(system, **{name: value for name, value in vars(setting).items() if name != "step_size"})
     if (
         found is not None
         and found.escaping >= NEVER

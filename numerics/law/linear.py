@@ -45,7 +45,8 @@ class LinearEscape:
         published: tau log(R sqrt(d)) at eta -> 0, what the source paper states with eps = 1/sqrt(d), its overlap at
             the start; infinite where its tau is.
         remainder: what the o(1) amounts to at this d, noise aside: the exit time of the flow from a start with
-            |Z + shift| = 0.674, minus the law's; NaN where it does not exit or where noise alone leads out.
+            |Z + shift| = 0.674, minus the law's; NaN where it does not exit. Where noise leads out, and near a critical
+            strength, a bound on what the law's median leaves out, noise and all (`numerics.law.noise_driven`).
         power: tau ~ d^power: 0, and where the escape is noise-driven the share of the noise in the rate, up to 1.
         flow_tau: tau without SGD's noise, where it differs.
         start: spread of the start without SGD's noise, in the units of `gain`: 1, and 0 where u escapes alone.
@@ -163,7 +164,7 @@ class LinearEscape:
 
     def slower(self, factor: float) -> LinearEscape:
         """Return the law with tau multiplied by `factor`."""
-        return replace(self, tau=self.tau * factor)
+        return replace(self, tau=self.tau * factor, remainder=self.remainder * factor)
 
 
 def _exp(x: float) -> float:

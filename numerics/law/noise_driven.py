@@ -29,19 +29,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import sympy as sp
 from sympy import Expr
 
 from numerics.evaluate import evaluator
+from numerics.flow import Exit, integrate
 from numerics.law.averaging import fast_scale
 from numerics.law.linear import LinearEscape
 from theory.errors import InputError, ParameterError
 from theory.symbols import J, M_ss, mu
 from theory.system import System
 
-__all__ = ["NEARLY", "VANISHING", "noise_driven", "noise_rate"]
+__all__ = ["NEARLY", "VANISHING", "noise_driven", "noise_growth", "noise_rate"]
 
 NEARLY = 0.1  # of |B|: the largest |A| whose corrections, O(A^2/B^2), are small
 VANISHING = 1e-9  # of |B|: a float cannot tell such an A from 0
@@ -116,31 +119,32 @@ def noise_driven(
         )
     fast = fast_scale(system, float(strength), dimension, kappa, step_size)
 
-    def averages(m: float) -> tuple[float, float]:
+    def guess(m: float) -> tuple[float, float, float]:
+        """Equilibrium, spread and relaxation of u at m, where they are small."""
         relax = max(-(trace * (1 - m * m) + turn * m * m), SHALLOW * abs(trace))
         spread = kappa / dimension * ((1 - m * m) * bulk + m * m * along) / (2 * relax - step_size * relax**2)
-        return fast.averages(m, drive * m / relax, math.sqrt(spread), relax)
+        return drive * m / relax, math.sqrt(spread), relax
 
     def at_rest(m: float) -> float:
-        relax = max(-(trace * (1 - m * m) + turn * m * m), SHALLOW * abs(trace))
-        return fast.at_rest(m, drive * m / relax, abs(drive) * m / relax)
+        centre, _, _ = guess(m)
+        return fast.at_rest(m, centre, abs(centre))
 
-    (pull, level), (further, _) = averages(NEAR), averages(2 * NEAR)
+    (pull, level), (further, _) = (fast.averages(m, *guess(m)) for m in (NEAR, 2 * NEAR))
     growth = (4 * pull - further / 2) / (3 * NEAR)
     flow = 2 * drive**2 / (math.sqrt(trace**2 + 4 * drive**2) - trace)
     alone = growth - drive**2 / -trace
     if growth <= 0 or flow + alone <= 0:
         raise InputError(
-            f"mu = {strength}, d = {dimension:g}, kappa = {kappa:g}: SGD's noise holds m at 0 at this d; accepted: a "
-            "larger d, or a smaller kappa."
+            f"mu = {strength}, d = {dimension:g}, kappa = {kappa:g}: {_no_law(0.0)}; accepted: a larger d, or a "
+            "smaller kappa."
         )
 
     def excess(m: float) -> float:
-        drift = averages(m)[0]
+        drift = fast.averages(m, *guess(m))[0]
         if drift <= 0:
             raise InputError(
-                f"mu = {strength}, d = {dimension:g}, kappa = {kappa:g}: SGD's noise holds m at {m:.3g}, below "
-                f"{top:.3g}; accepted: a larger d, a smaller kappa, or a lower threshold."
+                f"mu = {strength}, d = {dimension:g}, kappa = {kappa:g}: {_no_law(m)}, below {top:.3g}; accepted: a "
+                "larger d, a smaller kappa, or a lower threshold."
             )
         return (growth * m / drift - 1) / m
 
@@ -153,7 +157,7 @@ def noise_driven(
         error += lag * alone * alone / (flow + alone) ** 2 if alone > 0 else 0.0
     tau = 1 / (flow + alone)
     noise = kappa * (drive**2 * bulk / trace**2 + level * along)  # times 1/d, the variance of the start
-    return LinearEscape(
+    law = LinearEscape(
         regime="noise-driven" if alone > flow else "linear",
         tau=tau,
         dimension=float(dimension),
@@ -169,6 +173,38 @@ def noise_driven(
         flow_tau=1 / flow if flow else math.inf,
         crossover=max(0.0, alone) * dimension / flow if flow else math.inf,
     )
+    fluctuation = fast.fluctuation(top / 2, *guess(top / 2)) / (top / 2) ** 2
+    remainder = law.median * tau * fluctuation + tau * (law.constant_error + law.gain**2 / (dimension * top**2))
+    if top < threshold and not (linear_constant is not None and drive):  # whose C holds the way out
+        place = {"mu": float(strength), "kappa": kappa}
+        remainder += _way_out(system, top, math.sqrt(level), Exit(threshold), law.median, place)
+    return replace(law, remainder=remainder)
+
+
+def _no_law(m: float) -> str:
+    place = "at m = 0" if m == 0 else f"at m = {m:.3g}"
+    return (
+        f"the drift of m, averaged over u, points back {place}, because u fluctuates too widely at this d, so that no "
+        "drift leads out and this law does not exist; runs may still leave by fluctuations, whose law is not known "
+        "here, only their simulation"
+    )
+
+
+def _way_out(system: System, m: float, width: float, event: Exit, longest: float, place: dict[str, float]) -> float:
+    """A bound on the time from m_c to the threshold, where u sets out by itself from its fluctuation to one side.
+
+    The flow's time from one, two or four widths, whichever is the first to lead out, as often; infinite if none does.
+    """
+    options: dict[str, Any] = {"event": event, "t_max": longest, "rtol": 1e-8, **place}
+    slowest = 0.0
+    for side in (1.0, -1.0):
+        times = (
+            size * time
+            for size in (1.0, 2.0, 4.0)
+            if (time := integrate(system.sgd(), {"u": side * size * width, "m": m}, **options).exit_time) is not None
+        )
+        slowest = max(slowest, next(times, math.inf))
+    return slowest
 
 
 def _integral(f: Callable[[float], float], top: float) -> tuple[float, float]:
@@ -187,10 +223,20 @@ def noise_rate(system: System, strength: float, kappa: float) -> float:
     >>> round(noise_rate(derive("he3"), 0.32072436, 0.02), 4)
     0.3656
     """
+    return max(0.0, noise_growth(system, strength, kappa)) if _numbers(system, strength)[2] > 0 else 0.0
+
+
+def noise_growth(system: System, strength: float, kappa: float) -> float:
+    """Return what noise in a relaxing u adds to the growth rate of m, per unit of t/d; 0 where u does not relax.
+
+    (kappa J_0/(2 |B|)) (A' - B - kappa J_0/2), which is negative where w0 is nearly a minimum.
+
+    >>> from theory.dynamics import derive
+    >>> noise_growth(derive("he3"), 0.99, 0.02) < 0 < noise_growth(derive("he3"), 0.32, 0.02)
+    True
+    """
     _, trace, turn, bulk, _ = _numbers(system, strength)
-    if not turn > 0 > trace:
-        return 0.0
-    return max(0.0, kappa * bulk / (-2 * trace) * (turn - trace - kappa * bulk / 2))
+    return kappa * bulk / (-2 * trace) * (turn - trace - kappa * bulk / 2) if trace < 0 else 0.0
 
 
 def _numbers(system: System, strength: float) -> tuple[float, float, float, float, float]:

@@ -36,7 +36,7 @@ from sympy import Expr, S
 
 from numerics.evaluate import evaluator
 from numerics.flow import Exit, exit_times
-from numerics.law.protocol import check_level
+from numerics.law.protocol import RTOL, check_level
 from theory.errors import InputError, ParameterError
 from theory.symbols import J, L_q, L_r, M_ll, M_ls, M_ss, m
 from theory.symbols import d as dimension_symbol
@@ -147,7 +147,7 @@ class Passage:
         return replace(self, times=self.times * factor, quiet=quiet)
 
 
-def passage(system: System, *, dimension: float, threshold: float, kappa: float = 0.0) -> Passage:
+def passage(system: System, *, dimension: float, threshold: float, kappa: float = 0.0, rtol: float = RTOL) -> Passage:
     """Return the law of the first time at which |m| reaches the threshold, from a uniformly drawn start.
 
     Args:
@@ -155,6 +155,7 @@ def passage(system: System, *, dimension: float, threshold: float, kappa: float 
         dimension: d >= (10/R)^2, so that X d^(-1/2) lies below the threshold (400 for R = 0.5).
         threshold: R in (0, 1).
         kappa: eta d / B; 0 is the gradient flow.
+        rtol: relative tolerance of the flow's times.
 
     Raises:
         InputError: another model.
@@ -183,11 +184,13 @@ def passage(system: System, *, dimension: float, threshold: float, kappa: float 
         size = abs(float(pull.value))
         known |= {"power": exponent / 2 - 1, "constant": 1 / (size * (exponent - 2))}
         known["constant_error"] = known["constant"] * (float(pull.error) / size + ROUNDING)
-    quiet = replace(_without_noise(system, dimension, threshold), **known)
-    return quiet if kappa == 0 else replace(_with_noise(system, dimension, threshold, kappa), quiet=quiet, **known)
+    quiet = replace(_without_noise(system, dimension, threshold, rtol), **known)
+    if kappa == 0:
+        return quiet
+    return replace(_with_noise(system, dimension, threshold, kappa, rtol), quiet=quiet, **known)
 
 
-def _with_noise(system: System, dimension: float, threshold: float, kappa: float) -> Passage:
+def _with_noise(system: System, dimension: float, threshold: float, kappa: float, rtol: float) -> Passage:
     """Solve the diffusion near m = 0 and follow the flow from there."""
     widest = REACH * threshold * math.sqrt(dimension)
     widest, root = min(widest, EDGES[-1]), math.sqrt(dimension)
@@ -195,7 +198,7 @@ def _with_noise(system: System, dimension: float, threshold: float, kappa: float
     noises = [(X, spread(X / root) / abs(2 * X * root * drift(X / root))) for X in EDGES if widest >= X]
     edge = next((X for X, noise in noises if noise < QUIET), noises[-1][0])
     ends = np.array([-edge, edge]) / root
-    rest = np.where(drift(ends) * ends > 0, _exits(system, ends, threshold, kappa), np.inf)
+    rest = np.where(drift(ends) * ends > 0, _exits(system, ends, threshold, kappa, rtol), np.inf)
     return _diffusion(drift, spread, dimension, edge, rest)
 
 
@@ -219,20 +222,20 @@ def _coefficients(system: System, kappa: float, edge: float) -> tuple[Chebyshev,
     return curve(0), curve(1)
 
 
-def _exits(system: System, points: Array, threshold: float, kappa: float) -> Array:
+def _exits(system: System, points: Array, threshold: float, kappa: float, rtol: float) -> Array:
     """Time of the flow from points to the threshold; inf where it is not reached."""
     longest = HORIZON * (1 + float(np.min(np.abs(points))) ** (2 - (system.information_exponent or 2)))
     found = exit_times(
-        system.sgd(), {"m": points}, event=Exit(threshold), t_max=longest, rtol=1e-11, threads=None, kappa=kappa
+        system.sgd(), {"m": points}, event=Exit(threshold), t_max=longest, rtol=rtol, threads=None, kappa=kappa
     )
     return np.where(found.outcome.values == "EXITED", found.exit_time.values, np.inf)
 
 
-def _without_noise(system: System, dimension: float, threshold: float) -> Passage:
+def _without_noise(system: System, dimension: float, threshold: float, rtol: float) -> Passage:
     """Carry the start's distribution along the flow, cell by cell."""
     half = np.append(np.geomspace(1e-6, EDGES[0], CELLS), threshold * math.sqrt(dimension))
     x = np.concatenate([-half[::-1], half])
-    times = _exits(system, x / math.sqrt(dimension), threshold, 0.0)
+    times = _exits(system, x / math.sqrt(dimension), threshold, 0.0, rtol)
     early, late = np.minimum(times[:-1], times[1:]), np.maximum(times[:-1], times[1:])
     known = np.isfinite(late)
     early, mass = early[known], np.diff(norm.cdf(x))[known]

@@ -9,9 +9,10 @@ from scipy.special import ndtri
 
 from theory.errors import ParameterError
 
-__all__ = ["MEDIAN", "Law", "Setting", "check_level"]
+__all__ = ["MEDIAN", "RTOL", "Law", "Setting", "check_level"]
 
 MEDIAN = float(ndtri(0.75))  # of |Z|, Z ~ N(0, 1)
+RTOL = 1e-11
 
 
 class Law(Protocol):
@@ -86,12 +87,16 @@ class Law(Protocol):
 
 @dataclass(frozen=True)
 class Setting:
-    """What a law is asked for: dimension d, threshold R, kappa = eta d / B and step size eta (0: infinitesimal)."""
+    """What a law is asked for: dimension d, threshold R, kappa = eta d / B and step size eta (0: infinitesimal).
+
+    `rtol` is the relative tolerance of the integrations behind its constants.
+    """
 
     dimension: float
     threshold: float
     kappa: float
     step_size: float
+    rtol: float = RTOL
 
 
 def check_level(level: float) -> None:

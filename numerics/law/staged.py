@@ -15,7 +15,7 @@ from dataclasses import replace
 from numerics.flow import Exit, Outcome
 from numerics.law.choose import escape_law
 from numerics.law.linear import LinearEscape
-from numerics.protocols import Stage, integrate_stages
+from numerics.stages import Stage, integrate_stages
 from theory.errors import InputError, ParameterError
 from theory.system import System
 

@@ -41,8 +41,7 @@ __all__ = ["from_saddle", "from_weight", "noise_beside"]
 SMALLEST_START = 1e-12
 TINY = 1e-300
 EARLY = 0.01  # of the threshold, where the first leg ends
-RTOL = 1e-11
-INTEGRATION = 30 * RTOL  # measured error of C, nearly critical starts included
+INTEGRATION = 30  # times rtol: measured error of C, nearly critical starts included
 LONGEST_WAY = 1e4  # in units of tau: a flow that takes longer counts as trapped
 
 
@@ -140,7 +139,8 @@ def _critical(system: System, setting: Setting, found: Search, mu: float, start:
             rate = float(found.rate)
             unit = {"u": rate / (_scale(system) * float(found.A or 0.0)), "m": 1.0}
             known, _ = _constant(system, setting, rate, unit, {"mu": mu})
-        return noise_driven(system, mu, **vars(setting), initial_scale=start, linear_constant=known)
+        options = {name: value for name, value in vars(setting).items() if name != "rtol"}
+        return noise_driven(system, mu, **options, initial_scale=start, linear_constant=known)
     if vanishing:
         raise _refusal(system, setting, mu, None)
     return None
@@ -243,7 +243,7 @@ def _remainder(
         return math.nan
     lasts = min(law.constant, law.constant_below) + law.offset - math.log(size)
     options: dict[str, Any] = {**place, "kappa": setting.kappa, "t_max": (10 * abs(lasts) + 100) / rate}
-    path = integrate(system.sgd(), start, event=Exit(setting.threshold), rtol=1e-9, **options)
+    path = integrate(system.sgd(), start, event=Exit(setting.threshold), rtol=max(1e-9, setting.rtol), **options)
     return math.nan if path.exit_time is None else law.tau * (path.exit_time * rate - lasts)
 
 
@@ -268,7 +268,7 @@ def _constant(
     def way(size: float) -> float:
         start = {name: size * value for name, value in unit.items()}
         horizon = (LONGEST_WAY - math.log(size)) / rate
-        options: dict[str, Any] = {**place, "kappa": setting.kappa, "rtol": RTOL, "t_max": horizon}
+        options: dict[str, Any] = {**place, "kappa": setting.kappa, "rtol": setting.rtol, "t_max": horizon}
         # In two legs, since the absolute accuracy that a start of 1e-12 needs would be a burden at rest.
         first = integrate(drifting, start, event=Exit(EARLY * setting.threshold), **options)
         state = {name: float(first.states[name][-1]) for name in start}
@@ -282,7 +282,7 @@ def _constant(
         return (first.exit_time + second.exit_time) * rate + math.log(size)
 
     near, far = way(SMALLEST_START), way(100 * SMALLEST_START)
-    return near, abs(near - far) * math.log(1 / SMALLEST_START) / math.log(100) + INTEGRATION
+    return near, abs(near - far) * math.log(1 / SMALLEST_START) / math.log(100) + INTEGRATION * setting.rtol
 
 
 def from_saddle(system: System, setting: Setting) -> LinearEscape:

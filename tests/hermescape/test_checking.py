@@ -1,11 +1,14 @@
 """The verdict must be able to fail, and must not depend on the machine."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 import hermescape
 from hermescape import checking
+from numerics.experiment import Experiment
+from numerics.statistics import ExitSample
 from theory.errors import InputError, ParameterError
 
 
@@ -51,6 +54,39 @@ def test_a_flow_that_stays_inside_is_undecided_not_passed(monkeypatch: pytest.Mo
     row = hermescape.check("relu", mu=[0.4]).rows[0]
     assert row.verdict.startswith("undecided: the flow stays inside")
     assert not row.passed
+
+
+@pytest.mark.parametrize(("name", "mu"), [("he2", 0.02), ("he2", 0.005), ("he4", 0.1), ("he4", 0.02), ("he3", 0.31)])
+def test_the_work_is_bounded_where_u_leaves_first_and_near_critical_strengths(
+    name: str, mu: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If no run left at all, four budgets would be drawn, a step counting as its batch and 50 samples."""
+    drawn = 0.0
+    simulate = checking.simulate
+
+    def count(setting: Experiment, **options: Any) -> ExitSample:
+        nonlocal drawn
+        drawn += setting.replicas * (setting.max_steps - 100) * (setting.batch + checking.STEP_COST)
+        return simulate(replace(setting, replicas=2, max_steps=2), **options)
+
+    monkeypatch.setattr(checking, "simulate", count)
+    for budget in (1e6, checking.SAMPLE_BUDGET):
+        drawn = 0.0
+        row = hermescape.check(name, mu=[mu], budget=budget).rows[0]
+        assert drawn <= 1.001 * checking.WORST * budget
+        assert drawn > 0 or row.verdict.startswith("undecided: one run would draw")
+
+
+def test_noise_that_changes_the_rate_is_undecided_at_a_given_batch() -> None:
+    row = hermescape.check("he3", mu=[0.31], batch=2).rows[0]
+    assert row.verdict.startswith("undecided: SGD's noise changes the rate by")
+    assert row.exited == 0
+
+
+def test_several_strengths_share_the_budget() -> None:
+    """The cheapest come first; those that no longer fit into twice the budget are undecided."""
+    found = hermescape.check("relu", mu=[0.3, 0.9], budget=2e6).rows
+    assert [row.verdict.startswith("undecided: one run would draw") for row in found] == [False, True]
 
 
 def test_result_does_not_depend_on_threads() -> None:

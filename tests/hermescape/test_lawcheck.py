@@ -99,6 +99,30 @@ def test_a_wrong_slope_disagrees(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "slope" in case.reason
 
 
+def test_what_the_law_leaves_out_is_no_disagreement(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times 5 % longer are rejected, but not by a law that says itself that it leaves out as much."""
+
+    def rough(*args: Any, **options: Any) -> Law:
+        found = escape_law(*args, **options).slower(1.05)
+        assert isinstance(found, LinearEscape)
+        return replace(found, remainder=0.06 * found.median)
+
+    monkeypatch.setattr(lawplan, "escape_law", rough)
+    case = check_law("linear", kappa=5.0, step_size=0.05, **WIDE).cases[0]
+    assert case.verdict == "undecided"
+    assert "no more than what" in case.reason
+    assert all(row.p_value < 1e-6 < row.p_within_remainder for row in case.rows if row.counts)
+
+
+def test_where_u_leaves_first_nothing_is_simulated() -> None:
+    """|A| sqrt(d)/lambda = 0.12 x 100/2.005 = 5.98 at d = 10^4; He_2 has A = 6 mu (1 - mu^2), B = 2 - 6 mu^2."""
+    case = check_law("he2", mu=[0.02]).cases[0]
+    drive, trace = 6 * 0.02 * (1 - 0.02**2), 2 - 6 * 0.02**2
+    lead = drive * 100 / ((trace + np.hypot(trace, 2 * drive)) / 2)
+    assert (case.verdict, case.rows) == ("undecided", ())
+    assert f"u leaves first: linear escape needs |alpha| G sqrt(d)/lambda >> 1, which is {lead:.3g}" in case.reason
+
+
 def test_too_few_runs_are_undecided() -> None:
     case = check_law("linear", mu=[0.4], dimensions=(10**4, 10**5), replicas=30, seed=1).cases[0]
     assert case.verdict == "undecided"
@@ -162,6 +186,9 @@ def test_law_command(run: Callable[..., Done]) -> None:
         found = json.loads(run("law", *args, "--json").stdout)
         assert found["tau"] is None
         assert found["quantiles"]["0.05"] > 0
+    ballistic = run("law", "relu", "--model", "plain", "--d", "300", "--kappa", "3", "--json")
+    assert json.loads(ballistic.stdout)["remainder"] > 0.3
+    assert "left out of the median" in run("law", "relu", "--model", "plain", "--kappa", "3").stdout
     near = run("law", "he3", "--mu", "0.33", "--d", "1000", "--kappa", "0.02").stdout
     assert "noise leads for d below" in near
     assert "nan" not in near

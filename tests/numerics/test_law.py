@@ -174,6 +174,56 @@ def test_ballistic_time_and_spread() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "d", "batch", "step_size", "threshold"),
+    [
+        *(("relu", 300, 5, 0.05, 0.5), ("relu", 1000, 17, 0.05, 0.5), ("relu", 300, 15, 0.05, 0.5)),
+        *(("linear", 100, 2, 0.02, 0.5), ("linear", 100, 10, 0.02, 0.9), ("erf", 100, 2, 0.02, 0.5)),
+    ],
+)
+def test_the_remainder_of_a_ballistic_law_covers_simulated_medians(
+    name: str, d: int, batch: int, step_size: float, threshold: float
+) -> None:
+    """3,000 runs each. ReLU at d = 300, kappa = 3: the flow stops just beyond R, law 5.19, simulation 4.95."""
+    kappa = step_size * d / batch
+    law = escape_law(derive(name, model="plain"), dimension=d, threshold=threshold, kappa=kappa, step_size=step_size)
+    assert isinstance(law, Ballistic)
+    setting = {"dimension": d, "batch": batch, "step_size": step_size, "threshold": threshold}
+    last = math.ceil(20 * law.median / step_size)
+    sample = hermescape.simulate(name, model="plain", **setting, replicas=3000, seed=8, max_steps=last)
+    low, high = (sample.to_time(end) or math.inf for end in sample.median_interval(0.999))
+    assert low - step_size - law.remainder < law.median < high + law.remainder
+    assert law.remainder < 0.25 * law.median
+
+
+def test_remainder_of_a_ballistic_law() -> None:
+    """Of the flow T falls with m0, so that its median is the flow's from m = 0; with noise it is O(1/d)."""
+    system = derive("linear", "x + (x**2 - 1)", model="plain")
+    quiet, *noisy = (
+        escape_law(system, dimension=d, kappa=kappa) for d, kappa in ((100, 0.0), (1000, 0.5), (100_000, 0.5))
+    )
+    laws = [law for law in (quiet, *noisy) if isinstance(law, Ballistic)]
+    assert len(laws) == 3
+    assert laws[0].remainder == pytest.approx(0, abs=1e-12)
+    assert laws[1].remainder / laws[2].remainder == pytest.approx(100, rel=0.1)
+    assert laws[1].slower(2).remainder == 2 * laws[1].remainder
+
+
+def test_a_loss_without_a_closed_form_that_vanishes_by_parity() -> None:
+    """x tanh(x) is even, so that L_q = 0 at q = 0 up to rounding; C by SciPy with quadrature, error O(c^2)."""
+    system, mu = derive("x*tanh(x)"), 0.3
+    law = escape_law(system, mu=mu, dimension=50, rtol=1e-8)
+    assert isinstance(law, LinearEscape)
+    search = search_time(system, mu)
+    rate, drive, size = float(search.rate), float(search.A or 0), 1e-3
+    start = {"u": rate / drive * size, "m": size}
+    path = integrate(system, start, event=Exit(0.5), t_max=1e3, rtol=1e-7, engine=SciPy(), mu=mu)
+    assert path.exit_time is not None
+    assert law.constant == pytest.approx(path.exit_time * rate + math.log(size), abs=1e-4)
+    with pytest.raises(ParameterError, match="rtol"):
+        escape_law(system, mu=mu, dimension=50, rtol=1.0)
+
+
+@pytest.mark.parametrize(
     ("system", "place"),
     [
         (derive("relu"), {"mu": 0.4}),

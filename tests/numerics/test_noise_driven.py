@@ -14,6 +14,7 @@ from theory.dynamics import derive
 from theory.errors import InputError, ParameterError
 from theory.symbols import C, J, M_ss, Z, d, mu
 
+SINE = 0.3329647205324833  # of sin(3 x)
 CRITICAL = sp.Poly(5 * mu**3 + 5 * mu**2 + mu - 1, mu).real_roots()[0]  # of He_3
 
 
@@ -89,6 +90,54 @@ def test_sgd_at_and_near_a_critical_strength_of_a_bounded_student(mu: float, sha
     assert ks_law(sample, law.without_noise().cdf).p_value < 1e-12
     for factor in (0.8, 1.2):
         assert ks_law(sample, law.slower(factor).cdf).p_value < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("dimension", "batch", "threshold"), [(300, 30, 0.3), (150, 8, 0.3), (300, 30, 0.8), (300, 15, 0.3)]
+)
+def test_the_remainder_covers_simulated_medians(dimension: int, batch: int, threshold: float) -> None:
+    """kappa = 1, 1.9, 1, 2 and 400 runs: up to 40 % off where u fluctuates widely; beyond m_c = 0.501 u sets out."""
+    eta = 0.1
+    kappa = eta * dimension / batch
+    law = escape_law(derive("sin(3*x)"), mu=SINE, dimension=dimension, threshold=threshold, kappa=kappa, step_size=eta)
+    sample = simulate(
+        "sin(3*x)",
+        mu=SINE,
+        dimension=dimension,
+        batch=batch,
+        step_size=eta,
+        replicas=400,
+        threshold=threshold,
+        max_steps=math.ceil(20 * law.median / eta),
+        seed=6,
+    )
+    assert isinstance(law, LinearEscape)
+    low, high = (sample.to_time(end) or math.inf for end in sample.median_interval(0.999))
+    assert low - eta - law.remainder < law.median < high + law.remainder
+    assert law.remainder < law.median
+
+
+def test_the_remainder_is_a_small_part_at_large_dimensions() -> None:
+    """T tau S -> T/(tau |B|) with the spread of u small, S = 2 c^2 s^4/(2 |B|), 1/tau = c s^2."""
+    system, trace = derive("he3"), float(derive("he3").escape.B.subs(mu, CRITICAL))
+    for dimension in (10**6, 10**7):
+        law = noise_driven(system, CRITICAL, dimension=dimension, threshold=0.05, kappa=0.02)
+        noise = law.tau * law.gain**2 / (dimension * 0.05**2)
+        leading = law.median / (law.tau * abs(trace))
+        assert law.remainder - noise - law.tau * law.constant_error == pytest.approx(leading, rel=0.05)
+    far = noise_driven(system, CRITICAL, dimension=10**6, threshold=0.9, kappa=1e-4)
+    assert far.remainder < 0.01 * far.median
+
+
+def test_where_no_drift_leads_out_the_refusal_does_not_say_that_noise_holds() -> None:
+    """Half of 400 runs are out by t = 26 (2,000 runs: 25.7): what is refused is the law, not the way out."""
+    with pytest.raises(InputError, match=r"points back at m = 0.*may still leave"):
+        escape_law(derive("sin(3*x)"), mu=SINE, dimension=100, threshold=0.3, kappa=2.0, step_size=0.1)
+    sample = simulate(
+        *("sin(3*x)",), mu=SINE, dimension=100, batch=5, step_size=0.1, replicas=400, threshold=0.3, max_steps=5000
+    )
+    assert sample.counts.exited == 400
+    assert sample.to_time(sample.median) == pytest.approx(26, rel=0.2)
 
 
 def test_bad_threshold() -> None:

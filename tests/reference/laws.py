@@ -18,6 +18,7 @@ from hermescape.lawcheck import LawCase
 from hermescape.output import progress_bar
 
 TABLE = Path(__file__).with_name("laws.csv")
+BUDGET = 6e9
 FAR = (10**4, 10**5)
 ALONE = 0.48248236420584745  # root of 5 mu^5 - 4 mu^3 - 5 mu^2 + mu + 1, A = 0 < B for He_3 on x^3
 CRITICAL = 0.3207243473230675  # root of 5 mu^3 + 5 mu^2 + mu - 1, A = 0 > B for He_3
@@ -79,7 +80,7 @@ def main(names: list[str]) -> None:
     for name, (student, options) in CASES.items():
         if name in names or (not names and name not in done):
             with progress_bar(name, None) as advance:
-                report = check_law(student, progress=advance, **options)
+                report = check_law(student, progress=advance, **{"budget": BUDGET, **options})
             kept = [row for row in kept if row["case"] != name]
             kept += [row for case in report.cases for row in rows(name, case, report.settings)]
             print(name, *(f"{case.verdict} {case.reason}" for case in report.cases), sep=": ", flush=True)
