@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from rich.table import Table
 
 from numerics.law import Ballistic, Law
-from numerics.plots import collapse, figure_of_many
 from theory.system import System
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from hermescape.lawcheck import LawCase, LawReport
 
 __all__ = ["law_check_lines", "law_summary", "law_table", "save_law_plot"]
@@ -113,6 +113,8 @@ def save_law_plot(report: LawReport, path: Path) -> None:
     """Draw the collapse of exit times on their law, one plot a mu."""
     cases = [case for case in report.cases if case.samples]
     titles = [_title(case, report) for case in cases]
+    from numerics.plots import figure_of_many
+
     figure_of_many([partial(_collapse, case=case) for case in cases], titles).savefig(path, dpi=150)
 
 
@@ -134,6 +136,8 @@ def _collapse(ax: Axes, *, case: LawCase) -> Axes:
 
     def shape(x: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.array([law.cdf(law.median + law.unit * float(at)) for at in x])
+
+    from numerics.plots import collapse
 
     return collapse(ax, reduced, shape, unit=unit)
 
