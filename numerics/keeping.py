@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from numba import config, njit
+import numba
+from numba import njit
 
 from theory.cache import folder
 
 __all__ = ["kept"]
+
+_settings: Any = numba.config  # its attributes are made when numba is imported
 
 
 def kept(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -37,13 +40,13 @@ def kept(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
 def _elsewhere(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     """Compile with our folder for numba's: the place is chosen here, once for each function."""
-    place, before = folder(), config.CACHE_DIR
+    place, before = folder(), _settings.CACHE_DIR
     if place is not None:
         try:
-            config.CACHE_DIR = str(place / "numba")
+            _settings.CACHE_DIR = str(place / "numba")
             return njit(cache=True, **options)(function)
         except RuntimeError:  # numba's own rules refuse it
             pass
         finally:
-            config.CACHE_DIR = before
+            _settings.CACHE_DIR = before
     return njit(**options)(function)
