@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numba
 from numba import njit
+from numba.core import config
 
 from theory.cache import folder
 
 __all__ = ["kept"]
 
-_settings: Any = numba.config  # its attributes are made when numba is imported
+_settings: Any = config  # its attributes are made when numba is imported
 
 
 def kept(**options: Any) -> Callable[[Callable[..., Any]], Any]:
