@@ -7,6 +7,7 @@ at first, node by node, and every type, and every name of a symbol, that is not 
 
 from __future__ import annotations
 
+import re
 from keyword import iskeyword
 
 import sympy as sp
@@ -43,6 +44,7 @@ SPECIAL: tuple[type[Basic], ...] = (
 )
 """Further functions of SymPy that mpmath or SciPy evaluates: no closed form uses them, quadrature does."""
 
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(/[1-9]\d*)?", re.ASCII)
 _INNER = frozenset({*ELEMENTARY, *CONDITIONS, *SPECIAL, ExprCondPair})
 _LEAVES = (sp.Number, NumberSymbol, BooleanAtom, sp.ComplexRootOf, type(sp.I), type(sp.zoo))
 
@@ -79,15 +81,19 @@ def _shown(node: Basic) -> str:
     return f"{'the undefined function' if undefined else 'a node of type'} {type(node).__name__!r}"
 
 
-def exact(value: float | Expr, name: str) -> Expr:
-    """Return a number or an expression as an expression; text is refused, since SymPy would evaluate it.
+def _is_number(value: object) -> bool:
+    return isinstance(value, str) and _NUMBER.fullmatch(value) is not None
 
-    >>> exact(0.5, "alpha"), exact(sp.pi, "alpha")
-    (0.500000000000000, pi)
+
+def exact(value: float | str | Expr, name: str) -> Expr:
+    """Return a number or an expression as an expression; text only if it is a number: SymPy would evaluate any other.
+
+    >>> exact(0.5, "alpha"), exact("1/3", "alpha"), exact(sp.pi, "alpha")
+    (0.500000000000000, 1/3, pi)
     """
     try:
-        return sp.sympify(value, strict=True)
+        return sp.sympify(sp.Rational(value) if _is_number(value) else value, strict=True)
     except (sp.SympifyError, AttributeError, TypeError):
         raise ParameterError(
-            f"{name} = {value!r} given; accepted: a number, or a SymPy expression: text is not evaluated."
+            f"{name} = {value!r} given; accepted: a number, or a SymPy expression; other text is not evaluated."
         ) from None

@@ -74,7 +74,7 @@ def test_the_name_of_a_symbol_is_never_run(entry: str, tmp_path: Path) -> None:
 )
 def test_text_in_the_place_of_a_number_is_not_evaluated(run: Callable[[str], object], tmp_path: Path) -> None:
     written = tmp_path / "written"
-    with pytest.raises(ParameterError, match="text is not evaluated"):
+    with pytest.raises(ParameterError, match="other text is not evaluated"):
         run(f"__import__('pathlib').Path({str(written)!r}).write_text('')")
     assert not written.exists()
     with pytest.raises(ParameterError):
