@@ -111,10 +111,10 @@ def law_check_lines(report: LawReport) -> tuple[str | Table, ...]:
 
 def save_law_plot(report: LawReport, path: Path) -> None:
     """Draw the collapse of exit times on their law, one plot a mu."""
-    cases = [case for case in report.cases if case.samples]
-    titles = [_title(case, report) for case in cases]
     from numerics.plots import figure_of_many
 
+    cases = [case for case in report.cases if case.samples]
+    titles = [_title(case, report) for case in cases]
     figure_of_many([partial(_collapse, case=case) for case in cases], titles).savefig(path, dpi=150)
 
 
@@ -127,6 +127,8 @@ def _title(case: LawCase, report: LawReport) -> str:
 
 
 def _collapse(ax: Axes, *, case: LawCase) -> Axes:
+    from numerics.plots import collapse
+
     reduced = {
         f"d = {sample.d:.3g}, {len(sample.times)} runs": (sample.times - sample.law.median) / sample.law.unit
         for sample in case.samples
@@ -136,8 +138,6 @@ def _collapse(ax: Axes, *, case: LawCase) -> Axes:
 
     def shape(x: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.array([law.cdf(law.median + law.unit * float(at)) for at in x])
-
-    from numerics.plots import collapse
 
     return collapse(ax, reduced, shape, unit=unit)
 
