@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from rich.table import Table
 
 from numerics.law import Ballistic, Law
-from numerics.plots import collapse, figure_of_many
 from theory.system import System
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from hermescape.lawcheck import LawCase, LawReport
 
 __all__ = ["law_check_lines", "law_summary", "law_table", "save_law_plot"]
@@ -125,6 +125,8 @@ def law_check_lines(report: LawReport) -> tuple[str | Table, ...]:
 
 def save_law_plot(report: LawReport, path: Path) -> None:
     """Draw the collapse of exit times on their law, one plot a mu."""
+    from numerics.plots import figure_of_many
+
     cases = [case for case in report.cases if case.samples]
     titles = [_title(case, report) for case in cases]
     figure_of_many([partial(_collapse, case=case) for case in cases], titles).savefig(path, dpi=150)
@@ -139,6 +141,8 @@ def _title(case: LawCase, report: LawReport) -> str:
 
 
 def _collapse(ax: Axes, *, case: LawCase) -> Axes:
+    from numerics.plots import collapse
+
     reduced = {
         f"d = {sample.d:.3g}, {len(sample.times)} runs": (sample.times - sample.law.median) / sample.law.unit
         for sample in case.samples

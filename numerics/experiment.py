@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from sympy import Expr, sstr
 
 from theory.errors import ParameterError
+from theory.nodes import check_nodes
 from theory.symbols import x, y
 
 __all__ = ["LARGEST_SCALE", "Experiment"]
@@ -120,9 +121,11 @@ class Experiment:
             expression = getattr(self, name)
             valid = isinstance(expression, Expr) and expression.free_symbols <= {x}
             _require(valid, name, expression, "a SymPy expression in theory.symbols.x", "substitute the others")
+            check_nodes(expression, name)
         valid = self.label is None or (isinstance(self.label, Expr) and self.label.free_symbols == {y})
         domain = "None or a SymPy expression in theory.symbols.y, such as y**2"
         _require(valid, "label", self.label, domain, "write the label as y, and substitute other symbols")
+        check_nodes(y if self.label is None else self.label, "label")
 
     def _check_pretrained(self) -> None:
         if self.rho is None:

@@ -165,7 +165,7 @@ def _module(text: str) -> ModuleType:
     name = "hermescape_" + hashlib.sha256((_versions() + text).encode()).hexdigest()[:32]
     place = folder()
     if place is not None:
-        with suppress(OSError):
+        with suppress(OSError, RuntimeError):  # RuntimeError: numba finds no place for the machine code
             path = _write(place / "native", name, "CACHE = True\n" + text)
             return _load(name, path)
     module = ModuleType(name)

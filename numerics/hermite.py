@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from numerics.quadrature import Estimate, law_of, line, reach_of
 from theory.activations import Activation
 from theory.errors import NotIntegrableError, ParameterError
+from theory.nodes import exact
 
 __all__ = ["hermite_coefficients"]
 
@@ -34,7 +35,7 @@ def hermite_coefficients(
     >>> [round(float(c.value), 10) for c in hermite_coefficients(activation("relu"), 1)]  # 1/sqrt(2 pi), 1/2
     [0.3989422804, 0.5]
     """
-    r = sp.sympify(variance)
+    r = exact(variance, "variance")
     if not r.is_positive:
         raise ParameterError(f"variance {variance} given; accepted: a positive number.")
     if r >= sigma.max_variance:

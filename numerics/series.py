@@ -19,21 +19,23 @@ gives every tail from norms and the terms kept,
 
 and by Cauchy-Schwarz |sum_{k > N} w_k a_k b_k| <= max_{k > N} w_k sqrt((k - i)! (k - j)!)/k! T_i(a) T_j(b) for every
 split (i, j) of derivatives whose norms are finite; the smallest is taken. A kink allows i = 1, a jump i = 0 only.
-Errors of quadrature and rounding are added.
+Errors of quadrature and rounding are added. A norm that is too small gives a tail that is too small, so that norms and
+coefficients are integrals of the same f^(i)(z) exp(-z^2/4), over panels that end where it is seen to be negligible.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise, product
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 from sympy import Expr
 
-from numerics.quadrature import Estimate, Law, law_of, line, reach_of
+from numerics.quadrature import Estimate, Law, law_of
 from theory.activations import Activation, activation
 from theory.errors import NotIntegrableError, ParameterError, QuadratureError
 from theory.pieces import pieces
@@ -45,21 +47,46 @@ Array = NDArray[np.float64]
 MAX_ORDER = 10_000
 MAX_DERIVATIVE = 3
 EPSILON = 4e-15
+FARTHEST = 53.0  # exp(-z^2/4) is 1e-305 there
+NEGLIGIBLE = 1e-20  # of the peak of f(z) exp(-z^2/4)
+VANISHING = 1e-200  # below it f(z) exp(-z^2/4) counts as zero, whatever its peak
+WIDTH, NARROWEST = 0.25, 1 / 64
+SETTLED = 1e-10  # relative change of a norm
+GRADES = 4.0 ** -np.arange(13)  # panels shrink like this towards a breakpoint, where a root may have its branch point
+LEVELS = 6
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 
 
 @dataclass(frozen=True, eq=False)
 class _Function:
-    """z -> f(scale z) with its derivatives in z, as many as are ordinary functions."""
+    """z -> sum of sign f(scale z) with its derivatives in z, as many as are ordinary functions of every part."""
 
-    derivatives: tuple[Law, ...]
-    scale: float
+    parts: tuple[tuple[int, float, tuple[Law, ...]], ...]
 
-    def __call__(self, z: Array, order: int = 0) -> Array:
-        return self.scale**order * self.derivatives[order](self.scale * z)
+    @classmethod
+    def of(cls, expr: Expr, scale: float) -> _Function:
+        return cls(((1, scale, _derivatives(expr)),))
 
-    def cuts(self, order: int = 0) -> Array:
-        return self.derivatives[order].cuts / self.scale
+    def __sub__(self, other: _Function) -> _Function:
+        return _Function((*self.parts, *((-sign, scale, laws) for sign, scale, laws in other.parts)))
+
+    def __call__(self, z: Array, order: int) -> Array:
+        with np.errstate(all="ignore"):
+            values = [sign * scale**order * laws[order](scale * z) for sign, scale, laws in self.parts]
+            return np.sum(values, axis=0)
+
+    @property
+    def derivatives(self) -> int:
+        """How many of f, f', f'', ... are functions."""
+        return min(len(laws) for _, _, laws in self.parts)
+
+    @property
+    def cuts(self) -> Array:
+        return np.unique(np.concatenate([law.cuts / scale for _, scale, laws in self.parts for law in laws]))
+
+    @property
+    def steepness(self) -> float:
+        return max(1.0, *(abs(scale) for _, scale, _ in self.parts))
 
 
 @lru_cache(maxsize=256)
@@ -98,40 +125,102 @@ def _falling(k: Array, i: int) -> Array:
     return np.prod([k - j for j in range(i)], axis=0) if i else np.ones_like(k)
 
 
-def _norms(functions: tuple[_Function, ...], signs: tuple[int, ...]) -> tuple[Estimate, ...]:
-    """Return E (sum of signed functions)^(i)(Z)^2 for every i up to which all are functions and the norm is finite."""
+# --- panels -----------------------------------------------------------------------------------------------------
+
+
+def _panels(cuts: Array, width: float, ends: tuple[float, float], parts: int = 1) -> tuple[Array, Array]:
+    """Return nodes and weights between the ends; edges at the cuts and graded towards them, panels split in `parts`."""
+    near = [c + side * width * GRADES for c in cuts for side in (-1, 1)]
+    edges = np.concatenate([np.linspace(*ends, int((ends[1] - ends[0]) / width) + 2), cuts, *near])
+    edges = np.unique(np.clip(edges, *ends))
+    steps = np.diff(edges)[:, None] / parts
+    half = np.repeat(steps / 2, parts, axis=0)
+    middle = (edges[:-1, None] + steps * (np.arange(parts) + 0.5)).ravel()
+    return (middle[:, None] + half * _NODES).ravel(), (half * _WEIGHTS).ravel()
+
+
+def _root_density(z: Array) -> Array:
+    return np.exp(-z * z / 4) / (2 * np.pi) ** 0.25
+
+
+def _damped(function: _Function, i: int, z: Array) -> Array:
+    """Return f^(i)(z) times the root of the density: its square is the integrand of E f^(i)(Z)^2."""
+    with np.errstate(all="ignore"):
+        return function(z, i) * _root_density(z)
+
+
+def _ends(function: _Function, i: int, width: float) -> tuple[float, float]:
+    """Return where the damped f^(i) has become negligible on either side.
+
+    `QuadratureError` where it is not seen to: f^(i) grows too fast, or cannot be evaluated.
+    """
+    z, _ = _panels(function.cuts, width, (-FARTHEST, FARTHEST))
+    values = _damped(function, i, z)
+    size = np.where(np.isfinite(values), np.abs(values), -1.0)
+    high = np.flatnonzero(size >= max(NEGLIGIBLE * size.max(), VANISHING))
+    if not len(high):
+        return -1.0, 1.0
+    first, last = high[0] - 1, high[-1] + 1
+    if first < 0 or last == len(z) or (size[first : last + 1] < 0).any():
+        raise _not_finite()
+    return float(z[first]), float(z[last])
+
+
+def _not_finite() -> QuadratureError:
+    return QuadratureError(
+        "E f(Z)^2 is not finite at double precision; accepted are functions square-integrable under the Gaussian: use "
+        "a smaller variance."
+    )
+
+
+def _norm(function: _Function, i: int, width: float) -> Estimate | None:
+    """Return E f^(i)(Z)^2, refined until two rules agree; None where none do."""
+    before, ends = np.nan, _ends(function, i, width)
+    for level in range(LEVELS):
+        z, weights = _panels(function.cuts, width, ends, 2**level)
+        now = float(weights @ _damped(function, i, z) ** 2)
+        if not np.isfinite(now):
+            return None
+        if abs(now - before) <= SETTLED * now:
+            return Estimate(now, 4 * abs(now - before) + VANISHING)
+        before = now
+    return None
+
+
+def _norms(function: _Function, width: float) -> tuple[Estimate, ...]:
+    """Return E f^(i)(Z)^2 for every i up to which f^(i) is a function whose norm is finite."""
     found: list[Estimate] = []
-    scale = max(1.0, *(abs(f.scale) for f in functions))
-    reach = max(reach_of(f.derivatives[0], 0.0, 2 * abs(f.scale)) for f in functions)
-    for i in range(min(len(f.derivatives) for f in functions)):
-
-        def square(z: Array, i: int = i) -> Array:
-            return sum((sign * f(z, i) for sign, f in zip(signs, functions, strict=True)), np.zeros_like(z)) ** 2
-
-        cuts = np.unique(np.concatenate([f.cuts(i) for f in functions]))
-        try:
-            found.append(line(square, cuts, scale, reach, 1e-13))
-        except QuadratureError:
-            break
+    for i in range(function.derivatives):
+        with suppress(QuadratureError):
+            norm = _norm(function, i, width)
+            if norm is not None:
+                found.append(norm)
+                continue
+        break
     return tuple(found)
 
 
+def _width(function: _Function, order: int) -> float:
+    """Shorter than a wave of h_order, and short enough to see what f does within about 1/50."""
+    return min(max(WIDTH / function.steepness, NARROWEST), 6 / float(np.sqrt(order + 3)))
+
+
 def _expansion(function: _Function, order: int) -> _Expansion:
-    """Integrate against h_0, ..., h_{order+2}: panels shorter than half a wave, refined until two rules agree.
+    """Integrate against h_0, ..., h_{order+2}, panels refined until two rules agree.
 
     Raises `QuadratureError` where they do not.
     """
-    norms = _norms((function,), (1,))
+    width = _width(function, order)
+    norms = _norms(function, width)
     if not norms:
-        raise QuadratureError("E f(Z)^2 is not finite at double precision; accepted are functions square-integrable.")
-    accepted = 1e-11 * float(np.sqrt(norms[0].value))
-    width = min(1.0, 6 / np.sqrt(order + 3.0))
-    coarse, change = _coefficients(function, order + 2, width), np.inf
-    for level in range(1, 6):
-        fine = _coefficients(function, order + 2, width / 2**level)
+        raise _not_finite()
+    size, ends = float(np.sqrt(norms[0].value)), _ends(function, 0, width)
+    coarse, change = _coefficients(function, order + 2, _panels(function.cuts, width, ends)), np.inf
+    for level in range(1, LEVELS):
+        fine = _coefficients(function, order + 2, _panels(function.cuts, width, ends, 2**level))
         change = float(np.abs(fine - coarse).max())
-        if change <= accepted:
-            return _Expansion(fine, change + EPSILON * float(np.sqrt(norms[0].value)), norms)
+        if change <= 1e-11 * size:
+            return _Expansion(fine, change + EPSILON * size + VANISHING, norms)
         coarse = fine
     raise QuadratureError(
         f"Hermite coefficients up to {order} still change by {change:.2g}: the function varies too fast for this "
@@ -139,21 +228,25 @@ def _expansion(function: _Function, order: int) -> _Expansion:
     )
 
 
-def _coefficients(function: _Function, top: int, width: float) -> Array:
+def _coefficients(function: _Function, top: int, rule: tuple[Array, Array]) -> Array:
     """Return E h_k(Z) f(Z), k = 0, ..., top, by the normalised recurrence on g_k = h_k exp(-z^2/4)."""
-    reach = np.sqrt(2) * reach_of(function.derivatives[0], 0.0, np.sqrt(2) * abs(function.scale))
-    edges = np.unique([-reach, *(c for c in function.cuts() if -reach < c < reach), reach])
-    panels = [np.linspace(a, b, int((b - a) / width) + 2) for a, b in pairwise(edges)]
-    left, right = np.concatenate([p[:-1] for p in panels]), np.concatenate([p[1:] for p in panels])
-    half = ((right - left) / 2)[:, None]
-    z = (((left + right) / 2)[:, None] + half * _NODES).ravel()
-    weighted = (half * _WEIGHTS).ravel() * function(z) * np.exp(-z * z / 4) / np.sqrt(2 * np.pi)
-    before, now = np.zeros_like(z), np.exp(-z * z / 4)
+    z, weights = rule
+    weighted = weights * _damped(function, 0, z)
+    before, now = np.zeros_like(z), _root_density(z)
     found = np.empty(top + 1)
     for k in range(top + 1):
         found[k] = weighted @ now
         before, now = now, (z * now - np.sqrt(k) * before) / np.sqrt(k + 1.0)
     return found
+
+
+def _difference(p: _Expansion, s: _Expansion, function: _Function, order: int) -> _Expansion:
+    """Return the expansion of phi - g from theirs; its norms are integrated, and lose what rounding does to each."""
+    norms = []
+    for own, left, right in zip(_norms(function, _width(function, order)), p.norms, s.norms, strict=False):
+        rounding = EPSILON * (np.sqrt(left.value) + np.sqrt(right.value))
+        norms.append(Estimate(own.value, float(own.error + rounding * (2 * np.sqrt(own.value) + rounding))))
+    return _Expansion(p.coefficients - s.coefficients, p.error + s.error, tuple(norms))
 
 
 # --- sums -------------------------------------------------------------------------------------------------------
@@ -200,8 +293,8 @@ def kernel_series(
         raise ParameterError(f"q = {q!r}, r = {r!r} given; accepted: r > 0 and q^2 <= r, a covariance matrix.")
     ratio = float(np.clip(q / np.sqrt(r), -1, 1))
     left, right = activation(student).expr, activation(teacher).expr
-    s = _expansion(_Function(_derivatives(left), float(np.sqrt(r))), order)
-    p = _expansion(_Function(_derivatives(right), 1.0), order)
+    s = _expansion(_Function.of(left, float(np.sqrt(r))), order)
+    p = _expansion(_Function.of(right, 1.0), order)
     return _sum(s, p, lambda k: ratio**k, order, shift=0, power=0)
 
 
@@ -216,9 +309,9 @@ def aligned_series(student: Expr, teacher: Expr, mu: float, order: int) -> tuple
     (True, True)
     """
     _check_order(order)
-    g, phi = _Function(_derivatives(student), mu), _Function(_derivatives(teacher), 1.0)
+    g, phi = _Function.of(student, mu), _Function.of(teacher, 1.0)
     s, p = _expansion(g, order), _expansion(phi, order)
-    gap = _Expansion(p.coefficients - s.coefficients, p.error + s.error, _norms((phi, g), (1, -1)))
+    gap = _difference(p, s, phi - g, order)
     own = _sum(s, s, lambda k: k, order, shift=0, power=1)
     cross = _sum(s, gap, lambda k: k, order, shift=0, power=1)
     ladder = _sum(s, gap, lambda k: np.sqrt((k + 1) * (k + 2)), order, shift=2, power=1)

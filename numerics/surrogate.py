@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from sympy import Expr
 
 from numerics.evaluate import on_covariance
+from numerics.keeping import kept
 from theory.errors import QuadratureError
 
 __all__ = ["HEADER", "Surrogate", "lookup", "tabulate"]
@@ -160,7 +160,7 @@ def _measure(sample: Any, table: Array, count: int, scale: Array, tolerance: flo
     return worst
 
 
-_compiled = njit(error_model="numpy", nogil=True, cache=True)
+_compiled = kept(error_model="numpy", nogil=True)
 
 
 @_compiled
@@ -178,7 +178,7 @@ def _basis(t: float, out: Any) -> None:
 
 
 # "reassoc" lets the sum use vector registers; it changes the last digits only.
-@njit(error_model="numpy", nogil=True, cache=True, fastmath={"reassoc", "contract"})
+@kept(error_model="numpy", nogil=True, fastmath={"reassoc", "contract"})
 def _sum(table: Any, start: int, first: Any, last: Any) -> float:
     """sum_ij c_ij first_i last_j over rows whose lengths come first."""
     total, row = 0.0, start + first.size

@@ -25,6 +25,18 @@ any_activation = st.sampled_from((*SMOOTH_CLOSED, *PIECEWISE, *NUMERICAL))
 
 
 @st.composite
+def _bumps(draw: st.DrawFn) -> sp.Expr:
+    """A tent, a parabola or a Gaussian, its centre in [-3, 3], its half-width in [1/8, 2]."""
+    centre = sp.Rational(draw(st.fractions(-3, 3, max_denominator=4)))
+    z = (x - centre) / sp.Rational(draw(st.fractions("1/8", 2, max_denominator=8)))
+    shape = draw(st.sampled_from([sp.Max(0, 1 - sp.Abs(z)), sp.Max(0, 1 - z**2), sp.exp(-(z**2))]))
+    return draw(st.sampled_from([1, -2, x])) * shape
+
+
+decaying = st.builds(lambda f, g, joined: f + g if joined else f, _bumps(), _bumps(), st.booleans())
+
+
+@st.composite
 def covariances(draw: st.DrawFn, *, strict: bool = True) -> tuple[sp.Rational, sp.Rational]:
     """Return (q, r) with q^2 < r (or <= r), as exact fractions."""
     r = draw(st.fractions(min_value="1/10", max_value="2", max_denominator=20))

@@ -17,6 +17,7 @@ import sympy as sp
 from sympy import Expr
 
 from theory.errors import InputError, NotIntegrableError, NotRealError
+from theory.nodes import check_nodes
 from theory.parser import parse
 from theory.pieces import Pieces, pieces, real_zeros
 from theory.symbols import x
@@ -89,6 +90,7 @@ class Activation:
                 f"{self.name}: the expression contains {', '.join(sorted(map(str, stray)))}; accepted is a function "
                 "of the one variable x (theory.symbols.x): give every other parameter a value."
             )
+        check_nodes(self.expr, self.name)
         if any(branch.has(sp.zoo, sp.nan, sp.oo, -sp.oo) for branch in self.pieces.branches):
             raise _not_real(self.name, "is infinite or undefined on part of the line")
         _check_real(self.name, self.pieces)

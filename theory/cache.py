@@ -6,7 +6,8 @@ share the folder; a missing, damaged or unreadable entry only means deriving aga
 lists of known node names (nothing is evaluated on loading); what is not in that vocabulary is not stored.
 
 The folder is `$HERMESCAPE_CACHE`, by default `$XDG_CACHE_HOME/hermescape` or `~/.cache/hermescape`; the value `off`
-turns the cache off. It may be deleted at any time.
+turns the cache off. Where it cannot be written (no home in a container, a read-only mount), a folder of this user's own
+among the temporary files takes its place, or none, and one line on stderr says so. It may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -14,30 +15,27 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache, wraps
+from multiprocessing import parent_process
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import NamedTemporaryFile, TemporaryFile, gettempdir
 from typing import Any
 
 import sympy as sp
 from sympy import Expr
 
 from theory import symbols
-from theory.bivariate import Phi2
+from theory.nodes import CONDITIONS, ELEMENTARY
 
 __all__ = ["dump", "folder", "load", "remembered"]
 
 ATOMS = {"pi": sp.pi, "I": sp.I, "E": sp.E, "oo": sp.oo, "true": sp.true}
 NODES: dict[str, Callable[..., Expr]] = {
-    kind.__name__: kind
-    for kind in (
-        *(sp.Add, sp.Mul, sp.Pow, sp.Max, sp.Min, sp.Abs, sp.Piecewise, sp.Tuple, sp.Lambda, Phi2),
-        *(sp.exp, sp.log, sp.erf, sp.erfc, sp.erfi, sp.sign, sp.Heaviside),
-        *(sp.sin, sp.cos, sp.tan, sp.asin, sp.acos, sp.atan, sp.sinh, sp.cosh, sp.tanh, sp.asinh, sp.acosh, sp.atanh),
-        *(sp.StrictLessThan, sp.LessThan, sp.StrictGreaterThan, sp.GreaterThan),
-    )
+    kind.__name__: kind for kind in (*ELEMENTARY, *CONDITIONS, sp.Tuple, sp.Lambda)
 }
 _ATOM_NAMES = {atom: name for name, atom in ATOMS.items()}
 _SYMBOLS = {symbol.name: symbol for symbol in vars(symbols).values() if isinstance(symbol, sp.Symbol)}
@@ -90,15 +88,67 @@ def load(stored: Any) -> Any:
 
 
 def folder() -> Path | None:
-    """Return the cache's folder, None where it is turned off."""
+    """Return a folder for what is kept, which can be written; None where the cache is turned off or nothing can be."""
     given = os.environ.get("HERMESCAPE_CACHE")
-    if given == "off":
-        return None
+    return None if given == "off" else _usable(_wanted(given))
+
+
+def _wanted(given: str | None) -> Path | None:
     if given:
         return Path(given)
-    with suppress(RuntimeError):
+    with suppress(RuntimeError):  # no home
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hermescape"
     return None
+
+
+@lru_cache(maxsize=16)
+def _usable(wanted: Path | None) -> Path | None:
+    """Return the folder wanted if it can be written, else a temporary one or None, and say so once."""
+    obstacle = "no home folder" if wanted is None else _obstacle(wanted)
+    if obstacle is None:
+        return wanted
+    found = _temporary()
+    _say(
+        f"hermescape: the cache {wanted or '~/.cache/hermescape'} cannot be written ({obstacle}); "
+        f"{f'{found} serves instead' if found else 'nothing is kept between runs'}; to choose, set HERMESCAPE_CACHE to "
+        "a folder that can be written, or to off."
+    )
+    return found
+
+
+def _obstacle(path: Path) -> str | None:
+    """Return why a file of some size cannot be written in a folder, which is made if need be; None where it can."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path) as file:
+            file.write(bytes(1 << 16))
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return None
+
+
+def _temporary() -> Path | None:
+    """Return this user's folder among the temporary files; None where another user could have put files there.
+
+    It has to be a folder and no link, this user's, closed to all others, in one where others cannot rename it: what
+    is kept there is read back as machine code.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else None
+    try:
+        path = Path(gettempdir()) / ("hermescape" if user is None else f"hermescape-{user}")
+        path.mkdir(mode=0o700, exist_ok=True)
+        own, shared = path.lstat(), path.parent.stat()
+    except OSError:
+        return None
+    closed = stat.S_ISDIR(own.st_mode) and own.st_uid == user and not own.st_mode & 0o077
+    kept = shared.st_uid in (0, user) and (shared.st_mode & stat.S_ISVTX or not shared.st_mode & 0o022)
+    return path if (user is None or (closed and kept)) and _obstacle(path) is None else None
+
+
+def _say(line: str) -> None:
+    """Write one line to stderr; worker processes leave it to their parent."""
+    if parent_process() is None and sys.stderr is not None:
+        print(line, file=sys.stderr, flush=True)
 
 
 @lru_cache(maxsize=1)

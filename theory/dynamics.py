@@ -17,6 +17,7 @@ from theory.labels import Labels, labels
 from theory.loss import Loss
 from theory.models import Model, loss_arguments
 from theory.models import model as find_model
+from theory.nodes import exact
 from theory.symbols import Delta, L_q, L_r, q, r
 from theory.system import System
 
@@ -83,7 +84,7 @@ def derive(
     """
     sigma = activation(student)
     given = labels(sigma if teacher is None else activation(teacher), transform=label, noise=noise)
-    scale = sp.nsimplify(alpha, rational=True) if isinstance(alpha, float) else sp.sympify(alpha)
+    scale = sp.nsimplify(alpha, rational=True) if isinstance(alpha, float) else exact(alpha, "alpha")
     return _derive(sigma, given, find_model(model, scale), (sigma.name, given.mean.name))
 
 

@@ -24,6 +24,7 @@ from theory import reference
 from theory.cache import NODES, remembered
 from theory.errors import NoClosedFormError, NotIntegrableError
 from theory.gaussian import expectation, gaussian_pdf
+from theory.nodes import exact
 from theory.pieces import Pieces, pieces
 from theory.symbols import x
 from theory.terms import Term, as_terms, differentiate, multiply, place
@@ -104,7 +105,7 @@ class GaussianMean(_Unevaluated):
 
     def __new__(cls, f: Expr, mean: Expr, variance: Expr) -> Expr:
         """Return the node, or f(M) where v = 0."""
-        law, mean, variance = _law(f), sp.sympify(mean), sp.sympify(variance)
+        law, mean, variance = _law(f), exact(mean, "mean"), exact(variance, "variance")
         return law(mean) if variance == 0 else Expr.__new__(cls, law, mean, variance)
 
     def _by_quadrature(self, args: list[Expr], digits: int) -> Expr:
@@ -137,7 +138,7 @@ class GaussianKernel(_Unevaluated):
 
     def __new__(cls, f: Expr, g: Expr, q: Expr, r: Expr) -> Expr:
         """Return the node."""
-        return Expr.__new__(cls, _law(f), _law(g), sp.sympify(q), sp.sympify(r))
+        return Expr.__new__(cls, _law(f), _law(g), exact(q, "q"), exact(r, "r"))
 
     def _by_quadrature(self, args: list[Expr], digits: int) -> Expr:
         return sp.Float(reference.kernel(args[0].expr, args[1].expr, args[2], args[3], digits=digits), digits)
@@ -192,7 +193,7 @@ def gaussian_mean(f: Distribution, mean: Expr, variance: Expr) -> Expr:
     >>> gaussian_mean(Distribution.of(sp.erf(x)), a, r)
     erf(a/sqrt(2*r + 1))
     """
-    mean, variance = sp.sympify(mean), sp.sympify(variance)
+    mean, variance = exact(mean, "mean"), exact(variance, "variance")
     if variance == 0 and not f.masses:
         return f.at(mean)
     if f.terms is not None:

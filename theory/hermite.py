@@ -17,6 +17,7 @@ from sympy import Expr, S
 from theory.activations import Activation
 from theory.errors import ParameterError
 from theory.expectations import Distribution, gaussian_mean
+from theory.nodes import exact
 
 __all__ = ["coefficient", "coefficients", "information_exponent", "is_zero", "leading_order"]
 
@@ -38,7 +39,7 @@ def coefficients(sigma: Activation, order: int, r: Expr = S.One) -> tuple[Expr, 
 
     Raises `ParameterError` for a negative order or a variance that is not positive.
     """
-    r = sp.sympify(r)
+    r = exact(r, "variance")
     if order < 0 or r.is_nonpositive:
         raise ParameterError(f"order {order}, variance {r}: accepted are order >= 0 and variance > 0.")
     law, found = Distribution.of(sigma.expr), []

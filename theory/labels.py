@@ -23,6 +23,7 @@ from theory.activations import Activation, activation
 from theory.errors import InputError, NotIntegrableError, NotRealError, ParameterError
 from theory.expectations import Distribution, gaussian_mean, is_closed
 from theory.hermite import MAX_EXPONENT, leading_order
+from theory.nodes import check_nodes, exact
 from theory.parser import parse_label
 from theory.symbols import Delta, x, y
 
@@ -93,7 +94,7 @@ def labels(
 
 
 def _variance(noise: float | Expr) -> Expr:
-    value = sp.nsimplify(noise, rational=True) if isinstance(noise, float) else sp.sympify(noise)
+    value = sp.nsimplify(noise, rational=True) if isinstance(noise, float) else exact(noise, "noise")
     if not (value.is_nonnegative and value.is_finite is not False and value.free_symbols <= {Delta}):
         raise ParameterError(f"noise = {noise!r} given; accepted: a finite variance Delta >= 0; try 0.1.")
     return value
@@ -104,6 +105,7 @@ def _transform(transform: str | Expr) -> Expr:
     rule = rule.xreplace({symbol: y for symbol in rule.free_symbols if symbol.name == "y"})
     if rule.free_symbols != {y}:
         raise InputError(f"label transform {transform} given; accepted: a function of the label y, such as y**2.")
+    check_nodes(rule, "the label transform")
     return rule
 
 

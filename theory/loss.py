@@ -23,6 +23,7 @@ from theory.cache import remembered
 from theory.expectations import Distribution, gaussian_kernel, gaussian_mean, is_closed
 from theory.explain import Step, kernel_steps
 from theory.labels import Labels
+from theory.nodes import exact
 from theory.symbols import N_4, Delta, J, M_ll, M_ls, M_ss, N_l, N_s, q, r, x
 from theory.tidy import tidy
 
@@ -87,7 +88,7 @@ class Loss:
 
         Raises `NotIntegrableError` where a derivative is infinite (a student that jumps, at the edge).
         """
-        slope, bend = self._gradient(sp.sympify(overlap), sp.sympify(variance))
+        slope, bend = self._gradient(exact(overlap, "overlap"), exact(variance, "variance"))
         return slope, bend
 
     @remembered(_content)
@@ -105,7 +106,7 @@ class Loss:
         >>> Loss(activation("linear"), labels("linear", noise=Delta)).noise()
         Delta - 2*q + r + 1
         """
-        return self._moment(2, S.One, 0, sp.sympify(overlap), sp.sympify(variance))
+        return self._moment(2, S.One, 0, exact(overlap, "overlap"), exact(variance, "variance"))
 
     def noise_moments(self, overlap: Expr = q, variance: Expr = r) -> dict[Symbol, Expr]:
         """Return the moments of a sample's gradient g = (sigma(l) - y) sigma'(l) x that a covariance needs.
@@ -114,7 +115,7 @@ class Loss:
         M_ll = E[d^2(f^2)/dl^2], N_s = E[f^3 l*], N_l = E[d(f^3)/dl] and N_4 = E f^4. By Stein's lemma these give
         E[f^2 a.x b.x] and E[f^3 a.x] for any two vectors (`theory.gram`).
         """
-        at = sp.sympify(overlap), sp.sympify(variance)
+        at = exact(overlap, "overlap"), exact(variance, "variance")
         bulk = self.noise(*at)
         return {
             J: bulk,

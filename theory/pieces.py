@@ -21,6 +21,7 @@ import sympy as sp
 from sympy import Abs, Expr, Heaviside, Max, Min, Piecewise, sign
 
 from theory.errors import NotIntegrableError, NotRealError, UnsupportedExpressionError
+from theory.nodes import check_nodes
 from theory.symbols import x
 
 __all__ = ["Pieces", "pieces", "real_zeros"]
@@ -94,13 +95,15 @@ def _merge(breakpoints: tuple[Expr, ...], branches: tuple[Expr, ...]) -> Pieces:
 def pieces(expr: Expr) -> Pieces:
     """Resolve every switch of `expr`.
 
-    Raises `UnsupportedExpressionError` for more than 32 breakpoints (a switch of a periodic function, say).
+    Raises `UnsupportedExpressionError` for more than 32 breakpoints (a switch of a periodic function, say), and for a
+    node outside `theory.nodes`.
 
     >>> pieces(Max(x, 0))
     Pieces(breakpoints=(0,), branches=(0, x))
     >>> pieces(Max(-1, Min(1, x))).breakpoints
     (-1, 1)
     """
+    check_nodes(expr)
     found = _resolve(expr, -sp.oo, sp.oo)
     return _merge(tuple(lo for lo, _ in found[1:]), tuple(f for _, f in found))
 

@@ -38,6 +38,7 @@ from theory.errors import InputError, ParameterError
 from theory.escape import Escape
 from theory.expectations import is_closed
 from theory.hermite import is_zero
+from theory.nodes import exact
 from theory.printing import latex
 from theory.symbols import C, J, M_ss, R, Z, a, d, m, mu, rho
 
@@ -135,7 +136,7 @@ def regime(
 
 def _exact(name: str, value: Expr | float | str) -> Expr:
     try:
-        number = sp.Rational(str(value)) if isinstance(value, float | str) else sp.sympify(value)
+        number = sp.Rational(str(value)) if isinstance(value, float | str) else exact(value, name)
     except (TypeError, ValueError):
         number = S.NaN
     if not (number.is_number and number.is_real and number.is_finite):

@@ -23,6 +23,7 @@ from theory.latex import document as latex_document
 from theory.latex import equations
 from theory.loss import Loss
 from theory.models import Model
+from theory.nodes import exact
 from theory.sources import Source, sources
 from theory.symbols import N_4, J, L_q, L_r, M_ll, M_ls, M_ss, N_l, N_s, d, kappa, q, r
 from theory.tidy import in_lowest_terms, tidy
@@ -91,7 +92,7 @@ class System:
         >>> derive("linear", model="plain").sgd().velocities
         {m: -J*kappa*m/2 + L_q*(m - 1)*(m + 1)}
         """
-        kappa, model = sp.sympify(kappa), self.model
+        kappa, model = exact(kappa, "kappa"), self.model
         drifted = dict(self.velocities)
         for overlap, pair in model.overlaps.items():
             drifted[overlap] += noise_velocity(model.gram, model.weight, pair, kappa, J)

@@ -12,8 +12,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from scipy.integrate import DOP853
+
+from numerics.keeping import kept
 
 __all__ = ["ORDER", "STAGES", "step"]
 
@@ -26,7 +27,7 @@ _A = np.vstack([DOP853.A, DOP853.B])
 _E3, _E5 = np.ascontiguousarray(DOP853.E3), np.ascontiguousarray(DOP853.E5)
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kept(error_model="numpy", nogil=True)
 def step(field: Any, y: Any, h: float, p: Any, table: Any, scale: Any, k: Any, new: Any) -> float:
     """Fill `new` with the state after h, given k[0] = f(y); return the error in units of `scale`."""
     n = y.size

@@ -14,7 +14,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from numerics.keeping import kept
 
 __all__ = ["ORDER", "STAGES", "step"]
 
@@ -43,7 +44,7 @@ _C = np.array(
 )
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kept(error_model="numpy", nogil=True)
 def _factor(matrix: Any, pivots: Any) -> None:
     """Replace a matrix by its LU factors, rows exchanged for the largest pivot."""
     n = pivots.size
@@ -61,7 +62,7 @@ def _factor(matrix: Any, pivots: Any) -> None:
                 matrix[row, j] -= matrix[row, column] * matrix[column, j]
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kept(error_model="numpy", nogil=True)
 def _solve(matrix: Any, pivots: Any, vector: Any) -> None:
     """Solve in place with the factors of `_factor`."""
     n = pivots.size
@@ -76,7 +77,7 @@ def _solve(matrix: Any, pivots: Any, vector: Any) -> None:
         vector[row] /= matrix[row, row]
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@kept(error_model="numpy", nogil=True)
 def step(
     field: Any,
     slopes: Any,

@@ -11,9 +11,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import f8, njit, void
+from numba import f8, void
 
 from numerics.engines import explicit, implicit
+from numerics.keeping import kept
 
 __all__ = [
     "BUDGET",
@@ -75,7 +76,7 @@ class Work(NamedTuple):
     pivots: Any
 
 
-_compiled = njit(error_model="numpy", nogil=True, cache=True)
+_compiled = kept(error_model="numpy", nogil=True)
 
 
 @_compiled

@@ -1,5 +1,8 @@
 """Truncated Hermite series: known coefficients, published truncations, remainders that cover the exact value."""
 
+from collections.abc import Callable
+
+import mpmath
 import numpy as np
 import pytest
 import sympy as sp
@@ -10,10 +13,12 @@ from numerics import quadrature
 from numerics.evaluate import value
 from numerics.search import search_time
 from numerics.series import aligned_series, kernel_series
-from tests.strategies import any_activation, covariances
-from theory.activations import activation
+from tests.strategies import any_activation, covariances, decaying
+from theory import reference
+from theory.activations import REGISTRY, activation
 from theory.dynamics import derive
 from theory.errors import InputError, NotIntegrableError, ParameterError, QuadratureError
+from theory.pieces import pieces
 from theory.symbols import mu, x
 
 RELU_TAU = {"0.032": 3.3927, "0.8985": 196.112}  # A = (1 - mu)/2 and B = -1/2, exactly
@@ -63,6 +68,114 @@ def test_kernel_remainder_covers_the_kernel(
     q, r = map(float, at)
     cut, exact = kernel_series(f, g, q, r, order), quadrature.kernel(f, g, q, r)
     assert abs(cut.value - exact.value) <= cut.error + exact.error
+
+
+DECAYING = (
+    *("max(0,1-abs(x))", "max(0,2-abs(x))", "max(0,x*(1-x))", "max(0,(x-1)*(2-x))", "exp(-4*x**2)"),
+    *("exp(-x**2)*abs(x)", "max(0,1-x**2)**2", "max(0,1-abs(20*(x-2))) + exp(-9*x**2)", "max(x-4,0)"),
+)
+CONTINUOUS = tuple(name for name in REGISTRY if name not in ("sign", "step"))
+ORDERS = (8, 16, 32)
+
+
+def drive_and_bend(student: sp.Expr, teacher: sp.Expr, strength: sp.Rational) -> tuple[mpmath.mpf, mpmath.mpf]:
+    """A and B without a Hermite coefficient: with g(z) = sigma(mu z),
+
+    A = E[z g' (phi - g)]/mu and B = -(E[g' phi'] + E[z g' (g - phi)])/mu^2, by Stein's lemma.
+    """
+    sigma, phi = pieces(student), pieces(teacher)
+    g, slope = (f.as_expr().subs(x, strength * x) for f in (sigma, sigma.diff()[0]))
+    slope, link, link_slope = strength * slope, phi.as_expr(), phi.diff()[0].as_expr()
+    drive = reference.mean(x * slope * (link - g), 0, 1, digits=20)
+    bend = reference.mean(slope * link_slope + x * slope * (g - link), 0, 1, digits=20)
+    return drive / strength, -bend / strength**2
+
+
+def assert_covered(student: sp.Expr, teacher: sp.Expr, strength: sp.Rational) -> None:
+    exact = drive_and_bend(student, teacher, strength)
+    for order in ORDERS:
+        cut = aligned_series(student, teacher, float(strength), order)
+        for found, true in zip(cut, exact, strict=True):
+            assert abs(found.value - true) <= found.error, (student, teacher, strength, order)
+
+
+@pytest.mark.parametrize("teacher", [None, "relu"])
+@pytest.mark.parametrize("student", [*DECAYING, *CONTINUOUS])
+def test_remainders_cover_A_and_B_of_functions_of_every_kind(student: str, teacher: str | None) -> None:
+    sigma = activation(student).expr
+    phi = sigma if teacher is None else activation(teacher).expr
+    for strength in (sp.Rational(1, 20), sp.Rational(11, 25), sp.Rational(9, 10)):
+        assert_covered(sigma, phi, strength)
+
+
+@given(decaying, st.sampled_from(["same", "relu", "tanh"]), st.fractions("1/20", "1", max_denominator=20))
+@settings(max_examples=25, deadline=None)
+def test_remainders_cover_generated_functions(f: sp.Expr, teacher: str, strength: sp.Rational) -> None:
+    phi = f if teacher == "same" else activation(teacher).expr
+    assert_covered(activation(f).expr, phi, sp.Rational(strength))
+
+
+def tent(z: mpmath.mpf) -> mpmath.mpf:
+    return max(mpmath.mpf(0), 1 - abs(z))
+
+
+def tent_slope(z: mpmath.mpf) -> mpmath.mpf:
+    return -mpmath.sign(z) if abs(z) < 1 else mpmath.mpf(0)
+
+
+def parabola(z: mpmath.mpf) -> mpmath.mpf:
+    return max(mpmath.mpf(0), z * (1 - z))
+
+
+def parabola_slope(z: mpmath.mpf) -> mpmath.mpf:
+    return 1 - 2 * z if 0 < z < 1 else mpmath.mpf(0)
+
+
+@pytest.mark.parametrize(
+    ("text", "f", "slope", "tau"),
+    [("max(0,1-abs(x))", tent, tent_slope, 16.246476), ("max(0,x*(1-x))", parabola, parabola_slope, None)],
+)
+def test_search_times_of_bumps_are_covered(text: str, f: Callable, slope: Callable, tau: float | None) -> None:
+    """tau = 2/(B + sqrt(B^2 + 4 A^2)) from integrals of functions written out here."""
+    strength = mpmath.mpf("0.44")
+
+    def mean(h: Callable) -> mpmath.mpf:
+        cuts = [-12, -1 / strength, -1, 0, 1, 1 / strength, 12]
+        return mpmath.quad(lambda z: h(z) * mpmath.npdf(z), cuts)
+
+    pull = mean(lambda z: z * slope(strength * z) * (f(strength * z) - f(z)))
+    drive, bend = -pull, -(mean(lambda z: slope(strength * z) * slope(z)) + pull) / strength
+    exact = 2 / (bend + mpmath.sqrt(bend**2 + 4 * drive**2))
+    assert tau is None or exact == pytest.approx(tau, abs=1e-6)
+    system = derive(text)
+    assert search_time(system, "0.44").tau == pytest.approx(float(exact), rel=1e-12)
+    for order in ORDERS:
+        found = search_time(system, "0.44", order=order)
+        low, high = found.interval
+        assert low < exact
+        assert high is None or exact < high
+        assert abs(found.tau - exact) <= found.error
+
+
+@pytest.mark.parametrize("teacher", [None, "relu", "sign"])
+@pytest.mark.parametrize("student", [*DECAYING, "relu", "hardtanh", "gelu", "step"])
+def test_remainders_cover_kernels_of_functions_of_every_kind(student: str, teacher: str | None) -> None:
+    f = activation(student).expr
+    g = f if teacher is None else activation(teacher).expr
+    for q, r in ((0.1, 0.2), (0.5, 1.0), (-0.9, 1.0), (0.3, 0.1), (1.5, 4.0), (0.02, 0.001)):
+        exact = quadrature.kernel(f, g, q, r)
+        for order in ORDERS:
+            cut = kernel_series(f, g, q, r, order)
+            assert abs(cut.value - exact.value) <= cut.error + exact.error, (q, r, order)
+
+
+@pytest.mark.parametrize("student", ["exp(-4*x**2)", "max(0,x*(1-x))"])
+def test_remainders_cover_the_oracle(student: str) -> None:
+    f = activation(student).expr
+    exact = reference.kernel(f, f, "0.5", 1, digits=12)
+    for order in ORDERS:
+        cut = kernel_series(f, f, 0.5, 1.0, order)
+        assert abs(cut.value - exact) <= cut.error
 
 
 def test_jumps_have_a_series_of_the_kernel() -> None:

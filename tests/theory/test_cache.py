@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,12 +13,13 @@ import sympy as sp
 
 from theory.activations import activation
 from theory.bivariate import Phi2
-from theory.cache import dump, load, remembered
+from theory.cache import dump, folder, load, remembered
 from theory.expectations import GaussianKernel
 from theory.labels import labels
 from theory.loss import Loss
 from theory.symbols import mu, q, r, x
 
+ROOT = Path(__file__).parents[2]
 SCRIPT = "from theory.dynamics import derive; s = derive('erf', 'relu'); print(s.loss, s.escape.A, sep='|')"
 
 
@@ -89,6 +92,112 @@ def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path, monkeypatch
         return 2 * expr
 
     assert double(q) == 2 * q
+
+
+FLOW = """
+import hermescape as h
+system = h.derive("relu")
+print(h.integrate(system, {"u": 1e-6, "m": 0.02}, event=h.Exit(0.5), t_max=1e3, mu=0.4).exit_time)
+"""
+EVERYTHING = f"""{FLOW}
+h.coefficients(h.activation("tanh"), 2)
+h.kernel_series("gelu", "relu", 0.1, 1.0, 4)
+h.search_time(system, 0.4)
+h.simulate("relu", mu=0.4, dimension=1000, batch=10, step_size=0.1, replicas=4, max_steps=100)
+h.escape_law(system, mu=0.4, dimension=1e6, kappa=4.0)
+"""
+NOWHERE = "/dev/null/home"  # below a file, where not even root can write
+WITHOUT_NUMBAS = {"NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator", "PYTHONPATH": str(ROOT)}
+"""numba refuses the package's folder and the user's, as it does where it cannot write to them."""
+
+
+def output(script: str, environment: dict[str, str], *before: str) -> tuple[str, list[str]]:
+    """Run a script in a process of its own; return what it printed, and the lines on stderr."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("HERMESCAPE_CACHE", "XDG_CACHE_HOME")}
+    command = [*before, sys.executable, "-c", script]
+    done = subprocess.run(command, env=kept | environment, cwd="/", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr.splitlines()
+
+
+def test_without_a_place_to_write_everything_works_and_one_line_says_so(tmp_path: Path) -> None:
+    nowhere = WITHOUT_NUMBAS | {"HOME": NOWHERE, "TMPDIR": str(tmp_path)}
+    own = tmp_path / f"hermescape-{os.getuid()}"
+    expected, (line,) = output(FLOW, nowhere)
+    place = f"{NOWHERE}/.cache/hermescape"
+    assert line.startswith(f"hermescape: the cache {place} cannot be written (Not a directory); {own} serves instead;")
+    assert own.stat().st_mode & 0o777 == 0o700
+    assert list(own.glob("*.json"))
+    assert list(own.glob("numba/*/*.nbi"))
+    shutil.rmtree(own)
+    own.mkdir()
+    own.chmod(0o770)  # others could write there
+    text, (line,) = output(FLOW, nowhere | {"HERMESCAPE_CACHE": f"{NOWHERE}/cache"})
+    assert text == expected
+    assert "nothing is kept between runs; to choose, set HERMESCAPE_CACHE to a folder" in line
+    assert not list(own.iterdir())
+
+
+def test_a_read_only_installation_without_a_home(tmp_path: Path) -> None:
+    """Permissions, for real: root does without the capabilities that let it pass them by."""
+    bound = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.getuid() == 0 else ()
+    installed, temporary = tmp_path / "installed", tmp_path / "temporary"
+    temporary.mkdir()
+    for package in ("theory", "numerics", "hermescape"):
+        shutil.copytree(ROOT / package, installed / package, ignore=shutil.ignore_patterns("__pycache__"))
+    folders = [installed, *(path for path in installed.rglob("*") if path.is_dir())]
+    for path in folders:
+        path.chmod(0o555)
+    try:
+        probe = subprocess.run([*bound, "touch", str(installed / "new")], capture_output=True, check=False)
+        if b"Permission denied" not in probe.stderr:
+            pytest.skip("permissions do not bind here")
+        places = {"HOME": str(installed), "PYTHONPATH": str(installed), "TMPDIR": str(temporary)}
+        _, lines = output(EVERYTHING, places | {"HERMESCAPE_CACHE": str(installed / "cache")}, *bound)
+    except FileNotFoundError:
+        pytest.skip("no setpriv here")
+    finally:
+        for path in folders:
+            path.chmod(0o755)
+    assert len(lines) == 1
+    assert f"the cache {installed / 'cache'} cannot be written (Permission denied)" in lines[0]
+    assert list(temporary.rglob("*.nbi"))
+    assert not list(installed.rglob("*.nbi"))
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only place to write to: this user's folder among the temporary files."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("HERMESCAPE_CACHE", f"{NOWHERE}{tmp_path}")
+    return tmp_path / f"hermescape-{os.getuid()}"
+
+
+def test_one_line_for_a_process(temporary: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert folder() == folder() == temporary
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("trap", ["link", "file", "open", "shared", "foreign"])
+def test_a_folder_that_another_user_could_fill_is_not_used(
+    trap: str, temporary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if trap == "link":
+        (tmp_path / "elsewhere").mkdir(mode=0o700)
+        temporary.symlink_to(tmp_path / "elsewhere")
+    elif trap == "file":
+        temporary.write_text("")
+    elif trap == "open":
+        temporary.mkdir()
+        temporary.chmod(0o777)
+    elif trap == "shared":
+        tmp_path.chmod(0o777)  # without the sticky bit others may rename what is in it
+    else:
+        user = os.getuid() + 1
+        (tmp_path / f"hermescape-{user}").mkdir(mode=0o700)
+        monkeypatch.setattr(os, "getuid", lambda: user)
+    assert folder() is None
+    assert "nothing is kept between runs" in capsys.readouterr().err
 
 
 def test_processes_share_the_folder(tmp_path: Path) -> None:
