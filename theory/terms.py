@@ -95,6 +95,8 @@ def as_terms(expr: Expr) -> tuple[Term, ...] | None:
     True
     """
     split = pieces(expr)
+    if split.window != sp.oo:
+        return None
     parts: list[Expr] = [(split.branches[0] + split.branches[-1]) / 2]
     gates: list[tuple[Gate, ...]] = [()]
     for i, c in enumerate(split.breakpoints):
@@ -140,6 +142,8 @@ def _exponential(g: Expr) -> tuple[Term, ...] | None:
     if not g.is_polynomial(x) or sp.degree(g, x) > 2:
         return None
     poly = sp.Poly(g, x)
+    if poly.nth(2).has(sp.I):  # sin(x^2): the tilted variance would be complex
+        return None
     return (_one(sp.exp(poly.nth(0)), 0, poly.nth(1), poly.nth(2)),)
 
 
