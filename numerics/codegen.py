@@ -35,7 +35,7 @@ from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 from numerics import primitives
 from theory.bivariate import Phi2, Phi2Angle
 from theory.errors import ParameterError, UnsupportedExpressionError
-from theory.stable import dawson, logistic, softplus, stable
+from theory.stable import dawson, logistic, rise, softplus, stable
 
 __all__ = ["PRINTERS", "compile_field", "compile_function", "source"]
 
@@ -152,6 +152,7 @@ PRINTERS: dict[type, Callable[[sp.Basic], str]] = {
     sp.Min: _fold("minimum"),
     sp.Abs: _call("abs"),
     Phi2Angle: _call("bivariate_normal"),
+    rise: lambda node: f"erfc({_print(-cast(sp.Expr, node.args[0]))})",
     Phi2: lambda node: _print(Phi2Angle(*node.args[:2], sp.asin(node.args[2]))),
     **{
         kind: _call(kind.__name__)

@@ -17,7 +17,7 @@ inf / inf never forms. With `tails`, differences that cancel far out are kept to
 
     1 + erf(c) -> rise(c),   1 + tanh(c) -> 2 l(2c),   1 - tanh(c)^2 -> 4 l(2c) l(-2c),   1 - l(c) -> l(-c).
 
-Beside an exponential and inside a logarithm that is done always.
+Beside an exponential, in a quotient and inside a logarithm that is done always.
 """
 
 from __future__ import annotations
@@ -200,7 +200,8 @@ def _logarithm(node: Expr) -> Expr:
     if not isinstance(node, sp.log):
         return node
     found: list[Expr] = []
-    for factor in Mul.make_args(_complement(cast(Expr, node.args[0]))):
+    inside = _complement(cast(Expr, node.args[0]))
+    for factor in Mul.make_args(inside):
         base, power = cast(Expr, factor).as_base_exp()
         pairs = _positive_sum(base)
         if pairs is not None:
@@ -210,7 +211,7 @@ def _logarithm(node: Expr) -> Expr:
         elif base.is_number and base.is_positive:
             found.append(power * sp.log(base))
         else:
-            return node
+            return cast(Expr, sp.log(inside))
     return Add(*found)
 
 
@@ -251,11 +252,16 @@ def _quotient(node: Expr) -> Expr:
     return _opposites(Add(*[Mul(*rest, c, _divide(a, under)) for c, a in pairs]))
 
 
-def _beside_exponential(node: Expr) -> Expr:
-    """Complements of factors that an exponential is left to magnify, such as exp(x) (1 - tanh(x)^2)."""
-    if not isinstance(node, Mul) or not any(map(_is_wave, node.args)):
+def _magnified(node: Expr) -> Expr:
+    """Complements that an exponential or a quotient magnifies: exp(x) (1 - tanh(x)^2), (1 - tanh(x)^2)/(1 + tanh x)."""
+    if not isinstance(node, Mul):
         return node
-    found = Mul(*[_complement(cast(Expr, f)) for f in node.args])
+    factors = [cast(Expr, f).as_base_exp() for f in node.args]
+    complements = [_complement(base) for base, _ in factors]
+    changed = [now != base and n.is_negative for now, (base, n) in zip(complements, factors, strict=True)]
+    if not (any(changed) or any(map(_is_wave, node.args))):
+        return node
+    found = Mul(*[now**n for now, (_, n) in zip(complements, factors, strict=True)])
     return node if found == node else _quotient(found)
 
 
@@ -400,10 +406,9 @@ def _complement(node: Expr) -> Expr:
     return Add(*terms)
 
 
-_RULES = (_logarithm, _logistic_power, _quotient, _beside_exponential, _imaginary_error, _exp_times_hyperbolic)
+_RULES = (_logarithm, _logistic_power, _quotient, _magnified, _imaginary_error, _exp_times_hyperbolic)
 _TAIL_RULES = (_complement, *_RULES)
-_TRIGGERS = (sp.exp, sp.log, sp.erfi, sp.cosh, sp.sinh)
-_TAIL_TRIGGERS = (*_TRIGGERS, sp.erf, sp.tanh)
+_TRIGGERS = (sp.exp, sp.log, sp.erfi, sp.cosh, sp.sinh, sp.tanh, sp.erf)
 
 
 @lru_cache(maxsize=4096)
@@ -420,8 +425,8 @@ def stable(expr: Expr, tails: bool = False) -> Expr:
     >>> stable(1 + sp.erf(x), tails=True)
     rise(x)
     """
-    rules, triggers = (_TAIL_RULES, _TAIL_TRIGGERS) if tails else (_RULES, _TRIGGERS)
-    if not expr.has(*triggers):
+    rules = _TAIL_RULES if tails else _RULES
+    if not expr.has(*_TRIGGERS):
         return expr
     node = expr.func(*[stable(cast(Expr, arg), tails) if isinstance(arg, sp.Basic) else arg for arg in expr.args])
     return reduce(lambda current, rule: rule(current), rules, node)
