@@ -180,7 +180,7 @@ def reach_of(law: Law, centre: float, scale: float) -> float:
         raise QuadratureError(
             f"kinks of an oscillating function are resolved for |x| < {law.window:g} and matter beyond (mean "
             f"{centre:g}, standard deviation {scale:g}); accepted: a standard deviation below "
-            f"{law.window / REACH:.3g}."
+            f"{law.window / (1.1 * (found + 0.1371)):.3g}."
         )
     return found + 0.1371
 

@@ -34,10 +34,10 @@ def parity(f: Expr) -> Parity:
     >>> parity(sp.Max(x - 2, 0) - sp.Max(-x - 2, 0)), parity(sp.Max(x - 2, 0)), parity(x * sp.tanh(x))
     ('odd', None, 'even')
     """
-    signs: tuple[tuple[Parity, int], ...] = (("even", 1), ("odd", -1))
-    proved = next((name for name, sign in signs if _vanishes(f - sign * _reflected(f))), None)
-    if proved is not None:
-        return proved
+    signs: tuple[tuple[Literal["even", "odd"], int], ...] = (("even", 1), ("odd", -1))
+    for name, sign in signs:
+        if _vanishes(f - sign * _reflected(f)):
+            return name
     try:
         split = pieces(f)
     except (InputError, UnsupportedExpressionError):

@@ -301,14 +301,17 @@ def _by_logistic(a: Expr, factor: Expr) -> tuple[Expr, Expr]:
     return part / base * sp.exp(rest - _p(-c)), S.Zero
 
 
+def _without_constant(f: Expr) -> Expr:
+    symbols = f.free_symbols
+    return cast(Expr, sp.expand(f).as_independent(*symbols, as_Add=True)[1]) if symbols else S.Zero
+
+
 def _ratio(a: Expr, c: Expr) -> Expr | None:
     """Return the number k with a = k c up to a constant, or None."""
-    top, bottom = (
-        sp.expand(f).as_independent(*f.free_symbols, as_Add=True)[1] if f.free_symbols else 0 for f in (a, c)
-    )
+    top, bottom = _without_constant(a), _without_constant(c)
     if top == 0 or bottom == 0:
         return None
-    found = top / bottom
+    found = cast(Expr, top / bottom)
     if not found.is_number and top.is_polynomial() and bottom.is_polynomial():
         found = sp.cancel(found)
     return found if found.is_number and found.is_extended_real else None

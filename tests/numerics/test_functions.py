@@ -1,4 +1,4 @@
-"""Functions that people use: A, B and tau against second-order jets, which know no SymPy, and values worked out by hand."""
+"""Functions that people use: A, B and tau against second-order jets, which know no SymPy, and values by formula."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_a_steep_softplus() -> None:
 
 
 def test_the_mean_of_a_sine_over_its_argument() -> None:
-    """sin(z)/z is the mean of cos(t z) over t in (0, 1), so that E = integral of exp(-t^2/2) = sqrt(pi/2) erf(1/sqrt 2)."""
+    """sin(z)/z is the mean of cos(t z) over t in (0, 1): E = integral of exp(-t^2/2) = sqrt(pi/2) erf(1/sqrt 2)."""
     exact = float(mpmath.sqrt(mpmath.pi / 2) * mpmath.erf(1 / mpmath.sqrt(2)))
     found = hermite_coefficients(activation("sin(x)/x"), 0)[0]
     assert exact == pytest.approx(0.8556243918921488, abs=1e-15)
@@ -157,7 +157,7 @@ def folded_sine(deviation: float) -> float:
     return float(2 / mpmath.pi - 4 / mpmath.pi * mpmath.fsum(terms))
 
 
-@pytest.mark.parametrize("deviation", [0.3, 1.0, 3.0, 4.9])
+@pytest.mark.parametrize("deviation", [0.3, 1.0, 3.0, 4.4])
 def test_kinks_without_end_inside_the_window(deviation: float) -> None:
     found = quadrature.mean(sp.Abs(sp.sin(x)), 0.0, deviation**2)
     assert abs(found.value - folded_sine(deviation)) <= found.error + 1e-15
@@ -166,7 +166,7 @@ def test_kinks_without_end_inside_the_window(deviation: float) -> None:
 
 def test_kinks_beyond_the_window_are_not_forgotten() -> None:
     assert as_terms(sp.Abs(sp.sin(x))) is None
-    with pytest.raises(QuadratureError, match="standard deviation below 5"):
+    with pytest.raises(QuadratureError, match="standard deviation below 4"):
         quadrature.mean(sp.Abs(sp.sin(x)), 0.0, 36.0)
     with pytest.raises(QuadratureError, match="smaller variance"):
         reference.mean(sp.Abs(sp.sin(x)), 0, 30, digits=20)
