@@ -134,6 +134,7 @@ def mean(f: Expr, mean: Number, variance: Number, *, digits: int = 30) -> mpmath
 
     Raises `QuadratureError`, with the digits reached, where successive rules do not settle.
 
+    >>> from theory.symbols import x
     >>> mpmath.nprint(mean(sp.Max(x, 0), 0, 1, digits=20), 15)
     0.398942280401433
     """
@@ -187,6 +188,7 @@ def kernel(f: Expr, g: Expr, q: Number, r: Number, *, digits: int = 30) -> mpmat
     Raises `ParameterError` for q^2 > r, `QuadratureError` (with the digits reached) where successive rules do not
     settle.
 
+    >>> from theory.symbols import x
     >>> mpmath.nprint(kernel(sp.erf(x), sp.erf(x), "0.3", "0.8", digits=15), 12)
     0.137842397237
     """

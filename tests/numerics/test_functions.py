@@ -164,6 +164,22 @@ def test_kinks_without_end_inside_the_window(deviation: float) -> None:
     assert folded_sine(1.0) == pytest.approx(0.579153218723036, abs=1e-15)
 
 
+@pytest.mark.parametrize(("q", "r"), [(0.3, 0.5), (-0.6, 0.9)])
+def test_a_kernel_with_kinks_without_end(q: float, r: float) -> None:
+    """E cos(2 k l) cos(2 j l*) = (exp(-2 (k^2 r + j^2 - 2 k j q)) + exp(-2 (k^2 r + j^2 + 2 k j q)))/2."""
+
+    def wave(k: int, j: int) -> mpmath.mpf:
+        mean = k * k * r + j * j
+        return (mpmath.exp(-2 * (mean - 2 * k * j * q)) + mpmath.exp(-2 * (mean + 2 * k * j * q))) / 2
+
+    def weight(k: int) -> mpmath.mpf:
+        return -4 / (mpmath.pi * (4 * k * k - 1)) if k else 2 / mpmath.pi
+
+    exact = mpmath.fsum(weight(k) * weight(j) * wave(k, j) for k in range(40) for j in range(40))
+    found = quadrature.kernel(sp.Abs(sp.sin(x)), sp.Abs(sp.sin(x)), q, r)
+    assert abs(found.value - float(exact)) <= found.error + 1e-15
+
+
 def test_kinks_beyond_the_window_are_not_forgotten() -> None:
     assert as_terms(sp.Abs(sp.sin(x))) is None
     with pytest.raises(QuadratureError, match="standard deviation below 4"):
