@@ -3,16 +3,7 @@ r"""From SymPy expressions to compiled functions: a table by node type that refu
 Three steps, each a function of the content alone, so that the same expressions give the same source in every
 process and the source may serve as the key of a cache:
 
-1. *rewriting*, a short list of rules for stability. With \(\ell(c) = 1/(1 + e^{-c})\),
-
-       1 / (1 + exp(c))^n          ->  l(-c)^n
-       exp(-k c) l(c)^n, k <= n    ->  l(c)^(n - k) l(-c)^k
-       log(1 + exp(c))             ->  softplus(c)
-       erfi(c)                     ->  2/sqrt(pi) exp(c^2) dawson(c)
-       exp(a) cosh(b)              ->  (exp(a + b) + exp(a - b)) / 2
-
-   so that the logistic function, its derivatives and its primitive hold for every float64 (inf / inf never
-   forms);
+1. *rewriting* for stability by the rules of `theory.stable`, so that inf / inf never forms;
 2. *common subexpressions* of all outputs together;
 3. *printing* by `PRINTERS`, whose keys are exact node types (for symbols and numbers, also their subclasses).
    Text never becomes code: only what the table prints is executed, and symbols get safe identifiers.
@@ -44,6 +35,7 @@ from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 from numerics import primitives
 from theory.bivariate import Phi2, Phi2Angle
 from theory.errors import ParameterError, UnsupportedExpressionError
+from theory.stable import dawson, logistic, rise, softplus, stable
 
 __all__ = ["PRINTERS", "compile_field", "compile_function", "source"]
 
@@ -51,101 +43,6 @@ Compiled = Callable[..., tuple[float, ...]]
 
 LARGEST_UNROLLED_POWER = 64
 _NAME = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII | re.IGNORECASE)
-
-
-class dawson(sp.Function):
-    """Dawson's integral sqrt(pi)/2 exp(-x^2) erfi(x) as a node: the target of the rewriting rules."""
-
-
-class logistic(sp.Function):
-    """1 / (1 + exp(-x)) as a node: the target of the rewriting rules."""
-
-
-class softplus(sp.Function):
-    """log(1 + exp(x)) as a node: the target of the rewriting rules."""
-
-
-def _exponent_of_one_plus_exp(node: sp.Basic) -> sp.Expr | None:
-    """Return c if the node is 1 + exp(c)."""
-    if isinstance(node, sp.Add) and len(node.args) == 2:
-        one, other = sorted(node.args, key=lambda term: term is not sp.S.One)
-        if one is sp.S.One and isinstance(other, sp.exp):
-            return cast(sp.Expr, other.args[0])
-    return None
-
-
-def _logistic_power(node: sp.Basic) -> sp.Basic:
-    """(1 + exp(c))^(-n) -> logistic(-c)^n, n a positive integer."""
-    if isinstance(node, sp.Pow) and node.exp.is_Integer and node.exp.is_negative:
-        c = _exponent_of_one_plus_exp(node.base)
-        if c is not None:
-            return cast(sp.Expr, logistic(-c)) ** (-node.exp)
-    return node
-
-
-def _logistic_times_exp(node: sp.Basic) -> sp.Basic:
-    """exp(-k c) logistic(c)^n -> logistic(c)^(n - k) logistic(-c)^k, 1 <= k <= n."""
-    if not isinstance(node, sp.Mul):
-        return node
-    factors = list(node.args)
-    for i, decay in enumerate(factors):
-        if not isinstance(decay, sp.exp):
-            continue
-        for j, factor in enumerate(factors):
-            base, n = factor.as_base_exp()
-            if not isinstance(base, logistic) or not n.is_Integer or n > LARGEST_UNROLLED_POWER:
-                continue
-            c = cast(sp.Expr, base.args[0])
-            exponent = cast(sp.Expr, decay.args[0])
-            k = next((k for k in range(1, int(n) + 1) if sp.expand(exponent + k * c) == 0), None)
-            if k is not None:
-                rest = [other for index, other in enumerate(factors) if index not in (i, j)]
-                return sp.Mul(*rest, base ** (n - k), cast(sp.Expr, logistic(-c)) ** k)
-    return node
-
-
-def _softplus(node: sp.Basic) -> sp.Basic:
-    """log(1 + exp(c)) -> softplus(c)."""
-    c = _exponent_of_one_plus_exp(node.args[0]) if isinstance(node, sp.log) else None
-    return node if c is None else cast(sp.Basic, softplus(c))
-
-
-def _dawson(node: sp.Basic) -> sp.Basic:
-    """erfi(x) -> 2/sqrt(pi) exp(x^2) dawson(x), whose exponential then joins the one that tames it."""
-    if not isinstance(node, sp.erfi):
-        return node
-    z = cast(sp.Expr, node.args[0])
-    return 2 / sp.sqrt(sp.pi) * sp.exp(z**2) * cast(sp.Expr, dawson(z))
-
-
-def _exp_times_hyperbolic(node: sp.Basic) -> sp.Basic:
-    """exp(a) cosh(b) -> (exp(a + b) + exp(a - b)) / 2, since either factor alone may overflow; the same for sinh."""
-    if not isinstance(node, sp.Mul):
-        return node
-    decay = next((f for f in node.args if isinstance(f, sp.exp)), None)
-    wave = next((f for f in node.args if isinstance(f, sp.cosh | sp.sinh)), None)
-    if decay is None or wave is None:
-        return node
-    a, b = cast(sp.Expr, decay.args[0]), cast(sp.Expr, wave.args[0])
-    sign = 1 if isinstance(wave, sp.cosh) else -1
-    rest = [f for f in node.args if f is not decay and f is not wave]
-    return sp.Mul(*rest, (sp.exp(a + b) + sign * sp.exp(a - b)) / 2)
-
-
-REWRITES: tuple[Callable[[sp.Basic], sp.Basic], ...] = (
-    _softplus,
-    _logistic_power,
-    _logistic_times_exp,
-    _dawson,
-    _exp_times_hyperbolic,
-)
-
-
-def _rewrite(node: sp.Basic) -> sp.Basic:
-    """Apply every rule once to every node, leaves first."""
-    if node.args and node.has(sp.exp, sp.erfi):
-        node = node.func(*map(_rewrite, node.args))
-    return reduce(lambda current, rule: rule(current), REWRITES, node)
 
 
 def _refuse(node: sp.Basic, remedy: str) -> UnsupportedExpressionError:
@@ -256,6 +153,7 @@ PRINTERS: dict[type, Callable[[sp.Basic], str]] = {
     sp.Min: _fold("minimum"),
     sp.Abs: _call("abs"),
     Phi2Angle: _call("bivariate_normal"),
+    rise: lambda node: f"erfc({_print(-cast(sp.Expr, node.args[0]))})",
     Phi2: lambda node: _print(Phi2Angle(*node.args[:2], sp.asin(node.args[2]))),
     **{
         kind: _call(kind.__name__)
@@ -339,7 +237,7 @@ def _source(args: tuple[sp.Symbol, ...], outputs: tuple[sp.Expr, ...], name: str
     _check(args, outputs, name)
     identifiers = [_identifier(arg, position) for position, arg in enumerate(args)]
     renamed = dict(zip(args, (sp.Symbol(identifier, real=True) for identifier in identifiers), strict=True))
-    rewritten = [_rewrite(output.xreplace(renamed)) for output in outputs]
+    rewritten = [stable(output.xreplace(renamed)) for output in outputs]
     shared: Any = sp.cse(rewritten, symbols=sp.numbered_symbols("c", real=True))
     definitions, reduced = shared
     body = [f"    {symbol.name} = {_print(value)}" for symbol, value in definitions]

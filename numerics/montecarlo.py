@@ -31,6 +31,7 @@ from numerics.experiment import LARGEST_SCALE, Experiment
 from numerics.reduction import PARAMETRISATIONS, Law, M, Moments, T, U, draw_batch, draw_rotated
 from numerics.statistics import ExitSample, Stages, Status
 from theory.errors import ParameterError
+from theory.removable import filled
 from theory.symbols import x, y
 
 __all__ = ["Experiment", "Stages", "log_spaced", "samples_per_step", "simulate", "simulate_stages", "trajectories"]
@@ -191,10 +192,10 @@ def _law(experiment: Experiment, threshold: float, degrees_of_freedom_shift: int
 
 
 def _functions(experiment: Experiment) -> _Triple:
-    label = cast(Expr, experiment.teacher.xreplace({x: Z})) + NOISE
+    label = cast(Expr, filled(experiment.teacher).xreplace({x: Z})) + NOISE
     if experiment.label is not None:
-        label = cast(Expr, experiment.label.xreplace({y: label}))
-    return experiment.student, experiment.derivative, label
+        label = cast(Expr, filled(experiment.label, y).xreplace({y: label}))
+    return filled(experiment.student), filled(experiment.derivative), label
 
 
 def _compile(experiment: Experiment, *, by_sums: bool = False) -> _Run:

@@ -22,13 +22,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
+import mpmath
 import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
+from scipy import special
 from sympy import Expr
 
 from theory.errors import ParameterError, QuadratureError
 from theory.pieces import Pieces, pieces
+from theory.removable import evaluator, filled
+from theory.stable import stable
 from theory.symbols import x
 
 __all__ = ["Estimate", "Real", "kernel", "mean"]
@@ -44,6 +48,7 @@ WIDEST_STEP = 0.7  # error exp(-2 (pi/h)^2) = 3e-18 for a Gaussian of unit varia
 MAX_GRID = 4_000_000
 CHUNK = 500_000
 MAX_PANELS = 4096
+MAX_LOST = 4096  # values that mpmath may compute in place of float64
 MAX_INNER_LEVEL = 6
 
 # 21-point Kronrod extension of the 10-point Gauss rule: positive nodes and weights, Piessens et al., QUADPACK (1983).
@@ -85,10 +90,11 @@ class Estimate:
 
 @dataclass(frozen=True, eq=False)
 class Law:
-    """A piecewise smooth function as vectorised branches and breakpoints."""
+    """A piecewise smooth function as vectorised branches and breakpoints, all of them for |x| < `window`."""
 
     cuts: Array
     branches: tuple[Callable[[Array], Array], ...]
+    window: float = np.inf
 
     def __call__(self, z: Array) -> Array:
         """Evaluate anywhere; each branch only where it applies."""
@@ -110,17 +116,42 @@ class Law:
 def law_of(expr: Expr) -> Law:
     split: Pieces = pieces(expr)
     cuts = np.array([float(c) for c in split.breakpoints])
-    return Law(cuts, tuple(_vectorised(branch) for branch in split.branches))
+    return Law(cuts, tuple(_vectorised(branch) for branch in split.branches), float(split.window))
+
+
+_SPECIAL: dict[str, Callable[[Array], Array]] = {
+    "logistic": special.expit,
+    "softplus": lambda z: np.logaddexp(0.0, z),
+    "dawson": special.dawsn,
+    "rise": lambda z: special.erfc(-z),
+}
 
 
 def _vectorised(branch: Expr) -> Callable[[Array], Array]:
-    function = sp.lambdify(x, branch, ["scipy", "numpy"], cse=True)
+    """Return a smooth branch in its stable form; the few values still not finite are asked of mpmath."""
+    function = sp.lambdify(x, stable(filled(branch), tails=True), [_SPECIAL, "scipy", "numpy"], cse=True)
 
     def evaluate(z: Array) -> Array:
         with np.errstate(all="ignore"):
-            return np.broadcast_to(np.asarray(function(z), float), z.shape)
+            values = np.broadcast_to(np.asarray(function(z), float), z.shape)
+        lost = ~np.isfinite(values)
+        if 0 < np.count_nonzero(lost) <= MAX_LOST:
+            values = values.copy()
+            values[lost] = [_slowly(branch, point) for point in z[lost]]
+        return values
 
     return evaluate
+
+
+@lru_cache(maxsize=MAX_LOST)
+def _slowly(branch: Expr, point: float) -> float:
+    """Return the value where float64 overflowed on the way; infinite or NaN where that is the value."""
+    try:
+        with mpmath.workdps(30):
+            value = evaluator(branch)(mpmath.mpf(point))
+    except (ValueError, ZeroDivisionError, OverflowError):
+        return np.nan
+    return float(value) if isinstance(value, mpmath.mpf) else np.nan
 
 
 @lru_cache(maxsize=4096)
@@ -144,6 +175,12 @@ def reach_of(law: Law, centre: float, scale: float) -> float:
         raise QuadratureError(
             f"the integrand is still large {FARTHEST:g} standard deviations out (mean {centre:g}, standard deviation "
             f"{scale:g}); accepted are functions that the Gaussian integrates: use a smaller variance."
+        )
+    if abs(centre) + (found + 0.1371) * scale > law.window:
+        raise QuadratureError(
+            f"kinks of an oscillating function are resolved for |x| < {law.window:g} and matter beyond (mean "
+            f"{centre:g}, standard deviation {scale:g}); accepted: a standard deviation below "
+            f"{law.window / (1.1 * (found + 0.1371)):.3g}."
         )
     return found + 0.1371
 

@@ -18,8 +18,10 @@ from sympy import Expr
 
 from theory.errors import InputError, NotIntegrableError, NotRealError
 from theory.nodes import check_nodes
+from theory.parity import parity
 from theory.parser import parse
 from theory.pieces import Pieces, pieces, real_zeros
+from theory.removable import evaluator, filling, holes
 from theory.symbols import x
 from theory.terms import as_terms
 
@@ -114,7 +116,7 @@ class Activation:
     @cached_property
     def derivative(self) -> Expr:
         """The derivative almost everywhere, as SGD evaluates it (point masses left out)."""
-        return self.pieces.diff()[0].as_expr()
+        return self.pieces.diff()[0].as_expr()  # of an oscillating switch its formula, right on the whole line
 
     @cached_property
     def is_continuous(self) -> bool:
@@ -133,16 +135,8 @@ class Activation:
 
     @cached_property
     def parity(self) -> Literal["even", "odd"] | None:
-        """Even, odd, or None; decided at 30 digits on seven generic points."""
-        f = sp.lambdify(x, self.expr, "mpmath")
-        with mpmath.workdps(40):
-            points = [mpmath.sqrt(2 + 3 * i) / 3 for i in range(7)]
-            pairs = [(mpmath.mpf(f(z)), mpmath.mpf(f(-z))) for z in points]
-            if all(mpmath.almosteq(left, right, 1e-30, 1e-30) for left, right in pairs):
-                return "even"
-            if all(mpmath.almosteq(left, -right, 1e-30, 1e-30) for left, right in pairs):
-                return "odd"
-        return None
+        """Even or odd almost everywhere, where that is proved, else None: `theory.parity`."""
+        return parity(self.expr)
 
     @cached_property
     def max_variance(self) -> Expr:
@@ -199,10 +193,11 @@ def _real_variable(expr: Expr) -> Expr:
 def _check_real(name: str, split: Pieces) -> None:
     edges = [-sp.oo, *split.breakpoints, sp.oo]
     for lo, hi, branch in zip(edges, edges[1:], split.branches, strict=False):
-        for hole in _holes(branch):
-            if (lo == -sp.oo or hole >= lo) and (hi == sp.oo or hole <= hi):
+        inside = [c for c in holes(branch) if (lo == -sp.oo or c >= lo) and (hi == sp.oo or c <= hi)]
+        for hole in inside:
+            if filling(branch, hole) is None:
                 raise _not_real(name, f"is undefined at x = {hole}")
-        f = sp.lambdify(x, branch, "mpmath")
+        f = evaluator(branch)
         for z in [*_samples(lo, hi), *_between(_borders(branch), lo, hi)]:
             try:
                 value = mpmath.mpmathify(f(mpmath.mpf(z)))
@@ -221,14 +216,6 @@ def _not_real(name: str, what: str) -> NotRealError:
         f"{name} {what}; accepted are functions with a real value everywhere on the real line: restrict or regularise "
         "it, for instance log(1 + x**2) for log(x)."
     )
-
-
-def _holes(branch: Expr) -> list[Expr]:
-    """Return the points at which a denominator vanishes, a logarithm diverges or a tangent has a pole."""
-    denominators = [p.base for p in branch.atoms(sp.Pow) if p.exp.is_negative]
-    logarithms = [node.args[0] for node in branch.atoms(sp.log)]
-    poles = [sp.cos(node.args[0]) for node in branch.atoms(sp.tan)]
-    return [zero for h in (*denominators, *logarithms, *poles) for zero in real_zeros(h)]
 
 
 def _borders(branch: Expr) -> list[Expr]:

@@ -30,7 +30,15 @@ from theory.symbols import x
 from theory.terms import Term, as_terms, differentiate, multiply, place
 from theory.tidy import tidy
 
-__all__ = ["Distribution", "GaussianKernel", "GaussianMean", "gaussian_kernel", "gaussian_mean", "is_closed"]
+__all__ = [
+    "Distribution",
+    "GaussianKernel",
+    "GaussianMean",
+    "gaussian_kernel",
+    "gaussian_mean",
+    "is_closed",
+    "unevaluated",
+]
 
 Mass = tuple[Expr, Expr, int]  # location c, weight, order k of delta^(k)(x - c)
 
@@ -67,10 +75,12 @@ class Distribution:
 
     def at(self, point: Expr) -> Expr:
         """Return the regular part at a point, at a jump the mean of both sides: E f(point + sqrt(v) Z) as v -> 0."""
+        branches = [self.regular.as_expr()]
         if point in self.regular.breakpoints:
             i = self.regular.breakpoints.index(point)
-            return sp.Add(*[f.subs(x, point) for f in self.regular.branches[i : i + 2]]) / 2
-        return self.regular.as_expr().subs(x, point)
+            branches = list(self.regular.branches[i : i + 2])
+        values = [sp.limit(f, x, point) if (value := f.subs(x, point)) is sp.nan else value for f in branches]
+        return sp.Add(*values) / len(values)
 
 
 class _Unevaluated(Expr):
@@ -82,6 +92,17 @@ class _Unevaluated(Expr):
         if not all(isinstance(arg, Lambda) or arg.is_number for arg in args):
             return self.func(*args)
         return self._by_quadrature(args, sp.core.evalf.prec_to_dps(prec))
+
+    def size(self) -> Expr:
+        """Return sqrt(E f^2) (times sqrt(E g^2)), to which the error of a value is relative; two digits of it."""
+        *laws, first, second = self.args
+        means = [first] if isinstance(self, GaussianMean) else [S.Zero, S.Zero]
+        variances = [second] if isinstance(self, GaussianMean) else [second, S.One]
+        moments = [
+            reference.mean(law.expr**2, centre, variance, digits=2)
+            for law, centre, variance in zip(laws, means, variances, strict=True)
+        ]
+        return sp.sqrt(sp.Mul(*[sp.Float(moment, 5) for moment in moments]))
 
     @abstractmethod
     def _by_quadrature(self, args: list[Expr], digits: int) -> Expr:
@@ -163,6 +184,11 @@ class GaussianKernel(_Unevaluated):
 
 
 NODES.update({kind.__name__: kind for kind in (GaussianMean, GaussianKernel)})
+
+
+def unevaluated(expr: Expr) -> set[Any]:
+    """Return the unevaluated expectations in `expr`."""
+    return expr.atoms(_Unevaluated)
 
 
 def is_closed(expr: Expr) -> bool:

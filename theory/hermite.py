@@ -16,12 +16,13 @@ from sympy import Expr, S
 
 from theory.activations import Activation
 from theory.errors import ParameterError
-from theory.expectations import Distribution, gaussian_mean
+from theory.expectations import Distribution, gaussian_mean, unevaluated
 from theory.nodes import exact
 
 __all__ = ["coefficient", "coefficients", "information_exponent", "is_zero", "leading_order"]
 
 MAX_EXPONENT = 40
+PRECISIONS = (25, 40, 120, 500, 1000)
 
 
 def coefficient(sigma: Activation, k: int, r: Expr = S.One) -> Expr:
@@ -50,8 +51,39 @@ def coefficients(sigma: Activation, order: int, r: Expr = S.One) -> tuple[Expr, 
 
 
 def is_zero(value: Expr, digits: int = 25) -> bool:
-    """Whether a constant vanishes: symbolically, or at `digits` digits (for numbers no rule simplifies)."""
-    return value == 0 or abs(value.evalf(digits, chop=False)) < sp.Float(10) ** (5 - digits)
+    """Whether a constant vanishes: symbolically, or to `digits` - 5 digits beside what it is made of.
+
+    A closed form is zero where a thousand digits leave nothing of it; unevaluated expectations count as zero where they
+    cancel to within the errors of their quadrature, which are relative to the size of the functions.
+
+    >>> is_zero(sp.pi / 10**300), is_zero(sp.sqrt(2) * sp.sqrt(3) - sp.sqrt(6))
+    (False, True)
+    """
+    if value == 0:
+        return True
+    nodes = sorted(unevaluated(value), key=sp.default_sort_key)
+    if not nodes:
+        return _has_no_digit(value, digits)
+    names = {node: sp.Dummy(real=True) for node in nodes}
+    numbers = {names[node]: node.evalf(digits) for node in nodes}
+    sizes = {names[node]: node.size() for node in nodes}
+    closed = value.xreplace(names)
+    errors = [abs(closed.diff(name).evalf(15, subs=numbers)) * sizes[name] for name in numbers]
+    found = closed.evalf(digits, subs=numbers)
+    return bool(abs(found) <= sp.Float(10) ** (5 - digits) * sum(errors))
+
+
+def _has_no_digit(value: Expr, digits: int) -> bool:
+    """Whether no two precisions agree on a closed form; one with decimals in it vanishes to `digits` - 5 digits."""
+    if value.has(sp.Float):
+        return bool(abs(value.evalf(digits)) < sp.Float(10) ** (5 - digits))
+    before = S.NaN
+    for precision in PRECISIONS:
+        found = value.evalf(precision, maxn=2 * precision)
+        if found != 0 and before is not S.NaN and abs(found - before) < abs(found) / 2:
+            return False
+        before = found
+    return True
 
 
 def information_exponent(student: Activation, teacher: Activation | None = None) -> int | None:

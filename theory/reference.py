@@ -19,7 +19,7 @@ from sympy import Expr
 
 from theory.errors import ParameterError, QuadratureError
 from theory.pieces import pieces
-from theory.symbols import x
+from theory.removable import evaluator
 
 __all__ = ["kernel", "mean"]
 
@@ -28,19 +28,23 @@ Number = Expr | float | str
 STEP = mpmath.mpf(1) / 2
 REFINEMENT = mpmath.mpf(3) / 2
 SMOOTH_LEVELS = 13  # steps down to 1/2 / 1.5^12 = 0.0039
+FINEST_LEVEL = 18  # in one dimension, for functions with poles near the real line
 PANEL_LEVELS = 7  # 64 panels between two cuts
+ONE = mpmath.mpf(1)
+PROBES = tuple(mpmath.mpf(k) / 2 + mpmath.mpf(1) / 7 for k in range(-10, 10))
 RIDGE = 8  # below r/8, r - q^2 makes the density a ridge
 
 
-def _function(expr: Expr) -> tuple[Callable[[mpmath.mpf], mpmath.mpf], list[mpmath.mpf]]:
+def _function(expr: Expr) -> tuple[Callable[[mpmath.mpf], mpmath.mpf], list[mpmath.mpf], mpmath.mpf]:
+    """Return the function, its cuts, and where these end to be known."""
     split = pieces(expr)
-    branches = [sp.lambdify(x, branch, "mpmath") for branch in split.branches]
+    branches = [evaluator(branch) for branch in split.branches]
     cuts = [_number(c) for c in split.breakpoints]
 
     def f(z: mpmath.mpf) -> mpmath.mpf:
         return branches[sum(z > c for c in cuts)](z)
 
-    return f, cuts
+    return f, cuts, mpmath.mpf(float(split.window))
 
 
 def _number(value: Number) -> mpmath.mpf:
@@ -52,11 +56,14 @@ Rule = list[tuple[mpmath.mpf, mpmath.mpf]]
 
 
 def _reach(*laws: tuple[Callable[[mpmath.mpf], mpmath.mpf], mpmath.mpf]) -> mpmath.mpf:
-    """Return where exp(-z^2/2) f(s z) has fallen below the working precision for the product of all (f, s) given."""
+    """Return where exp(-z^2/2) f(s z) has fallen below the working precision for the product of all (f, s) given.
+
+    That is beside its largest value, where that is below 1.
+    """
     base = reach = mpmath.sqrt(2 * mpmath.mp.dps * mpmath.log(10)) + 1
-    floor = mpmath.mpf(10) ** -mpmath.mp.dps
     for f, scale in laws:
-        far = base
+        peak = max(abs(f(scale * z)) * _density(z) for z in PROBES)
+        floor, far = mpmath.mpf(10) ** -mpmath.mp.dps * min(1, peak or 1), base
         while far < 3 * base and max(abs(f(side * scale * far)) for side in (-1, 1)) * _density(far) > floor:
             far += 1
         reach += far - base
@@ -92,11 +99,18 @@ def _legendre(precision: int) -> Rule:
     return mpmath.calculus.quadrature.GaussLegendre(mpmath.mp).calc_nodes(5, precision)
 
 
-def _converge(integrate: Callable[[int], mpmath.mpf], digits: int, smooth: bool) -> mpmath.mpf:
+def _converge(
+    integrate: Callable[[int], mpmath.mpf],
+    digits: int,
+    smooth: bool,
+    size: mpmath.mpf,
+    levels: int = SMOOTH_LEVELS,
+) -> mpmath.mpf:
+    """Refine until two rules agree, to `digits` digits of the value and of min(1, size)."""
     previous, change = integrate(0), mpmath.inf
-    for level in range(1, SMOOTH_LEVELS if smooth else PANEL_LEVELS):
+    for level in range(1, levels if smooth else PANEL_LEVELS):
         value = integrate(level)
-        change = abs(value - previous) / (1 + abs(value))
+        change = abs(value - previous) / (min(ONE, size) + abs(value) or ONE)
         if change <= mpmath.mpf(10) ** -digits:
             return value
         previous = value
@@ -104,6 +118,11 @@ def _converge(integrate: Callable[[int], mpmath.mpf], digits: int, smooth: bool)
     raise QuadratureError(
         f"{digits} digits asked of an integral whose successive rules agree to {reached}: ask for at most {reached}."
     )
+
+
+def _size(f: Callable[[mpmath.mpf], mpmath.mpf], cuts: Sequence[mpmath.mpf], reach: mpmath.mpf) -> mpmath.mpf:
+    """Return sqrt(E f(Z)^2), roughly."""
+    return mpmath.sqrt(mpmath.fsum(w * f(z) ** 2 * _density(z) for z, w in _rule(cuts, ONE, reach, 0)))
 
 
 def _density(z: mpmath.mpf) -> mpmath.mpf:
@@ -115,23 +134,40 @@ def mean(f: Expr, mean: Number, variance: Number, *, digits: int = 30) -> mpmath
 
     Raises `QuadratureError`, with the digits reached, where successive rules do not settle.
 
+    >>> from theory.symbols import x
     >>> mpmath.nprint(mean(sp.Max(x, 0), 0, 1, digits=20), 15)
     0.398942280401433
     """
     with mpmath.workdps(digits + 10):
-        law, cuts = _function(f)
+        law, cuts, window = _function(f)
         centre, scale = _number(mean), mpmath.sqrt(_number(variance))
         if scale == 0:
             return law(centre)
-        return _line(lambda z: law(centre + scale * z), [(c - centre) / scale for c in cuts], digits)
+        farthest = min(abs(side * window - centre) / scale for side in (-1, 1))
+        return _line(lambda z: law(centre + scale * z), [(c - centre) / scale for c in cuts], digits, farthest)
 
 
-def _line(f: Callable[[mpmath.mpf], mpmath.mpf], cuts: Sequence[mpmath.mpf], digits: int) -> mpmath.mpf:
-    one = mpmath.mpf(1)
-    reach = _reach((f, one))
+def _line(
+    f: Callable[[mpmath.mpf], mpmath.mpf], cuts: Sequence[mpmath.mpf], digits: int, window: mpmath.mpf
+) -> mpmath.mpf:
+    reach = _reach((f, ONE))
+    _check_window(reach, window, digits)
     return _converge(
-        lambda level: mpmath.fsum(w * f(z) * _density(z) for z, w in _rule(cuts, one, reach, level)), digits, not cuts
+        lambda level: mpmath.fsum(w * f(z) * _density(z) for z, w in _rule(cuts, ONE, reach, level)),
+        digits,
+        not cuts,
+        _size(f, cuts, reach),
+        FINEST_LEVEL,
     )
+
+
+def _check_window(reach: mpmath.mpf, window: mpmath.mpf, digits: int) -> None:
+    """Refuse where kinks of an oscillating function beyond those resolved would count."""
+    if reach > window:
+        raise QuadratureError(
+            f"{digits} digits asked of a function with infinitely many kinks, resolved up to {float(window):.3g} "
+            f"standard deviations where {float(reach):.3g} are needed: ask for fewer digits or a smaller variance."
+        )
 
 
 @dataclass(frozen=True)
@@ -142,6 +178,9 @@ class _Law:
     cuts: list[mpmath.mpf]
     deviation: mpmath.mpf
 
+    def size(self, reach: mpmath.mpf) -> mpmath.mpf:
+        return _size(lambda z: self.f(self.deviation * z), [c / self.deviation for c in self.cuts], reach)
+
 
 def kernel(f: Expr, g: Expr, q: Number, r: Number, *, digits: int = 30) -> mpmath.mpf:
     """Return E f(l) g(l*) for centred (l, l*) with covariance [[r, q], [q, 1]], edges r = q^2 included.
@@ -149,27 +188,31 @@ def kernel(f: Expr, g: Expr, q: Number, r: Number, *, digits: int = 30) -> mpmat
     Raises `ParameterError` for q^2 > r, `QuadratureError` (with the digits reached) where successive rules do not
     settle.
 
+    >>> from theory.symbols import x
     >>> mpmath.nprint(kernel(sp.erf(x), sp.erf(x), "0.3", "0.8", digits=15), 12)
     0.137842397237
     """
     with mpmath.workdps(digits + 10):
         overlap, variance = _number(q), _number(r)
-        left, right = _Law(*_function(f), mpmath.sqrt(variance)), _Law(*_function(g), mpmath.mpf(1))
+        (law, cuts, window), (target, others, last) = _function(f), _function(g)
+        left, right = _Law(law, cuts, mpmath.sqrt(variance)), _Law(target, others, ONE)
         gap = variance - overlap**2
         tiny = mpmath.mpf(10) ** (-digits)
         if gap < -tiny:
             raise ParameterError(f"q = {q}, r = {r} given; accepted: q^2 <= r, a covariance matrix.")
         if gap <= tiny * variance / 1000:  # l = q l*, up to the rounding of numbers given to a few digits more
             cuts = [*right.cuts, *([c / overlap for c in left.cuts] if overlap else [])]
-            return _line(lambda z: left.f(overlap * z) * right.f(z), cuts, digits)
+            farthest = min(last, window / abs(overlap) if overlap else mpmath.inf)
+            return _line(lambda z: left.f(overlap * z) * right.f(z), cuts, digits, farthest)
         reach = _reach((left.f, left.deviation), (right.f, right.deviation))
+        _check_window(reach, min(last, window / left.deviation), digits)
         if gap * RIDGE > variance:
             rule = partial(_tensor, left, right, overlap, gap, reach)
         elif right.cuts:
             rule = partial(_conditional, left, right, overlap, gap, reach)
         else:
             rule = partial(_conditional, right, left, overlap, gap, reach)
-        return _converge(rule, digits, not (left.cuts or right.cuts))
+        return _converge(rule, digits, not (left.cuts or right.cuts), left.size(reach) * right.size(reach))
 
 
 def _tensor(left: _Law, right: _Law, overlap: mpmath.mpf, gap: mpmath.mpf, reach: mpmath.mpf, level: int) -> mpmath.mpf:

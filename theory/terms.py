@@ -97,7 +97,7 @@ def as_terms(expr: Expr) -> tuple[Term, ...] | None:
     True
     """
     split = pieces(expr)
-    if len({abs(c) for c in split.breakpoints if _is_opaque(c)}) > MAX_OPAQUE:
+    if split.window != sp.oo or len({abs(c) for c in split.breakpoints if _is_opaque(c)}) > MAX_OPAQUE:
         return None
     parts: list[Expr] = [(split.branches[0] + split.branches[-1]) / 2]
     gates: list[tuple[Gate, ...]] = [()]
@@ -150,6 +150,8 @@ def _exponential(g: Expr) -> tuple[Term, ...] | None:
     if not g.is_polynomial(x) or sp.degree(g, x) > 2:
         return None
     poly = sp.Poly(g, x)
+    if poly.nth(2).has(sp.I):  # sin(x^2): the tilted variance would be complex
+        return None
     return (_one(sp.exp(poly.nth(0)), 0, poly.nth(1), poly.nth(2)),)
 
 

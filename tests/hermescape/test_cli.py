@@ -186,6 +186,8 @@ SIMULATE = ["simulate", "relu", "--mu", "0.3"]
         (["derive", "rleu"], "relu"),
         (["derive", "x + y"], "one variable"),
         (["derive", "exp(x**2)"], "grows too fast"),
+        (["derive", "max(x, 1/step)"], "infinite or undefined"),
+        (["derive", "tanh/(Heaviside(he3/step))"], "infinite or undefined"),
         (["derive", "__import__('os').system('echo hacked')"], "not accepted"),
         (["derive", "relu", "--latex", "--json"], "one of them"),
         (["derive", "relu", "--model", "deep"], "model"),

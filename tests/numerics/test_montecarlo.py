@@ -15,6 +15,7 @@ import sympy as sp
 from scipy import stats
 
 from numerics import fulldim, montecarlo
+from numerics.codegen import compile_function
 from numerics.experiment import Experiment
 from numerics.statistics import ExitSample, Status, ks_two_sample
 from theory.errors import ParameterError, UnsupportedExpressionError
@@ -87,6 +88,16 @@ def test_a_wrong_number_of_degrees_of_freedom_is_rejected(name: str, model: str)
     wrong = montecarlo._simulate(replace(setting, replicas=4000), degrees_of_freedom_shift=1)
     assert ks_two_sample(right, full).p_value > 1e-3
     assert ks_two_sample(wrong, full).p_value < 1e-6
+
+
+def test_holes_are_filled_in_compiled_functions() -> None:
+    """sigma = sin(x)/x and its slope, which cancels all digits near 0, in the triple that a kernel compiles."""
+    sinc = sp.sin(x) / x
+    setting = replace(make("linear"), student=sinc, derivative=sp.diff(sinc, x), teacher=sinc)
+    triple = compile_function((x, montecarlo.Z, montecarlo.NOISE), montecarlo._functions(setting))
+    assert triple(0.0, 0.0, 0.0) == (1.0, 0.0, 1.0)
+    assert triple(1e-7, 1e-7, 0.0) == pytest.approx((1.0, -1e-7 / 3, 1.0), rel=1e-12)
+    assert np.isfinite(montecarlo.simulate(setting).final_m).all()
 
 
 def test_linear_overlap_grows_as_in_closed_form() -> None:

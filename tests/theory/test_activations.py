@@ -46,7 +46,7 @@ def test_hermite_polynomials_are_sympys(k: int) -> None:
         ("tan(x)", NotRealError, "undefined"),
         ("exp(x**2)", NotIntegrableError, "grows too fast"),
         ("exp(exp(x))", NotIntegrableError, "grows too fast"),
-        ("sign(sin(x))", UnsupportedExpressionError, "finitely many"),
+        ("sign(sin(40*x))", UnsupportedExpressionError, "finitely many"),
         ("9**9**9", ActivationSyntaxError, "exponent"),
     ],
 )
