@@ -14,6 +14,7 @@ from theory.cache import NODES
 from theory.expectations import GaussianKernel, GaussianMean, is_closed
 from theory.labels import labels
 from theory.loss import Loss
+from theory.nodes import CONDITIONS
 from theory.symbols import q, r, x
 from theory.system import GAP, guard
 
@@ -63,7 +64,7 @@ def test_node_and_derivatives_in_code(node: sp.Expr, jit: bool) -> None:
 def test_every_stored_node_was_looked_at() -> None:
     """The vocabulary of the cache is what a derivation may return; structure and relations aside, it is above."""
     structure = {"Add", "Mul", "Pow", "Piecewise", "Tuple", "Lambda"}
-    relations = {"StrictLessThan", "LessThan", "StrictGreaterThan", "GreaterThan"}
+    relations = {kind.__name__ for kind in CONDITIONS}
     expectations = {GaussianMean.__name__, GaussianKernel.__name__}
     seen = {type(part).__name__ for node in CLOSED_NODES for part in sp.preorder_traversal(node)}
     assert set(NODES) - structure - relations - expectations <= seen
