@@ -7,7 +7,7 @@ from typing import Any
 import sympy as sp
 from sympy.printing.latex import LatexPrinter
 
-__all__ = ["latex", "as_text"]
+__all__ = ["as_text", "latex"]
 
 
 class _Printer(LatexPrinter):

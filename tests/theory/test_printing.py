@@ -1,4 +1,4 @@
-"""SymPy text of what is derived: as SymPy itself prints it, without the roots that it isolates to put terms in order."""
+"""SymPy text of what is derived: as SymPy itself prints it, without isolating roots to put terms in order."""
 
 import time
 
