@@ -7,7 +7,7 @@ import pytest
 from tests.fuzz.grammar import FAMILIES, case
 from tests.fuzz.harness import judge, run
 
-SEED, COUNT, CHUNK = 0, 2000, 50
+SEED, COUNT, CHUNK = 0, 2000, 100  # texts; a chunk has one worker process
 
 
 @pytest.mark.parametrize("first", range(0, COUNT, CHUNK))
