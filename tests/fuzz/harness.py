@@ -133,7 +133,7 @@ def _execute(main: Callable[[], object], command: tuple[str, ...], seconds: floa
 
 
 def judge(code: int | None, out: str, err: str, content: object = None) -> tuple[str | None, str, str]:
-    """Return the failure, its place and its detail; all empty for an answer, or for a refusal in one line."""
+    """Return the failure, its place and its detail: None and empty for an answer, None and its line for a refusal."""
     if code == 0:
         if err:
             return "noise on stderr", err.splitlines()[0][-160:], err[:300]
@@ -145,7 +145,7 @@ def judge(code: int | None, out: str, err: str, content: object = None) -> tuple
         return "not one line", f"{len(lines)} lines", err[:300]
     if len(lines[0]) > LONGEST_LINE:
         return "a line too long", f"{len(lines[0]) // 1000} thousand characters", err[:300]
-    return None, "", ""
+    return None, "", lines[0][:300]
 
 
 def _unsound(content: object) -> tuple[str | None, str, str]:
