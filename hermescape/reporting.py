@@ -19,6 +19,7 @@ from theory.errors import InputError, ParameterError
 from theory.expectations import Distribution, gaussian_kernel, is_closed
 from theory.hermite import coefficient, coefficients, information_exponent
 from theory.labels import generative_exponent
+from theory.printing import as_text
 from theory.symbols import mu, q, r, rho
 from theory.system import GAP, System, guard
 
@@ -48,7 +49,7 @@ LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 def _text(expr: Expr | None) -> str | None:
     """Return SymPy text, or None where there is nothing closed to print."""
-    return sp.sstr(expr) if expr is not None and is_closed(expr) else None
+    return as_text(expr) if expr is not None and is_closed(expr) else None
 
 
 def derivation(system: System) -> dict[str, object]:
@@ -58,13 +59,13 @@ def derivation(system: System) -> dict[str, object]:
         "student": loss.student.name,
         "teacher": loss.teacher.name,
         "model": system.model.name,
-        "label": sp.sstr(loss.labels.transform),
+        "label": as_text(loss.labels.transform),
         "noise": float(loss.labels.noise),
         "information_exponent": system.information_exponent,
         "generative_exponent": _generative(system),
         "exact": system.is_exact,
         "loss": _text(system.loss),
-        "odes": {state.name: sp.sstr(f) for state, f in system.odes.items()},
+        "odes": {state.name: as_text(f) for state, f in system.odes.items()},
         "A": _text(escape.A),
         "B": _text(escape.B),
         "G2": _text(escape.G2),
@@ -79,8 +80,8 @@ def _generative(system: System) -> dict[str, Any] | None:
         found = generative_exponent(seen.link, noise=seen.noise)
     except InputError:
         return None
-    transform = None if found.transform is None else sp.sstr(found.transform)
-    return {"k": found.k, "transform": transform, "searched": list(map(sp.sstr, found.searched))}
+    transform = None if found.transform is None else as_text(found.transform)
+    return {"k": found.k, "transform": transform, "searched": list(map(as_text, found.searched))}
 
 
 def _generative_note(found: dict[str, Any] | None) -> str:
@@ -105,18 +106,18 @@ def derivation_table(system: System) -> tuple[str | Table, ...]:
         table.add_row(f"sigma_{k}", _source(error), text)
     gradient = loss.gradient()
     start = tuple(p for p in (mu, rho) if p in system.parameters)
-    table.add_row("L(q, r)", _tier((system.loss,), (q, r)), sp.sstr(system.loss))
+    table.add_row("L(q, r)", _tier((system.loss,), (q, r)), as_text(system.loss))
     for state, f in system.odes.items():
-        table.add_row(f"d{state}/dt", _tier(gradient, (q, r)), sp.sstr(f))
+        table.add_row(f"d{state}/dt", _tier(gradient, (q, r)), as_text(f))
     if not system.is_exact:
         for name, f in zip(("L_q", "L_r"), gradient, strict=True):
-            table.add_row(name, _tier((f,), (q, r)), sp.sstr(f))
+            table.add_row(name, _tier((f,), (q, r)), as_text(f))
     for name, f in (("A", escape.A), ("B", escape.B), ("G^2", None if escape.A is not None else escape.G2)):
         if f is not None:
-            table.add_row(f"{name}({', '.join(p.name for p in start)})", _tier((f,), start), sp.sstr(f))
+            table.add_row(f"{name}({', '.join(p.name for p in start)})", _tier((f,), start), as_text(f))
     if escape.tau is not None:
         drive = "A**2" if escape.A is not None else "G^2"
-        text = sp.sstr(escape.tau) if is_closed(escape.tau) else f"(sqrt(B**2 + 4*{drive}) - B)/(2*{drive})"
+        text = as_text(escape.tau) if is_closed(escape.tau) else f"(sqrt(B**2 + 4*{drive}) - B)/(2*{drive})"
         table.add_row("tau", _tier((escape.tau,), start or (mu,)), text)
     notes = [f"information exponent {'none: trapped at m = 0' if exponent is None else exponent}"]
     notes.append(_generative_note(_generative(system)))
@@ -147,7 +148,7 @@ def registry() -> list[dict[str, object]]:
 def _entry(sigma: Activation) -> dict[str, object]:
     return {
         "name": sigma.name,
-        "expression": sp.sstr(sigma.expr),
+        "expression": as_text(sigma.expr),
         "parity": sigma.parity,
         "information_exponent": information_exponent(sigma),
         "closed_form": sigma.has_closed_class,
@@ -175,11 +176,11 @@ def hermite_expansion(text: str, order: int, variance: str) -> dict[str, Any]:
 
 
 def _coefficients(sigma: Activation, order: int, variance: Expr) -> dict[str, Any]:
-    head = {"activation": sigma.name, "variance": sp.sstr(variance)}
+    head = {"activation": sigma.name, "variance": as_text(variance)}
     if is_closed(coefficient(sigma, 0, variance)):
         closed = coefficients(sigma, order, variance)
         if all(map(is_closed, closed)):
-            return {**head, "exact": True, "coefficients": list(map(sp.sstr, closed)), "errors": [0.0] * len(closed)}
+            return {**head, "exact": True, "coefficients": list(map(as_text, closed)), "errors": [0.0] * len(closed)}
     if variance == r:
         raise InputError(
             f"{sigma.name}: no rule closes its coefficients in r; accepted: --variance with a number, such as 1."
@@ -228,8 +229,8 @@ def kernel_report(
     there = gaussian_kernel(*pair, at[q], at[r]) if at_edge else guard(found)
     number = value(there, at | {GAP: at[r] - at[q] ** 2}, tolerance=tolerance, digits=digits)
     return report | {
-        "q": sp.sstr(at[q]),
-        "r": sp.sstr(at[r]),
+        "q": as_text(at[q]),
+        "r": as_text(at[r]),
         "value": plain(number.value),
         "error": float(number.error),
     }

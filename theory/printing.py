@@ -1,4 +1,4 @@
-r"""SymPy expressions as LaTeX in the project's notation, everywhere the same."""
+r"""SymPy expressions as LaTeX in the project's notation, everywhere the same, and as text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import sympy as sp
 from sympy.printing.latex import LatexPrinter
 
-__all__ = ["latex"]
+__all__ = ["as_text", "latex"]
 
 
 class _Printer(LatexPrinter):
@@ -40,3 +40,30 @@ def latex(expr: Any) -> str:
     \sqrt{r - q^{2}} + \arcsin{\left(q \right)}
     """
     return _PRINTER.doprint(expr)
+
+
+def as_text(expr: sp.Expr) -> str:
+    """Return SymPy's text of a real expression.
+
+    SymPy orders terms as it prints, rebuilds powers on the way, and asks for the sign of their bases; in a symbol that
+    is known to be positive it isolates the roots of their derivatives for that. Symbols of no known sign spare it this.
+
+    >>> from theory.symbols import r, rho
+    >>> as_text(rho * (r + 1) ** 2)
+    'rho*(r + 1)**2'
+    """
+    return sp.sstr(_without_signs(expr, {}))
+
+
+def _without_signs(f: Any, known: dict[Any, Any]) -> Any:
+    """Return f in symbols of the same names that are only real, nothing evaluated, so that it prints the same."""
+    if f not in known:
+        if isinstance(f, sp.Symbol):
+            known[f] = sp.Symbol(f.name, real=True)
+        elif not f.args or not isinstance(f, sp.Expr):
+            known[f] = f
+        else:
+            args = [_without_signs(arg, known) for arg in f.args]
+            plain = isinstance(f, sp.Add | sp.Mul | sp.Pow)
+            known[f] = f.func(*args, evaluate=False) if plain else f.func(*args)
+    return known[f]
