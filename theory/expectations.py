@@ -215,6 +215,8 @@ def gaussian_kernel(f: Distribution, g: Distribution, q: Expr, r: Expr) -> Expr:
     >>> gaussian_kernel(Distribution.of(sp.erf(x)), Distribution.of(sp.erf(x)), q, r)
     2*asin(2*sqrt(3)*q/(3*sqrt(2*r + 1)))/pi
     """
+    if q == 0:  # independent
+        return gaussian_mean(f, S.Zero, r) * gaussian_mean(g, S.Zero, S.One)
     degrees = [n for n in (f.polynomial_degree, g.polynomial_degree) if n is not None]
     if len(degrees) == 2:
         return tidy(_polynomial_kernel(f.regular.branches[0], g.regular.branches[0], q, r))

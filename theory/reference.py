@@ -9,7 +9,7 @@ bivariate density, or, where r - q^2 is so small that the density is a ridge, an
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import pairwise
 
@@ -21,34 +21,51 @@ from theory.errors import ParameterError, QuadratureError
 from theory.pieces import pieces
 from theory.symbols import x
 
-__all__ = ["kernel", "mean"]
+__all__ = ["in_tails", "kernel", "mean"]
 
 Number = Expr | float | str
+Function = Callable[[mpmath.mpf], mpmath.mpf]
+Rule = list[tuple[mpmath.mpf, mpmath.mpf]]
 
 STEP = mpmath.mpf(1) / 2
 REFINEMENT = mpmath.mpf(3) / 2
 SMOOTH_LEVELS = 13  # steps down to 1/2 / 1.5^12 = 0.0039
 PANEL_LEVELS = 7  # 64 panels between two cuts
+ONE = mpmath.mpf(1)
+FAR = 6  # standard deviations: functions that begin beyond have digits relative to their mean
 RIDGE = 8  # below r/8, r - q^2 makes the density a ridge
 
 
-def _function(expr: Expr) -> tuple[Callable[[mpmath.mpf], mpmath.mpf], list[mpmath.mpf]]:
-    split = pieces(expr)
-    branches = [sp.lambdify(x, branch, "mpmath") for branch in split.branches]
-    cuts = [_number(c) for c in split.breakpoints]
+@dataclass(frozen=True)
+class _Law:
+    """A function with its breakpoints, and the standard deviation of its argument."""
 
-    def f(z: mpmath.mpf) -> mpmath.mpf:
-        return branches[sum(z > c for c in cuts)](z)
+    branches: tuple[Function | None, ...]
+    cuts: list[mpmath.mpf]
+    deviation: mpmath.mpf
 
-    return f, cuts
+    @classmethod
+    def of(cls, expr: Expr, deviation: mpmath.mpf) -> _Law:
+        split = pieces(expr)
+        branches = (None if branch == 0 else sp.lambdify(x, branch, "mpmath") for branch in split.branches)
+        return cls(tuple(branches), [_number(c) for c in split.breakpoints], deviation)
+
+    def _branch(self, z: mpmath.mpf) -> Function | None:
+        return self.branches[sum(z > c for c in self.cuts)]
+
+    def f(self, z: mpmath.mpf) -> mpmath.mpf:
+        """Return the function at z."""
+        branch = self._branch(z)
+        return mpmath.mpf(0) if branch is None else branch(z)
+
+    def is_silent(self, z: mpmath.mpf) -> bool:
+        """Whether the function vanishes on the piece that z lies in."""
+        return self._branch(z) is None
 
 
 def _number(value: Number) -> mpmath.mpf:
     digits = mpmath.mp.dps + 5
     return mpmath.mpmathify(sp.sympify(value).evalf(digits)) if isinstance(value, Expr) else mpmath.mpf(value)
-
-
-Rule = list[tuple[mpmath.mpf, mpmath.mpf]]
 
 
 def _reach(*laws: tuple[Callable[[mpmath.mpf], mpmath.mpf], mpmath.mpf]) -> mpmath.mpf:
@@ -78,7 +95,11 @@ def _rule(cuts: Sequence[mpmath.mpf], scale: mpmath.mpf, reach: mpmath.mpf, leve
 
 def _panels(cuts: Sequence[mpmath.mpf], reach: mpmath.mpf, level: int) -> Rule:
     """Return Gauss-Legendre panels, 2^level of them between two neighbouring cuts."""
-    ends, found = [-reach, *sorted({c for c in cuts if -reach < c < reach}), reach], []
+    return _between([-reach, *sorted({c for c in cuts if -reach < c < reach}), reach], level)
+
+
+def _between(ends: Sequence[mpmath.mpf], level: int) -> Rule:
+    found: Rule = []
     for a, b in pairwise(ends):
         half = (b - a) / 2 ** (level + 1)
         for middle in (a + (2 * k + 1) * half for k in range(2**level)):
@@ -92,17 +113,21 @@ def _legendre(precision: int) -> Rule:
     return mpmath.calculus.quadrature.GaussLegendre(mpmath.mp).calc_nodes(5, precision)
 
 
-def _converge(integrate: Callable[[int], mpmath.mpf], digits: int, smooth: bool) -> mpmath.mpf:
+def _converge(
+    integrate: Callable[[int], mpmath.mpf], digits: int, smooth: bool, unit: mpmath.mpf = ONE
+) -> mpmath.mpf:
+    """Refine until two successive rules agree to so many digits, relative to `unit` + the modulus of the value."""
     previous, change = integrate(0), mpmath.inf
     for level in range(1, SMOOTH_LEVELS if smooth else PANEL_LEVELS):
         value = integrate(level)
-        change = abs(value - previous) / (1 + abs(value))
+        change = abs(value - previous) / (unit + abs(value)) if value != previous else mpmath.mpf(0)
         if change <= mpmath.mpf(10) ** -digits:
             return value
         previous = value
     reached = max(0, int(-mpmath.log10(change)))
     raise QuadratureError(
-        f"{digits} digits asked of an integral whose successive rules agree to {reached}: ask for at most {reached}."
+        f"{digits} digits asked of an integral whose successive rules agree to {reached}: ask for at most {reached}.",
+        reached,
     )
 
 
@@ -119,28 +144,83 @@ def mean(f: Expr, mean: Number, variance: Number, *, digits: int = 30) -> mpmath
     0.398942280401433
     """
     with mpmath.workdps(digits + 10):
-        law, cuts = _function(f)
         centre, scale = _number(mean), mpmath.sqrt(_number(variance))
-        if scale == 0:
-            return law(centre)
-        return _line(lambda z: law(centre + scale * z), [(c - centre) / scale for c in cuts], digits)
+        law = _Law.of(f, scale)
+        return law.f(centre) if scale == 0 else _integrate(_shifted(law, centre), digits)
 
 
-def _line(f: Callable[[mpmath.mpf], mpmath.mpf], cuts: Sequence[mpmath.mpf], digits: int) -> mpmath.mpf:
-    one = mpmath.mpf(1)
-    reach = _reach((f, one))
-    return _converge(
-        lambda level: mpmath.fsum(w * f(z) * _density(z) for z, w in _rule(cuts, one, reach, level)), digits, not cuts
-    )
+def _shifted(law: _Law, centre: mpmath.mpf) -> _Line:
+    """Return f(M + s z) as a function of z."""
+    scale = law.deviation
+    cuts = [(c - centre) / scale for c in law.cuts]
+    return _Line(lambda z: law.f(centre + scale * z), cuts, lambda z: law.is_silent(centre + scale * z))
 
 
 @dataclass(frozen=True)
-class _Law:
-    """A function with its breakpoints and the standard deviation of its argument."""
+class _Line:
+    """A function of a standard normal variable, its breakpoints, and whether it vanishes on the piece of a point."""
 
-    f: Callable[[mpmath.mpf], mpmath.mpf]
+    f: Function
     cuts: list[mpmath.mpf]
-    deviation: mpmath.mpf
+    is_silent: Callable[[mpmath.mpf], bool]
+
+    @property
+    def support(self) -> mpmath.mpf:
+        """How far from 0 the function begins; 0 where it does not vanish around 0."""
+        inner = sorted({mpmath.mpf(0), *(abs(c) for c in self.cuts)})
+        for a, b in pairwise([*inner, inner[-1] + 1]):
+            if not all(self.is_silent(side * (a + b) / 2) for side in (-1, 1)):
+                return a
+        return mpmath.mpf(0)
+
+    def tails(self) -> list[mpmath.mpf] | None:
+        """Return panel edges in a Gaussian's tails: what is outside of them is below the working precision.
+
+        None where the function is not zero all over the bulk. On a tail exp(-z^2/2) falls off like exp(-h z), h the
+        distance of the support; panels follow it, so that a value of any size has all its digits.
+        """
+        near = self.support
+        if near < FAR:
+            return None
+        floor = mpmath.mp.dps * mpmath.log(10)
+        reach = mpmath.sqrt(near**2 + 2 * floor) - near
+        for side in (-1, 1):
+            while self._height(side * (near + reach), near) > -floor and reach < 3 * near:
+                reach *= mpmath.mpf(5) / 4
+        ends = {side * z for side in (-1, 1) for z in (near, near + reach / 4, near + reach)}
+        return sorted({*ends, *(c for c in self.cuts if near <= abs(c) < near + reach)})
+
+    def _height(self, z: mpmath.mpf, near: mpmath.mpf) -> mpmath.mpf:
+        """log |f(z)| of the integrand against its density at the beginning of the support."""
+        value = abs(self.f(z))
+        return (near**2 - z * z) / 2 + mpmath.log(value) if value else -mpmath.inf
+
+    def rule(self, edges: list[mpmath.mpf] | None, reach: mpmath.mpf, level: int) -> Rule:
+        """Return (node, weight) pairs: in the tails between `edges`, else on the whole line."""
+        if edges is None:
+            return _rule(self.cuts, mpmath.mpf(1), reach, level)
+        ends = sorted({*edges, *(c for c in self.cuts if edges[0] < c < edges[-1])})
+        return [(z, w) for z, w in _between(ends, level) if not self.is_silent(z)]
+
+
+def _integrate(line: _Line, digits: int) -> mpmath.mpf:
+    edges, reach = line.tails(), _reach((line.f, mpmath.mpf(1)))
+    return _converge(
+        lambda level: mpmath.fsum(w * line.f(z) * _density(z) for z, w in line.rule(edges, reach, level)),
+        digits,
+        not line.cuts,
+        mpmath.mpf(edges is None),
+    )
+
+
+def in_tails(f: Expr, mean: Number, variance: Number) -> bool:
+    """Whether f(M + sqrt(v) Z) vanishes all over the bulk, so that its mean here has relative digits, not absolute.
+
+    >>> in_tails(sp.Max(x - 1, 0), 0, sp.Rational(1, 100)), in_tails(sp.Max(x - 1, 0), 0, 1)
+    (True, False)
+    """
+    centre, scale = _number(mean), mpmath.sqrt(_number(variance))
+    return scale > 0 and _shifted(_Law.of(f, scale), centre).support >= FAR
 
 
 def kernel(f: Expr, g: Expr, q: Number, r: Number, *, digits: int = 30) -> mpmath.mpf:
@@ -154,15 +234,26 @@ def kernel(f: Expr, g: Expr, q: Number, r: Number, *, digits: int = 30) -> mpmat
     """
     with mpmath.workdps(digits + 10):
         overlap, variance = _number(q), _number(r)
-        left, right = _Law(*_function(f), mpmath.sqrt(variance)), _Law(*_function(g), mpmath.mpf(1))
+        left, right = _Law.of(f, mpmath.sqrt(variance)), _Law.of(g, mpmath.mpf(1))
         gap = variance - overlap**2
         tiny = mpmath.mpf(10) ** (-digits)
         if gap < -tiny:
             raise ParameterError(f"q = {q}, r = {r} given; accepted: q^2 <= r, a covariance matrix.")
         if gap <= tiny * variance / 1000:  # l = q l*, up to the rounding of numbers given to a few digits more
             cuts = [*right.cuts, *([c / overlap for c in left.cuts] if overlap else [])]
-            return _line(lambda z: left.f(overlap * z) * right.f(z), cuts, digits)
+            return _integrate(
+                _Line(
+                    lambda z: left.f(overlap * z) * right.f(z),
+                    cuts,
+                    lambda z: left.is_silent(overlap * z) or right.is_silent(z),
+                ),
+                digits,
+            )
         reach = _reach((left.f, left.deviation), (right.f, right.deviation))
+        far = [_shifted(law, mpmath.mpf(0)).tails() is not None for law in (left, right)]
+        if sum(far) == 1:
+            outer, inner = (left, right) if far[0] else (right, left)
+            return _converge(partial(_conditional, inner, outer, overlap, gap, reach), digits, False, mpmath.mpf(0))
         if gap * RIDGE > variance:
             rule = partial(_tensor, left, right, overlap, gap, reach)
         elif right.cuts:
@@ -206,6 +297,7 @@ def _conditional(
     from outside blurred over blur/slope.
     """
     slope, blur = overlap / outer.deviation, mpmath.sqrt(gap) / outer.deviation
+    line = _shifted(outer, mpmath.mpf(0))
     cuts = [c / outer.deviation for c in outer.cuts]
     if cuts and slope:
         cuts += [c / slope + side * reach * blur / abs(slope) for c in inner.cuts for side in (-1, 0, 1)]
@@ -218,5 +310,5 @@ def _conditional(
 
     return mpmath.fsum(
         w * _density(z) * outer.f(outer.deviation * z) * mean(slope * z)
-        for z, w in _rule(cuts, mpmath.mpf(1), reach, level)
+        for z, w in replace(line, cuts=cuts).rule(line.tails(), reach, level)
     )
