@@ -208,14 +208,14 @@ class Escape:
 
     @cached_property
     def _polynomials(self) -> tuple[tuple[Expr, ...], ...]:
-        """(T, D, ...) of lambda^n - T lambda^(n-1) - D lambda^(n-2) - ... for every block, zero eigenvalues left out."""
+        """(T, D, ...) of lambda^n - T lambda^(n-1) - D lambda^(n-2) - ... for every block, without zero eigenvalues."""
         assert self._chain is not None
         found = (_characteristic(self._chain.extract(list(block), list(block))) for block in self.blocks)
         return tuple(f for f in found if f)
 
     @cached_property
     def _growth(self) -> tuple[tuple[Expr, Expr], ...] | None:
-        """(T, D) of lambda^2 - T lambda - D for every block; D = 0 for a single rate; None where there is no formula."""
+        """(T, D) of lambda^2 - T lambda - D for every block, D = 0 for a single rate; None without a formula."""
         if self._chain is None or not self.is_fixed:
             return None
         if self.square is not None:

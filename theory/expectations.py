@@ -104,6 +104,11 @@ class GaussianMean(_Unevaluated):
         law, mean, variance = _law(f), sp.sympify(mean), sp.sympify(variance)
         return law(mean) if variance == 0 else Expr.__new__(cls, law, mean, variance)
 
+    @property
+    def in_tails(self) -> bool:
+        """Whether f begins far out in the Gaussian's tails, where digits are relative."""
+        return reference.in_tails(self.args[0].expr, *self.args[1:])
+
     def _by_quadrature(self, args: list[Expr], digits: int) -> Expr:
         return sp.Float(reference.mean(args[0].expr, args[1], args[2], digits=digits), digits)
 
@@ -135,6 +140,13 @@ class GaussianKernel(_Unevaluated):
     def __new__(cls, f: Expr, g: Expr, q: Expr, r: Expr) -> Expr:
         """Return the node."""
         return Expr.__new__(cls, _law(f), _law(g), sp.sympify(q), sp.sympify(r))
+
+    @property
+    def in_tails(self) -> bool:
+        """Whether one of f and g begins far out in its Gaussian's tails, where digits are relative."""
+        left, right, overlap, variance = self.args
+        found = reference.in_tails(left.expr, S.Zero, variance), reference.in_tails(right.expr, S.Zero, S.One)
+        return any(found) and (not all(found) or overlap**2 == variance)
 
     def _by_quadrature(self, args: list[Expr], digits: int) -> Expr:
         return sp.Float(reference.kernel(args[0].expr, args[1].expr, args[2], args[3], digits=digits), digits)

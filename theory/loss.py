@@ -24,7 +24,7 @@ from theory.errors import NotIntegrableError
 from theory.expectations import Distribution, gaussian_kernel, gaussian_mean, is_closed
 from theory.explain import Step, kernel_steps
 from theory.labels import Labels
-from theory.symbols import N_4, Delta, J, L_q, L_r, M_ll, M_ls, M_ss, N_l, N_s, q, r, x
+from theory.symbols import N_4, Delta, J, L_r, M_ll, M_ls, M_ss, N_l, N_s, q, r, x
 from theory.tidy import tidy
 
 __all__ = ["Loss"]

@@ -113,9 +113,7 @@ def _legendre(precision: int) -> Rule:
     return mpmath.calculus.quadrature.GaussLegendre(mpmath.mp).calc_nodes(5, precision)
 
 
-def _converge(
-    integrate: Callable[[int], mpmath.mpf], digits: int, smooth: bool, unit: mpmath.mpf = ONE
-) -> mpmath.mpf:
+def _converge(integrate: Callable[[int], mpmath.mpf], digits: int, smooth: bool, unit: mpmath.mpf = ONE) -> mpmath.mpf:
     """Refine until two successive rules agree to so many digits, relative to `unit` + the modulus of the value."""
     previous, change = integrate(0), mpmath.inf
     for level in range(1, SMOOTH_LEVELS if smooth else PANEL_LEVELS):

@@ -174,7 +174,11 @@ def _growth(escape: Escape) -> list[Equation]:
 def _of_jacobian(escape: Escape) -> list[Equation]:
     """Give lambda_+ and tau where the velocities are not those of LoRA."""
     shown = [] if escape.rate is None else _shown(escape.rate, LONGEST_RATE)
-    found = [Equation.of("rate", r"\lambda_{+}", r"\max \mathrm{Re}\, \mathrm{spec} \frac{\partial \dot{x}}{\partial x}", *shown)]
+    found = [
+        Equation.of(
+            "rate", r"\lambda_{+}", r"\max \mathrm{Re}\, \mathrm{spec} \frac{\partial \dot{x}}{\partial x}", *shown
+        )
+    ]
     if escape.tau is not None:
         found.append(Equation.of("time", r"\tau", r"\frac{1}{\lambda_{+}}", *_shown(escape.tau, LONGEST_RATE)))
     return found
