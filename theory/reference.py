@@ -33,6 +33,7 @@ SMOOTH_LEVELS = 13  # steps down to 1/2 / 1.5^12 = 0.0039
 PANEL_LEVELS = 7  # 64 panels between two cuts
 ONE = mpmath.mpf(1)
 FAR = 6  # standard deviations: functions that begin beyond have digits relative to their mean
+CANCELLED = (100, 1000, 10_000)  # digits that a function such as 1 - tanh(z)^2 may lose far out
 RIDGE = 8  # below r/8, r - q^2 makes the density a ridge
 
 
@@ -203,12 +204,25 @@ class _Line:
 
 def _integrate(line: _Line, digits: int) -> mpmath.mpf:
     edges, reach = line.tails(), _reach((line.f, mpmath.mpf(1)))
-    return _converge(
-        lambda level: mpmath.fsum(w * line.f(z) * _density(z) for z, w in line.rule(edges, reach, level)),
-        digits,
-        not line.cuts,
-        mpmath.mpf(edges is None),
-    )
+
+    def total(level: int, precision: int) -> mpmath.mpf:
+        nodes = line.rule(edges, reach, level)
+        with mpmath.workdps(precision):
+            return mpmath.fsum(w * line.f(z) * _density(z) for z, w in nodes)
+
+    base = mpmath.mp.dps
+    if edges is None:
+        return _converge(partial(total, precision=base), digits, not line.cuts)
+    failure = QuadratureError(f"{digits} digits asked of an integral whose function cancels more: ask for fewer.", 0)
+    for precision in (base, *(base + extra for extra in CANCELLED)):
+        try:
+            found = _converge(partial(total, precision=precision), digits, False, mpmath.mpf(0))
+        except QuadratureError as error:
+            failure = error
+            continue
+        if found:
+            return found
+    raise failure
 
 
 def in_tails(f: Expr, mean: Number, variance: Number) -> bool:
