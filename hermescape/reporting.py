@@ -237,7 +237,7 @@ def kernel_report(
 
 
 def _check_growth(sigma: Activation, phi: Activation, at: dict[Symbol, Expr]) -> None:
-    """Raise where E sigma(l) phi(l*) is infinite: sigma ~ exp(a x^2), phi ~ exp(b x^2), E f(l)^2 finite for 4 a r < 1."""
+    """Raise where E sigma(l) phi(l*) is infinite; sigma ~ exp(a x^2), phi ~ exp(b x^2), a = 1/(4 max_variance)."""
     first, second = (1 / (4 * f.max_variance) for f in (sigma, phi))
     if first == 0:
         return

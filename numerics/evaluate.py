@@ -167,13 +167,19 @@ def _in_float64(expr: Expr, exact: Mapping[Symbol, Expr], tolerance: float) -> E
     except ArithmeticError:
         return None
     except QuadratureError as error:
-        for easier in looser(10 * tolerance):
-            with suppress(ArithmeticError, QuadratureError):
-                compiled(*numbers, tolerance=easier / 10)
-                raise QuadratureError(f"{error} Reached here: {easier:g}.") from error
-        raise
+        reached = next((easier for easier in looser(10 * tolerance) if _succeeds(compiled, numbers, easier / 10)), None)
+        if reached is None:
+            return None
+        raise QuadratureError(f"{error} Reached here: {reached:g}.") from error
     lost = not math.isfinite(found.value) or (not compiled.nodes and abs(found.value) < sys.float_info.min)
     return None if lost and expr.free_symbols | expr.atoms(sp.Function) else found
+
+
+def _succeeds(compiled: Evaluator, numbers: Sequence[float], tolerance: float) -> bool:
+    with suppress(ArithmeticError, QuadratureError):
+        compiled(*numbers, tolerance=tolerance)
+        return True
+    return False
 
 
 def looser(tolerance: float) -> Iterator[float]:

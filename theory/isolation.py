@@ -84,6 +84,11 @@ def drive_of(escape: Escape) -> Expr:
             "on mu alone."
         )
     drive = escape.A
+    if drive is not None and escape.square is None:
+        raise ParameterError(
+            "critical strengths of velocities that are not those of LoRA given; accepted: model lora as derived, whose "
+            "search time is that of A and B."
+        )
     if drive is None:
         raise InputError(
             f"student {escape.loss.student.name}: A is infinite (it jumps or has an infinite slope); accepted are "

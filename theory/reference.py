@@ -32,6 +32,7 @@ REFINEMENT = mpmath.mpf(3) / 2
 SMOOTH_LEVELS = 13  # steps down to 1/2 / 1.5^12 = 0.0039
 PANEL_LEVELS = 7  # 64 panels between two cuts
 ONE = mpmath.mpf(1)
+FARTHEST = 1000  # standard deviations: what is large there counts as not integrable
 FAR = 6  # standard deviations: functions that begin beyond have digits relative to their mean
 CANCELLED = (100, 1000, 10_000)  # digits that a function such as 1 - tanh(z)^2 may lose far out
 RIDGE = 8  # below r/8, r - q^2 makes the density a ridge
@@ -75,8 +76,13 @@ def _reach(*laws: tuple[Callable[[mpmath.mpf], mpmath.mpf], mpmath.mpf]) -> mpma
     floor = mpmath.mpf(10) ** -mpmath.mp.dps
     for f, scale in laws:
         far = base
-        while far < 3 * base and max(abs(f(side * scale * far)) for side in (-1, 1)) * _density(far) > floor:
+        while max(abs(f(side * scale * far)) for side in (-1, 1)) * _density(far) > floor:
             far += 1
+            if far > FARTHEST:
+                raise QuadratureError(
+                    f"the integrand is still large {FARTHEST} standard deviations out; accepted are functions that the "
+                    "Gaussian integrates: use a smaller variance."
+                )
         reach += far - base
     return reach
 
