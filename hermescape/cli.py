@@ -176,19 +176,20 @@ def escape(
 ) -> None:
     """Give A, B, growth rate and search time tau at each mu, or (--critical) the strengths at which tau diverges.
 
-    tau is in t = lr * steps and comes with its error estimate, 0 where it is exact. With --digits, JSON holds texts.
+    tau is in t = lr * steps and comes with its error estimate, 0 where it is exact. With --digits, and for numbers
+    beyond a double, JSON holds texts; log_tau is the natural logarithm of tau.
     """
     from hermescape.searchreport import critical_parts, critical_report, escape_points, escape_table
     from numerics.search import search_time, slowdown
     from theory.dynamics import derive as derive_system
 
     chosen = options.parametrisation(model, rho, mix)
+    accuracy = options.accuracy(tolerance, digits, order)
     if mu is None:
         options.check_without_mu(critical, order, digits, tolerance)
     strengths = [] if mu is None else options.parse_mu(mu, aligned=chosen == "lora")
     if mix and digits is not None:
         raise ParameterError("--mix with --digits given; accepted: --rho R, since the rho of --mix is rounded.")
-    accuracy = options.accuracy(tolerance, digits, order)
     system = derive_system(activation, teacher, model=chosen, label=label, noise=noise, alpha=alpha)
     report = critical_report(system, rate_scale) if critical else {}
     found = [

@@ -82,6 +82,7 @@ Rename = Annotated[
 
 MAX_POINTS = 10_000
 MAX_ORDER = 200
+MAX_DIGITS = 500
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?(/\d+)?")
 
 
@@ -159,6 +160,8 @@ def accuracy(tolerance: float | None, digits: int | None, order: int | None = No
             raise ParameterError(f"{name} and --tolerance given; accepted: one of them.")
     if tolerance is not None and not 0 < tolerance < math.inf:
         raise ParameterError(f"--tolerance {tolerance:g} given; accepted: a positive number such as {TOLERANCE:g}.")
+    if digits is not None and not 1 <= digits <= MAX_DIGITS:
+        raise ParameterError(f"--digits {digits} given; accepted: an integer from 1 to {MAX_DIGITS}.")
     return TOLERANCE if tolerance is None else tolerance
 
 

@@ -15,7 +15,7 @@ from numerics.evaluate import evaluator, exact_number, value
 from numerics.hermite import hermite_coefficients
 from numerics.quadrature import Estimate
 from theory.activations import REGISTRY, Activation, activation
-from theory.errors import InputError, ParameterError
+from theory.errors import InputError, NotIntegrableError, ParameterError, QuadratureError
 from theory.expectations import Distribution, gaussian_kernel, is_closed
 from theory.hermite import coefficient, coefficients, information_exponent
 from theory.labels import generative_exponent
@@ -227,13 +227,30 @@ def kernel_report(
         return report
     at_edge = at[r] == at[q] ** 2
     there = gaussian_kernel(*pair, at[q], at[r]) if at_edge else guard(found)
-    number = value(there, at | {GAP: at[r] - at[q] ** 2}, tolerance=tolerance, digits=digits)
+    try:
+        number = value(there, at | {GAP: at[r] - at[q] ** 2}, tolerance=tolerance, digits=digits)
+    except QuadratureError as error:
+        _check_growth(sigma, phi, at)
+        raise error from None
     return report | {
         "q": as_text(at[q]),
         "r": as_text(at[r]),
         "value": plain(number.value),
         "error": float(number.error),
     }
+
+
+def _check_growth(sigma: Activation, phi: Activation, at: dict[Symbol, Expr]) -> None:
+    """Raise where E sigma(l) phi(l*) is infinite; sigma ~ exp(a x^2), phi ~ exp(b x^2), a = 1/(4 max_variance)."""
+    first, second = (1 / (4 * f.max_variance) for f in (sigma, phi))
+    if first == 0:
+        return
+    largest = (1 - 4 * first * second * at[q] ** 2 / (1 - 2 * second)) / (2 * first)
+    if at[r] >= largest:
+        raise NotIntegrableError(
+            f"q = {at[q]}, r = {at[r]} given: E sigma(l) phi(l*) of {sigma.name} and {phi.name} is infinite there; "
+            f"accepted: a variance r below {float(largest):.6g} at this q."
+        )
 
 
 def _covariance(overlap: str, norm: str) -> dict[Symbol, Expr]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 from rich.table import Table
 
+from numerics.evaluate import as_double
 from numerics.quadrature import Real
 from numerics.search import RateScale, slowdown
 from numerics.strength import BestStrength, best_mu
@@ -19,12 +20,16 @@ if TYPE_CHECKING:
 
 __all__ = ["critical_parts", "critical_report", "escape_points", "escape_table", "plain"]
 
+SHOWN = 8  # digits of a number in a table
 LONGEST_ROOT = 50  # characters of an exact root in a table
 
 
 def escape_points(found: Sequence[Search]) -> list[dict[str, object]]:
-    """Return the JSON points of `hermescape escape`; tau is null where it is infinite, A where w0 is misaligned."""
-    names = ("mu", "rho", "A", "B", "G", "rate", "tau", "error")
+    """Return the JSON points of `hermescape escape`; tau is null where it is infinite, A where w0 is misaligned.
+
+    Numbers beyond the range of a double are texts.
+    """
+    names = ("mu", "rho", "A", "B", "G", "rate", "tau", "log_tau", "error")
     return [
         {**{name: plain(getattr(s, name)) for name in names}, "interval": [plain(end) for end in s.interval]}
         for s in found
@@ -44,14 +49,28 @@ def escape_table(system: System, found: Sequence[Search]) -> Table:
     title = f"search phase of {loss.student.name} on {loss.teacher.name} ({_unit(found[0].slowdown)})"
     table = Table(title=title, show_edge=False, box=None, title_justify="left")
     aligned = system.escape.A is not None
-    for column in ("mu", *(("A",) if aligned else ("rho", "G")), "B", "rate", "tau", "error of tau"):
+    beyond = any(isinstance(s.tau, sp.Float) and not _has_digits(s) for s in found)
+    columns = ("mu", *(("A",) if aligned else ("rho", "G")), "B", "rate", "tau", *(("log tau",) if beyond else ()))
+    for column in (*columns, "error of tau"):
         table.add_column(column, justify="right", overflow="fold")
     for s in found:
-        error = "exact" if s.error == 0 else f"{float(s.error):.1e}"
+        error = "exact" if s.error == 0 else _error(s.error)
         numbers = (s.A,) if aligned else (s.rho, s.G)
-        shown = (_digits(v) for v in (*numbers, s.B, s.rate))
-        table.add_row(f"{float(s.mu):g}", *shown, "infinite" if s.tau is None else _digits(s.tau), error)
+        shown = [_digits(v, _has_digits(s)) for v in (*numbers, s.B, s.rate)]
+        shown.append("infinite" if s.tau is None else _digits(s.tau, _has_digits(s)))
+        if beyond:
+            shown.append("infinite" if s.log_tau is None else f"{s.log_tau:.8g}")
+        table.add_row(f"{float(s.mu):g}", *shown, error)
     return table
+
+
+def _has_digits(found: Search) -> bool:
+    """Whether digits were asked for; without them only numbers beyond a double are Floats."""
+    return isinstance(found.mu, sp.Float)
+
+
+def _error(error: Real) -> str:
+    return f"{float(error):.1e}" if isinstance(as_double(error), float) else str(sp.Float(error, 2))
 
 
 def _unit(factor: int) -> str:
@@ -148,6 +167,8 @@ def _best_line(best: dict[str, Any]) -> str:
     return f"shortest tau = {best['tau']:.8g} at mu = {best['mu']:.8g}{where} ({tier})"
 
 
-def _digits(value: Real) -> str:
-    """Return eight digits of a float, all of a number of many digits."""
-    return str(value) if isinstance(value, sp.Float) else f"{float(value):.8g}"
+def _digits(value: Real, every: bool) -> str:
+    """Return eight digits of a number; all of one of which digits were asked for."""
+    if isinstance(value, sp.Float):
+        return str(value if every else sp.Float(value, SHOWN))
+    return f"{float(value):.{SHOWN}g}"

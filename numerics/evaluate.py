@@ -4,12 +4,16 @@ An `Evaluator` is made once for an expression and its arguments and called many 
 `GaussianMean` or `GaussianKernel` node becomes an input of the remaining closed expression f, so that the error of a
 value is sum_j |df/dn_j| e_j, e_j the error estimates of the nodes; it is zero where there is no node.
 
-`value` is the verb for people: one expression at one point, in float64 or to as many digits as asked.
+`value` is the verb for people: one expression at one point, in float64 or to as many digits as asked. Where float64
+overflows, underflows or divides by zero, numbers of unbounded exponents decide; a result beyond a double stays one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -18,20 +22,37 @@ from functools import lru_cache
 import numpy as np
 import sympy as sp
 from sympy import Dummy, Expr, Lambda, Symbol
+from sympy.core.evalf import dps_to_prec
 
 from numerics import quadrature
 from numerics.codegen import compile_function
-from numerics.quadrature import Estimate
+from numerics.quadrature import Estimate, Real
+from theory.bivariate import Phi2
 from theory.errors import ParameterError, QuadratureError
 from theory.expectations import GaussianKernel, GaussianMean
+from theory.precision import resolved
 from theory.symbols import q, r, x
 from theory.system import EDGE, GAP, guard
 
-__all__ = ["Evaluator", "OnCovariance", "evaluator", "exact_number", "on_covariance", "value"]
+__all__ = [
+    "Evaluator",
+    "OnCovariance",
+    "as_double",
+    "check_digits",
+    "evaluator",
+    "exact_number",
+    "looser",
+    "on_covariance",
+    "value",
+]
 
 GUARD = 8  # digits carried beyond those asked for
+DOUBLE_DIGITS = 15  # of a number beyond a double
 MAX_DIGITS = 500
+LOOSEST = 0.01
 MAX_EXPONENT = 400
+EXTRA = 2  # digits that nodes are evaluated to beyond the working ones
+MOST = 500  # digits tried before a closed form counts as zero
 
 
 @dataclass(frozen=True)
@@ -167,17 +188,69 @@ def value(
         names = ", ".join(sorted(symbol.name for symbol in missing))
         raise ParameterError(f"{names} without a value in {expr}; accepted: `at` with a number for every free symbol.")
     if digits is not None:
+        check_digits(digits)
         return _to_digits(expr.subs(exact), digits)
-    symbols = tuple(sorted(exact, key=sp.default_sort_key)) or (x,)
-    found = evaluator(symbols, (expr,))(*[float(exact.get(symbol, 0)) for symbol in symbols], tolerance=tolerance / 10)[
-        0
-    ]
+    found = _in_float64(expr, exact, tolerance / 10)
+    if found is None:
+        found = _to_digits(expr.subs(exact), DOUBLE_DIGITS)
+        found = Estimate(as_double(found.value), as_double(found.error))
     if not found.error <= tolerance * max(1.0, abs(found.value)):
         raise QuadratureError(
-            f"{expr} = {found.value:.15g} with error {found.error:.2g}, tolerance {tolerance:g} asked (absolute below "
-            "1, relative above); ask for a larger tolerance, or for digits=."
+            f"{expr} = {float(found.value):.15g} with error {float(found.error):.2g}, tolerance {tolerance:g} asked "
+            "(absolute below 1, relative above); ask for a larger tolerance."
         )
     return found
+
+
+def _in_float64(expr: Expr, exact: Mapping[Symbol, Expr], tolerance: float) -> Estimate | None:
+    """Return the value in float64; None where it overflows, underflows or is no number there."""
+    symbols = tuple(sorted(exact, key=sp.default_sort_key)) or (x,)
+    numbers = [float(exact.get(symbol, 0)) for symbol in symbols]
+    compiled = evaluator(symbols, (expr,))
+    try:
+        found = compiled(*numbers, tolerance=tolerance)[0]
+    except ArithmeticError:
+        return None
+    except QuadratureError as error:
+        reached = next((easier for easier in looser(10 * tolerance) if _succeeds(compiled, numbers, easier / 10)), None)
+        if reached is None:
+            return None
+        raise QuadratureError(f"{error} Reached here: {reached:g}.") from error
+    lost = not math.isfinite(found.value) or (not compiled.nodes and abs(found.value) < sys.float_info.min)
+    return None if lost and expr.free_symbols | expr.atoms(sp.Function) else found
+
+
+def _succeeds(compiled: Evaluator, numbers: Sequence[float], tolerance: float) -> bool:
+    with suppress(ArithmeticError, QuadratureError):
+        compiled(*numbers, tolerance=tolerance)
+        return True
+    return False
+
+
+def looser(tolerance: float) -> Iterator[float]:
+    """Yield larger tolerances, powers of ten up to 1e-2."""
+    power = math.ceil(math.log10(tolerance) + 0.5)
+    while 10.0**power <= LOOSEST:
+        yield 10.0**power
+        power += 1
+
+
+def as_double(number: Real) -> Real:
+    """Return a float, or the number itself to fifteen digits where it is beyond the range of a double.
+
+    >>> as_double(sp.Float("1e400")), as_double(sp.Float("0.5", 30))
+    (1.00000000000000e+400, 0.5)
+    """
+    rounded = float(number)
+    if number == 0 or sys.float_info.min <= abs(rounded) < math.inf or not sp.sympify(number).is_finite:
+        return rounded
+    return sp.Float(number, DOUBLE_DIGITS)
+
+
+def check_digits(digits: int) -> None:
+    """Raise `ParameterError` unless digits is a whole number from 1 to 500."""
+    if not (isinstance(digits, int) and 1 <= digits <= MAX_DIGITS):
+        raise ParameterError(f"digits = {digits!r} given; accepted: an integer from 1 to {MAX_DIGITS}.")
 
 
 def exact_number(number: float | sp.Rational | str, name: str) -> Expr:
@@ -212,28 +285,80 @@ def _decimal(text: str) -> Fraction:
 
 
 def _to_digits(expr: Expr, digits: int) -> Estimate:
-    if not (isinstance(digits, int) and 1 <= digits <= MAX_DIGITS):
-        raise ParameterError(f"digits = {digits!r} given; accepted: an integer from 1 to {MAX_DIGITS}.")
+    """Return so many digits; where they are not reached, say how many are (tried out)."""
+    try:
+        return _digits(expr, digits)
+    except QuadratureError as error:
+        if error.reached is None:
+            raise
+        reached = next((n for n in (error.reached, error.reached // 2) if n > 0 and _reaches(expr, n)), 0)
+        raise QuadratureError(_unreached(str(expr), digits, reached), reached) from error
+
+
+def _reaches(expr: Expr, digits: int) -> bool:
+    with suppress(QuadratureError):
+        _digits(expr, digits)
+        return True
+    return False
+
+
+def _unreached(what: str, digits: int, reached: int) -> str:
+    advice = f"ask for at most {reached}" if reached > 0 else "give a tolerance in place of digits"
+    return f"{what}: {digits} digits asked, {max(reached, 0)} reached; {advice}."
+
+
+def _digits(expr: Expr, digits: int) -> Estimate:
     working, wanted = digits + GUARD, sp.Float(10) ** -digits
-    found = _at_precision(expr, working)
+    found = _guarded(expr, working, digits)
     if found.error > wanted * abs(found.value):  # cancellation: as many digits more as it lost
-        found = _at_precision(expr, working + digits)
+        found = _guarded(expr, working + digits, digits)
     if found.error > wanted * max(abs(found.value), min(1, wanted * 10**GUARD)):
         lost = found.error / abs(found.value) if found.value else found.error
         reached = max(0, int(-sp.log(lost, 10)))
-        raise QuadratureError(f"{expr}: {digits} digits asked, {reached} reached; ask for at most {reached}.")
+        raise QuadratureError(_unreached(str(expr), digits, reached), reached)
     rounding = abs(found.value) * sp.Float(10) ** -(digits + 1)
     return Estimate(sp.Float(found.value, digits), sp.Float(found.error + rounding, 5))
 
 
+def _guarded(expr: Expr, working: int, digits: int) -> Estimate:
+    """Evaluate to `working` digits, or to those that the oracle reaches where these are enough."""
+    try:
+        return _at_precision(expr, working)
+    except QuadratureError as error:
+        if error.reached is None:
+            raise
+        spare = error.reached - EXTRA - 1  # sympy rounds digits to bits and back, up
+        if spare <= digits:
+            raise QuadratureError(str(error), spare - 1) from error
+        return _at_precision(expr, spare)
+
+
+def _closed_at(closed: Expr, digits: int) -> Expr:
+    """Evaluate a closed form, with as much precision as cancellation takes up to a limit; zero has the precision 1."""
+    found = closed.evalf(digits)
+    if found.is_Float and found._prec < dps_to_prec(digits - 1) and not closed.has(Phi2):
+        found = closed.evalf(digits, maxn=MOST)
+        if found.is_Float and found._prec < dps_to_prec(digits - 1):
+            return sp.Float(found, precision=1)
+    return found
+
+
 def _at_precision(expr: Expr, working: int) -> Estimate:
-    """Evaluate with nodes to `working` digits, and propagate their errors 10^-working (1 + |node|)."""
+    """Evaluate with nodes to `working` digits, and propagate their errors 10^-working (1 + |node|).
+
+    In a Gaussian's tails the errors of nodes are relative.
+    """
     nodes = sorted(expr.atoms(GaussianMean, GaussianKernel), key=sp.default_sort_key)
     names = {node: Dummy(f"n{i}", real=True) for i, node in enumerate(nodes)}
-    values = {names[node]: node.evalf(working + 2) for node in nodes}
-    closed, epsilon = expr.xreplace(names), sp.Float(10) ** -working
-    found = closed.evalf(working + 2, subs=values) if values else closed.evalf(working + 2)
-    if not found.is_finite:
+    values = {names[node]: node.evalf(working + EXTRA) for node in nodes}
+    units = {names[node]: sp.S.Zero if node.in_tails else sp.S.One for node in nodes}
+    closed, epsilon = resolved(expr.xreplace(names)), sp.Float(10) ** -working
+    found = closed.evalf(working + EXTRA, subs=values) if values else _closed_at(closed, working + EXTRA)
+    if found.is_Float and found._prec == 1:  # zero, as far as all the digits tried can tell
+        return Estimate(sp.Float(0, working), sp.Float(abs(found), 5))
+    if not (found.is_Float or found.is_Rational) or not found.is_finite:
         raise QuadratureError(f"{expr} is {found}, not a finite number; accepted are points inside its domain.")
-    slopes = (abs(closed.diff(name).evalf(15, subs=values)) * epsilon * (1 + abs(v)) for name, v in values.items())
+    slopes = (
+        abs(closed.diff(name).evalf(15, subs=values)) * epsilon * (units[name] + abs(v)) for name, v in values.items()
+    )
     return Estimate(found, sum(slopes, abs(found) * epsilon))

@@ -211,7 +211,7 @@ def _settle(rules: Iterable[tuple[float, float]], tolerance: float) -> Estimate 
         if not np.isfinite(value):
             raise QuadratureError(
                 "a Gaussian expectation is not finite at double precision: the integrand overflows or has a pole; "
-                "use a smaller variance, or digits=."
+                "use a smaller variance."
             )
         change = 2 * abs(value - previous)
         if change <= tolerance * size:
@@ -251,7 +251,7 @@ def _adapt(integrand: Callable[[Array], tuple[Array, Array]], edges: Array, tole
         if not np.isfinite(size.sum()):
             raise QuadratureError(
                 "a Gaussian expectation is not finite at double precision: the integrand overflows or has a pole; "
-                "use a smaller variance, or digits=."
+                "use a smaller variance."
             )
         if error.sum() <= tolerance * size.sum():
             return _Panels(float(total.sum()), float(error.sum()), float(size.sum()), lefts, rights)
@@ -266,7 +266,7 @@ def _adapt(integrand: Callable[[Array], tuple[Array, Array]], edges: Array, tole
 def _not_reached(value: float, error: float, size: float, tolerance: float) -> str:
     return (
         f"a Gaussian expectation is {value:.12g} with error {error:.2g}, more than {tolerance * size:.2g} (tolerance "
-        f"{tolerance:g} times the expectation of the modulus); ask for a larger tolerance, or for digits=."
+        f"{tolerance:g} times the expectation of the modulus); ask for a larger tolerance."
     )
 
 
@@ -290,6 +290,7 @@ def mean(f: Expr, centre: float, variance: float, *, tolerance: float = 1e-12) -
     return line(lambda z: law(centre + scale * z), (law.cuts - centre) / scale, max(1.0, scale), reach, tolerance)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite is refused
 def line(f: Callable[[Array], Array], cuts: Array, scale: float, reach: float, tolerance: float) -> Estimate:
     """Integrate f(z) against the Gaussian; `scale` is the factor by which f stretches its argument."""
     if not len(cuts):
@@ -429,6 +430,7 @@ def _scaled(law: Law, factor: float) -> Law:
     return Law(law.cuts / factor, (lambda z: law(factor * z),) * len(law.branches))
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _plane(pair: _Pair, tolerance: float) -> Estimate:
     if pair.inner.is_smooth and pair.outer.is_smooth:
         found = _settle(pair.grids(), tolerance)

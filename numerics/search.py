@@ -6,22 +6,34 @@ intervals G +- dG and B +- dB give an interval for tau at their corners; tau has
 not grow. G = |A| for aligned pre-training, else G^2 = (L_q + 2 mu L_r)^2 + 4 (rho^2 - mu^2) L_r^2, in which nothing
 cancels, with dG <= dL_q + 2 rho dL_r. Three tiers give A (or L_q, L_r) and B: closed forms and quadrature (the
 default), mpmath (`digits`), and Hermite series cut at an order (`order`), whose intervals hold the remainder.
+
+Where float64 overflows, underflows or loses its digits to cancellation, numbers of 25 digits and any exponent decide. A
+model with other linearised velocities than LoRA's has the largest eigenvalue of its Jacobian for its rate
+(`numerics.spectrum`).
 """
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import sympy as sp
+from sympy import Expr, Symbol
 
-from numerics.evaluate import evaluator, exact_number, value
+from numerics.evaluate import MAX_DIGITS, as_double, check_digits, evaluator, exact_number, looser, value
 from numerics.quadrature import Estimate, Real
 from numerics.series import aligned_series
+from numerics.spectrum import largest
 from theory.activations import he
-from theory.errors import InputError, ParameterError, QuadratureError
+from theory.errors import InputError, NotIntegrableError, ParameterError, QuadratureError
+from theory.expectations import is_closed
 from theory.symbols import mu as mu_symbol
+from theory.symbols import q, r
 from theory.symbols import rho as rho_symbol
 from theory.system import System
 
@@ -30,9 +42,13 @@ __all__ = ["RateScale", "Search", "gradient_noise", "search_time", "slowdown"]
 RateScale = Literal["raw", "paper"]
 
 SETTLING_DIGITS = 25
+GUARD = 6  # digits of A and B beyond those of tau
 ERROR_DIGITS = 5
 MAX_HERMITE = 20
 ZERO = Estimate(sp.Float(0), sp.Float(0))
+FINEST = 1e-12  # tolerance of quadrature that is tried first
+ROUNDING = 2.0**-51  # of a sum, relative to the sum of its terms' moduli
+MODEST = (1e-140, 1e140)  # sizes that float64 squares without overflow or underflow
 
 
 @dataclass(frozen=True)
@@ -50,6 +66,8 @@ class Search:
         error: bound on the absolute error of tau; infinite where only the lower end of `interval` is finite.
         interval: covers the exact tau; its upper end is None where infinite.
         slowdown: what the learning rate was divided by; `rate`, `tau`, `error` and `interval` contain it.
+
+    Numbers beyond the range of a double are `sympy.Float`, also where no `digits` were asked for.
     """
 
     mu: Real
@@ -63,8 +81,30 @@ class Search:
     interval: tuple[Real, Real | None]
     slowdown: int = 1
 
+    @property
+    def log_tau(self) -> float | None:
+        """The natural logarithm of tau, a float whatever the size of tau; None where tau is infinite.
 
-Point = tuple[sp.Expr, sp.Expr]  # mu, rho
+        >>> from theory.dynamics import derive
+        >>> found = search_time(derive("exp(100*x)"), 0.5)
+        >>> found.tau.is_Float, found.log_tau  # doctest: +ELLIPSIS
+        (True, -11259.94...)
+        """
+        if self.tau is None:
+            return None
+        return float(sp.log(self.tau)) if isinstance(self.tau, Expr) else math.log(self.tau)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a search is asked for: exact values of the parameters, q and r - q^2 of the pre-trained weight, alpha."""
+
+    at: dict[Symbol, Expr]
+    mu: Expr
+    rho: Expr
+    overlap: Expr
+    gap: Expr
+    scale: Expr
 
 
 def search_time(
@@ -76,6 +116,7 @@ def search_time(
     tolerance: float = 1e-10,
     digits: int | None = None,
     rate_scale: RateScale = "raw",
+    parameters: Mapping[str, float | sp.Rational | str] | None = None,
 ) -> Search:
     """Return A, B, G, rate and tau of a LoRA system at a pre-trained weight.
 
@@ -89,12 +130,13 @@ def search_time(
         digits: significant digits of A, B, G, rate and tau, then `sympy.Float`, in place of float64.
         rate_scale: "paper" divides the learning rate of a He_k student by k! k, as arXiv:2602.02855 does for its
             curves: tau is then k! k times as long in steps of the undivided rate (`slowdown`).
+        parameters: values of a model's other parameters by name, such as alpha, or kappa of `system.sgd()`.
 
     Raises:
         ParameterError: mu or rho outside their domain, order or digits out of range, order and digits together,
-            `rate_scale="paper"` for another student than He_k.
+            `rate_scale="paper"` for another student than He_k, a parameter without a value.
         InputError: a system without a linearised search phase.
-        NotIntegrableError: `order` given and the series has no finite remainder.
+        NotIntegrableError: the loss is infinite at rho; `order` given and the series has no finite remainder.
         QuadratureError: the accuracy was not reached; the message says what was.
 
     >>> from theory.dynamics import derive
@@ -112,7 +154,10 @@ def search_time(
     18.0
     """
     factor = slowdown(system, rate_scale)
-    return _slowed(_search_time(system, mu, rho, order, tolerance, digits), factor)
+    if digits is not None:
+        check_digits(digits)
+    place = _place(system, mu, rho, parameters or {})
+    return _slowed(_search_time(system, place, order, tolerance, digits), factor)
 
 
 def slowdown(system: System, rate_scale: RateScale) -> int:
@@ -143,37 +188,38 @@ def _slowed(found: Search, factor: int) -> Search:
     return replace(
         found,
         rate=found.rate / factor,
-        tau=None if found.tau is None else found.tau * factor,
-        error=found.error * factor,
-        interval=(low * factor, None if high is None else high * factor),
+        tau=None if found.tau is None else _times(found.tau, factor),
+        error=_times(found.error, factor),
+        interval=(_times(low, factor), None if high is None else _times(high, factor)),
         slowdown=factor,
     )
 
 
-def _search_time(
-    system: System,
-    mu: float | sp.Rational | str,
-    rho: float | sp.Rational | str | None,
-    order: int | None,
-    tolerance: float,
-    digits: int | None,
-) -> Search:
+def _times(number: Real, factor: int) -> Real:
+    product = number * factor
+    return as_double(sp.Float(number) * factor) if product == np.inf and number < np.inf else product
+
+
+def _search_time(system: System, place: _Place, order: int | None, tolerance: float, digits: int | None) -> Search:
     if order is not None and digits is not None:
         raise ParameterError("order and digits given; accepted: one of them (a truncated series has few digits).")
-    loss, parts = system.loss_function, _parts(system)
-    point, scale = _point(system, mu, rho), _scale(system, mu)
     if order is not None:
-        if system.escape.A is None:
-            raise ParameterError("order with model misaligned given; accepted: model lora, whose series is derived.")
-        A, B = aligned_series(loss.student.expr, loss.teacher.expr, float(point[0]), order)
-        return _search(system, (float(point[0]), float(point[1])), (A, B), float(scale))
-    if digits is not None:
-        return _to_digits(system, parts, point, scale, digits)
-    return _to_tolerance(system, parts, point, scale, tolerance)
+        return _to_order(system, place, order)
+    if system.escape.square is None:
+        return _of_jacobian(system, place, tolerance, digits)
+    parts = _parts(system)
+    return _to_digits(system, parts, place, digits) if digits else _to_tolerance(system, parts, place, tolerance)
 
 
-def _parts(system: System) -> tuple[sp.Expr, sp.Expr]:
+def _parts(system: System) -> tuple[Expr, Expr]:
     """Return (A, B) where the weight is aligned, else (L_q, L_r) at it."""
+    escape = system.escape
+    assert escape.base_gradient is not None  # _place has seen it
+    return escape.base_gradient if escape.A is None or escape.B is None else (escape.A, escape.B)
+
+
+def _place(system: System, mu: float | Expr | str, rho: float | Expr | str | None, others: Mapping) -> _Place:
+    """Return where the search is asked for."""
     escape, loss = system.escape, system.loss_function
     if escape.B is None or escape.base_gradient is None:
         raise InputError(
@@ -181,10 +227,20 @@ def _parts(system: System) -> tuple[sp.Expr, sp.Expr]:
             "(plain or pretrain model, or a student that jumps or has an infinite slope); accepted are continuous "
             "students with finite slopes and model lora or misaligned."
         )
-    return escape.base_gradient if escape.A is None else (escape.A, escape.B)
+    alignment, strength = _point(system, mu, rho)
+    at = _arguments(system, (alignment, strength), others)
+    overlap, squared = escape.at_start[q].subs(at), escape.at_start[r].subs(at)
+    if squared >= loss.student.max_variance:
+        raise NotIntegrableError(
+            f"student {loss.student.name} at |w0|^2 = {float(squared):.6g}: E sigma(l)^2 is infinite at that variance "
+            f"of l; accepted: a variance below {float(loss.student.max_variance):.6g}, |w0| below "
+            f"{float(sp.sqrt(loss.student.max_variance)):.6g}."
+        )
+    scale = sp.S.One if escape.square is None else sp.sqrt(escape.square.subs(at))
+    return _Place(at, alignment, strength, overlap, squared - overlap**2, scale)
 
 
-def _point(system: System, mu: float | sp.Rational | str, rho: float | sp.Rational | str | None) -> Point:
+def _point(system: System, mu: float | Expr | str, rho: float | Expr | str | None) -> tuple[Expr, Expr]:
     if rho_symbol not in system.parameters:
         alignment = _number(mu, "mu", "a number in (0, 1]; mu is the alignment <w0, w*>")
         if not 0 < alignment <= 1:
@@ -194,102 +250,206 @@ def _point(system: System, mu: float | sp.Rational | str, rho: float | sp.Ration
         return alignment, alignment
     if rho is None:
         raise ParameterError("no rho given; accepted with model misaligned: the strength rho >= |mu| of w0.")
-    point = _number(mu, "mu", "a number"), _number(rho, "rho", "a number >= |mu|")
-    system.model.check({"mu": float(point[0]), "rho": float(point[1])})
-    return point
+    return _number(mu, "mu", "a number"), _number(rho, "rho", "a number >= |mu|")
 
 
-def _number(given: float | sp.Rational | str, name: str, accepted: str) -> sp.Expr:
+def _number(given: float | Expr | str, name: str, accepted: str) -> Expr:
     try:
-        return exact_number(given, name)
-    except ParameterError:
-        raise ParameterError(f"{name} = {given!r} given; accepted: {accepted}.") from None
+        exact = exact_number(given, name)
+        if math.isfinite(float(exact)):
+            return exact
+    except (ParameterError, OverflowError):
+        pass
+    raise ParameterError(f"{name} = {given!r} given; accepted: {accepted}.") from None
 
 
-def _scale(system: System, mu: float | sp.Rational | str) -> sp.Expr:
-    """Return |alpha|, the LoRA scale: u then grows with (alpha A, alpha^2 B) in place of (A, B)."""
-    scale = sp.sympify(getattr(system.model, "scale", 1))
-    if not scale.is_number:
+def _arguments(system: System, point: tuple[Expr, Expr], others: Mapping) -> dict[Symbol, Expr]:
+    """Return the exact value of every symbol that the search depends on."""
+    values = dict(zip((mu_symbol.name, rho_symbol.name), point, strict=True))
+    values |= {name: _number(given, name, "a number") for name, given in others.items()}
+    wanted = system.escape.parameters
+    missing = [symbol.name for symbol in wanted if symbol.name not in values]
+    unknown = set(others) - {symbol.name for symbol in (*wanted, *system.parameters)}
+    if missing or unknown:
+        given = ", ".join(f"{name} = {value}" for name, value in others.items()) or "none"
         raise ParameterError(
-            f"the LoRA scale {scale} has no value at mu = {mu}; accepted: a model with a number for its scale."
+            f"parameters {given} with model {system.model.name} given; accepted: a value by name for each of "
+            f"{', '.join(s.name for s in wanted if s not in (mu_symbol, rho_symbol)) or 'none'}; the LoRA scale alpha "
+            "may also be a number from the start."
         )
-    return abs(scale)
+    found = {symbol: values[symbol.name] for symbol in wanted}
+    system.model.check({symbol.name: float(number) for symbol, number in found.items()})
+    return found
 
 
-def _arguments(system: System, point: Point) -> dict[sp.Symbol, sp.Expr]:
-    values = dict(zip((mu_symbol, rho_symbol), point, strict=True))
-    return {symbol: values[symbol] for symbol in (mu_symbol, rho_symbol) if symbol in system.parameters}
+def _to_order(system: System, place: _Place, order: int) -> Search:
+    if system.escape.A is None or system.escape.square is None:
+        raise ParameterError("order with model misaligned given; accepted: model lora, whose series is derived.")
+    loss = system.loss_function
+    with np.errstate(all="ignore"):
+        parts = aligned_series(loss.student.expr, loss.teacher.expr, float(place.mu), order)
+    if not all(math.isfinite(part.value) for part in parts):
+        raise QuadratureError(
+            f"order = {order} given: the series at mu = {place.mu} exceeds a double; accepted: no order there."
+        )
+    return _search(system, place, parts, float)
 
 
-def _to_tolerance(
-    system: System, parts: tuple[sp.Expr, sp.Expr], point: Point, scale: sp.Expr, tolerance: float
-) -> Search:
+# --- closed forms and quadrature ----------------------------------------------------------------------------------
+
+
+def _to_tolerance(system: System, parts: tuple[Expr, Expr], place: _Place, tolerance: float) -> Search:
     """Try float64; where rounding has eaten G or the accuracy of tau, decide at 25 digits."""
-    at = _arguments(system, point)
-    rough = (float(point[0]), float(point[1]))
-    first, second = evaluator(tuple(at), parts)(*map(float, at.values()), tolerance=min(1e-12, tolerance))
-    found = _search(system, rough, (first, second), float(scale))
-    lost = max(first.error + 2 * rough[1] * second.error, 1e-12 * abs(found.B)) >= found.G
-    if lost or not _accurate(found, tolerance):
-        settled = tuple(_settle(part, at) for part in parts)
-        found = _rounded(_search(system, point, (settled[0], settled[1]), scale), None)
+    failure: QuadratureError | None = None
+    for finer in _ladder(tolerance):
+        try:
+            found = _in_float64(system, parts, place, finer, tolerance)
+        except QuadratureError as error:
+            failure = error
+            continue
+        if found is None or not _accurate(found, tolerance):
+            break
+        return found
+    try:
+        settled = tuple(_settle(part, place.at) for part in parts)
+    except QuadratureError as error:
+        raise _unreached(system, parts, place, tolerance, failure or error) from error
+    found = _rounded(_search(system, place, (settled[0], settled[1]), sp.sympify), None)
     if not _accurate(found, tolerance):
         raise QuadratureError(
-            f"tau = {found.tau} at mu = {point[0]} has error {found.error:.2g}, tolerance {tolerance:g} asked "
-            "(relative); ask for a larger tolerance, or for digits=."
+            f"tau = {found.tau} at mu = {place.mu} has error {float(found.error):.2g}, tolerance {tolerance:g} asked "
+            f"(relative); ask for a larger tolerance, or for digits={2 * SETTLING_DIGITS}."
         )
     return found
 
 
-def _settle(f: sp.Expr, at: dict[sp.Symbol, sp.Expr]) -> Estimate:
-    """Return f to 25 digits; zero where it vanishes to all of them."""
+def _ladder(tolerance: float) -> list[float]:
+    """Return the tolerances of quadrature to try, the finest first."""
+    coarser = itertools.takewhile(lambda t: t <= tolerance / 5, looser(FINEST))
+    return [min(FINEST, tolerance), *coarser]
+
+
+def _in_float64(
+    system: System, parts: tuple[Expr, Expr], place: _Place, finer: float, tolerance: float
+) -> Search | None:
+    """Return the search by float64; None where it overflows, underflows or cancels more than the tolerance allows."""
+    terms = [part.args if part.is_Add and is_closed(part) else () for part in parts]
+    try:
+        floats = [float(v) for v in place.at.values()]
+        first, second, *sums = evaluator(tuple(place.at), (*parts, *terms[0], *terms[1]))(*floats, tolerance=finer)
+        if not (_modest(place.scale) and math.isfinite(first.value) and math.isfinite(second.value)):
+            return None
+        found = _search(system, place, (first, second), float)
+    except ArithmeticError:
+        return None
+    sizes = [sum(abs(t.value) for t in sums[: len(terms[0])]), sum(abs(t.value) for t in sums[len(terms[0]) :])]
+    weight = 2 * float(place.rho)
+    noise = ROUNDING * (sizes[0] + (weight * sizes[1] if system.escape.A is None else 0.0))
+    lost = max(first.error + weight * second.error, FINEST * abs(found.B), noise / tolerance) >= found.G
+    lost |= ROUNDING * sizes[1] >= tolerance * max(abs(second.value), found.G)
+    return None if lost or not (_modest(found.G) and found.rate > 0) else found
+
+
+def _modest(size: Real) -> bool:
+    return bool(MODEST[0] < size < MODEST[1])
+
+
+def _unreached(
+    system: System, parts: tuple[Expr, Expr], place: _Place, tolerance: float, failure: QuadratureError
+) -> QuadratureError:
+    """Say which tolerance can be reached, having tried."""
+    for easier in looser(tolerance):
+        with suppress(QuadratureError):
+            found = _in_float64(system, parts, place, easier / 10, easier)
+            if found is not None and _accurate(found, easier):
+                return QuadratureError(
+                    f"tau at mu = {place.mu}: tolerance {tolerance:g} (relative) asked, not reached by quadrature, nor "
+                    f"by {SETTLING_DIGITS} digits; ask for a tolerance of {easier:g}, which is reached."
+                )
+    return failure
+
+
+def _settle(f: Expr, at: dict[Symbol, Expr]) -> Estimate:
+    """Return f to 25 digits; zero where it is below its error."""
     found = value(f, at, digits=SETTLING_DIGITS)
-    return ZERO if abs(found.value) < sp.Float(10) ** -SETTLING_DIGITS else found
+    return ZERO if abs(found.value) <= found.error else found
 
 
-def _to_digits(system: System, parts: tuple[sp.Expr, sp.Expr], point: Point, scale: sp.Expr, digits: int) -> Search:
-    at = _arguments(system, point)
-    first, second = (value(part, at, digits=digits + 6) for part in parts)
-    found = _search(system, point, (ZERO if abs(first.value) <= first.error else first, second), scale)
+def _to_digits(system: System, parts: tuple[Expr, Expr], place: _Place, digits: int) -> Search:
+    try:
+        first, second = (value(part, place.at, digits=min(digits + GUARD, MAX_DIGITS)) for part in parts)
+    except QuadratureError as error:
+        raise error if error.reached is None else _few(place, digits, error.reached - GUARD) from error
+    vanishes = abs(first.value) <= first.error
+    found = _search(system, place, (ZERO if vanishes else first, second), sp.sympify)
     if not _accurate(found, sp.Float(10) ** -digits):
-        reached = max(0, int(-sp.log(found.error * found.rate, 10))) if found.error < sp.oo else 0
-        raise QuadratureError(
-            f"tau at mu = {point[0]}: {digits} digits asked, {reached} reached; ask for at most {reached}."
-        )
+        raise _few(place, digits, int(-sp.log(found.error * found.rate, 10)) if found.error < sp.oo else 0)
     return _rounded(found, digits)
+
+
+def _few(place: _Place, digits: int, reached: int) -> QuadratureError:
+    advice = f"ask for at most {reached}" if reached > 0 else "give a tolerance in place of digits"
+    return QuadratureError(f"tau at mu = {place.mu}: {digits} digits asked, {max(reached, 0)} reached; {advice}.")
 
 
 def _accurate(found: Search, tolerance: Real) -> bool:
     return found.tau is None or bool(found.error <= tolerance * found.tau)
 
 
-def _search(system: System, point: tuple[Real, Real], parts: tuple[Estimate, Estimate], scale: Real) -> Search:
-    """Evaluate at the centre and at the corners of the intervals of G and B."""
-    mu, rho = point
+def _search(system: System, place: _Place, parts: tuple[Estimate, Estimate], kind: Callable[..., Real]) -> Search:
+    """Evaluate at the centre and at the corners of the intervals of G and B, in numbers of one kind."""
+    scale = kind(place.scale)
     if system.escape.A is not None:
-        A, B = parts
-        drive, bend = Estimate(abs(A.value), A.error), B
+        drive, bend = Estimate(abs(parts[0].value), parts[0].error), parts[1]
     else:
-        slope, curvature = parts
-        drive, bend = _length(mu, rho, slope, curvature), Estimate(-2 * curvature.value, 2 * curvature.error)
+        drive, bend = _length(place, *parts, kind), Estimate(-2 * parts[1].value, 2 * parts[1].error)
     centre, middle = drive.value * scale, bend.value * scale**2
     far, wide = drive.error * scale, bend.error * scale**2
     rate, fastest = _rate(centre, middle), _rate(centre + far, middle + wide)
     slowest = _rate(max(centre - far, 0 * far), middle - wide)
-    low, high = (1 / fastest if fastest > 0 else np.inf), (1 / slowest if slowest > 0 else None)
     along = None if system.escape.A is None else parts[0].value
-    shared = (mu, rho, along, bend.value, drive.value, rate)
+    return _timed((kind(place.mu), kind(place.rho), along, bend.value, drive.value), rate, (slowest, fastest))
+
+
+def _timed(shared: tuple[Real, Real, Real | None, Real, Real], rate: Real, ends: tuple[Real, Real]) -> Search:
+    """Return tau of a rate that lies between two ends."""
+    slowest, fastest = ends
+    low, high = (1 / fastest if fastest > 0 else np.inf), (1 / slowest if slowest > 0 else None)
     if not rate > 0:
-        return Search(*shared, None, 0.0, (low, high))
+        return Search(*shared, rate, None, 0.0, (low, high))
     tau = 1 / rate
-    return Search(*shared, tau, np.inf if high is None else max(tau - low, high - tau), (low, high))
+    return Search(*shared, rate, tau, np.inf if high is None else max(tau - low, high - tau), (low, high))
 
 
-def _length(mu: Real, rho: Real, slope: Estimate, bend: Estimate) -> Estimate:
+def _length(place: _Place, slope: Estimate, bend: Estimate, kind: Callable[..., Real]) -> Estimate:
     """Return |L_q w* + 2 L_r w0|."""
-    squared = (slope.value + 2 * mu * bend.value) ** 2 + 4 * (rho - mu) * (rho + mu) * bend.value**2
+    squared = (slope.value + 2 * kind(place.overlap) * bend.value) ** 2 + 4 * kind(place.gap) * bend.value**2
     length = sp.sqrt(squared) if isinstance(squared, sp.Expr) else float(np.sqrt(squared))
-    return Estimate(length, slope.error + 2 * rho * bend.error)
+    return Estimate(length, slope.error + 2 * kind(sp.sqrt(place.gap + place.overlap**2)) * bend.error)
+
+
+def _of_jacobian(system: System, place: _Place, tolerance: float, digits: int | None) -> Search:
+    """Return the search phase of other velocities than LoRA's, by the eigenvalues of their Jacobian."""
+    working = SETTLING_DIGITS if digits is None else min(digits + GUARD, MAX_DIGITS)
+    escape = system.escape
+    if escape.jacobian is None or not escape.is_fixed or escape.base_gradient is None or escape.B is None:
+        raise InputError(
+            f"model {system.model.name}: the flow does not rest at its start, or has no Jacobian there; accepted are "
+            "models that start at a fixed point."
+        )
+    rate = largest(escape.jacobian.subs(place.at), escape.blocks, working)
+    slope, bend = (value(f, place.at, digits=working) for f in escape.base_gradient)
+    length = _length(place, slope, bend, sp.sympify)
+    along = None if escape.A is None else value(escape.A, place.at, digits=working).value
+    shared = (place.mu, place.rho, along, -2 * bend.value, length.value)
+    centre = 0 * rate.value if abs(rate.value) <= rate.error else rate.value
+    found = _timed(shared, centre, (centre - rate.error, centre + rate.error))
+    if not _accurate(found, tolerance if digits is None else sp.Float(10) ** -digits):
+        raise QuadratureError(
+            f"tau = {found.tau} at mu = {place.mu} has error {float(found.error):.2g}, more than was asked for; ask "
+            "for a larger tolerance or fewer digits."
+        )
+    return _rounded(found, digits)
 
 
 def _rate(a: Real, b: Real) -> Real:
@@ -304,12 +464,12 @@ def _rounded(found: Search, digits: int | None) -> Search:
     """Convert every number to float64, or to so many digits; the error of tau takes up what that moves it by."""
 
     def number(exact: Real, kept: int | None = digits) -> Real:
-        return float(exact) if digits is None else sp.Float(exact, kept)
+        return as_double(exact) if digits is None else sp.Float(exact, kept)
 
     def optional(exact: Real | None) -> Real | None:
         return None if exact is None else number(exact)
 
-    rounding = 2.0**-53 if digits is None else sp.Float(10, digits + 10) ** -digits
+    rounding = 2.0**-52 if digits is None else sp.Float(10, digits + 10) ** -digits
     low, high = found.interval
     return Search(
         number(found.mu),
@@ -325,7 +485,17 @@ def _rounded(found: Search, digits: int | None) -> Search:
 
 
 def gradient_noise(system: System, mu: float, *, rho: float | None = None) -> float:
-    """Return J_0 = J(mu, rho^2), the gradient's variance in a bulk direction at the pre-trained weight."""
-    at = _arguments(system, _point(system, mu, rho))
-    noise = system.loss_function.noise(mu_symbol, mu_symbol**2 if rho is None else rho_symbol**2)
-    return float(evaluator(tuple(at), (noise,))(*map(float, at.values()))[0].value)
+    """Return J_0 = J(q, r), the gradient's variance in a bulk direction at the pre-trained weight.
+
+    Raises `NotIntegrableError` where it is infinite.
+    """
+    at, start = _arguments(system, _point(system, mu, rho), {}), system.escape.at_start
+    noise = system.loss_function.noise(start[q], start[r])
+    with suppress(ArithmeticError):
+        found = float(evaluator(tuple(at), (noise,))(*map(float, at.values()))[0].value)
+        if math.isfinite(found):
+            return found
+    raise NotIntegrableError(
+        f"student {system.loss_function.student.name} at mu = {mu}: the variance of SGD's gradient, E[(sigma(l) - y)^2 "
+        "sigma'(l)^2], is infinite or exceeds a double; accepted: a smaller mu or rho."
+    )

@@ -30,6 +30,7 @@ __all__ = ["BestPretraining", "BestStrength", "best_mu", "best_pretraining"]
 PANELS = 64
 SMALLEST = 12  # mu -> 0+ is extrapolated from 2^-12, 2^-11 and 2^-10
 DIGITS = 15
+LARGEST = 1e300  # longer search times are all the same to the minimiser
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,9 @@ def _sampled(system: System, ends: tuple[Expr, Expr], tolerance: float) -> BestS
     if best == 0 and low == 0:
         return _limit(*values[:3])
     around = nodes[max(best - 1, 0)], nodes[min(best + 1, len(nodes) - 1)]
-    refined = minimize_scalar(tau, bounds=around, method="bounded", options={"xatol": tolerance})
+    refined = minimize_scalar(
+        lambda v: min(tau(v), LARGEST), bounds=around, method="bounded", options={"xatol": tolerance}
+    )
     strength, least = (refined.x, refined.fun) if refined.fun < values[best] else (nodes[best], values[best])
     end: End | None = "low" if strength == low else "high" if strength == high else None
     return BestStrength(sp.Float(strength), sp.Float(least), 0.0 if end else tolerance, end, False)

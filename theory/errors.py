@@ -57,7 +57,11 @@ class UnsupportedExpressionError(HermescapeError):
 
 
 class QuadratureError(HermescapeError):
-    """A numerical integral did not reach the requested tolerance."""
+    """A numerical integral did not reach the requested tolerance; `reached` are its digits where they are known."""
+
+    def __init__(self, message: str, reached: int | None = None) -> None:
+        super().__init__(message)
+        self.reached = reached
 
 
 class StoreError(HermescapeError):

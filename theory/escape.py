@@ -9,6 +9,10 @@ Jacobian couples u to the overlaps and the overlaps to u only, so that it has on
 and G = |A|, A = -(L_q + 2 mu L_r), where w0 is aligned; a LoRA scale alpha multiplies B and G^2 by alpha^2. Time is
 t = eta * step. For plain spherical training dm/dt ~ c m^(k*-1), k* the information exponent: a rate only for k* = 2.
 docs/theory.md derives this as eq-tau.
+
+Every rate is an eigenvalue of the Jacobian of the system's own velocities, by the chain rule through L_q, L_r and, at
+finite kappa, J. States that drive each other form blocks; without its zero eigenvalues a block has the characteristic
+polynomial lambda^2 - T lambda - D (or lambda - T), so that the formula above holds with T and D in place of B and G^2.
 """
 
 from __future__ import annotations
@@ -19,15 +23,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import sympy as sp
-from sympy import Expr, Symbol
+from sympy import Expr, S, Symbol
+from sympy.utilities.iterables import strongly_connected_components
 
 from theory.cache import remembered
 from theory.errors import HermescapeError, NotIntegrableError
 from theory.expectations import is_closed
-from theory.hermite import coefficient, information_exponent
+from theory.hermite import coefficient, information_exponent, is_zero
 from theory.loss import Loss
 from theory.models import Model, loss_arguments
-from theory.symbols import L_q, L_r, mu, q, r
+from theory.symbols import J, L_q, L_r, mu, q, r
 from theory.tidy import tidy
 
 if TYPE_CHECKING:
@@ -36,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Escape"]
 
+LAMBDA = sp.Dummy("lambda")
 MAX_TIDY = 60  # operations; the radicand of longer rates stays B^2 + 4 G^2
 
 
@@ -56,6 +62,12 @@ class Escape:
     velocities: Mapping[Symbol, Expr]
 
     @property
+    def parameters(self) -> tuple[Symbol, ...]:
+        """Symbols that need a value: the model's parameters, and what its Jacobian contains besides."""
+        extra = set() if self.jacobian is None else self.jacobian.free_symbols - set(self.model.parameters)
+        return (*self.model.parameters, *sorted(extra, key=str))
+
+    @property
     def is_linear(self) -> bool:
         """Whether the start is a fixed point with a linearisation in mu (LoRA), not a point m = 0 on the sphere."""
         return bool(self.model.scalars)
@@ -65,24 +77,85 @@ class Escape:
         """(L_q, L_r) at the start, or None where one of them is infinite (a student that jumps)."""
         if self.model.start is None:
             return None
-        at = {
-            name: self.model.gram.inner(*pair).subs(self.model.start)
-            for name, pair in loss_arguments(self.model).items()
-        }
         try:
-            found = self.loss.gradient(at[q], at[r])
+            found = self.loss.gradient(self.at_start[q], self.at_start[r])
         except NotIntegrableError:
             return None
         return None if any(g.has(sp.oo, -sp.oo, sp.zoo, sp.nan) for g in found) else found
 
     @cached_property
-    def jacobian(self) -> sp.Matrix | None:
-        """d(velocity)/d(state) at the start; exact, since L_q and L_r meet factors that vanish there."""
-        if self.base_gradient is None:
+    def at_start(self) -> dict[Symbol, Expr]:
+        """The loss's arguments (q, r) at the start."""
+        return {
+            name: sp.expand(self.model.gram.inner(*pair).subs(self.model.start or {}))
+            for name, pair in loss_arguments(self.model).items()
+        }
+
+    @cached_property
+    def _inner(self) -> dict[Symbol, Expr]:
+        """L_q, L_r and, where the velocities contain it, J at the start."""
+        assert self.base_gradient is not None
+        found = dict(zip((L_q, L_r), self.base_gradient, strict=True))
+        if any(f.has(J) for f in self.velocities.values()):
+            found[J] = self.loss.noise(self.at_start[q], self.at_start[r])
+        return found
+
+    @cached_property
+    def is_fixed(self) -> bool:
+        """Whether the flow rests at the start, so that a linearisation says how it is left."""
+        if self.model.start is None or self.base_gradient is None:
+            return False
+        speeds = [f.subs(self.model.start) for f in self.velocities.values()]
+        return all(speed == 0 or _vanishes(speed.subs(self._inner)) for speed in speeds)
+
+    @cached_property
+    def _chain(self) -> sp.Matrix | None:
+        """The Jacobian in L_q, L_r and J, and numbers where these themselves move with the states to first order."""
+        start = self.model.start
+        if start is None or self.base_gradient is None:
             return None
-        slope, bend = self.base_gradient
-        rows = sp.Matrix([self.velocities[state] for state in self.states]).jacobian(self.states)
-        return rows.subs(self.model.start).subs({L_q: slope, L_r: bend}).applyfunc(_tidy_if_closed)
+        speeds = sp.Matrix([self.velocities[state] for state in self.states])
+        rows = speeds.jacobian(self.states).subs(start).applyfunc(sp.expand)
+        for name in (L_q, L_r, J):
+            pull = speeds.diff(name).subs(start)
+            if not pull.is_zero_matrix:
+                try:
+                    rows += pull.subs(self._inner) * self._moves(name)
+                except NotIntegrableError:
+                    return None
+        return None if rows.has(sp.oo, -sp.oo, sp.zoo, sp.nan) else rows
+
+    def _moves(self, name: Symbol) -> sp.Matrix:
+        """d(name)/d(state) at the start as a row, by Price's theorem."""
+        inner = {key: self.model.gram.inner(*pair) for key, pair in loss_arguments(self.model).items()}
+        total = sp.zeros(1, len(self.states))
+        for argument, f in inner.items():
+            slopes = sp.Matrix([[sp.diff(f, state).subs(self.model.start) for state in self.states]])
+            if not slopes.is_zero_matrix:
+                change = self.loss.second(name, argument, self.at_start[q], self.at_start[r])
+                total += (S.Zero if not change.free_symbols and is_zero(change) else change) * slopes
+        return total
+
+    @cached_property
+    def jacobian(self) -> sp.Matrix | None:
+        """d(velocity)/d(state) at the start, by the chain rule; None where it is infinite.
+
+        >>> from theory.dynamics import derive
+        >>> derive("he2", model="plain").escape.jacobian
+        Matrix([[4]])
+        """
+        if self._chain is None:
+            return None
+        return self._chain.subs(self._inner).applyfunc(_tidy_if_closed)
+
+    @cached_property
+    def blocks(self) -> tuple[tuple[int, ...], ...]:
+        """The states, by index, that drive each other: the eigenvalues are those of these diagonal blocks."""
+        if self._chain is None:
+            return ()
+        size = range(len(self.states))
+        driven = [(i, j) for i in size for j in size if self._chain[i, j] != 0]
+        return tuple(tuple(sorted(block)) for block in strongly_connected_components((list(size), driven)))
 
     @cached_property
     def A(self) -> Expr | None:
@@ -105,9 +178,7 @@ class Escape:
         if self.A is not None:
             return self.A**2
         slope, bend = self.base_gradient
-        overlap, strength = (
-            self.model.gram.inner(*pair).subs(self.model.start) for pair in loss_arguments(self.model).values()
-        )
+        overlap, strength = self.at_start[q], self.at_start[r]
         return _tidy_if_closed(slope**2 + 4 * overlap * slope * bend + 4 * strength * bend**2)
 
     @cached_property
@@ -124,35 +195,65 @@ class Escape:
         return coefficient(self.loss.student, k) * coefficient(self.loss.teacher, k) / sp.factorial(k - 1)
 
     @cached_property
-    def _growth(self) -> tuple[Expr, Expr] | None:
-        """(B, G^2) with the LoRA scale: trace and minus the determinant of the coupled part of the Jacobian."""
-        if self.B is None or self.G2 is None:
+    def square(self) -> Expr | None:
+        """alpha^2 where u grows as in LoRA, by alpha^2 B and alpha^2 G^2; None where the velocities are others."""
+        if self._chain is None or not self.is_linear or [len(f) for f in self._polynomials] != [2]:
             return None
-        slope = sp.diff(self.velocities[self.states[0]], self.states[0]).subs(self.model.start or {})
-        scale = sp.expand(slope).coeff(L_r) / -2
-        return self.B * scale, self.G2 * scale
+        trace, drive = self._polynomials[0]
+        overlap, strength = self.at_start[q], self.at_start[r]
+        square = trace.coeff(L_r) / -2
+        gradient = L_q**2 + 4 * overlap * L_q * L_r + 4 * strength * L_r**2
+        is_lora = square != 0 and sp.expand(trace + 2 * square * L_r) == 0 and sp.expand(drive - square * gradient) == 0
+        return square if is_lora else None
+
+    @cached_property
+    def _polynomials(self) -> tuple[tuple[Expr, ...], ...]:
+        """(T, D, ...) of lambda^n - T lambda^(n-1) - D lambda^(n-2) - ... for every block, without zero eigenvalues."""
+        assert self._chain is not None
+        found = (_characteristic(self._chain.extract(list(block), list(block))) for block in self.blocks)
+        return tuple(f for f in found if f)
+
+    @cached_property
+    def _growth(self) -> tuple[tuple[Expr, Expr], ...] | None:
+        """(T, D) of lambda^2 - T lambda - D for every block, D = 0 for a single rate; None without a formula."""
+        if self._chain is None or not self.is_fixed:
+            return None
+        if self.square is not None:
+            assert self.B is not None
+            assert self.G2 is not None
+            return ((self.B * self.square, self.G2 * self.square),)
+        found = []
+        for coefficients in self._polynomials:
+            if len(coefficients) > 2:
+                return None
+            trace, drive = (_tidy_if_closed(f.subs(self._inner)) for f in (*coefficients, S.Zero)[:2])
+            found.append((trace, drive))
+        return tuple(found)
 
     @cached_property
     def rate(self) -> Expr | None:
-        """The growth rate of the search phase, per unit of t; None where growth is not exponential."""
-        if self.model.start is not None and not self.is_linear:
-            return self.drift if self.exponent == 2 else None
-        if self._growth is None:
-            return None
-        trace, drive = self._growth
-        return (trace + _root(trace, drive)) / 2
+        """The growth rate of the search phase, per unit of t; None where growth is not exponential.
+
+        The largest eigenvalue of the Jacobian; also None where that has no formula by square roots.
+
+        >>> from theory.dynamics import derive
+        >>> derive("he2", model="plain").sgd().escape.rate.subs(sp.Symbol("kappa", nonnegative=True), 0)
+        4
+        """
+        found = [t if d == 0 and self.square is None else (t + _root(t, d)) / 2 for t, d in self._growth or ()]
+        return sp.Max(*found, evaluate=False) if len(found) > 1 else found[0] if found else None
 
     @cached_property
     def tau(self) -> Expr | None:
         """The search time 1/lambda_+, in units of t = eta * step; None where growth is not exponential."""
-        if self.model.start is not None and not self.is_linear:
-            return 1 / self.rate if self.rate is not None and self.rate.is_positive else None
-        if self._growth is None:
+        if self.rate is None or self._growth is None:
             return None
-        trace, drive = self._growth
-        if drive == 0:
-            raise HermescapeError("G vanishes for every mu: the loss does not depend on the alignment")
-        return (-trace + _root(trace, drive)) / (2 * drive)
+        if self.square is not None or (len(self._growth) == 1 and self._growth[0][1] != 0):
+            trace, drive = self._growth[0]
+            if drive == 0:
+                raise HermescapeError("G vanishes for every mu: the loss does not depend on the alignment")
+            return (-trace + _root(trace, drive)) / (2 * drive)
+        return 1 / self.rate if len(self._growth) > 1 or self.rate.is_positive else None
 
     def regime(
         self,
@@ -161,8 +262,11 @@ class Escape:
         *,
         kappa: Expr | float = 0,
         initial_power: Expr | float | None = None,
+        parameters: Mapping[str, Expr | float | str] | None = None,
     ) -> Regime:
         """Return how the start at mu (and rho), u0 = d^-initial_power, escapes, with T(d): `theory.regimes`.
+
+        `parameters` are the values of a model's other parameters, by name.
 
         >>> from theory.dynamics import derive
         >>> derive("linear").escape.regime(0.5).name, derive("he3", model="plain").escape.regime().power
@@ -170,7 +274,7 @@ class Escape:
         """
         from theory.regimes import regime  # noqa: PLC0415 (it classifies searches, so it comes later)
 
-        return regime(self, mu, rho, kappa=kappa, initial_power=initial_power)
+        return regime(self, mu, rho, kappa=kappa, initial_power=initial_power, parameters=parameters)
 
     def _repr_latex_(self) -> str:
         from theory.latex import escape_equations  # noqa: PLC0415 (it prints searches, so it comes later)
@@ -194,6 +298,19 @@ class Escape:
     def is_closed(self) -> bool:
         """Whether rate and search time are closed forms."""
         return all(is_closed(f) for f in (self.rate, self.tau) if f is not None)
+
+
+def _characteristic(block: sp.Matrix) -> tuple[Expr, ...]:
+    """Return T, D, ... of lambda^n - T lambda^(n-1) - D lambda^(n-2) - ..., trailing zeros left out."""
+    found = [block[0, 0]] if len(block) == 1 else [-sp.expand(c) for c in block.charpoly(LAMBDA).all_coeffs()[1:]]
+    while found and found[-1] == 0:
+        found.pop()
+    return tuple(found)
+
+
+def _vanishes(value: Expr) -> bool:
+    """Whether a speed is zero, as far as can be told without values for parameters."""
+    return sp.simplify(value) == 0 if value.free_symbols else is_zero(value)
 
 
 def _root(trace: Expr, drive: Expr) -> Expr:

@@ -129,6 +129,11 @@ class GaussianMean(_Unevaluated):
         law, mean, variance = _law(f), exact(mean, "mean"), exact(variance, "variance")
         return law(mean) if variance == 0 else Expr.__new__(cls, law, mean, variance)
 
+    @property
+    def in_tails(self) -> bool:
+        """Whether f begins far out in the Gaussian's tails, where digits are relative."""
+        return reference.in_tails(self.args[0].expr, *self.args[1:])
+
     def _by_quadrature(self, args: list[Expr], digits: int) -> Expr:
         return sp.Float(reference.mean(args[0].expr, args[1], args[2], digits=digits), digits)
 
@@ -160,6 +165,13 @@ class GaussianKernel(_Unevaluated):
     def __new__(cls, f: Expr, g: Expr, q: Expr, r: Expr) -> Expr:
         """Return the node."""
         return Expr.__new__(cls, _law(f), _law(g), exact(q, "q"), exact(r, "r"))
+
+    @property
+    def in_tails(self) -> bool:
+        """Whether one of f and g begins far out in its Gaussian's tails, where digits are relative."""
+        left, right, overlap, variance = self.args
+        found = reference.in_tails(left.expr, S.Zero, variance), reference.in_tails(right.expr, S.Zero, S.One)
+        return any(found) and (not all(found) or overlap**2 == variance)
 
     def _by_quadrature(self, args: list[Expr], digits: int) -> Expr:
         return sp.Float(reference.kernel(args[0].expr, args[1].expr, args[2], args[3], digits=digits), digits)
@@ -245,8 +257,8 @@ def gaussian_kernel(f: Distribution, g: Distribution, q: Expr, r: Expr) -> Expr:
     >>> gaussian_kernel(Distribution.of(sp.erf(x)), Distribution.of(sp.erf(x)), q, r)
     2*asin(2*sqrt(3)*q/(3*sqrt(2*r + 1)))/pi
     """
-    if r == 0 and not f.masses:
-        return f.at(S.Zero) * gaussian_mean(g, S.Zero, S.One)
+    if q == 0:  # independent
+        return gaussian_mean(f, S.Zero, r) * gaussian_mean(g, S.Zero, S.One)
     degrees = [n for n in (f.polynomial_degree, g.polynomial_degree) if n is not None]
     if len(degrees) == 2:
         return tidy(_polynomial_kernel(f.regular.branches[0], g.regular.branches[0], q, r))

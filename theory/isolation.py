@@ -21,6 +21,7 @@ from sympy import QQ, Expr, Poly, S
 from theory.errors import HermescapeError, InputError, ParameterError
 from theory.escape import Escape
 from theory.expectations import GaussianMean, is_closed
+from theory.precision import resolved
 from theory.symbols import mu, x
 from theory.tidy import tidy
 
@@ -83,6 +84,11 @@ def drive_of(escape: Escape) -> Expr:
             "on mu alone."
         )
     drive = escape.A
+    if drive is not None and escape.square is None:
+        raise ParameterError(
+            "critical strengths of velocities that are not those of LoRA given; accepted: model lora as derived, whose "
+            "search time is that of A and B."
+        )
     if drive is None:
         raise InputError(
             f"student {escape.loss.student.name}: A is infinite (it jumps or has an infinite slope); accepted are "
@@ -183,7 +189,7 @@ class Samples:
 def _number(f: Expr, strength: mpmath.mpf, digits: int = 20) -> mpmath.mpf:
     """Return f at an exact number: a Float would be squared with rounding, and r fall below q^2."""
     with mpmath.workdps(DIGITS):
-        return mpmath.mpf(f.subs(mu, sp.Rational(sp.Float(strength, DIGITS))).evalf(digits))
+        return mpmath.mpf(resolved(f.subs(mu, sp.Rational(sp.Float(strength, DIGITS)))).evalf(digits))
 
 
 @lru_cache(maxsize=MAX_MULTIPLICITY)

@@ -87,8 +87,13 @@ def escape_time(system: System) -> EscapeTime:
     4
     """
     escape = system.escape
-    if escape.is_linear and escape.G2 is not None and escape.G2 != 0:
+    if escape.square is not None and escape.G2 != 0:
         return _lora(system)
+    if escape.is_linear and escape.B is not None and escape.square is None:
+        raise InputError(
+            f"model {system.model.name}: its linearised velocities are not those of LoRA, of which this is the law; "
+            "accepted are the models lora, misaligned and plain as derived."
+        )
     if system.model.name == "plain" and escape.exponent == 2:
         return _plain(system)
     raise InputError(

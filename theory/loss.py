@@ -20,11 +20,12 @@ from sympy import Expr, S, Symbol
 
 from theory.activations import Activation
 from theory.cache import remembered
+from theory.errors import NotIntegrableError
 from theory.expectations import Distribution, gaussian_kernel, gaussian_mean, is_closed
 from theory.explain import Step, kernel_steps
 from theory.labels import Labels
 from theory.nodes import exact
-from theory.symbols import N_4, Delta, J, M_ll, M_ls, M_ss, N_l, N_s, q, r, x
+from theory.symbols import N_4, Delta, J, L_r, M_ll, M_ls, M_ss, N_l, N_s, q, r, x
 from theory.tidy import tidy
 
 __all__ = ["Loss"]
@@ -97,6 +98,31 @@ class Loss:
         slope = -gaussian_kernel(sigma.diff(), phi.diff(), overlap, variance)
         own = gaussian_mean(self._sigma_squared.diff(2), S.Zero, variance)
         return sp.Tuple(slope, tidy_sum(own / 4 - gaussian_kernel(sigma.diff(2), phi, overlap, variance) / 2))
+
+    def second(self, name: Symbol, argument: Symbol, overlap: Expr, variance: Expr) -> Expr:
+        """Return the derivative of L_q, L_r or J with respect to q or r at a point, again by Price's theorem.
+
+        Raises `NotIntegrableError` where it is infinite.
+
+        >>> from theory.activations import activation
+        >>> from theory.labels import labels
+        >>> Loss(activation("he2"), labels("he2")).second(L_q, q, S.Zero, S.One)
+        -4
+        """
+        if name == J:
+            found = sp.diff(self.noise(), argument).subs({q: overlap, r: variance})
+            if found.has(sp.oo, -sp.oo, sp.zoo, sp.nan):
+                raise NotIntegrableError(f"{self.student.name}: dJ/d{argument} is infinite at q = {overlap}.")
+            return found
+        return self._second((name == L_r) + (argument == r), sp.sympify(overlap), sp.sympify(variance))
+
+    @remembered(_content)
+    def _second(self, by_variance: int, overlap: Expr, variance: Expr) -> Expr:
+        """Return L_qq, L_qr or L_rr; `by_variance` counts the r."""
+        left, right = self._sigma.diff(2 + by_variance), self._phi.diff(2 - by_variance)
+        cross = -(S.Half**by_variance) * gaussian_kernel(left, right, overlap, variance)
+        own = gaussian_mean(self._sigma_squared.diff(4), S.Zero, variance) / 8 if by_variance == 2 else S.Zero
+        return tidy_sum(cross + own)
 
     def noise(self, overlap: Expr = q, variance: Expr = r) -> Expr:
         r"""Return J(q, r) = E[F], F = (sigma(l) - y)^2 sigma'(l)^2: the gradient's variance in a bulk direction.

@@ -9,7 +9,7 @@ bivariate density, or, where r - q^2 is so small that the density is a ridge, an
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import pairwise
 
@@ -21,9 +21,11 @@ from theory.errors import ParameterError, QuadratureError
 from theory.pieces import pieces
 from theory.removable import evaluator
 
-__all__ = ["kernel", "mean"]
+__all__ = ["in_tails", "kernel", "mean"]
 
 Number = Expr | float | str
+Function = Callable[[mpmath.mpf], mpmath.mpf]
+Rule = list[tuple[mpmath.mpf, mpmath.mpf]]
 
 STEP = mpmath.mpf(1) / 2
 REFINEMENT = mpmath.mpf(3) / 2
@@ -32,27 +34,48 @@ FINEST_LEVEL = 18  # in one dimension, for functions with poles near the real li
 PANEL_LEVELS = 7  # 64 panels between two cuts
 ONE = mpmath.mpf(1)
 PROBES = tuple(mpmath.mpf(k) / 2 + mpmath.mpf(1) / 7 for k in range(-10, 10))
+FARTHEST = 1000  # standard deviations: what is large there counts as not integrable
+FAR = 6  # standard deviations: functions that begin beyond have digits relative to their mean
+CANCELLED = (100, 1000, 10_000)  # digits that a function such as 1 - tanh(z)^2 may lose far out
 RIDGE = 8  # below r/8, r - q^2 makes the density a ridge
 
 
-def _function(expr: Expr) -> tuple[Callable[[mpmath.mpf], mpmath.mpf], list[mpmath.mpf], mpmath.mpf]:
-    """Return the function, its cuts, and where these end to be known."""
-    split = pieces(expr)
-    branches = [evaluator(branch) for branch in split.branches]
-    cuts = [_number(c) for c in split.breakpoints]
+@dataclass(frozen=True)
+class _Law:
+    """A function with its breakpoints, where these end to be known, and the standard deviation of its argument."""
 
-    def f(z: mpmath.mpf) -> mpmath.mpf:
-        return branches[sum(z > c for c in cuts)](z)
+    branches: tuple[Function | None, ...]
+    cuts: list[mpmath.mpf]
+    window: mpmath.mpf
+    deviation: mpmath.mpf
 
-    return f, cuts, mpmath.mpf(float(split.window))
+    @classmethod
+    def of(cls, expr: Expr, deviation: mpmath.mpf) -> _Law:
+        split = pieces(expr)
+        branches = (None if branch == 0 else evaluator(branch) for branch in split.branches)
+        window = mpmath.mpf(float(split.window))
+        return cls(tuple(branches), [_number(c) for c in split.breakpoints], window, deviation)
+
+    def _branch(self, z: mpmath.mpf) -> Function | None:
+        return self.branches[sum(z > c for c in self.cuts)]
+
+    def f(self, z: mpmath.mpf) -> mpmath.mpf:
+        """Return the function at z."""
+        branch = self._branch(z)
+        return mpmath.mpf(0) if branch is None else branch(z)
+
+    def is_silent(self, z: mpmath.mpf) -> bool:
+        """Whether the function vanishes on the piece that z lies in."""
+        return self._branch(z) is None
+
+    def size(self, reach: mpmath.mpf) -> mpmath.mpf:
+        """Return sqrt(E f^2), roughly."""
+        return _size(lambda z: self.f(self.deviation * z), [c / self.deviation for c in self.cuts], reach)
 
 
 def _number(value: Number) -> mpmath.mpf:
     digits = mpmath.mp.dps + 5
     return mpmath.mpmathify(sp.sympify(value).evalf(digits)) if isinstance(value, Expr) else mpmath.mpf(value)
-
-
-Rule = list[tuple[mpmath.mpf, mpmath.mpf]]
 
 
 def _reach(*laws: tuple[Callable[[mpmath.mpf], mpmath.mpf], mpmath.mpf]) -> mpmath.mpf:
@@ -64,8 +87,13 @@ def _reach(*laws: tuple[Callable[[mpmath.mpf], mpmath.mpf], mpmath.mpf]) -> mpma
     for f, scale in laws:
         peak = max(abs(f(scale * z)) * _density(z) for z in PROBES)
         floor, far = mpmath.mpf(10) ** -mpmath.mp.dps * min(1, peak or 1), base
-        while far < 3 * base and max(abs(f(side * scale * far)) for side in (-1, 1)) * _density(far) > floor:
+        while max(abs(f(side * scale * far)) for side in (-1, 1)) * _density(far) > floor:
             far += 1
+            if far > FARTHEST:
+                raise QuadratureError(
+                    f"the integrand is still large {FARTHEST} standard deviations out; accepted are functions that the "
+                    "Gaussian integrates: use a smaller variance."
+                )
         reach += far - base
     return reach
 
@@ -85,7 +113,11 @@ def _rule(cuts: Sequence[mpmath.mpf], scale: mpmath.mpf, reach: mpmath.mpf, leve
 
 def _panels(cuts: Sequence[mpmath.mpf], reach: mpmath.mpf, level: int) -> Rule:
     """Return Gauss-Legendre panels, 2^level of them between two neighbouring cuts."""
-    ends, found = [-reach, *sorted({c for c in cuts if -reach < c < reach}), reach], []
+    return _between([-reach, *sorted({c for c in cuts if -reach < c < reach}), reach], level)
+
+
+def _between(ends: Sequence[mpmath.mpf], level: int) -> Rule:
+    found: Rule = []
     for a, b in pairwise(ends):
         half = (b - a) / 2 ** (level + 1)
         for middle in (a + (2 * k + 1) * half for k in range(2**level)):
@@ -103,26 +135,37 @@ def _converge(
     integrate: Callable[[int], mpmath.mpf],
     digits: int,
     smooth: bool,
-    size: mpmath.mpf,
+    unit: mpmath.mpf,
     levels: int = SMOOTH_LEVELS,
 ) -> mpmath.mpf:
-    """Refine until two rules agree, to `digits` digits of the value and of min(1, size)."""
+    """Refine until two rules agree to so many digits, relative to min(1, unit) plus the modulus of the value."""
+    unit = min(ONE, unit)
     previous, change = integrate(0), mpmath.inf
     for level in range(1, levels if smooth else PANEL_LEVELS):
         value = integrate(level)
-        change = abs(value - previous) / (min(ONE, size) + abs(value) or ONE)
+        change = abs(value - previous) / (unit + abs(value)) if value != previous else mpmath.mpf(0)
         if change <= mpmath.mpf(10) ** -digits:
             return value
         previous = value
     reached = max(0, int(-mpmath.log10(change)))
     raise QuadratureError(
-        f"{digits} digits asked of an integral whose successive rules agree to {reached}: ask for at most {reached}."
+        f"{digits} digits asked of an integral whose successive rules agree to {reached}: ask for at most {reached}.",
+        reached,
     )
 
 
-def _size(f: Callable[[mpmath.mpf], mpmath.mpf], cuts: Sequence[mpmath.mpf], reach: mpmath.mpf) -> mpmath.mpf:
+def _size(f: Function, cuts: Sequence[mpmath.mpf], reach: mpmath.mpf) -> mpmath.mpf:
     """Return sqrt(E f(Z)^2), roughly."""
     return mpmath.sqrt(mpmath.fsum(w * f(z) ** 2 * _density(z) for z, w in _rule(cuts, ONE, reach, 0)))
+
+
+def _check_window(reach: mpmath.mpf, window: mpmath.mpf, digits: int) -> None:
+    """Refuse where kinks of an oscillating function beyond those resolved would count."""
+    if reach > window:
+        raise QuadratureError(
+            f"{digits} digits asked of a function with infinitely many kinks, resolved up to {float(window):.3g} "
+            f"standard deviations where {float(reach):.3g} are needed: ask for fewer digits or a smaller variance."
+        )
 
 
 def _density(z: mpmath.mpf) -> mpmath.mpf:
@@ -139,47 +182,101 @@ def mean(f: Expr, mean: Number, variance: Number, *, digits: int = 30) -> mpmath
     0.398942280401433
     """
     with mpmath.workdps(digits + 10):
-        law, cuts, window = _function(f)
         centre, scale = _number(mean), mpmath.sqrt(_number(variance))
-        if scale == 0:
-            return law(centre)
-        farthest = min(abs(side * window - centre) / scale for side in (-1, 1))
-        return _line(lambda z: law(centre + scale * z), [(c - centre) / scale for c in cuts], digits, farthest)
+        law = _Law.of(f, scale)
+        return law.f(centre) if scale == 0 else _integrate(_shifted(law, centre), digits)
 
 
-def _line(
-    f: Callable[[mpmath.mpf], mpmath.mpf], cuts: Sequence[mpmath.mpf], digits: int, window: mpmath.mpf
-) -> mpmath.mpf:
-    reach = _reach((f, ONE))
-    _check_window(reach, window, digits)
-    return _converge(
-        lambda level: mpmath.fsum(w * f(z) * _density(z) for z, w in _rule(cuts, ONE, reach, level)),
-        digits,
-        not cuts,
-        _size(f, cuts, reach),
-        FINEST_LEVEL,
-    )
-
-
-def _check_window(reach: mpmath.mpf, window: mpmath.mpf, digits: int) -> None:
-    """Refuse where kinks of an oscillating function beyond those resolved would count."""
-    if reach > window:
-        raise QuadratureError(
-            f"{digits} digits asked of a function with infinitely many kinks, resolved up to {float(window):.3g} "
-            f"standard deviations where {float(reach):.3g} are needed: ask for fewer digits or a smaller variance."
-        )
+def _shifted(law: _Law, centre: mpmath.mpf) -> _Line:
+    """Return f(M + s z) as a function of z."""
+    scale = law.deviation
+    cuts = [(c - centre) / scale for c in law.cuts]
+    window = min(abs(side * law.window - centre) / scale for side in (-1, 1))
+    return _Line(lambda z: law.f(centre + scale * z), cuts, lambda z: law.is_silent(centre + scale * z), window)
 
 
 @dataclass(frozen=True)
-class _Law:
-    """A function with its breakpoints and the standard deviation of its argument."""
+class _Line:
+    """A function of a standard normal variable: its breakpoints, where it vanishes, how far breakpoints are known."""
 
-    f: Callable[[mpmath.mpf], mpmath.mpf]
+    f: Function
     cuts: list[mpmath.mpf]
-    deviation: mpmath.mpf
+    is_silent: Callable[[mpmath.mpf], bool]
+    window: mpmath.mpf
 
-    def size(self, reach: mpmath.mpf) -> mpmath.mpf:
-        return _size(lambda z: self.f(self.deviation * z), [c / self.deviation for c in self.cuts], reach)
+    @property
+    def support(self) -> mpmath.mpf:
+        """How far from 0 the function begins; 0 where it does not vanish around 0."""
+        inner = sorted({mpmath.mpf(0), *(abs(c) for c in self.cuts)})
+        for a, b in pairwise([*inner, inner[-1] + 1]):
+            if not all(self.is_silent(side * (a + b) / 2) for side in (-1, 1)):
+                return a
+        return mpmath.mpf(0)
+
+    def tails(self) -> list[mpmath.mpf] | None:
+        """Return panel edges in a Gaussian's tails: what is outside of them is below the working precision.
+
+        None where the function is not zero all over the bulk. On a tail exp(-z^2/2) falls off like exp(-h z), h the
+        distance of the support; panels follow it, so that a value of any size has all its digits.
+        """
+        near = self.support
+        if near < FAR:
+            return None
+        floor = mpmath.mp.dps * mpmath.log(10)
+        reach = mpmath.sqrt(near**2 + 2 * floor) - near
+        for side in (-1, 1):
+            while self._height(side * (near + reach), near) > -floor and reach < 3 * near:
+                reach *= mpmath.mpf(5) / 4
+        ends = {side * z for side in (-1, 1) for z in (near, near + reach / 4, near + reach)}
+        return sorted({*ends, *(c for c in self.cuts if near <= abs(c) < near + reach)})
+
+    def _height(self, z: mpmath.mpf, near: mpmath.mpf) -> mpmath.mpf:
+        """log |f(z)| of the integrand against its density at the beginning of the support."""
+        value = abs(self.f(z))
+        return (near**2 - z * z) / 2 + mpmath.log(value) if value else -mpmath.inf
+
+    def rule(self, edges: list[mpmath.mpf] | None, reach: mpmath.mpf, level: int) -> Rule:
+        """Return (node, weight) pairs: in the tails between `edges`, else on the whole line."""
+        if edges is None:
+            return _rule(self.cuts, mpmath.mpf(1), reach, level)
+        ends = sorted({*edges, *(c for c in self.cuts if edges[0] < c < edges[-1])})
+        return [(z, w) for z, w in _between(ends, level) if not self.is_silent(z)]
+
+
+def _integrate(line: _Line, digits: int) -> mpmath.mpf:
+    edges, reach = line.tails(), _reach((line.f, ONE))
+    _check_window(reach if edges is None else edges[-1], line.window, digits)
+
+    def total(level: int, precision: int) -> mpmath.mpf:
+        nodes = line.rule(edges, reach, level)
+        with mpmath.workdps(precision):
+            return mpmath.fsum(w * line.f(z) * _density(z) for z, w in nodes)
+
+    base = mpmath.mp.dps
+    if edges is None:
+        size = _size(line.f, line.cuts, reach)
+        return _converge(partial(total, precision=base), digits, not line.cuts, size, FINEST_LEVEL)
+    failure = QuadratureError(f"{digits} digits asked of an integral whose function cancels more: ask for fewer.", 0)
+    for precision in (base, *(base + extra for extra in CANCELLED)):
+        try:
+            found = _converge(partial(total, precision=precision), digits, False, mpmath.mpf(0))
+        except QuadratureError as error:
+            failure = error
+            continue
+        if found:
+            return found
+    raise failure
+
+
+def in_tails(f: Expr, mean: Number, variance: Number) -> bool:
+    """Whether f(M + sqrt(v) Z) vanishes all over the bulk, so that its mean here has relative digits, not absolute.
+
+    >>> from theory.symbols import x
+    >>> in_tails(sp.Max(x - 1, 0), 0, sp.Rational(1, 100)), in_tails(sp.Max(x - 1, 0), 0, 1)
+    (True, False)
+    """
+    centre, scale = _number(mean), mpmath.sqrt(_number(variance))
+    return scale > 0 and _shifted(_Law.of(f, scale), centre).support >= FAR
 
 
 def kernel(f: Expr, g: Expr, q: Number, r: Number, *, digits: int = 30) -> mpmath.mpf:
@@ -194,18 +291,28 @@ def kernel(f: Expr, g: Expr, q: Number, r: Number, *, digits: int = 30) -> mpmat
     """
     with mpmath.workdps(digits + 10):
         overlap, variance = _number(q), _number(r)
-        (law, cuts, window), (target, others, last) = _function(f), _function(g)
-        left, right = _Law(law, cuts, mpmath.sqrt(variance)), _Law(target, others, ONE)
+        left, right = _Law.of(f, mpmath.sqrt(variance)), _Law.of(g, mpmath.mpf(1))
         gap = variance - overlap**2
         tiny = mpmath.mpf(10) ** (-digits)
         if gap < -tiny:
             raise ParameterError(f"q = {q}, r = {r} given; accepted: q^2 <= r, a covariance matrix.")
         if gap <= tiny * variance / 1000:  # l = q l*, up to the rounding of numbers given to a few digits more
             cuts = [*right.cuts, *([c / overlap for c in left.cuts] if overlap else [])]
-            farthest = min(last, window / abs(overlap) if overlap else mpmath.inf)
-            return _line(lambda z: left.f(overlap * z) * right.f(z), cuts, digits, farthest)
+            return _integrate(
+                _Line(
+                    lambda z: left.f(overlap * z) * right.f(z),
+                    cuts,
+                    lambda z: left.is_silent(overlap * z) or right.is_silent(z),
+                    min(right.window, left.window / abs(overlap) if overlap else mpmath.inf),
+                ),
+                digits,
+            )
         reach = _reach((left.f, left.deviation), (right.f, right.deviation))
-        _check_window(reach, min(last, window / left.deviation), digits)
+        _check_window(reach, min(right.window, left.window / left.deviation), digits)
+        far = [_shifted(law, mpmath.mpf(0)).tails() is not None for law in (left, right)]
+        if sum(far) == 1:
+            outer, inner = (left, right) if far[0] else (right, left)
+            return _converge(partial(_conditional, inner, outer, overlap, gap, reach), digits, False, mpmath.mpf(0))
         if gap * RIDGE > variance:
             rule = partial(_tensor, left, right, overlap, gap, reach)
         elif right.cuts:
@@ -249,6 +356,7 @@ def _conditional(
     from outside blurred over blur/slope.
     """
     slope, blur = overlap / outer.deviation, mpmath.sqrt(gap) / outer.deviation
+    line = _shifted(outer, mpmath.mpf(0))
     cuts = [c / outer.deviation for c in outer.cuts]
     if cuts and slope:
         cuts += [c / slope + side * reach * blur / abs(slope) for c in inner.cuts for side in (-1, 0, 1)]
@@ -261,5 +369,5 @@ def _conditional(
 
     return mpmath.fsum(
         w * _density(z) * outer.f(outer.deviation * z) * mean(slope * z)
-        for z, w in _rule(cuts, mpmath.mpf(1), reach, level)
+        for z, w in replace(line, cuts=cuts).rule(line.tails(), reach, level)
     )

@@ -28,9 +28,11 @@ one is derived here by averaging over the fast variable u.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
+import mpmath
 import sympy as sp
 from sympy import Expr, S, Symbol
 
@@ -40,11 +42,12 @@ from theory.expectations import is_closed
 from theory.hermite import is_zero
 from theory.nodes import exact
 from theory.printing import latex
-from theory.symbols import C, J, M_ss, R, Z, a, d, m, mu, rho
+from theory.symbols import C, J, M_ss, R, Z, a, d, m, mu, q, r, rho
 
 __all__ = ["Regime", "regime"]
 
 DIGITS = 30
+LARGEST = sp.Integer(10) ** 300
 LONGEST = 160  # characters of LaTeX, beyond which numbers are printed as decimals
 
 
@@ -96,8 +99,12 @@ def regime(
     *,
     kappa: Expr | float = 0,
     initial_power: Expr | float | None = None,
+    parameters: Mapping[str, Expr | float | str] | None = None,
 ) -> Regime:
     """Return the regime of a search phase at mu (and rho, where misaligned); for plain training without them.
+
+    A model with `parameters` of its own takes their values by name. Where its linearised velocities are not those of
+    LoRA, the rate is the largest eigenvalue of its Jacobian, and C holds the widths of its start besides.
 
     `kappa` = eta d / B; 0 is the gradient flow. LoRA starts at u0 = d^-a with a = `initial_power`, by default one
     beyond 1/2, where u0 is forgotten: at a = 1/2 it moves Z, below it sets out alone and T does not fluctuate. Where
@@ -130,8 +137,8 @@ def regime(
     power = None if initial_power is None else _exact("initial_power", initial_power)
     if power is not None and not power > 0:
         raise ParameterError(f"initial_power = {initial_power} given; accepted: a number > 0, u0 = d^-a; try 2.")
-    at = _place(escape, alignment, strength)
-    return _lora(escape, at, noise, power)
+    at = _place(escape, {mu.name: alignment, rho.name: strength, **(parameters or {})})
+    return _lora(escape, at, noise, power) if escape.square is not None else _own(escape, at)
 
 
 def _exact(name: str, value: Expr | float | str) -> Expr:
@@ -139,26 +146,22 @@ def _exact(name: str, value: Expr | float | str) -> Expr:
         number = sp.Rational(str(value)) if isinstance(value, float | str) else exact(value, name)
     except (TypeError, ValueError):
         number = S.NaN
-    if not (number.is_number and number.is_real and number.is_finite):
-        raise ParameterError(f"{name} = {value!r} given; accepted: a real number.")
+    if not (number.is_number and number.is_real and number.is_finite and abs(number) < LARGEST):
+        raise ParameterError(f"{name} = {value!r} given; accepted: a real number, of modulus below 1e300.")
     return number
 
 
-def _place(
-    escape: Escape, alignment: Expr | float | str | None, strength: Expr | float | str | None
-) -> dict[Symbol, Expr]:
-    given = {mu: alignment, rho: strength}
-    wanted = [symbol for symbol in (mu, rho) if symbol in escape.model.parameters]
-    missing = [symbol.name for symbol in wanted if given[symbol] is None]
-    if missing or any(value is not None and symbol not in wanted for symbol, value in given.items()):
+def _place(escape: Escape, given: Mapping[str, Expr | float | str | None]) -> dict[Symbol, Expr]:
+    wanted = {symbol.name: symbol for symbol in escape.parameters}
+    missing = [name for name in wanted if given.get(name) is None]
+    if missing or any(value is not None and name not in wanted for name, value in given.items()):
+        shown = ", ".join(f"{name} = {value}" for name, value in given.items())
         raise ParameterError(
-            f"mu = {alignment}, rho = {strength} with model {escape.model.name} given; accepted: a value for each of "
-            f"{', '.join(symbol.name for symbol in wanted)}."
+            f"{shown} with model {escape.model.name} given; accepted: a value for each of {', '.join(wanted)}, for "
+            "others than mu and rho in `parameters`, by name."
         )
-    at = {symbol: _exact(symbol.name, given[symbol] or 0) for symbol in wanted}
+    at = {symbol: _exact(name, given[name] or 0) for name, symbol in wanted.items()}
     escape.model.check({symbol.name: float(value) for symbol, value in at.items()})
-    if any(symbol not in at for symbol in escape.model.parameters):
-        raise ParameterError("a symbolic LoRA scale alpha given; accepted: a number.")
     return at
 
 
@@ -179,13 +182,13 @@ def _shown(value: Expr) -> str:
 
 def _lora(escape: Escape, at: dict[Symbol, Expr], kappa: Expr, power: Expr | None) -> Regime:
     drive, trace = _value(escape.G2, at), _value(escape.B, at)
-    squared = _scale(escape) ** 2
+    squared = _squared(escape, at)
     if drive == 0:
         if escape.A is None:
             return Regime("undecided", "grad L(w0) = 0 at a misaligned w0: its Hessian decides, which is not analysed")
         return _critical(escape, at, trace, kappa, power)
     slope, bend = cast(tuple[Expr, Expr], escape.base_gradient)
-    along, rate = _value(slope + 2 * mu * bend, at), _rate(trace, drive, squared)
+    along, rate = _value(slope + 2 * escape.at_start[q] * bend, at), _rate(trace, drive, squared)
     if along == 0:
         return Regime("trapped", "grad L(w0) is orthogonal to w*: u grows along w0 and m is not driven", rate)
     spread = squared * drive + (squared * kappa * rate * _noise(escape, at) / 2 if kappa else 0)
@@ -203,8 +206,10 @@ def _begin(power: Expr | None, rate: Expr, spread: Expr) -> Expr:
     return sp.log(d) / 2 - sp.log(sp.Abs(Z + shift)) - sp.log(spread)
 
 
-def _scale(escape: Escape) -> Expr:
-    return sp.sympify(getattr(escape.model, "scale", S.One))
+def _squared(escape: Escape, at: dict[Symbol, Expr]) -> Expr:
+    """alpha^2."""
+    assert escape.square is not None  # else `_own` has it
+    return escape.square.subs(at)
 
 
 def _rate(trace: Expr, drive: Expr, squared: Expr) -> Expr:
@@ -218,7 +223,8 @@ def _noise(escape: Escape, at: dict[Symbol, Expr]) -> Expr:
 
 
 def _edge(escape: Escape, at: dict[Symbol, Expr]) -> tuple[Expr, Expr]:
-    return at[mu], at.get(rho, at[mu]) ** 2
+    """q and r at the start."""
+    return escape.at_start[q].subs(at), escape.at_start[r].subs(at)
 
 
 def _along_teacher(escape: Escape, at: tuple[Expr, Expr]) -> Expr:
@@ -229,7 +235,7 @@ def _along_teacher(escape: Escape, at: tuple[Expr, Expr]) -> Expr:
 
 def _critical(escape: Escape, at: dict[Symbol, Expr], trace: Expr, kappa: Expr, power: Expr | None) -> Regime:
     """A = 0."""
-    squared, turn = _scale(escape) ** 2, _value(sp.diff(escape.A, mu), at)
+    squared, turn = _squared(escape, at), _value(sp.diff(escape.A, mu), at)
     if trace == 0:
         return Regime("undecided", "A = 0 and B = 0: the next order decides, which is not analysed")
     if trace > 0:
@@ -254,16 +260,41 @@ def _alone(escape: Escape, at: dict[Symbol, Expr], rate: Expr, start: tuple[Expr
     if kappa == 0:
         time = ((a if power is None else power) * sp.log(d) + C) / rate
         return Regime("u alone", f"{shown}: u grows from u0 = d^-a", rate, logarithmic=True, time=time)
-    spread = kappa * _scale(escape) ** 2 * _noise(escape, at) / (2 * rate)
+    spread = kappa * _squared(escape, at) * _noise(escape, at) / (2 * rate)
     time = (_begin(power, S.One, sp.sqrt(spread)) + C) / rate
     return Regime("u alone", f"{shown}: u grows from SGD's noise", rate, logarithmic=True, time=time)
 
 
 def _noise_driven(escape: Escape, at: dict[Symbol, Expr], rate: Expr, kappa: Expr, level: Expr, shown: str) -> Regime:
-    spread = kappa * _scale(escape) ** 2 * _along_teacher(escape, _edge(escape, at)) * level / (2 * rate)
+    spread = kappa * _squared(escape, at) * _along_teacher(escape, _edge(escape, at)) * level / (2 * rate)
     time = d / rate * (sp.log(d) / 2 - sp.log(sp.Abs(Z)) - sp.log(1 + spread) / 2 + C)
     because = f"{shown}: the noise in u turns v towards w* at the rate {_shown(rate)}/d"
     return Regime("noise-driven", because, rate, S.One, True, time)
+
+
+def _own(escape: Escape, at: dict[Symbol, Expr]) -> Regime:
+    """Velocities of one's own: linear where the Jacobian at the start has an eigenvalue with a positive real part."""
+    if not escape.is_fixed or escape.jacobian is None:
+        return Regime("undecided", "the flow does not rest at the start of this model, or has no Jacobian there")
+    found = _eigenvalue(escape, at)
+    if not found > 0:
+        because = f"the largest eigenvalue of the Jacobian at the start is {_shown(found)}"
+        return Regime("undecided" if found == 0 else "trapped", because, found)
+    because = f"the Jacobian at the start has the eigenvalue {_shown(found)} > 0"
+    return Regime("linear", because, found, logarithmic=True, time=(sp.log(d) / 2 - sp.log(sp.Abs(Z)) + C) / found)
+
+
+def _eigenvalue(escape: Escape, at: dict[Symbol, Expr]) -> Expr:
+    """The largest real part of an eigenvalue: a formula where there is one, else to fifteen digits."""
+    if escape.rate is not None:
+        found = _value(escape.rate, at)
+        if found.is_real:
+            return found
+    assert escape.jacobian is not None
+    with mpmath.workdps(DIGITS):
+        numbers = mpmath.matrix(escape.jacobian.subs(at).evalf(DIGITS).tolist())
+        largest = max(mpmath.re(v) for v in mpmath.eig(numbers, right=False))
+        return S.Zero if abs(largest) < mpmath.mpf(10) ** (5 - DIGITS / 2) else sp.Float(largest, 15)
 
 
 # --- plain ------------------------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ SMALLEST_START = 1e-12
 TINY = 1e-300
 EARLY = 0.01  # of the threshold, where the first leg ends
 INTEGRATION = 30  # times rtol: measured error of C, nearly critical starts included
+SAME = 1e-8  # relative difference of two rates that are the same
 LONGEST_WAY = 1e4  # in units of tau: a flow that takes longer counts as trapped
 
 
@@ -53,6 +54,7 @@ def from_weight(
     Raises `InputError` where the start traps, or the threshold is not reached.
     """
     found = search_time(system, mu, rho=rho)
+    _check_model(system, found)
     start = setting.dimension**-2.0 if initial_scale is None else initial_scale
     _check_step(system, setting, found)
     critical = _critical(system, setting, found, mu, start) if rho is None else None
@@ -67,6 +69,22 @@ def from_weight(
             "typical runs start beyond the linear regime; accepted: a larger d or threshold, a smaller initial scale."
         )
     return law
+
+
+def _check_model(system: System, found: Search) -> None:
+    """Refuse velocities that are not those of LoRA, and rates that float64 does not hold."""
+    name, tau = system.model.name, "infinite" if found.tau is None else f"{found.tau:.6g}"
+    if system.escape.square is None or m not in system.states:
+        raise InputError(
+            f"model {name} given, with a search time of {tau} at mu = {float(found.mu):g} (from its own Jacobian): the "
+            "constants of the law are derived for the velocities of models lora, misaligned and plain; accepted are "
+            "these, and for other models numerics.integrate from starts of size 1/sqrt(d), since T ~ (tau/2) log d."
+        )
+    if any(isinstance(number, sp.Float) for number in (found.tau, found.rate, found.G, found.B)):
+        raise InputError(
+            f"{system.loss_function.student.name} at mu = {float(found.mu):g}: tau = {tau} or its rate is beyond a "
+            "double, which the law is not integrated with; accepted: another mu."
+        )
 
 
 def _scale(system: System) -> float:
@@ -293,6 +311,12 @@ def from_saddle(system: System, setting: Setting) -> LinearEscape:
     name, drift = system.loss_function.student.name, system.escape.drift
     assert drift is not None
     c = float(evaluator((m,), (drift,))(0.0)[0].value)
+    own = system.escape.rate
+    if own is None or own.free_symbols or abs(float(own.evalf(15)) - c) > SAME * abs(c):
+        raise InputError(
+            f"velocities with the rate {own} at m = 0 given; accepted: those derived for model plain, without kappa "
+            f"drift (which is added here), of rate {c:.6g}."
+        )
     _, bend = _gradient(system, {})
     moments = system.loss_function.noise_moments(sp.S.Zero, sp.S.One)
     bulk, extra = (float(v.value) for v in evaluator((m,), (moments[J], moments[M_ss]))(0.0))

@@ -1,6 +1,7 @@
 """`hermescape escape --critical` and `--rate-scale`, run in this process."""
 
 import json
+import math
 import sys
 
 import pytest
@@ -95,4 +96,49 @@ def test_errors_are_one_line(run, args: list[str], words: str) -> None:
     code, out, err = run(*args)
     assert (code, out) == (2, "")
     assert words in err
+    assert err.count("\n") == 1
+
+
+def test_search_times_beyond_a_double(run) -> None:
+    """max(x - 1/2, 0) at mu = 0.002: log tau = 31239.84..., from erfc(250/sqrt(2)) in tests/numerics/test_beyond.py."""
+    code, out, _ = run("max(x-0.5,0)", "--mu", "0.002,0.5")
+    assert code == 0
+    assert "log tau" in out
+    assert "nan" not in out
+    point = json.loads(run("max(x-0.5,0)", "--mu", "0.002", "--json")[1])["points"][0]
+    assert point["tau"].endswith("e+13567")
+    assert point["log_tau"] == pytest.approx(13567 * math.log(10) + math.log(1.01299460686914), rel=1e-12)
+    assert json.loads(run("relu", "--mu", "0.5", "--json")[1])["points"][0]["log_tau"] == pytest.approx(
+        math.log(9.65685424949238), rel=1e-14
+    )
+
+
+@pytest.mark.parametrize("name", ["max(0,x-1)", "max(x-0.5,0)", "sign(x)*max(abs(x)-1,0)"])
+def test_dead_zones_have_their_critical_strengths(run, name: str) -> None:
+    """A = (1 - mu) E[Z^2; mu |Z| > c] has the one root mu = 1; both tails or one only change tau by their factor."""
+    found = json.loads(run(name, "--critical", "--json")[1])
+    assert found["critical_mu"] == [1]
+    assert found["critical"][0]["order"] == 2
+    assert 0.2 < found["best"]["mu"] < 0.7
+
+
+@pytest.mark.parametrize("digits", ["0", "-3", "501"])
+def test_digits_are_refused_before_any_work(run, digits: str) -> None:
+    code, _, err = run("no such activation", "--mu", "0.5", f"--digits={digits}")
+    assert (code, err) == (2, f"error: --digits {digits} given; accepted: an integer from 1 to 500.\n")
+
+
+def test_a_tolerance_is_passed_on(run) -> None:
+    given = ("relu", "--teacher", "sqrt(abs(x))", "--mu", "0.4")
+    found = json.loads(run(*given, "--tolerance", "1e-6", "--json")[1])["points"][0]
+    assert found["tau"] == pytest.approx(11.1458748, rel=1e-6)
+    code, _, err = run(*given)
+    assert code == 2
+    assert "ask for a tolerance of 1e-0" in err
+
+
+def test_infinite_losses_are_one_line(run) -> None:
+    code, _, err = run("exp(x**2/5)", "--mu", "0.5", "--rho", "1.2")
+    assert code == 2
+    assert "variance below 1.25" in err
     assert err.count("\n") == 1

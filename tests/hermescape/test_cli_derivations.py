@@ -149,6 +149,9 @@ def test_kernel_json() -> None:
     value = sp.sympify(found["kernel"]).subs({"q": q, "r": r}).evalf()
     truth = reference.kernel(activation("relu").expr, activation("erf").expr, sp.Float(q), sp.Float(r), digits=15)
     assert float(value) == pytest.approx(float(truth), rel=1e-10)
+    infinite = run("kernel", "exp(x**2/5)", "--at", "0.5,3")
+    assert infinite.returncode == 2
+    assert "variance r below 2.33333" in infinite.stderr  # 1 - 2 b - 2 a r + 4 a b (r - q^2) > 0 at a = b = 1/5
     assert read("kernel", "tanh") == {"student": "tanh", "teacher": "tanh", "exact": False, "kernel": None}
 
 

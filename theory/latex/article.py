@@ -245,10 +245,16 @@ class _Writer:
                 f"at the start $({start}) = 0$."
             )
             return
-        yield self.prose(
-            f"The start $({start}) = 0$ is a fixed point. Linearised there, $u$ couples to the overlaps and these to "
-            r"$u$ only, so that at most one direction grows, at rate $\lambda_{+}$:"
-        )
+        if escape.square is None:
+            yield self.prose(
+                r"The search grows at the largest rate of the flow linearised at its start, an eigenvalue of the "
+                r"Jacobian of the velocities, $x$ the states:"
+            )
+        else:
+            yield self.prose(
+                f"The start $({start}) = 0$ is a fixed point. Linearised there, $u$ couples to the overlaps and these "
+                r"to $u$ only, so that at most one direction grows, at rate $\lambda_{+}$:"
+            )
         yield self.equations(*(e for e in of_escape(escape) if e.label != "time"))
         if escape.G2 == 0:
             yield self.prose(

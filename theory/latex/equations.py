@@ -158,7 +158,9 @@ def _gradient_at_start(escape: Escape, curvature: Expr) -> list[Equation]:
 
 def _growth(escape: Escape) -> list[Equation]:
     """Return lambda_+ and tau in A (or G), B and the LoRA scale, and as closed forms where these are short."""
-    scale = sp.sympify(getattr(escape.model, "scale", 1)) ** 2
+    if escape.square is None:
+        return _of_jacobian(escape)
+    scale = escape.square
     drive = ("A" if escape.A is not None else "G") + "^{2}"
     trace, square = _times(scale, "B"), _times(scale**2, "B^{2}")
     root = rf"\sqrt{{{square} + {_times(4 * scale, drive)}}}"
@@ -167,6 +169,19 @@ def _growth(escape: Escape) -> list[Equation]:
         Equation.of("rate", r"\lambda_{+}", rf"\frac{{{trace} + {root}}}{{2}}", *_shown(escape.rate, LONGEST_RATE)),
         Equation.of("time", r"\tau", r"\frac{1}{\lambda_{+}}", ratio, *_shown(escape.tau, LONGEST_RATE)),
     ]
+
+
+def _of_jacobian(escape: Escape) -> list[Equation]:
+    """Give lambda_+ and tau where the velocities are not those of LoRA."""
+    shown = [] if escape.rate is None else _shown(escape.rate, LONGEST_RATE)
+    found = [
+        Equation.of(
+            "rate", r"\lambda_{+}", r"\max \mathrm{Re}\, \mathrm{spec} \frac{\partial \dot{x}}{\partial x}", *shown
+        )
+    ]
+    if escape.tau is not None:
+        found.append(Equation.of("time", r"\tau", r"\frac{1}{\lambda_{+}}", *_shown(escape.tau, LONGEST_RATE)))
+    return found
 
 
 def _times(factor: Expr, symbol: str) -> str:
