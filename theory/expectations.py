@@ -232,7 +232,7 @@ def gaussian_mean(f: Distribution, mean: Expr, variance: Expr) -> Expr:
     erf(a/sqrt(2*r + 1))
     """
     mean, variance = exact(mean, "mean"), exact(variance, "variance")
-    if variance == 0 and not f.masses:
+    if variance == 0 and all(location != mean for location, _, _ in f.masses):
         return f.at(mean)
     if f.terms is not None:
         try:
