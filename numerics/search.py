@@ -156,6 +156,8 @@ def search_time(
     factor = slowdown(system, rate_scale)
     if digits is not None:
         check_digits(digits)
+    if not 0 < tolerance < math.inf:
+        raise ParameterError(f"tolerance = {tolerance!r} given; accepted: a positive number such as 1e-10.")
     place = _place(system, mu, rho, parameters or {})
     return _slowed(_search_time(system, place, order, tolerance, digits), factor)
 

@@ -294,7 +294,7 @@ def kernel(f: Expr, g: Expr, q: Number, r: Number, *, digits: int = 30) -> mpmat
         left, right = _Law.of(f, mpmath.sqrt(variance)), _Law.of(g, mpmath.mpf(1))
         gap = variance - overlap**2
         tiny = mpmath.mpf(10) ** (-digits)
-        if gap < -tiny:
+        if gap < -tiny * max(1, variance):
             raise ParameterError(f"q = {q}, r = {r} given; accepted: q^2 <= r, a covariance matrix.")
         if gap <= tiny * variance / 1000:  # l = q l*, up to the rounding of numbers given to a few digits more
             cuts = [*right.cuts, *([c / overlap for c in left.cuts] if overlap else [])]

@@ -93,7 +93,7 @@ def test_derive_latex_compiles(args: tuple[str, ...], tmp_path: Path) -> None:
 
 def test_escape_json() -> None:
     points = read("escape", "relu", "--mu", "0.032,0.8985,1")["points"]
-    assert [set(p) for p in points] == [{"mu", "rho", "A", "B", "G", "rate", "tau", "error", "interval"}] * 3
+    assert [set(p) for p in points] == [{"mu", "rho", "A", "B", "G", "rate", "tau", "log_tau", "error", "interval"}] * 3
     assert points[0]["tau"] == pytest.approx(3.3927, abs=5e-5)
     assert points[1]["tau"] == pytest.approx(196.112, abs=5e-4)
     assert points[2]["tau"] is None
