@@ -250,7 +250,7 @@ def _from_independence(h: float, k: float, start: float) -> float:
     pieces = 1 + int(min(40.0, 0.02 * (h * h + k * k)))
     total, high = 0.0, 0.5 * math.pi
     while high > start:
-        low = max(start, 0.5 * high)
+        low = start if high < 1e-8 else max(start, 0.5 * high)  # what is left is flat, or has vanished
         for i in range(pieces):
             step = (high - low) / pieces
             total += _plackett(h, k, low + i * step, low + (i + 1) * step)

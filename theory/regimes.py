@@ -47,6 +47,7 @@ from theory.symbols import C, J, M_ss, R, Z, a, d, m, mu, q, r, rho
 __all__ = ["Regime", "regime"]
 
 DIGITS = 30
+SAME_AS_CRITICAL = sp.Rational(1, 10**14)  # |G| / |B| below which a float64 of mu cannot be told from a root of A
 LARGEST = sp.Integer(10) ** 300
 LONGEST = 160  # characters of LaTeX, beyond which numbers are printed as decimals
 
@@ -183,7 +184,7 @@ def _shown(value: Expr) -> str:
 def _lora(escape: Escape, at: dict[Symbol, Expr], kappa: Expr, power: Expr | None) -> Regime:
     drive, trace = _value(escape.G2, at), _value(escape.B, at)
     squared = _squared(escape, at)
-    if drive == 0:
+    if drive <= SAME_AS_CRITICAL**2 * trace**2:
         if escape.A is None:
             return Regime("undecided", "grad L(w0) = 0 at a misaligned w0: its Hessian decides, which is not analysed")
         return _critical(escape, at, trace, kappa, power)

@@ -258,7 +258,7 @@ def test_check_of_a_misaligned_start() -> None:
         (["kernel", "relu", "--at", "0.3"], "Q,R"),
         (["kernel", "relu", "--at", "q,r"], "Q,R"),
         (["kernel", "relu", "--at", "0.6,0.25"], "covariance"),
-        (["kernel", "relu", "--at", "0,0"], "covariance"),
+        (["kernel", "relu", "--at", "0,-1"], "covariance"),
         (["kernel", "relu", "--at", "0.3,0.25", "--digits", "10", "--tolerance", "1e-3"], "one of them"),
         (["kernel", "relu", "--at", "0.3,0.25", "--digits", "0"], "digits"),
         (["kernel", "tanh", "--at", "0.3,0.25", "--tolerance", "0"], "positive"),

@@ -33,7 +33,7 @@ CLOSED = [name for name in REGISTRY if is_closed(Loss(activation(name), labels(a
 CLOSED_NODES = [
     *(sp.exp(H), sp.log(2 + H), sp.sqrt(1 + H**2), sp.erf(H), sp.erfc(H), sp.erfi(H)),
     *(sp.sin(H), sp.cos(H), sp.tan(H), sp.sinh(H), sp.cosh(H), sp.tanh(H)),
-    *(sp.asin(H), sp.acos(H), sp.atan(H), sp.atan2(H, 1 + K**2), sp.asinh(H), sp.acosh(2 + H), sp.atanh(H)),
+    *(sp.asin(H), sp.acos(H), sp.atan(H), sp.atan2(H, K), sp.asinh(H), sp.acosh(2 + H), sp.atanh(H)),
     *(sp.Max(H, K), sp.Min(H, K), sp.Abs(K), sp.sign(K), sp.Heaviside(H)),
     *(Phi2(H, K, W), Phi2Angle(H, K, W), Phi2Angle(H, H, W), Phi2(H, -2 * H, -W)),
 ]
