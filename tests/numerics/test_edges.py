@@ -104,3 +104,13 @@ def test_stiff_flow_of_an_off_centre_gate() -> None:
         hermescape.derive("hardtanh"), {"u": 1e-6, "m": 0.02}, event=Exit(0.5), t_max=1e8, mu=0.9
     )
     assert path.exit_time == pytest.approx(4586.0268674, rel=3e-9)
+
+
+@pytest.mark.parametrize("name", ["elu", "hardtanh", "max(0, x - 1)"])
+def test_a_grid_reaches_into_the_stiff_end(name: str) -> None:
+    """Near mu = 1 the search is a thousand times slower than what relaxes beside it; nothing of a grid is lost."""
+    grid = hermescape.exit_times(
+        hermescape.derive(name), {"u": 1e-6, "m": 0.02}, event=Exit(0.5), t_max=1e8, mu=[0.5, 0.9, 0.98]
+    )
+    assert grid.outcome.values.tolist() == ["EXITED"] * 3
+    assert np.all(np.diff(grid.exit_time.values) > 0)
