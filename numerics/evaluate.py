@@ -126,8 +126,8 @@ class OnCovariance:
     Each is written with D = r - q^2 (`theory.system.guard`), which the caller gives where subtraction would lose it.
 
     >>> from theory.symbols import q, r
-    >>> on_covariance((sp.acos(q / sp.sqrt(r)) / sp.sqrt(r - q**2),)).values(1.0, 1.0)  # 1/|q|
-    (1.0,)
+    >>> on_covariance((sp.erf((1 - q) / sp.sqrt(r - q**2)), sp.asin(q / sp.sqrt(r)) / sp.pi)).values(1.0, 1.0)
+    (0.0, 0.5)
     """
 
     def __init__(self, outputs: tuple[Expr, ...]) -> None:

@@ -106,6 +106,7 @@ class Loss:
 
         >>> from theory.activations import activation
         >>> from theory.labels import labels
+        >>> from theory.symbols import L_q
         >>> Loss(activation("he2"), labels("he2")).second(L_q, q, S.Zero, S.One)
         -4
         """
