@@ -210,7 +210,15 @@ def _search_time(system: System, place: _Place, order: int | None, tolerance: fl
     if system.escape.square is None:
         return _of_jacobian(system, place, tolerance, digits)
     parts = _parts(system)
+    if _is_teacher(system, place):
+        parts = (sp.S.Zero, parts[1])
     return _to_digits(system, parts, place, digits) if digits else _to_tolerance(system, parts, place, tolerance)
+
+
+def _is_teacher(system: System, place: _Place) -> bool:
+    """Whether w0 = w* with the teacher's own link: the loss is at its minimum there, and A vanishes identically."""
+    loss = system.loss_function
+    return system.escape.A is not None and place.mu == 1 and loss.student.expr == loss.teacher.expr
 
 
 def _parts(system: System) -> tuple[Expr, Expr]:
@@ -349,6 +357,8 @@ def _in_float64(
     noise = ROUNDING * (sizes[0] + (weight * sizes[1] if system.escape.A is None else 0.0))
     lost = max(first.error + weight * second.error, FINEST * abs(found.B), noise / tolerance) >= found.G
     lost |= ROUNDING * sizes[1] >= tolerance * max(abs(second.value), found.G)
+    if parts[0] == 0 and system.escape.A is not None and second.value + second.error + ROUNDING * sizes[1] < 0:
+        return replace(found, A=0.0)  # u decays and nothing drives it
     return None if lost or not (_modest(found.G) and found.rate > 0) else found
 
 
