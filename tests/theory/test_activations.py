@@ -14,6 +14,7 @@ from theory.errors import (
     UnknownNameError,
     UnsupportedExpressionError,
 )
+from theory.hermite import information_exponent
 from theory.pieces import pieces
 from theory.symbols import x
 
@@ -107,3 +108,8 @@ def test_an_infinite_slope_is_refused_when_its_derivative_is_needed() -> None:
     root = activation("abs(x)**0.5")
     with pytest.raises(NotIntegrableError, match="infinite at x = 0"):
         derive(root).loss_function.gradient()
+
+
+def test_a_tiny_coefficient_is_no_zero() -> None:
+    """E h_1(Z) sin(sin(10 Z)) is of order exp(-50), which the first quadrature cannot tell from 0 beside 1."""
+    assert information_exponent(activation("sin(sin(10*x))")) == 1
