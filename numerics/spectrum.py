@@ -21,7 +21,7 @@ EXTRA = 15  # digits of the eigenvalue problem beyond those of its entries
 
 
 def largest(jacobian: sp.Matrix, blocks: Sequence[Sequence[int]], digits: int) -> Estimate:
-    """Return the largest real part of an eigenvalue, as `sympy.Float`s.
+    """Return the largest real part of an eigenvalue, a `sympy.Float` with its error.
 
     >>> largest(sp.Matrix([[-2, sp.Rational(3, 10)], [sp.Rational(3, 10), 0]]), [(0, 1)], 20).value
     0.04403065089105501...
