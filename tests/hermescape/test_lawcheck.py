@@ -93,7 +93,7 @@ def test_a_wrong_slope_disagrees(monkeypatch: pytest.MonkeyPatch) -> None:
         return replace(found, tau=2 * slope)
 
     monkeypatch.setattr(lawplan, "escape_law", steep)
-    monkeypatch.setattr(lawcheck, "ks_law", lambda *_: lawcheck.TestResult(0.0, 1.0))
+    monkeypatch.setattr(lawcheck, "ks_law", lambda *_, **__: lawcheck.TestResult(0.0, 1.0))
     case = check_law("linear", kappa=5.0, step_size=0.05, **WIDE).cases[0]
     assert case.verdict == "disagree"
     assert "slope" in case.reason
