@@ -40,8 +40,8 @@ _HOMES = {
     "Heyoka": "numerics.flow",
     "Outcome": "numerics.flow",
     "Trajectory": "numerics.flow",
-    "Stage": "numerics.protocols",
-    "integrate_stages": "numerics.protocols",
+    "Stage": "numerics.stages",
+    "integrate_stages": "numerics.stages",
     "Composition": "numerics.protocols",
     "total_time": "numerics.protocols",
     "best_stopping": "numerics.protocols",
@@ -169,11 +169,12 @@ if TYPE_CHECKING:
     from numerics.law import Law, escape_law, staged_law
     from numerics.montecarlo import log_spaced, simulate_stages, trajectories
     from numerics.phases import phase_diagram
-    from numerics.protocols import Composition, Stage, best_stopping, integrate_stages, total_time
+    from numerics.protocols import Composition, best_stopping, total_time
     from numerics.quadrature import Estimate
     from numerics.sde import paths as sde_paths
     from numerics.search import search_time
     from numerics.series import kernel_series
+    from numerics.stages import Stage, integrate_stages
     from numerics.statistics import ExitSample, Stages
     from numerics.strength import BestPretraining, BestStrength, best_mu, best_pretraining
     from numerics.sweep import SweepConfig, read_sweep, sweep, sweep_status

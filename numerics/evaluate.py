@@ -133,17 +133,10 @@ class OnCovariance:
     def __init__(self, outputs: tuple[Expr, ...]) -> None:
         self._evaluator = Evaluator((q, r, GAP), tuple(guard(output) for output in outputs))
 
-    def __call__(
-        self, overlap: float, variance: float, gap: float | None = None, *, tolerance: float = 1e-12
-    ) -> tuple[Estimate, ...]:
-        """Return one `Estimate` an output."""
-        gap = variance - overlap**2 if gap is None else gap
-        return self._evaluator(overlap, variance, gap + float(EDGE), gap=gap, tolerance=tolerance)
-
     def values(
         self, overlap: float, variance: float, gap: float | None = None, *, tolerance: float = 1e-12
     ) -> tuple[float, ...]:
-        """Return the values alone, for inner loops."""
+        """Return one number an output."""
         gap = variance - overlap**2 if gap is None else gap
         return self._evaluator.values(overlap, variance, gap + float(EDGE), gap=gap, tolerance=tolerance)
 

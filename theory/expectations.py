@@ -95,14 +95,13 @@ class _Unevaluated(Expr):
 
     def size(self) -> Expr:
         """Return sqrt(E f^2) (times sqrt(E g^2)), to which the error of a value is relative; two digits of it."""
-        *laws, first, second = self.args
-        means = [first] if isinstance(self, GaussianMean) else [S.Zero, S.Zero]
-        variances = [second] if isinstance(self, GaussianMean) else [second, S.One]
-        moments = [
-            reference.mean(law.expr**2, centre, variance, digits=2)
-            for law, centre, variance in zip(laws, means, variances, strict=True)
-        ]
+        moments = (reference.mean(f**2, centre, variance, digits=2) for f, centre, variance in self.marginals)
         return sp.sqrt(sp.Mul(*[sp.Float(moment, 5) for moment in moments]))
+
+    @property
+    @abstractmethod
+    def marginals(self) -> tuple[tuple[Expr, Expr, Expr], ...]:
+        """Every function with the mean and the variance of its argument."""
 
     @abstractmethod
     def _by_quadrature(self, args: list[Expr], digits: int) -> Expr:
@@ -132,7 +131,13 @@ class GaussianMean(_Unevaluated):
     @property
     def in_tails(self) -> bool:
         """Whether f begins far out in the Gaussian's tails, where digits are relative."""
-        return reference.in_tails(self.args[0].expr, *self.args[1:])
+        return any(reference.in_tails(*marginal) for marginal in self.marginals)
+
+    @property
+    def marginals(self) -> tuple[tuple[Expr, Expr, Expr], ...]:
+        """f, M and v."""
+        f, mean, variance = self.args
+        return ((f.expr, mean, variance),)
 
     def _by_quadrature(self, args: list[Expr], digits: int) -> Expr:
         return sp.Float(reference.mean(args[0].expr, args[1], args[2], digits=digits), digits)
@@ -169,9 +174,14 @@ class GaussianKernel(_Unevaluated):
     @property
     def in_tails(self) -> bool:
         """Whether one of f and g begins far out in its Gaussian's tails, where digits are relative."""
-        left, right, overlap, variance = self.args
-        found = reference.in_tails(left.expr, S.Zero, variance), reference.in_tails(right.expr, S.Zero, S.One)
-        return any(found) and (not all(found) or overlap**2 == variance)
+        found = [reference.in_tails(*marginal) for marginal in self.marginals]
+        return any(found) and (not all(found) or self.args[2] ** 2 == self.args[3])
+
+    @property
+    def marginals(self) -> tuple[tuple[Expr, Expr, Expr], ...]:
+        """f under N(0, r) and g under N(0, 1)."""
+        f, g, _, variance = self.args
+        return (f.expr, S.Zero, variance), (g.expr, S.Zero, S.One)
 
     def _by_quadrature(self, args: list[Expr], digits: int) -> Expr:
         return sp.Float(reference.kernel(args[0].expr, args[1].expr, args[2], args[3], digits=digits), digits)

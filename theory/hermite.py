@@ -9,7 +9,7 @@ derivatives in the sense of distributions, so that sigma = sum_k sigma_k^[r] He_
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import sympy as sp
 from sympy import Expr, S
@@ -65,21 +65,21 @@ def is_zero(value: Expr, digits: int = 25) -> bool:
     nodes = sorted(unevaluated(value), key=sp.default_sort_key)
     if not nodes:
         return _has_no_digit(value, digits)
-    if not _cancels(value, nodes, digits):
+    sizes = {node: node.size() for node in nodes}
+    if not _cancels(value, sizes, digits):
         return False
     try:
-        return _cancels(value, nodes, digits + MORE)
+        return _cancels(value, sizes, digits + MORE)
     except QuadratureError:
         return True
 
 
-def _cancels(value: Expr, nodes: list[Expr], digits: int) -> bool:
-    """Whether expectations cancel to within the errors of a quadrature of so many digits."""
-    names = {node: sp.Dummy(real=True) for node in nodes}
-    numbers = {names[node]: node.evalf(digits) for node in nodes}
-    sizes = {names[node]: node.size() for node in nodes}
+def _cancels(value: Expr, sizes: Mapping[Expr, Expr], digits: int) -> bool:
+    """Whether expectations of given sizes cancel to within the errors of a quadrature of so many digits."""
+    names = {node: sp.Dummy(real=True) for node in sizes}
+    numbers = {names[node]: node.evalf(digits) for node in sizes}
     closed = value.xreplace(names)
-    errors = [abs(closed.diff(name).evalf(15, subs=numbers)) * sizes[name] for name in numbers]
+    errors = [abs(closed.diff(name).evalf(15, subs=numbers)) * sizes[node] for node, name in names.items()]
     found = closed.evalf(digits, subs=numbers)
     return bool(abs(found) <= sp.Float(10) ** (5 - digits) * sum(errors))
 

@@ -27,7 +27,7 @@ from sympy import Abs, Expr, Heaviside, Max, Min, Piecewise, sign
 
 from theory.errors import NotIntegrableError, NotRealError, UnsupportedExpressionError
 from theory.nodes import check_nodes
-from theory.stable import MPMATH, stable
+from theory.stable import in_mpmath
 from theory.symbols import x
 
 __all__ = ["Pieces", "pieces", "real_zeros"]
@@ -293,7 +293,7 @@ def _too_many(h: Expr) -> UnsupportedExpressionError:
 
 def _scanned_zeros(h: Expr) -> list[mpmath.mpf]:
     """Return sign changes and isolated zeros on a grid; a sign counts where higher precision confirms it."""
-    f = sp.lambdify(x, stable(h, tails=True), [MPMATH, "mpmath"])
+    f = in_mpmath(h)
     with mpmath.workdps(SETTLING[0]):
         nodes = [mpmath.mpf(i) / 32 for i in range(-32 * SCAN, 32 * SCAN + 1)]
         signs = [mpmath.sign(_real_or_nan(f, z)) for z in nodes]

@@ -238,7 +238,7 @@ class _Line:
     def rule(self, edges: list[mpmath.mpf] | None, reach: mpmath.mpf, level: int) -> Rule:
         """Return (node, weight) pairs: in the tails between `edges`, else on the whole line."""
         if edges is None:
-            return _rule(self.cuts, mpmath.mpf(1), reach, level)
+            return _rule(self.cuts, ONE, reach, level)
         ends = sorted({*edges, *(c for c in self.cuts if edges[0] < c < edges[-1])})
         return [(z, w) for z, w in _between(ends, level) if not self.is_silent(z)]
 
@@ -291,7 +291,7 @@ def kernel(f: Expr, g: Expr, q: Number, r: Number, *, digits: int = 30) -> mpmat
     """
     with mpmath.workdps(digits + 10):
         overlap, variance = _number(q), _number(r)
-        left, right = _Law.of(f, mpmath.sqrt(variance)), _Law.of(g, mpmath.mpf(1))
+        left, right = _Law.of(f, mpmath.sqrt(variance)), _Law.of(g, ONE)
         gap = variance - overlap**2
         tiny = mpmath.mpf(10) ** (-digits)
         if gap < -tiny * max(1, variance):

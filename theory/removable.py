@@ -21,7 +21,7 @@ import sympy as sp
 from sympy import Expr, Piecewise, Symbol
 
 from theory.pieces import Pieces, pieces, real_zeros
-from theory.stable import MPMATH, stable
+from theory.stable import in_mpmath
 from theory.symbols import x
 
 __all__ = ["Filling", "evaluator", "filled", "filling", "fillings", "holes"]
@@ -142,7 +142,7 @@ def evaluator(branch: Expr) -> Scalar:
     >>> f(mpmath.mpf(0)), mpmath.nstr(f(mpmath.mpf(2)), 8)
     (mpf('1.0'), '0.45464871')
     """
-    f = sp.lambdify(x, stable(branch, tails=True), [MPMATH, "mpmath"])
+    f = in_mpmath(branch)
     parts = fillings(branch)
     if not parts:
         return f

@@ -31,7 +31,9 @@ import mpmath
 import sympy as sp
 from sympy import Add, Expr, Mul, Pow, S
 
-__all__ = ["MPMATH", "dawson", "logistic", "rise", "softplus", "stable"]
+from theory.symbols import x
+
+__all__ = ["dawson", "in_mpmath", "logistic", "rise", "softplus", "stable"]
 
 LARGEST_POWER = 64
 MAX_SPREAD = 64  # terms into which a numerator may be distributed
@@ -57,6 +59,16 @@ MPMATH: dict[str, Callable[[Any], Any]] = {
     "rise": lambda z: mpmath.erfc(-z),
 }
 """The functions below for mpmath, by the names that `lambdify` prints."""
+
+
+def in_mpmath(expr: Expr) -> Callable[[Any], Any]:
+    """Return an expression in x, in its stable form, as a function of mpmath numbers.
+
+    >>> from theory.symbols import x
+    >>> mpmath.nstr(in_mpmath(1 - sp.tanh(x))(mpmath.mpf(100)), 5)
+    '2.7678e-87'
+    """
+    return sp.lambdify(x, stable(expr, tails=True), [MPMATH, "mpmath"])
 
 
 class _Stable(sp.Function):

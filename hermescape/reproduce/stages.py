@@ -19,7 +19,7 @@ from hermescape.reproduce.settings import BATCH, DIMENSION, ETA, LINKS, Advance,
 from hermescape.reproduce.simulation import RTOL, Case
 from numerics.flow import Outcome
 from numerics.montecarlo import log_spaced, simulate, trajectories
-from numerics.protocols import Stage, integrate_stages
+from numerics.stages import Stage, integrate_stages
 
 __all__ = ["FIRST_THRESHOLD", "two_stages"]
 

@@ -96,7 +96,9 @@ def _plain(system: System, setting: Setting) -> Law:
         return ballistic(system, setting) if exponent == 1 else from_saddle(system, setting)
     found = None
     if exponent is not None:
-        found = passage(system, **{name: value for name, value in vars(setting).items() if name != "step_size"})
+        found = passage(
+            system, dimension=setting.dimension, threshold=setting.threshold, kappa=setting.kappa, rtol=setting.rtol
+        )
     if (
         found is not None
         and found.escaping >= NEVER

@@ -9,7 +9,8 @@ import pytest
 from hermescape import api
 from numerics.flow import Exit, Outcome, integrate
 from numerics.montecarlo import simulate
-from numerics.protocols import Composition, Stage, best_stopping, integrate_stages, median_start, total_time
+from numerics.protocols import Composition, best_stopping, median_start, total_time
+from numerics.stages import Stage, integrate_stages
 from theory.dynamics import derive
 from theory.errors import InputError, ParameterError
 
