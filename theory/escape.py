@@ -240,7 +240,7 @@ class Escape:
         >>> derive("he2", model="plain").sgd().escape.rate.subs(sp.Symbol("kappa", nonnegative=True), 0)
         4
         """
-        found = [t if d == 0 and self.square is None else (t + _root(t, d)) / 2 for t, d in self._growth or ()]
+        found = [t if d == 0 and self.square is None else _half_of(t, _root(t, d), S.One) for t, d in self._growth or ()]
         return sp.Max(*found, evaluate=False) if len(found) > 1 else found[0] if found else None
 
     @cached_property
@@ -252,7 +252,7 @@ class Escape:
             trace, drive = self._growth[0]
             if drive == 0:
                 raise HermescapeError("G vanishes for every mu: the loss does not depend on the alignment")
-            return (-trace + _root(trace, drive)) / (2 * drive)
+            return _half_of(-trace, _root(trace, drive), drive)
         return 1 / self.rate if len(self._growth) > 1 or self.rate.is_positive else None
 
     def regime(
@@ -317,6 +317,24 @@ def _root(trace: Expr, drive: Expr) -> Expr:
     radicand = trace**2 + 4 * drive
     is_short = radicand.is_rational_function(*radicand.free_symbols) and sp.count_ops(radicand) < MAX_TIDY
     return sp.sqrt(tidy(radicand)) if is_short else sp.Pow(radicand, sp.S.Half, evaluate=False)  # its sign is costly
+
+
+def _half_of(first: Expr, root: Expr, divisor: Expr) -> Expr:
+    """Return (first + root)/(2 divisor), a long root never rebuilt: SymPy would ask for signs, and isolate zeros for it.
+
+    In a polynomial of degree 38 that takes minutes or nothing, by the order in which a run of Python hashes texts.
+    """
+    factor = 1 / (2 * divisor)
+    if not _is_long(root):
+        return (first + root) * factor
+    if factor.is_Rational:
+        return sp.Add(*sp.Add.make_args(factor * first), sp.Mul(factor, root, evaluate=False), evaluate=False)
+    total = sp.Add(*sp.Add.make_args(first), root, evaluate=False)
+    return sp.Mul(*sp.Mul.make_args(factor), total, evaluate=False)
+
+
+def _is_long(root: Expr) -> bool:
+    return bool(root.is_Pow and root.exp == S.Half and root.base.is_Add and sp.count_ops(root.base) >= MAX_TIDY)
 
 
 @remembered(lambda expr: (expr,))
