@@ -240,7 +240,8 @@ class Escape:
         >>> derive("he2", model="plain").sgd().escape.rate.subs(sp.Symbol("kappa", nonnegative=True), 0)
         4
         """
-        found = [t if d == 0 and self.square is None else _half_of(t, _root(t, d), S.One) for t, d in self._growth or ()]
+        is_lora = self.square is not None
+        found = [_half_of(t, _root(t, d), S.One) if is_lora or d != 0 else t for t, d in self._growth or ()]
         return sp.Max(*found, evaluate=False) if len(found) > 1 else found[0] if found else None
 
     @cached_property
@@ -320,7 +321,7 @@ def _root(trace: Expr, drive: Expr) -> Expr:
 
 
 def _half_of(first: Expr, root: Expr, divisor: Expr) -> Expr:
-    """Return (first + root)/(2 divisor), a long root never rebuilt: SymPy would ask for signs, and isolate zeros for it.
+    """Return (first + root)/(2 divisor), a long root never rebuilt: SymPy would isolate zeros for its sign.
 
     In a polynomial of degree 38 that takes minutes or nothing, by the order in which a run of Python hashes texts.
     """
