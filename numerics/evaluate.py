@@ -19,10 +19,11 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 
+import mpmath
 import numpy as np
 import sympy as sp
 from sympy import Dummy, Expr, Lambda, Symbol
-from sympy.core.evalf import dps_to_prec
+from sympy.core.evalf import dps_to_prec, prec_to_dps
 
 from numerics import quadrature
 from numerics.codegen import compile_function
@@ -277,22 +278,9 @@ def _decimal(text: str) -> Fraction:
     return Fraction(decimal)
 
 
-def _to_digits(expr: Expr, digits: int) -> Estimate:
-    """Return so many digits; where they are not reached, say how many are (tried out)."""
-    try:
-        return _digits(expr, digits)
-    except QuadratureError as error:
-        if error.reached is None:
-            raise
-        reached = next((n for n in (error.reached, error.reached // 2) if n > 0 and _reaches(expr, n)), 0)
-        raise QuadratureError(_unreached(str(expr), digits, reached), reached) from error
-
-
-def _reaches(expr: Expr, digits: int) -> bool:
-    with suppress(QuadratureError):
-        _digits(expr, digits)
-        return True
-    return False
+def _decimals(expr: Expr) -> set[sp.Float]:
+    """Return the numbers that are known to so many digits only, such as the kinks of max(x, erfc(x))."""
+    return set().union(*(part.atoms(sp.Float) for part in (expr, *(law.expr for law in expr.atoms(Lambda)))))
 
 
 def _unreached(what: str, digits: int, reached: int) -> str:
@@ -300,30 +288,21 @@ def _unreached(what: str, digits: int, reached: int) -> str:
     return f"{what}: {digits} digits asked, {max(reached, 0)} reached; {advice}."
 
 
-def _digits(expr: Expr, digits: int) -> Estimate:
-    working, wanted = digits + GUARD, sp.Float(10) ** -digits
-    found = _guarded(expr, working, digits)
-    if found.error > wanted * abs(found.value):  # cancellation: as many digits more as it lost
-        found = _guarded(expr, working + digits, digits)
+def _to_digits(expr: Expr, digits: int) -> Estimate:
+    """Return so many digits; raise `QuadratureError` with those that the oracle reaches where these are fewer."""
+    known = min((prec_to_dps(f._prec) for f in _decimals(expr)), default=MAX_DIGITS + GUARD)
+    if digits + EXTRA > known:
+        raise QuadratureError(_unreached(str(expr), digits, known - EXTRA), known - EXTRA)
+    working, wanted = min(digits + GUARD, known), sp.Float(10) ** -digits
+    found, is_complete = _at_precision(expr, working)
+    if is_complete and found.error > wanted * abs(found.value):  # cancellation: as many digits more as it lost
+        found, _ = _at_precision(expr, working + digits)
     if found.error > wanted * max(abs(found.value), min(1, wanted * 10**GUARD)):
         lost = found.error / abs(found.value) if found.value else found.error
         reached = max(0, int(-sp.log(lost, 10)))
         raise QuadratureError(_unreached(str(expr), digits, reached), reached)
     rounding = abs(found.value) * sp.Float(10) ** -(digits + 1)
     return Estimate(sp.Float(found.value, digits), sp.Float(found.error + rounding, 5))
-
-
-def _guarded(expr: Expr, working: int, digits: int) -> Estimate:
-    """Evaluate to `working` digits, or to those that the oracle reaches where these are enough."""
-    try:
-        return _at_precision(expr, working)
-    except QuadratureError as error:
-        if error.reached is None:
-            raise
-        spare = error.reached - EXTRA - 1  # sympy rounds digits to bits and back, up
-        if spare <= digits:
-            raise QuadratureError(str(error), spare - 1) from error
-        return _at_precision(expr, spare)
 
 
 def _closed_at(closed: Expr, digits: int) -> Expr:
@@ -336,22 +315,34 @@ def _closed_at(closed: Expr, digits: int) -> Expr:
     return found
 
 
-def _at_precision(expr: Expr, working: int) -> Estimate:
-    """Evaluate with nodes to `working` digits, and propagate their errors 10^-working (1 + |node|).
-
-    In a Gaussian's tails the errors of nodes are relative.
-    """
+def _at_precision(expr: Expr, working: int) -> tuple[Estimate, bool]:
+    """Evaluate with nodes to `working` digits, and propagate their errors; also say whether all nodes got that far."""
     nodes = sorted(expr.atoms(GaussianMean, GaussianKernel), key=sp.default_sort_key)
     names = {node: Dummy(f"n{i}", real=True) for i, node in enumerate(nodes)}
-    values = {names[node]: node.evalf(working + EXTRA) for node in nodes}
-    units = {names[node]: sp.S.Zero if node.in_tails else sp.S.One for node in nodes}
+    found = {names[node]: _oracle(node, working) for node in nodes}
+    values = {name: value for name, (value, _, _) in found.items()}
+    is_complete = all(reached for _, _, reached in found.values())
     closed, epsilon = resolved(expr.xreplace(names)), sp.Float(10) ** -working
-    found = closed.evalf(working + EXTRA, subs=values) if values else _closed_at(closed, working + EXTRA)
-    if found.is_Float and found._prec == 1:  # zero, as far as all the digits tried can tell
-        return Estimate(sp.Float(0, working), sp.Float(abs(found), 5))
-    if not (found.is_Float or found.is_Rational) or not found.is_finite:
-        raise QuadratureError(f"{expr} is {found}, not a finite number; accepted are points inside its domain.")
-    slopes = (
-        abs(closed.diff(name).evalf(15, subs=values)) * epsilon * (units[name] + abs(v)) for name, v in values.items()
-    )
-    return Estimate(found, sum(slopes, abs(found) * epsilon))
+    total = closed.evalf(working + EXTRA, subs=values) if values else _closed_at(closed, working + EXTRA)
+    if total.is_Float and total._prec == 1:  # zero, as far as all the digits tried can tell
+        return Estimate(sp.Float(0, working), sp.Float(abs(total), 5)), is_complete
+    if not (total.is_Float or total.is_Rational) or not total.is_finite:
+        raise QuadratureError(f"{expr} is {total}, not a finite number; accepted are points inside its domain.")
+    slopes = (abs(closed.diff(name).evalf(15, subs=values)) * error for name, (_, error, _) in found.items())
+    return Estimate(total, sum(slopes, abs(total) * epsilon)), is_complete
+
+
+def _oracle(node: GaussianMean | GaussianKernel, working: int) -> tuple[Expr, Expr, bool]:
+    """Return a node and its error, 10^-working (1 + |node|), in a Gaussian's tails relative; and whether that is met.
+
+    Else it is the last value of the oracle, with its last change.
+    """
+    try:
+        value = node.evalf(working + EXTRA)
+    except QuadratureError as failure:
+        if failure.best is None or not mpmath.isfinite(failure.best[1]):
+            raise
+        last, change = failure.best
+        return sp.Float(last, working), sp.Float(change, 5), False
+    unit = sp.S.Zero if node.in_tails else sp.S.One
+    return value, sp.Float(10) ** -working * (unit + abs(value)), True

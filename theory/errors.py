@@ -4,6 +4,8 @@ A message says what was given, what is accepted, and how to fix it. All derive f
 those caused by the caller's input also derive from `ValueError`.
 """
 
+from typing import Any
+
 __all__ = [
     "ActivationSyntaxError",
     "HermescapeError",
@@ -57,11 +59,14 @@ class UnsupportedExpressionError(HermescapeError):
 
 
 class QuadratureError(HermescapeError):
-    """A numerical integral did not reach the requested tolerance; `reached` are its digits where they are known."""
+    """A numerical integral did not reach the requested tolerance.
 
-    def __init__(self, message: str, reached: int | None = None) -> None:
+    Where they are known, `reached` are its digits, and `best` the last value with the last change.
+    """
+
+    def __init__(self, message: str, reached: int | None = None, best: tuple[Any, Any] | None = None) -> None:
         super().__init__(message)
-        self.reached = reached
+        self.reached, self.best = reached, best
 
 
 class StoreError(HermescapeError):

@@ -176,7 +176,7 @@ class Escape:
         if not self.is_linear or self.base_gradient is None:
             return None
         if self.A is not None:
-            return self.A**2
+            return _product(S.One, self.A, 2)
         slope, bend = self.base_gradient
         overlap, strength = self.at_start[q], self.at_start[r]
         return _tidy_if_closed(slope**2 + 4 * overlap * slope * bend + 4 * strength * bend**2)
@@ -221,7 +221,7 @@ class Escape:
         if self.square is not None:
             assert self.B is not None
             assert self.G2 is not None
-            return ((self.B * self.square, self.G2 * self.square),)
+            return (tuple(_product(self.square, f) for f in (self.B, self.G2)),)
         found = []
         for coefficients in self._polynomials:
             if len(coefficients) > 2:
@@ -315,27 +315,38 @@ def _vanishes(value: Expr) -> bool:
 
 
 def _root(trace: Expr, drive: Expr) -> Expr:
-    radicand = trace**2 + 4 * drive
-    is_short = radicand.is_rational_function(*radicand.free_symbols) and sp.count_ops(radicand) < MAX_TIDY
+    parts = _product(S.One, trace, 2), _product(sp.Integer(4), drive)
+    radicand = sp.Add(*parts, evaluate=not any(map(_is_long, parts)))
+    is_short = radicand.is_rational_function(*radicand.free_symbols) and not _is_long(radicand)
     return sp.sqrt(tidy(radicand)) if is_short else sp.Pow(radicand, sp.S.Half, evaluate=False)  # its sign is costly
 
 
-def _half_of(first: Expr, root: Expr, divisor: Expr) -> Expr:
-    """Return (first + root)/(2 divisor), a long root never rebuilt: SymPy would isolate zeros for its sign.
+def _is_long(f: Expr) -> bool:
+    """Whether f is better not built again: SymPy asks for signs on the way, and isolates zeros for them.
 
     In a polynomial of degree 38 that takes minutes or nothing, by the order in which a run of Python hashes texts.
     """
-    factor = 1 / (2 * divisor)
-    if not _is_long(root):
-        return (first + root) * factor
-    if factor.is_Rational:
+    return not is_closed(f) or sp.count_ops(f) >= MAX_TIDY
+
+
+def _product(factor: Expr, f: Expr, power: int = 1) -> Expr:
+    """Return factor * f**power, a long f as it is."""
+    if not _is_long(f):
+        return factor * f**power
+    raised = f if power == 1 else sp.Pow(f, power, evaluate=False)
+    return raised if factor == 1 else sp.Mul(factor, raised, evaluate=False)
+
+
+def _half_of(first: Expr, root: Expr, divisor: Expr) -> Expr:
+    """Return (first + root)/(2 divisor), a long root as it is."""
+    if not (root.is_Pow and _is_long(root)):
+        return (first + root) / (2 * divisor)
+    if divisor.is_Rational:
+        factor = 1 / (2 * divisor)
         return sp.Add(*sp.Add.make_args(factor * first), sp.Mul(factor, root, evaluate=False), evaluate=False)
     total = sp.Add(*sp.Add.make_args(first), root, evaluate=False)
-    return sp.Mul(*sp.Mul.make_args(factor), total, evaluate=False)
-
-
-def _is_long(root: Expr) -> bool:
-    return bool(root.is_Pow and root.exp == S.Half and root.base.is_Add and sp.count_ops(root.base) >= MAX_TIDY)
+    below = sp.Pow(divisor, -1, evaluate=False) if _is_long(divisor) else 1 / divisor
+    return sp.Mul(S.Half, *sp.Mul.make_args(below), total, evaluate=False)
 
 
 @remembered(lambda expr: (expr,))

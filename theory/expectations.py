@@ -23,7 +23,7 @@ from sympy import Expr, Lambda, S, Symbol
 from theory import reference
 from theory.cache import NODES, remembered
 from theory.errors import NoClosedFormError, NotIntegrableError
-from theory.gaussian import expectation, gaussian_pdf
+from theory.gaussian import at_mass, expectation, gaussian_pdf
 from theory.nodes import exact
 from theory.pieces import Pieces, pieces
 from theory.symbols import x
@@ -39,6 +39,8 @@ __all__ = [
     "is_closed",
     "unevaluated",
 ]
+
+DECIMALS = 60
 
 Mass = tuple[Expr, Expr, int]  # location c, weight, order k of delta^(k)(x - c)
 
@@ -71,16 +73,21 @@ class Distribution:
         """The degree where this is one polynomial on the whole line, else None."""
         if self.masses or not self.regular.is_smooth or not self.regular.branches[0].is_polynomial(x):
             return None
-        return int(sp.degree(self.regular.branches[0], x)) if self.regular.branches[0].has(x) else 0
+        return int(max(sp.Poly(self.regular.branches[0], x).degree(), 0))  # of 0, in whatever form, it is -oo
 
     def at(self, point: Expr) -> Expr:
         """Return the regular part at a point, at a jump the mean of both sides: E f(point + sqrt(v) Z) as v -> 0."""
-        branches = [self.regular.as_expr()]
+        branches = [_numerical(self.regular.as_expr()) if point.free_symbols else self.regular.as_expr()]
         if point in self.regular.breakpoints:
             i = self.regular.breakpoints.index(point)
             branches = list(self.regular.branches[i : i + 2])
         values = [sp.limit(f, x, point) if (value := f.subs(x, point)) is sp.nan else value for f in branches]
         return sp.Add(*values) / len(values)
+
+
+def _numerical(number: Expr) -> Expr:
+    """Return roots of polynomials as decimals: SymPy cannot expand them, as it does where it asks for signs."""
+    return number.replace(lambda f: isinstance(f, sp.CRootOf), lambda root: root.evalf(DECIMALS))
 
 
 class _Unevaluated(Expr):
@@ -324,8 +331,7 @@ def _split_masses(f: Distribution, g: Distribution, q: Expr, r: Expr) -> Expr:
 
 def _mass(mass: Mass, mean: Expr, variance: Expr, rest) -> Expr:
     """Integrate weight * delta^(k)(l - c) against the Gaussian times `rest(c)`: (-d/dc)^k at c."""
-    location, weight, k = mass
+    (location, weight), k = map(_numerical, mass[:2]), mass[2]
     if k == 0:
         return weight * gaussian_pdf(location, mean, variance) * rest(location)
-    c = sp.Dummy("c", real=True)
-    return weight * S.NegativeOne**k * sp.diff(gaussian_pdf(c, mean, variance) * rest(c), c, k).subs(c, location)
+    return weight * at_mass(k, location, mean, variance, rest)

@@ -20,7 +20,7 @@ evaluates (`expectation`) and tells its steps (`theory.explain`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -32,7 +32,7 @@ from theory.errors import NoClosedFormError, NotIntegrableError
 from theory.terms import Gate, Term, differentiate
 from theory.tidy import in_lowest_terms
 
-__all__ = ["Problem", "Reduction", "expectation", "gaussian_pdf", "problems", "reduce", "value"]
+__all__ = ["Problem", "Reduction", "at_mass", "expectation", "gaussian_pdf", "problems", "reduce", "value"]
 
 Mean = tuple[Expr, ...]
 Covariance = tuple[tuple[Expr, ...], ...]
@@ -80,11 +80,15 @@ def problems(terms: Iterable[Term], mean: Mean, covariance: Covariance) -> tuple
     return tuple((term.coef, Problem(replace(term, coef=S.One), mean, covariance)) for term in terms)
 
 
+CENTRES = tuple(Dummy(f"c{i}", real=True) for i in range(4))  # where point masses are, so that problems are met again
+
+
 @lru_cache(maxsize=65536)
 def value(problem: Problem) -> Expr:
     """Return the value of a problem, by reducing it until only constants are left."""
     reduction = reduce(problem)
-    return sp.Add(reduction.constant, *[factor * value(smaller) for factor, smaller in reduction.parts])
+    total = sp.Add(reduction.constant, *[factor * value(smaller) for factor, smaller in reduction.parts])
+    return sp.expand_mul(total) if any(mean.has(*CENTRES) for mean in problem.mean) else total  # it is differentiated
 
 
 def reduce(problem: Problem) -> Reduction:
@@ -123,12 +127,28 @@ def _point_mass(problem: Problem) -> Reduction:
         return Reduction("mass", smooth * gaussian_pdf(mass.c, mean, variance))
     if not mass.k:
         return Reduction("mass", S.Zero, ((gaussian_pdf(mass.c, mean, variance), _given(problem, mass.i, mass.c)),))
-    c = Dummy("c", real=True)
-    rest = value(_given(problem, mass.i, c))
-    for _ in range(mass.k):  # d/dc of rest times the density, with the opposite sign
-        slope = rest * (c - mean) / variance - sp.diff(rest, c)
-        rest = sp.expand(slope) if rest.is_polynomial(c) else slope
-    return Reduction("mass", rest.subs(c, mass.c) * gaussian_pdf(mass.c, mean, variance))
+    return Reduction(
+        "mass", at_mass(mass.k, mass.c, mean, variance, lambda c: value(_given(problem, mass.i, c)), problem.mean)
+    )
+
+
+def at_mass(
+    k: int, location: Expr, mean: Expr, variance: Expr, rest: Callable[[Expr], Expr], taken: Sequence[Expr] = ()
+) -> Expr:
+    """Return (-d/dc)^k [density(c) rest(c)] at a location, by Leibniz' rule.
+
+    The (k - j)th derivative of the density is (-1)^(k - j) He_(k - j)^[v](c - M) / v^(k - j) times the density.
+    `taken` are expressions that `rest` holds besides c.
+    """
+    c = next(c for c in CENTRES if not any(other.has(c) for other in (mean, *taken)))
+    slope, total = rest(c), S.Zero
+    for j in range(k + 1):
+        smooth = _hermite(k - j, location - mean, variance) / variance ** (k - j)
+        total += S.NegativeOne**j * sp.binomial(k, j) * smooth * slope.subs(c, location)
+        slope = sp.expand_mul(sp.diff(slope, c))
+        if slope == 0:
+            break
+    return total * gaussian_pdf(location, mean, variance)
 
 
 def _hermite(k: int, z: Expr, variance: Expr) -> Expr:

@@ -18,11 +18,12 @@ import mpmath
 import sympy as sp
 from sympy import QQ, Expr, Poly, S
 
+from theory import reference
 from theory.errors import HermescapeError, InputError, ParameterError
 from theory.escape import Escape
-from theory.expectations import GaussianMean, is_closed
+from theory.expectations import is_closed
 from theory.precision import resolved
-from theory.symbols import mu, x
+from theory.symbols import mu
 from theory.tidy import tidy
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 DIGITS = 30
+FINE, ROUGH = 21, 10  # digits of an integral
 PANELS = 64
 SMALLEST = 10  # the scan starts at 2^-10
 TOUCHING = sp.Float("1e-12")  # |A| over its largest value, below which a minimum of |A| is a root
@@ -48,6 +50,8 @@ ERROR = sp.Float("1e-15")
 STENCIL = range(-4, 5)
 GOLDEN = (mpmath.sqrt(5) - 1) / 2
 NARROW = 1e-11
+
+_Function = Callable[[mpmath.mpf], mpmath.mpf]
 
 
 @dataclass(frozen=True)
@@ -164,32 +168,44 @@ class Samples:
     has no derivative that is derived, needs none.
     """
 
-    expr: Expr
-    closed: bool
+    drive: Expr
+    functions: tuple[Expr, Expr, Expr] | None  # sigma, sigma' and phi where A has no closed form
 
     @classmethod
     def of(cls, escape: Escape) -> Samples:
         """Return the samples of a search."""
         drive, loss = drive_of(escape), escape.loss
-        if is_closed(drive):
-            return cls(drive, True)
-        student, slope = (f.subs(x, mu * x) for f in (loss.student.expr, loss.student.derivative))
-        return cls(GaussianMean(x * slope * (loss.teacher.expr - student), S.Zero, S.One), False)
+        functions = None if is_closed(drive) else (loss.student.expr, loss.student.derivative, loss.teacher.expr)
+        return cls(drive, functions)
+
+    def roughly(self, strength: mpmath.mpf, scale: mpmath.mpf | int = 0) -> mpmath.mpf:
+        """Return A to as few digits as show its sign, `scale` its largest value: the oracle's digits are dear."""
+        if self.functions is None:
+            return self(strength)
+        value = _integral(self.functions, strength, ROUGH)
+        return value if abs(value) > scale * mpmath.mpf(10) ** (2 - ROUGH) else self(strength)
 
     def __call__(self, strength: mpmath.mpf, n: int = 0) -> mpmath.mpf:
         """Return the nth derivative of A."""
-        if n == 0 or self.closed:
-            return _number(self.expr.diff(mu, n) if n else self.expr, strength, DIGITS if self.closed else 20)
+        if self.functions is None:
+            return _number(self.drive.diff(mu, n) if n else self.drive, strength)
+        if n == 0:
+            return _integral(self.functions, strength, FINE)
         step = min(mpmath.mpf(2) ** -8, strength / 8)
         values = [self(strength + i * step) for i in STENCIL]
         return mpmath.fdot(_weights(n), values) / step**n
 
 
 @lru_cache(maxsize=1024)
-def _number(f: Expr, strength: mpmath.mpf, digits: int = 20) -> mpmath.mpf:
+def _number(f: Expr, strength: mpmath.mpf) -> mpmath.mpf:
     """Return f at an exact number: a Float would be squared with rounding, and r fall below q^2."""
     with mpmath.workdps(DIGITS):
-        return mpmath.mpf(resolved(f.subs(mu, sp.Rational(sp.Float(strength, DIGITS)))).evalf(digits))
+        return mpmath.mpf(resolved(f.subs(mu, sp.Rational(sp.Float(strength, DIGITS)))).evalf(DIGITS))
+
+
+@lru_cache(maxsize=1024)
+def _integral(functions: tuple[Expr, Expr, Expr], strength: mpmath.mpf, digits: int) -> mpmath.mpf:
+    return reference.drive(*functions, strength, digits=digits)
 
 
 @lru_cache(maxsize=MAX_MULTIPLICITY)
@@ -202,12 +218,12 @@ def _weights(n: int) -> list[mpmath.mpf]:
 def scanned(escape: Escape) -> list[Root]:
     """Return the roots in (0, 1] found by sampling A."""
     sample = Samples.of(escape)
-    scale = max(abs(sample(mpmath.mpf(node) / PANELS)) for node in range(1, PANELS + 1))
+    scale = max(abs(sample.roughly(mpmath.mpf(node) / PANELS)) for node in range(1, PANELS + 1))
     if scale < mpmath.mpf(10) ** (5 - DIGITS):
         raise _flat(escape)
     end = _end(escape, sample, scale)
-    rest = _deflated(sample, 0 if end is None else end.multiplicity)
-    found = [_refined(sample, guess, scale) for guess in _guesses(rest, scale)]
+    rest = _deflated(sample, 0 if end is None else end.multiplicity, scale)
+    found = [_refined(sample, guess, scale) for guess in _guesses(*rest, scale)]
     return found if end is None else [*found, end]
 
 
@@ -226,17 +242,20 @@ def _multiplicity(sample: Samples, root: mpmath.mpf, scale: mpmath.mpf) -> int:
     raise HermescapeError(f"A vanishes to a higher order than {MAX_MULTIPLICITY} at mu = {mpmath.nstr(root, 12)}.")
 
 
-def _deflated(sample: Samples, k: int) -> Callable[[mpmath.mpf], mpmath.mpf]:
-    """Return A/(1 - mu)^k, at mu = 1 by its limit."""
+def _deflated(sample: Samples, k: int, scale: mpmath.mpf) -> tuple[_Function, _Function]:
+    """Return A/(1 - mu)^k, at mu = 1 by its limit, and roughly."""
     limit = (-1) ** k * sample(mpmath.mpf(1), k) / mpmath.factorial(k)
-    return lambda strength: limit if strength == 1 else sample(strength) / (1 - strength) ** k
+    return (
+        lambda strength: limit if strength == 1 else sample(strength) / (1 - strength) ** k,
+        lambda strength: limit if strength == 1 else sample.roughly(strength, scale) / (1 - strength) ** k,
+    )
 
 
-def _guesses(f: Callable[[mpmath.mpf], mpmath.mpf], scale: mpmath.mpf) -> Iterator[mpmath.mpf]:
+def _guesses(f: _Function, roughly: _Function, scale: mpmath.mpf) -> Iterator[mpmath.mpf]:
     """Yield the roots of f in [2^-10, 1] that samples betray: changes of sign, and minima of |f| that reach zero."""
     halvings = [mpmath.mpf(2) ** -j for j in range(SMALLEST, 6, -1)]
     nodes = halvings + [mpmath.mpf(node) / PANELS for node in range(1, PANELS + 1)]
-    values = [f(node) for node in nodes]
+    values = [roughly(node) for node in nodes]
     yield from (node for node, value in zip(nodes, values, strict=True) if value == 0)
     for (a, fa), (b, fb) in pairwise(zip(nodes, values, strict=True)):
         if fa * fb < 0:

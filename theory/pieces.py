@@ -35,6 +35,7 @@ __all__ = ["Pieces", "pieces", "real_zeros"]
 SWITCHES = (Abs, sign, Heaviside, Max, Min, Piecewise)
 SCAN = 48  # zeros of transcendental switching functions are sought in [-SCAN, SCAN]
 MAX_PIECES = 32
+SHORT = 20  # operations of a number that is worth simplifying
 MAX_WAVES, MIN_WINDOW = 80, 12  # breakpoints kept of an oscillating switch, and the least window that leaves
 GENERIC = sp.Rational(169, 408)
 SETTLING = (30, 60, 120, 240, 480)  # digits at which a sign is asked for until two agree
@@ -67,14 +68,14 @@ class Pieces:
         for i, c in enumerate(self.breakpoints):
             left, right = self.branches[i : i + 2]
             low, high = _limit(left, c, "-"), _limit(right, c, "+")
-            gap = sp.simplify(high - low)
+            gap = high - low
             if gap.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
                 raise NotIntegrableError(
                     f"{self.as_expr()} is infinite at x = {c}, so that its derivative there is no function plus point "
                     "masses; accepted are activations with finite one-sided slopes: smooth it near that point."
                 )
             if gap != 0 and not _is_rounding(gap, (low, high), (left, right), c):
-                jumps.append((c, gap))
+                jumps.append((c, sp.simplify(gap) if sp.count_ops(gap) < SHORT else gap))
         slopes = tuple(_slope(f) for f in self.branches)
         return _merge(self.breakpoints, slopes, self.window, _plain_slope(self.formula)), tuple(jumps)
 
@@ -89,11 +90,9 @@ class Pieces:
 
 
 def _is_rounding(gap: Expr, values: tuple[Expr, Expr], branches: tuple[Expr, Expr], c: Expr) -> bool:
-    """Whether a gap is nothing beside the values, or beside what a breakpoint known to 30 digits may move them by."""
-    scale = max(abs(sp.N(value, 30)) for value in values)
-    if c.has(sp.Float):
-        slopes = (sp.diff(f, x).subs(x, c) for f in branches)
-        scale = max(scale, *(abs(sp.N(slope * c, 30)) for slope in slopes))
+    """Whether a gap is nothing beside the values, or beside what a relative change of 1e-20 of the breakpoint makes."""
+    slopes = (sp.diff(f, x).subs(x, c) for f in branches)
+    scale = max(abs(sp.N(value, 30)) for value in (*values, *(slope * c for slope in slopes)) if value.is_finite)
     return bool(abs(sp.N(gap, 30)) <= sp.Float("1e-20") * scale)
 
 

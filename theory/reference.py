@@ -8,6 +8,7 @@ bivariate density, or, where r - q^2 is so small that the density is a ridge, an
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -21,7 +22,7 @@ from theory.errors import ParameterError, QuadratureError
 from theory.pieces import pieces
 from theory.removable import evaluator
 
-__all__ = ["in_tails", "kernel", "mean"]
+__all__ = ["drive", "in_tails", "kernel", "mean"]
 
 Number = Expr | float | str
 Function = Callable[[mpmath.mpf], mpmath.mpf]
@@ -32,6 +33,7 @@ REFINEMENT = mpmath.mpf(3) / 2
 SMOOTH_LEVELS = 13  # steps down to 1/2 / 1.5^12 = 0.0039
 FINEST_LEVEL = 18  # in one dimension, for functions with poles near the real line
 PANEL_LEVELS = 7  # 64 panels between two cuts
+MOST_POINTS, MOST_PAIRS, MOST_CONDITIONED = 5 * 10**4, 3 * 10**6, 4 * 10**5  # of a rule: seconds
 ONE = mpmath.mpf(1)
 PROBES = tuple(mpmath.mpf(k) / 2 + mpmath.mpf(1) / 7 for k in range(-10, 10))
 FARTHEST = 1000  # standard deviations: what is large there counts as not integrable
@@ -57,7 +59,7 @@ class _Law:
         return cls(tuple(branches), [_number(c) for c in split.breakpoints], window, deviation)
 
     def _branch(self, z: mpmath.mpf) -> Function | None:
-        return self.branches[sum(z > c for c in self.cuts)]
+        return self.branches[bisect_left(self.cuts, z)]
 
     def f(self, z: mpmath.mpf) -> mpmath.mpf:
         """Return the function at z."""
@@ -140,18 +142,31 @@ def _converge(
 ) -> mpmath.mpf:
     """Refine until two rules agree to so many digits, relative to min(1, unit) plus the modulus of the value."""
     unit = min(ONE, unit)
-    previous, change = integrate(0), mpmath.inf
+    value, change = integrate(0), mpmath.inf
     for level in range(1, levels if smooth else PANEL_LEVELS):
-        value = integrate(level)
-        change = abs(value - previous) / (unit + abs(value)) if value != previous else mpmath.mpf(0)
+        try:
+            finer = integrate(level)
+        except _TooLongError:
+            break
+        change = abs(finer - value) / (unit + abs(finer)) if finer != value else mpmath.mpf(0)
+        value = finer
         if change <= mpmath.mpf(10) ** -digits:
             return value
-        previous = value
-    reached = max(0, int(-mpmath.log10(change)))
+    reached = max(0, int(-mpmath.log10(change))) if change < 1 else 0
     raise QuadratureError(
         f"{digits} digits asked of an integral whose successive rules agree to {reached}: ask for at most {reached}.",
         reached,
+        (value, change * (unit + abs(value))),
     )
+
+
+class _TooLongError(Exception):
+    """A finer rule would take more evaluations than MOST_POINTS."""
+
+
+def _check_length(points: int, most: int) -> None:
+    if points > most:
+        raise _TooLongError
 
 
 def _size(f: Function, cuts: Sequence[mpmath.mpf], reach: mpmath.mpf) -> mpmath.mpf:
@@ -185,6 +200,26 @@ def mean(f: Expr, mean: Number, variance: Number, *, digits: int = 30) -> mpmath
         centre, scale = _number(mean), mpmath.sqrt(_number(variance))
         law = _Law.of(f, scale)
         return law.f(centre) if scale == 0 else _integrate(_shifted(law, centre), digits)
+
+
+def drive(student: Expr, slope: Expr, teacher: Expr, mu: Number, *, digits: int = 30) -> mpmath.mpf:
+    """Return A = E[Z sigma'(mu Z) (phi(Z) - sigma(mu Z))], one integral, so that where A is small nothing cancels.
+
+    >>> from theory.symbols import x
+    >>> mpmath.nprint(drive(sp.erf(x), 2 * sp.exp(-(x**2)) / sp.sqrt(sp.pi), sp.erf(x), "0.5", digits=20), 15)
+    0.153611337251537
+    """
+    with mpmath.workdps(digits + 10):
+        scale = _number(mu)
+        sigma, bend, phi = _Law.of(student, scale), _Law.of(slope, scale), _Law.of(teacher, ONE)
+
+        def silent(z: mpmath.mpf) -> bool:
+            return bend.is_silent(scale * z) or (sigma.is_silent(scale * z) and phi.is_silent(z))
+
+        cuts = sorted({*(c / scale for c in (*sigma.cuts, *bend.cuts)), *phi.cuts})
+        window = min(sigma.window / scale, phi.window)
+        line = _Line(lambda z: z * bend.f(scale * z) * (phi.f(z) - sigma.f(scale * z)), cuts, silent, window)
+        return _integrate(line, digits)
 
 
 def _shifted(law: _Law, centre: mpmath.mpf) -> _Line:
@@ -249,6 +284,8 @@ def _integrate(line: _Line, digits: int) -> mpmath.mpf:
 
     def total(level: int, precision: int) -> mpmath.mpf:
         nodes = line.rule(edges, reach, level)
+        if level:
+            _check_length(len(nodes), MOST_POINTS)
         with mpmath.workdps(precision):
             return mpmath.fsum(w * line.f(z) * _density(z) for z, w in nodes)
 
@@ -332,6 +369,8 @@ def _tensor(left: _Law, right: _Law, overlap: mpmath.mpf, gap: mpmath.mpf, reach
         ]
 
     rows, columns, tilt = weighted(left, right), weighted(right, left), overlap / gap
+    if level:
+        _check_length(len(rows) * len(columns), MOST_PAIRS)
     if right.cuts:
         inner = [mpmath.fsum(g * mpmath.exp(tilt * y * z) for z, g in columns) for y, _ in rows]
     else:
@@ -362,12 +401,13 @@ def _conditional(
         cuts += [c / slope + side * reach * blur / abs(slope) for c in inner.cuts for side in (-1, 0, 1)]
     step = min(mpmath.mpf(0.4) * mpmath.mpf(0.95) ** level, STEP / REFINEMENT**level / blur)
     plain = _uniform(step, reach)
+    around = replace(line, cuts=cuts).rule(line.tails(), reach, level)
+    if level:
+        across = len(_legendre(mpmath.mp.prec)) * 2**level * (len(inner.cuts) + 1) if inner.cuts else len(plain)
+        _check_length(len(around) * across, MOST_CONDITIONED)
 
     def mean(centre: mpmath.mpf) -> mpmath.mpf:
         rule = _panels([(c - centre) / blur for c in inner.cuts], reach, level) if inner.cuts else plain
         return mpmath.fsum(w * _density(y) * inner.f(centre + blur * y) for y, w in rule)
 
-    return mpmath.fsum(
-        w * _density(z) * outer.f(outer.deviation * z) * mean(slope * z)
-        for z, w in replace(line, cuts=cuts).rule(line.tails(), reach, level)
-    )
+    return mpmath.fsum(w * _density(z) * outer.f(outer.deviation * z) * mean(slope * z) for z, w in around)

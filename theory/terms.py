@@ -97,7 +97,8 @@ def as_terms(expr: Expr) -> tuple[Term, ...] | None:
     True
     """
     split = pieces(expr)
-    if split.window != sp.oo or len({abs(c) for c in split.breakpoints if _is_opaque(c)}) > MAX_OPAQUE:
+    opaque = {abs(c) for c in split.breakpoints if _is_opaque(c)}
+    if split.window != sp.oo or len(opaque) > MAX_OPAQUE or any(c.has(sp.Float) for c in opaque):
         return None
     parts: list[Expr] = [(split.branches[0] + split.branches[-1]) / 2]
     gates: list[tuple[Gate, ...]] = [()]

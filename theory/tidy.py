@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from functools import lru_cache, reduce
+from math import lcm
 from operator import mul
 from typing import Any
 
@@ -30,6 +31,8 @@ from theory.symbols import mu, q, r, rho
 __all__ = ["in_lowest_terms", "is_negative", "tidy"]
 
 
+LONGEST_POWER = 200
+LARGEST_FACTORED = 400  # bits of a coefficient
 LONGEST_FACTORED = 60
 
 
@@ -372,7 +375,8 @@ def _by_sums(
 
 def _factor(numerator: Any) -> tuple[Expr, list[tuple[Expr, int]]]:
     """Return the content and the factors of a polynomial; long ones are left whole but for their content."""
-    if len(numerator) > LONGEST_FACTORED:
+    sizes = (max(abs(c.numerator), c.denominator).bit_length() for c in numerator.values())
+    if len(numerator) > LONGEST_FACTORED or max(sizes) > LARGEST_FACTORED:
         content, primitive = numerator.primitive()
         return QQ.to_sympy(content), [(primitive.as_expr(), 1)]
     number, factors = numerator.factor_list()
@@ -399,7 +403,24 @@ def in_lowest_terms(f: Expr) -> Expr:
 
 @lru_cache(maxsize=16384)
 def _factored(f: Expr) -> tuple[Expr, list[tuple[Expr, int]]]:
-    return _factors(sp.factor(f))
+    names = _steep_numbers(f)
+    number, factors = _factors(sp.factor(f.xreplace(names)))
+    originals = {name: constant for constant, name in names.items()}
+    return number, [(factor.xreplace(originals), power) for factor, power in factors]
+
+
+def _steep_numbers(f: Expr) -> dict[Expr, Dummy]:
+    """Name the numbers exp(p/q) of f where SymPy, for which they are powers of one exp(1/n), would make long powers.
+
+    >>> x = sp.Symbol("x")
+    >>> len(_steep_numbers(x + sp.exp(2))), len(_steep_numbers(x + sp.exp(2) + sp.exp(sp.Rational("0.8657"))))
+    (0, 2)
+    """
+    found = [node for node in f.atoms(sp.exp) if node.args[0].is_Rational]
+    common = lcm(*(node.args[0].q for node in found))
+    if all(abs(node.args[0]) * common <= LONGEST_POWER for node in found):
+        return {}
+    return {node: Dummy("e", positive=True) for node in found}
 
 
 def _factors(f: Expr) -> tuple[Expr, list[tuple[Expr, int]]]:
