@@ -10,6 +10,7 @@ derivatives in the sense of distributions, so that sigma = sum_k sigma_k^[r] He_
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import sympy as sp
 from sympy import Expr, S
@@ -65,7 +66,7 @@ def is_zero(value: Expr, digits: int = 25) -> bool:
     nodes = sorted(unevaluated(value), key=sp.default_sort_key)
     if not nodes:
         return _has_no_digit(value, digits)
-    sizes = {node: node.size() for node in nodes}
+    sizes = {node: abs(node.evalf(5)) if node.in_tails else node.size() for node in nodes}  # there digits are relative
     if not _cancels(value, sizes, digits):
         return False
     try:
@@ -114,16 +115,26 @@ def information_exponent(student: Activation, teacher: Activation | None = None)
 
 def leading_order(links: Sequence[Activation], limit: int = MAX_EXPONENT) -> int | None:
     """Return the smallest 1 <= k <= limit with E[f He_k] != 0 for every link f, or None where there is none."""
-    laws = [Distribution.of(link.expr) for link in links]
     parities = {link.parity for link in links}
     if parities >= {"even", "odd"}:
         return None
     for k in range(1, limit + 1):
-        laws = [law.diff() for law in laws]
+        laws = [_derivative(link, k) for link in links]
         if any(law.polynomial_degree is not None and law.regular.branches[0] == 0 for law in laws):
             return None
         if (k % 2 and "even" in parities) or (k % 2 == 0 and "odd" in parities):
             continue
-        if not any(is_zero(gaussian_mean(law, S.Zero, S.One)) for law in laws):
+        if not any(_vanishes(link, k) for link in links):
             return k
     return None
+
+
+@lru_cache(maxsize=1024)
+def _derivative(link: Activation, k: int) -> Distribution:
+    return _derivative(link, k - 1).diff() if k else Distribution.of(link.expr)
+
+
+@lru_cache(maxsize=1024)
+def _vanishes(link: Activation, k: int) -> bool:
+    """Whether E[f He_k] = E f^(k) is zero."""
+    return is_zero(gaussian_mean(_derivative(link, k), S.Zero, S.One))

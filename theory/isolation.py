@@ -19,7 +19,7 @@ import sympy as sp
 from sympy import QQ, Expr, Poly, S
 
 from theory import reference
-from theory.errors import HermescapeError, InputError, ParameterError
+from theory.errors import HermescapeError, InputError, ParameterError, QuadratureError
 from theory.escape import Escape
 from theory.expectations import is_closed
 from theory.precision import resolved
@@ -40,7 +40,8 @@ __all__ = [
 ]
 
 DIGITS = 30
-FINE, ROUGH = 21, 10  # digits of an integral
+FINE, ROUGH = 21, 6  # digits of an integral
+FEW, MANY = 2000, 10_000  # points of a rule, for a rough one and for a fine one
 PANELS = 64
 SMALLEST = 10  # the scan starts at 2^-10
 TOUCHING = sp.Float("1e-12")  # |A| over its largest value, below which a minimum of |A| is a root
@@ -182,15 +183,15 @@ class Samples:
         """Return A to as few digits as show its sign, `scale` its largest value: the oracle's digits are dear."""
         if self.functions is None:
             return self(strength)
-        value = _integral(self.functions, strength, ROUGH)
-        return value if abs(value) > scale * mpmath.mpf(10) ** (2 - ROUGH) else self(strength)
+        value, error = _estimate(self.functions, strength)
+        return value if abs(value) > max(scale * mpmath.mpf(10) ** (2 - ROUGH), 100 * error) else self(strength)
 
     def __call__(self, strength: mpmath.mpf, n: int = 0) -> mpmath.mpf:
         """Return the nth derivative of A."""
         if self.functions is None:
             return _number(self.drive.diff(mu, n) if n else self.drive, strength)
         if n == 0:
-            return _integral(self.functions, strength, FINE)
+            return _integral(self.functions, strength)
         step = min(mpmath.mpf(2) ** -8, strength / 8)
         values = [self(strength + i * step) for i in STENCIL]
         return mpmath.fdot(_weights(n), values) / step**n
@@ -204,8 +205,25 @@ def _number(f: Expr, strength: mpmath.mpf) -> mpmath.mpf:
 
 
 @lru_cache(maxsize=1024)
-def _integral(functions: tuple[Expr, Expr, Expr], strength: mpmath.mpf, digits: int) -> mpmath.mpf:
-    return reference.drive(*functions, strength, digits=digits)
+def _integral(functions: tuple[Expr, Expr, Expr], strength: mpmath.mpf) -> mpmath.mpf:
+    try:
+        return reference.drive(*functions, strength, digits=FINE, most=MANY)
+    except QuadratureError as failure:
+        if failure.best is not None and failure.best[1] < ERROR:
+            return failure.best[0]
+        raise HermescapeError(
+            f"A at mu = {mpmath.nstr(strength, 6)} is known to {failure.reached} digits only, too few to isolate its "
+            "roots; accepted are functions whose features the oracle resolves: smooth it, or ask at single mu."
+        ) from failure
+
+
+@lru_cache(maxsize=1024)
+def _estimate(functions: tuple[Expr, Expr, Expr], strength: mpmath.mpf) -> tuple[mpmath.mpf, mpmath.mpf]:
+    """Return the integral with an error, to few digits and by few points."""
+    try:
+        return reference.drive(*functions, strength, digits=ROUGH, most=FEW), mpmath.mpf(0)
+    except QuadratureError as failure:
+        return failure.best or (mpmath.mpf(0), mpmath.inf)
 
 
 @lru_cache(maxsize=MAX_MULTIPLICITY)

@@ -40,7 +40,7 @@ MAX_NODES, MAX_DEPTH = 400, 40  # of Python's syntax tree, where a sum of n term
 MAX_DIGITS = 40  # of a literal; its decimal exponent lies in [-40, 40]
 MAX_EXPONENT = 64  # |n| in expr**n, and k in He(k, expr)
 MAX_ARGUMENTS = 16  # of a max or min with those inside it, which SymPy compares pairwise
-MAX_SIZE, MAX_DEGREE, MAX_BITS = 2000, 128, 4096  # of the expression: the three bounds above
+MAX_SIZE, MAX_DEGREE, MAX_BITS = 2000, 64, 4096  # of the expression: the three bounds above
 
 _UNARY: Mapping[str, tuple[str, Callable[[Expr], Expr]]] = {
     "exp": ("exponential", sp.exp),

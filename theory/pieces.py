@@ -35,6 +35,7 @@ __all__ = ["Pieces", "pieces", "real_zeros"]
 SWITCHES = (Abs, sign, Heaviside, Max, Min, Piecewise)
 SCAN = 48  # zeros of transcendental switching functions are sought in [-SCAN, SCAN]
 MAX_PIECES = 32
+LONG = 300  # operations of a slope that is not worth factoring
 SHORT = 20  # operations of a number that is worth simplifying
 MAX_WAVES, MIN_WINDOW = 80, 12  # breakpoints kept of an oscillating switch, and the least window that leaves
 GENERIC = sp.Rational(169, 408)
@@ -114,7 +115,9 @@ def _slope(f: Expr) -> Expr:
     slope = sp.diff(f, x)
     if slope.is_polynomial(x):
         return sp.expand(slope)
-    return slope if slope.has(sp.exp) else min((slope, sp.factor(slope)), key=sp.count_ops)
+    if slope.has(sp.exp) or sp.count_ops(slope) > LONG:
+        return slope
+    return min((slope, sp.factor(slope)), key=sp.count_ops)
 
 
 def _merge(
@@ -123,7 +126,7 @@ def _merge(
     points: list[Expr] = []
     kept = [branches[0]]
     for c, f in zip(breakpoints, branches[1:], strict=True):
-        if sp.expand(f - kept[-1]) != 0:
+        if f != kept[-1] and (sp.count_ops(f) > LONG or sp.expand(f - kept[-1]) != 0):
             points.append(c)
             kept.append(f)
     return Pieces(tuple(points), tuple(kept), window, formula) if points else Pieces((), tuple(kept))

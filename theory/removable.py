@@ -135,6 +135,7 @@ def _filled_branch(branch: Expr) -> Expr:
     return Piecewise(*near, (branch, True), evaluate=False)
 
 
+@lru_cache(maxsize=1024)
 def evaluator(branch: Expr) -> Scalar:
     """Return a smooth branch as a function of mpmath numbers, stable and without removable holes.
 

@@ -61,6 +61,7 @@ MPMATH: dict[str, Callable[[Any], Any]] = {
 """The functions below for mpmath, by the names that `lambdify` prints."""
 
 
+@lru_cache(maxsize=1024)
 def in_mpmath(expr: Expr) -> Callable[[Any], Any]:
     """Return an expression in x, in its stable form, as a function of mpmath numbers.
 

@@ -26,6 +26,7 @@ __all__ = ["Gate", "PointMass", "Term", "as_terms", "differentiate", "is_polynom
 
 MAX_TERMS = 400
 SMALL = sp.Float(10) ** -24
+MAX_GATED = 32  # degree of a polynomial between kinks: the closed form of higher ones takes minutes
 MAX_OPAQUE = 1  # kinks at places such as the roots of x^4 - 6 x^2 + 3: two make closed forms of 10,000 operations
 
 
@@ -99,6 +100,8 @@ def as_terms(expr: Expr) -> tuple[Term, ...] | None:
     split = pieces(expr)
     opaque = {abs(c) for c in split.breakpoints if _is_opaque(c)}
     if split.window != sp.oo or len(opaque) > MAX_OPAQUE or any(c.has(sp.Float) for c in opaque):
+        return None
+    if split.breakpoints and any(f.is_polynomial(x) and sp.degree(f, x) > MAX_GATED for f in split.branches):
         return None
     parts: list[Expr] = [(split.branches[0] + split.branches[-1]) / 2]
     gates: list[tuple[Gate, ...]] = [()]

@@ -59,7 +59,7 @@ def _polynomial(f: Expr, symbols: list[sp.Symbol]) -> Expr:
     """Factor polynomials of one variable with several factors; expand the others unless a factored form is shorter."""
     poly = sp.Poly(f, *symbols)
     short = len(poly.terms()) <= 8
-    if len(symbols) > 1 and (short or len(poly.terms()) > LONGEST_FACTORED):
+    if _is_too_long(poly.coeffs()) or (len(symbols) > 1 and short):
         return poly.as_expr()
     number, factors = _factors(sp.factor(poly.as_expr()))
     factored = sp.Mul(number, *[g**power for g, power in factors])
@@ -375,12 +375,17 @@ def _by_sums(
 
 def _factor(numerator: Any) -> tuple[Expr, list[tuple[Expr, int]]]:
     """Return the content and the factors of a polynomial; long ones are left whole but for their content."""
-    sizes = (max(abs(c.numerator), c.denominator).bit_length() for c in numerator.values())
-    if len(numerator) > LONGEST_FACTORED or max(sizes) > LARGEST_FACTORED:
+    if _is_too_long([QQ.to_sympy(c) for c in numerator.values()]):
         content, primitive = numerator.primitive()
         return QQ.to_sympy(content), [(primitive.as_expr(), 1)]
     number, factors = numerator.factor_list()
     return QQ.to_sympy(number), [(factor.as_expr(), power) for factor, power in factors]
+
+
+def _is_too_long(coefficients: list[Expr]) -> bool:
+    """Whether a polynomial takes long to factor: many terms, or numbers of many digits."""
+    sizes = (int(max(abs(c.p), c.q)).bit_length() for c in coefficients if c.is_Rational)
+    return len(coefficients) > LONGEST_FACTORED or max(sizes, default=0) > LARGEST_FACTORED
 
 
 def _real(exponent: Expr) -> Expr:
