@@ -308,3 +308,14 @@ def test_the_misaligned_search_time_at_rho_equal_mu(student: str, teacher: str |
     for strength in (0.2, 0.7):
         expected = search_time(narrow, strength).tau
         assert search_time(wide, strength, rho=strength).tau == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("text", ["max(-0.865721, x)", "max(x - 1.2875, 0) - max(-x - 1.2875, 0)", "max(x, erfc(x))"])
+def test_kinks_at_decimals(text: str) -> None:
+    """The constant of tau ~ C/(1 - mu)^2 is |B(1)|/A'(1)^2; numbers such as exp(0.8657) are no long powers."""
+    escape = derive(text).escape
+    (end,) = escape.critical_mu()
+    near = 1e-3
+    found = [search_time(derive(text), 1 - scale * near).tau * (scale * near) ** 2 for scale in (1, 2)]
+    assert end.mu == 1
+    assert float(end.constant) == pytest.approx(2 * found[0] - found[1], rel=1e-3)
