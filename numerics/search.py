@@ -327,10 +327,22 @@ def _to_tolerance(system: System, parts: tuple[Expr, Expr], place: _Place, toler
     found = _rounded(_search(system, place, (settled[0], settled[1]), sp.sympify), None)
     if not _accurate(found, tolerance):
         raise QuadratureError(
-            f"tau = {found.tau} at mu = {place.mu} has error {float(found.error):.2g}, tolerance {tolerance:g} asked "
-            f"(relative); ask for a larger tolerance, or for digits={2 * SETTLING_DIGITS}."
+            f"tau = {found.tau} at mu = {place.mu} has error {found.error:.2g}, tolerance {tolerance:g} asked "
+            f"(relative); {_advice(system, parts, place, found)}."
         )
     return found
+
+
+def _advice(system: System, parts: tuple[Expr, Expr], place: _Place, found: Search) -> str:
+    """Say what is reached: the tolerance that a value settled to 25 digits meets, or more digits, tried out."""
+    lost = found.error / found.tau if found.tau is not None and found.error < sp.oo else sp.oo
+    easier = next(looser(float(lost)), None) if 0 < lost < 1 else None
+    if easier is not None:
+        return f"ask for a tolerance of {easier:g}, which is reached"
+    with suppress(QuadratureError):
+        _to_digits(system, parts, place, 2 * SETTLING_DIGITS)
+        return f"ask for digits={2 * SETTLING_DIGITS}, which are reached"
+    return "more is not reached here; accepted are functions and mu at which the integrals converge"
 
 
 def _ladder(tolerance: float) -> list[float]:
