@@ -93,7 +93,8 @@ class Pieces:
 def _is_rounding(gap: Expr, values: tuple[Expr, Expr], branches: tuple[Expr, Expr], c: Expr) -> bool:
     """Whether a gap is nothing beside the values, or beside what a relative change of 1e-20 of the breakpoint makes."""
     slopes = (sp.diff(f, x).subs(x, c) for f in branches)
-    scale = max(abs(sp.N(value, 30)) for value in (*values, *(slope * c for slope in slopes)) if value.is_finite)
+    sizes = [abs(sp.N(value, 30)) for value in (*values, *(slope * c for slope in slopes))]
+    scale = max((size for size in sizes if size.is_Float or size.is_Rational), default=sp.S.Zero)  # slopes may be oo
     return bool(abs(sp.N(gap, 30)) <= sp.Float("1e-20") * scale)
 
 
