@@ -33,7 +33,7 @@ REFINEMENT = mpmath.mpf(3) / 2
 SMOOTH_LEVELS = 13  # steps down to 1/2 / 1.5^12 = 0.0039
 FINEST_LEVEL = 18  # in one dimension, for functions with poles near the real line
 PANEL_LEVELS = 7  # 64 panels between two cuts
-MOST_POINTS, MOST_PAIRS, MOST_CONDITIONED = 3 * 10**4, 10**6, 2 * 10**5  # of a rule: seconds
+MOST_POINTS, MOST_PAIRS, MOST_CONDITIONED = 3 * 10**4, 3 * 10**6, 4 * 10**5  # of a rule: seconds
 ONE = mpmath.mpf(1)
 PROBES = tuple(mpmath.mpf(k) / 2 + mpmath.mpf(1) / 7 for k in range(-10, 10))
 FARTHEST = 1000  # standard deviations: what is large there counts as not integrable
