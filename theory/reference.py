@@ -378,7 +378,7 @@ def _tensor(left: _Law, right: _Law, overlap: mpmath.mpf, gap: mpmath.mpf, reach
 
     rows, columns, tilt = weighted(left, right), weighted(right, left), overlap / gap
     if level:
-        _check_length(len(rows) * len(columns), MOST_PAIRS)
+        _check_length(len(rows) * len(columns) * (3 if right.cuts else 1), MOST_PAIRS)  # an exponential for each
     if right.cuts:
         inner = [mpmath.fsum(g * mpmath.exp(tilt * y * z) for z, g in columns) for y, _ in rows]
     else:
