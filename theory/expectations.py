@@ -40,7 +40,7 @@ __all__ = [
     "unevaluated",
 ]
 
-DECIMALS = 60
+DECIMALS = 60  # of a root of a polynomial where SymPy cannot expand it
 
 Mass = tuple[Expr, Expr, int]  # location c, weight, order k of delta^(k)(x - c)
 

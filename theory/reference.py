@@ -161,7 +161,7 @@ def _converge(
 
 
 class _TooLongError(Exception):
-    """A finer rule would take more evaluations than MOST_POINTS."""
+    """A finer rule would take more evaluations than its bound."""
 
 
 def _check_length(points: int, most: int) -> None:

@@ -31,9 +31,9 @@ from theory.symbols import mu, q, r, rho
 __all__ = ["in_lowest_terms", "is_negative", "tidy"]
 
 
-LONGEST_POWER = 200
+LONGEST_POWER = 200  # p * lcm of the q, over the numbers exp(p/q) of an expression
 LARGEST_FACTORED = 400  # bits of a coefficient
-LONGEST_FACTORED = 60
+LONGEST_FACTORED = 60  # terms
 
 
 @lru_cache(maxsize=16384)
