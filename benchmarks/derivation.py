@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 
-from theory.activations import REGISTRY
+from theory.language.activations import REGISTRY
 
 CLOSED = (
     "x**3",
@@ -55,7 +55,7 @@ import sys, time
 start = time.perf_counter()
 import sympy
 imported = time.perf_counter()
-from theory.dynamics import derive
+from theory.network.derivation import derive
 ready = time.perf_counter()
 system = derive(sys.argv[1], sys.argv[2])
 system.loss, system.odes, system.escape.A, system.escape.B, system.escape.tau

@@ -30,10 +30,10 @@ from scipy.special import eval_hermitenorm
 
 from numerics.flow import Exit, SciPy, exit_times, integrate
 from numerics.search import search_time
-from theory.activations import activation
-from theory.dynamics import derive
+from theory.language.activations import activation
+from theory.network.derivation import derive
+from theory.network.system import System
 from theory.symbols import L_q, L_r, m, mu, u, x
-from theory.system import System
 
 from .measure import Row, interleaved, main, median_ratio
 
@@ -47,7 +47,7 @@ FIRST_CALL = f"""
 import time
 import numpy as np
 from numerics.flow import Exit, SciPy, exit_times, integrate
-from theory.dynamics import derive
+from theory.network.derivation import derive
 system = derive("tanh")
 system.guarded_functions
 start = time.perf_counter()

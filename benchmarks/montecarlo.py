@@ -29,7 +29,7 @@ from numerics import montecarlo
 from numerics.codegen import compile_function
 from numerics.experiment import Experiment
 from numerics.reduction import draw_batch
-from theory.activations import REGISTRY, activation
+from theory.language.activations import REGISTRY, activation
 from theory.symbols import x
 
 from .measure import Row, Work, interleaved, main, median_ratio

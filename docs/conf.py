@@ -58,7 +58,7 @@ napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 napoleon_use_rtype = False
 
-bibtex_bibfiles = ["../theory/references.bib"]
+bibtex_bibfiles = ["../theory/writing/references.bib"]
 bibtex_default_style = "plain"
 bibtex_reference_style = "author_year"
 

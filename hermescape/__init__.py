@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Activation": "theory.activations",
-    "activation": "theory.activations",
-    "derive": "theory.dynamics",
-    "System": "theory.system",
-    "Escape": "theory.escape",
-    "CriticalStrength": "theory.critical",
-    "Loss": "theory.loss",
-    "labels": "theory.labels",
-    "generative_exponent": "theory.labels",
-    "smoothing": "theory.smoothing",
-    "coefficients": "theory.hermite",
-    "information_exponent": "theory.hermite",
+    "Activation": "theory.language.activations",
+    "activation": "theory.language.activations",
+    "derive": "theory.network.derivation",
+    "System": "theory.network.system",
+    "Escape": "theory.network.linearisation",
+    "CriticalStrength": "theory.search.critical",
+    "Loss": "theory.network.loss",
+    "labels": "theory.language.labels",
+    "generative_exponent": "theory.language.labels",
+    "smoothing": "theory.language.smoothing",
+    "coefficients": "theory.language.hermite",
+    "information_exponent": "theory.language.hermite",
     "value": "numerics.evaluate",
     "Estimate": "numerics.quadrature",
     "kernel_series": "numerics.series",
@@ -70,8 +70,8 @@ _HOMES = {
     "Law": "numerics.law",
     "staged_law": "numerics.law",
     "phase_diagram": "numerics.phases",
-    "escape_time": "theory.law_formula",
-    "EscapeTime": "theory.law_formula",
+    "escape_time": "theory.search.law",
+    "EscapeTime": "theory.search.law",
     "Report": "hermescape.checking",
     "HermescapeError": "theory.errors",
     "InputError": "theory.errors",
@@ -178,14 +178,14 @@ if TYPE_CHECKING:
     from numerics.statistics import ExitSample, Stages
     from numerics.strength import BestPretraining, BestStrength, best_mu, best_pretraining
     from numerics.sweep import SweepConfig, read_sweep, sweep, sweep_status
-    from theory.activations import Activation, activation
-    from theory.critical import CriticalStrength
-    from theory.dynamics import derive
     from theory.errors import HermescapeError, InputError, ParameterError, StoreError, WorkerError
-    from theory.escape import Escape
-    from theory.hermite import coefficients, information_exponent
-    from theory.labels import generative_exponent, labels
-    from theory.law_formula import EscapeTime, escape_time
-    from theory.loss import Loss
-    from theory.smoothing import smoothing
-    from theory.system import System
+    from theory.language.activations import Activation, activation
+    from theory.language.hermite import coefficients, information_exponent
+    from theory.language.labels import generative_exponent, labels
+    from theory.language.smoothing import smoothing
+    from theory.network.derivation import derive
+    from theory.network.linearisation import Escape
+    from theory.network.loss import Loss
+    from theory.network.system import System
+    from theory.search.critical import CriticalStrength
+    from theory.search.law import EscapeTime, escape_time

@@ -10,9 +10,9 @@ from sympy import Expr
 from numerics.experiment import Experiment
 from numerics.montecarlo import simulate as run
 from numerics.statistics import ExitSample
-from theory.activations import Activation, activation
 from theory.errors import InputError, ParameterError
-from theory.parser import parse_label
+from theory.language.activations import Activation, activation
+from theory.language.parser import parse_label
 from theory.symbols import y
 
 __all__ = ["experiment", "simulate"]

@@ -45,12 +45,12 @@ from numerics.montecarlo import simulate
 from numerics.protocols import median_start
 from numerics.search import Search, gradient_noise, search_time
 from numerics.statistics import ExitSample
-from theory.activations import Activation
-from theory.dynamics import derive
+from theory.calculus.expectations import Distribution, gaussian_mean
 from theory.errors import InputError, ParameterError
-from theory.expectations import Distribution, gaussian_mean
+from theory.language.activations import Activation
+from theory.network.derivation import derive
+from theory.network.system import System
 from theory.symbols import x
-from theory.system import System
 
 __all__ = ["Report", "Row", "check", "largest_curvature", "require_slope"]
 

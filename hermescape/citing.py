@@ -1,6 +1,6 @@
 """The command `hermescape cite`: BibTeX of the toolkit, from CITATION.cff, and of what a derivation uses.
 
-The toolkit's data stand in CITATION.cff alone, those of the literature in `theory/references.bib` alone.
+The toolkit's data stand in CITATION.cff alone, those of the literature in `theory/writing/references.bib` alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hermescape.output import print_json
 from theory.errors import HermescapeError, ParameterError
 
 if TYPE_CHECKING:
-    from theory.sources import Source
+    from theory.writing.sources import Source
 
 __all__ = ["cite", "toolkit", "toolkit_bibtex"]
 
@@ -40,11 +40,11 @@ def cite(
         _refuse_alone(
             teacher=teacher, model=model, label=label, noise=noise or None, alpha=alpha if alpha != 1 else None
         )
-        from theory.sources import RULES, Source
+        from theory.writing.sources import RULES, Source
 
         used = [Source(rule.key, rule.why) for rule in RULES if rule.key == PAPER]
     else:
-        from theory.dynamics import derive
+        from theory.network.derivation import derive
 
         used = derive(activation, teacher, model=model or "lora", label=label, noise=noise, alpha=alpha).sources
     if as_json:

@@ -53,7 +53,7 @@ def derive(
     Time is t = lr * steps.
     """
     from hermescape.reporting import derivation, derivation_table
-    from theory.dynamics import derive as derive_system
+    from theory.network.derivation import derive as derive_system
 
     if latex and as_json:
         raise ParameterError("--latex and --json given; accepted: one of them.")
@@ -86,8 +86,8 @@ def latex(
     """
     options.check_output(output, ".tex", force)
     names = options.parse_names(rename)
-    from theory.dynamics import derive as derive_system
-    from theory.latex import document
+    from theory.network.derivation import derive as derive_system
+    from theory.writing import document
 
     system = derive_system(activation, teacher, model=model, label=label, noise=noise, alpha=alpha)
     text = document(system, names=names, fragment=fragment)
@@ -181,7 +181,7 @@ def escape(
     """
     from hermescape.searchreport import critical_parts, critical_report, escape_points, escape_table
     from numerics.search import search_time, slowdown
-    from theory.dynamics import derive as derive_system
+    from theory.network.derivation import derive as derive_system
 
     chosen = options.parametrisation(model, rho, mix)
     accuracy = options.accuracy(tolerance, digits, order)

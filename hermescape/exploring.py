@@ -23,9 +23,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from theory.activations import Activation
 from theory.errors import InputError, ParameterError
-from theory.system import System
+from theory.language.activations import Activation
+from theory.network.system import System
 
 if TYPE_CHECKING:
     from numerics.search import Search
@@ -53,7 +53,7 @@ class _Curve:
 def _curve(student: str | Activation, teacher: str | Activation | None) -> _Curve:
     from hermescape.checking import require_slope
     from numerics.search import search_time
-    from theory.dynamics import derive
+    from theory.network.derivation import derive
 
     system = derive(student, teacher)
     require_slope(system)

@@ -38,9 +38,9 @@ from numerics.law import Law
 from numerics.montecarlo import simulate
 from numerics.search import search_time
 from numerics.statistics import ExitSample, Status, TestResult, holm, ks_law
-from theory.activations import Activation
 from theory.errors import ParameterError
-from theory.system import System
+from theory.language.activations import Activation
+from theory.network.system import System
 
 __all__ = ["LawCase", "LawReport", "LawRow", "LawSample", "check_law"]
 

@@ -15,7 +15,7 @@ from theory.errors import ParameterError
 if TYPE_CHECKING:
     from sympy import Expr
 
-    from theory.system import System
+    from theory.network.system import System
 
 __all__ = ["law", "run_law_check"]
 
@@ -53,7 +53,7 @@ def law(
     """
     from hermescape.lawreport import law_summary, law_table
     from numerics.law import escape_law
-    from theory.dynamics import derive
+    from theory.network.derivation import derive
 
     if latex and as_json:
         raise ParameterError("--latex and --json given; accepted: one of them.")
@@ -93,7 +93,7 @@ def _formula(system: System, mu: float | None, rho: float | None, kappa: float) 
     """The law in LaTeX: that of linear escape for any mu, or that of the regime which mu is in."""
     from numerics.law.starts import noise_beside
     from numerics.search import search_time
-    from theory.law_formula import escape_time
+    from theory.search.law import escape_time
 
     if mu is None and system.model.name != "plain":
         return escape_time(system).latex()

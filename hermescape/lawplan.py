@@ -19,10 +19,10 @@ from hermescape.checking import largest_curvature
 from numerics.experiment import Experiment
 from numerics.law import Ballistic, Law, LinearEscape, Passage, escape_law
 from numerics.montecarlo import samples_per_step
-from theory.activations import Activation
-from theory.dynamics import derive
 from theory.errors import InputError, ParameterError
-from theory.system import System
+from theory.language.activations import Activation
+from theory.network.derivation import derive
+from theory.network.system import System
 
 __all__ = ["FEWEST_RUNS", "Pair", "Plan", "affordable", "plan_of"]
 

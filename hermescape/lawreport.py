@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from numerics.law import Ballistic, Law
-from theory.system import System
+from theory.network.system import System
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -51,7 +51,7 @@ def phases(
     large d; where neither does, the start traps.
     """
     from numerics.phases import phase_diagram
-    from theory.dynamics import derive
+    from theory.network.derivation import derive
 
     options.check_output(plot, ".png", force)
     options.check_output(output, ".nc", force)

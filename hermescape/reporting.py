@@ -14,14 +14,14 @@ from hermescape.searchreport import plain
 from numerics.evaluate import evaluator, exact_number, value
 from numerics.hermite import hermite_coefficients
 from numerics.quadrature import Estimate
-from theory.activations import REGISTRY, Activation, activation
+from theory.calculus.expectations import Distribution, gaussian_kernel, is_closed
 from theory.errors import InputError, NotIntegrableError, ParameterError, QuadratureError
-from theory.expectations import Distribution, gaussian_kernel, is_closed
-from theory.hermite import coefficient, coefficients, information_exponent
-from theory.labels import generative_exponent
-from theory.printing import as_text
+from theory.language.activations import REGISTRY, Activation, activation
+from theory.language.hermite import coefficient, coefficients, information_exponent
+from theory.language.labels import generative_exponent
+from theory.network.system import GAP, System, guard
 from theory.symbols import mu, q, r, rho
-from theory.system import GAP, System, guard
+from theory.typeset.printing import as_text
 
 if TYPE_CHECKING:
     from hermescape.checking import Report

@@ -12,8 +12,8 @@ from numerics.evaluate import as_double
 from numerics.quadrature import Real
 from numerics.search import RateScale, slowdown
 from numerics.strength import BestStrength, best_mu
-from theory.critical import Approach, CriticalStrength, isolates_exactly
-from theory.system import System
+from theory.network.system import System
+from theory.search.critical import Approach, CriticalStrength, isolates_exactly
 
 if TYPE_CHECKING:
     from numerics.search import Search

@@ -3,7 +3,7 @@ r"""From SymPy expressions to compiled functions: a table by node type that refu
 Three steps, each a function of the content alone, so that the same expressions give the same source in every
 process and the source may serve as the key of a cache:
 
-1. *rewriting* for stability by the rules of `theory.stable`, so that inf / inf never forms;
+1. *rewriting* for stability by the rules of `theory.calculus.stable`, so that inf / inf never forms;
 2. *common subexpressions* of all outputs together;
 3. *printing* by `PRINTERS`, whose keys are exact node types (for symbols and numbers, also their subclasses).
    Text never becomes code: only what the table prints is executed, and symbols get safe identifiers.
@@ -33,9 +33,9 @@ from sympy.core.sorting import default_sort_key
 from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 
 from numerics import primitives
-from theory.bivariate import Phi2, Phi2Angle
+from theory.calculus.bivariate import Phi2, Phi2Angle
+from theory.calculus.stable import dawson, logistic, rise, softplus, stable
 from theory.errors import ParameterError, UnsupportedExpressionError
-from theory.stable import dawson, logistic, rise, softplus, stable
 
 __all__ = ["PRINTERS", "compile_field", "compile_function", "source"]
 

@@ -28,12 +28,12 @@ from sympy.core.evalf import dps_to_prec, prec_to_dps
 from numerics import quadrature
 from numerics.codegen import compile_function
 from numerics.quadrature import Estimate, Real
-from theory.bivariate import Phi2
+from theory.calculus.bivariate import Phi2
+from theory.calculus.expectations import GaussianKernel, GaussianMean
+from theory.calculus.precision import resolved
 from theory.errors import ParameterError, QuadratureError
-from theory.expectations import GaussianKernel, GaussianMean
-from theory.precision import resolved
+from theory.network.system import EDGE, GAP, guard
 from theory.symbols import q, r, x
-from theory.system import EDGE, GAP, guard
 
 __all__ = [
     "Evaluator",
@@ -124,7 +124,8 @@ def evaluator(args: tuple[Symbol, ...], outputs: tuple[Expr, ...]) -> Evaluator:
 class OnCovariance:
     """Numbers of functions of (q, r) for every covariance matrix, the edge r = q^2 included.
 
-    Each is written with D = r - q^2 (`theory.system.guard`), which the caller gives where subtraction would lose it.
+    Each is written with D = r - q^2 (`theory.network.system.guard`), which the caller gives where subtraction would
+    lose it.
 
     >>> from theory.symbols import q, r
     >>> on_covariance((sp.erf((1 - q) / sp.sqrt(r - q**2)), sp.asin(q / sp.sqrt(r)) / sp.pi)).values(1.0, 1.0)
@@ -169,7 +170,7 @@ def value(
         QuadratureError: an expectation did not reach the accuracy asked for; the message says what it reached.
 
     >>> from theory.symbols import mu
-    >>> from theory.expectations import GaussianKernel
+    >>> from theory.calculus.expectations import GaussianKernel
     >>> K = GaussianKernel(sp.tanh(x), sp.tanh(x), mu, mu**2)
     >>> value(K, {mu: 0.5}).value  # doctest: +ELLIPSIS
     0.25873572587...

@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Expr, sstr
 
+from theory.calculus.nodes import check_nodes
 from theory.errors import ParameterError
-from theory.nodes import check_nodes
 from theory.symbols import x, y
 
 __all__ = ["LARGEST_SCALE", "Experiment"]

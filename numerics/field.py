@@ -28,10 +28,10 @@ from sympy import Expr, Symbol
 
 from numerics import codegen, primitives, surrogate
 from numerics.engines import stepping
-from theory.cache import folder
-from theory.expectations import is_closed
+from theory.calculus.cache import folder
+from theory.calculus.expectations import is_closed
+from theory.network.system import GAP, System
 from theory.symbols import q, r
-from theory.system import GAP, System
 
 __all__ = ["Field", "field"]
 

@@ -22,8 +22,8 @@ from numerics.engines.problem import Engine, Outcome, Problem, Solution
 from numerics.engines.reference import SciPy, right_hand_side
 from numerics.engines.taylor import Heyoka
 from theory.errors import ParameterError
+from theory.network.system import System
 from theory.symbols import MEANINGS, m
-from theory.system import System
 
 __all__ = [
     "Engine",
@@ -72,7 +72,7 @@ def compile_flow(
     `tolerance` is that of expectations without a closed form, relative to the expectation of the modulus.
     Raises `ParameterError` for missing, unknown or out-of-domain parameters.
 
-    >>> from theory.dynamics import derive
+    >>> from theory.network.derivation import derive
     >>> compile_flow(derive("linear"), {"mu": 0.5}, jit=False)(np.array([0.0, 0.1]))
     array([0.05, 0.  ])
     """
@@ -116,7 +116,7 @@ def integrate(
         ParameterError: parameters, times or start do not fit the system.
         QuadratureError: an expectation that does not reach its tolerance.
 
-    >>> from theory.dynamics import derive
+    >>> from theory.network.derivation import derive
     >>> result = integrate(derive("linear"), {"u": 1e-6, "m": 0.01}, event=Exit(0.5), t_max=100.0, mu=0.3)
     >>> result.outcome.name, round(result.exit_time, 6)
     ('EXITED', 11.849856)
@@ -177,7 +177,7 @@ def exit_times(
     that is not reached is NaN and its `outcome` (the name of an `Outcome`) says why. Results do not depend on
     `threads`, all available cores by default. Raises as `integrate`.
 
-    >>> from theory.dynamics import derive
+    >>> from theory.network.derivation import derive
     >>> found = exit_times(derive("linear"), {"u": 1e-6, "m": 0.01}, event=Exit(0.5), t_max=100.0, mu=[0.3, 1.0])
     >>> found.exit_time.values.round(6), found.outcome.values.tolist()
     (array([11.849856,       nan]), ['EXITED', 'HORIZON'])

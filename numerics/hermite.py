@@ -11,9 +11,9 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from numerics.quadrature import Estimate, law_of, line, reach_of
-from theory.activations import Activation
+from theory.calculus.nodes import exact
 from theory.errors import NotIntegrableError, ParameterError
-from theory.nodes import exact
+from theory.language.activations import Activation
 
 __all__ = ["hermite_coefficients"]
 
@@ -31,7 +31,7 @@ def hermite_coefficients(
         NotIntegrableError: E_r sigma^2 is infinite at this variance.
         QuadratureError: an integral did not reach 1e-12.
 
-    >>> from theory.activations import activation
+    >>> from theory.language.activations import activation
     >>> [round(float(c.value), 10) for c in hermite_coefficients(activation("relu"), 1)]  # 1/sqrt(2 pi), 1/2
     [0.3989422804, 0.5]
     """

@@ -1,7 +1,8 @@
 """numba's `njit` whose machine code is kept on disk, wherever there is a place for it.
 
 numba keeps it beside the source, else in the user's own cache, and refuses to compile where it can write to neither:
-an installation that is read-only and no home, as in a container. The folder of `theory.cache` serves then, or none.
+an installation that is read-only and no home, as in a container. The folder of `theory.calculus.cache` serves then, or
+none.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 from numba import njit
 from numba.core import config
 
-from theory.cache import folder
+from theory.calculus.cache import folder
 
 __all__ = ["kept"]
 

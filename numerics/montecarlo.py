@@ -30,8 +30,8 @@ from numerics.codegen import compile_function
 from numerics.experiment import LARGEST_SCALE, Experiment
 from numerics.reduction import PARAMETRISATIONS, Law, M, Moments, T, U, draw_batch, draw_rotated
 from numerics.statistics import ExitSample, Stages, Status
+from theory.calculus.removable import filled
 from theory.errors import ParameterError
-from theory.removable import filled
 from theory.symbols import x, y
 
 __all__ = ["Experiment", "Stages", "log_spaced", "samples_per_step", "simulate", "simulate_stages", "trajectories"]

@@ -22,7 +22,7 @@ from numerics.law.choose import setting_of
 from numerics.law.starts import noise_beside
 from numerics.search import search_time
 from theory.errors import InputError, ParameterError
-from theory.system import System
+from theory.network.system import System
 
 __all__ = ["phase_diagram"]
 
@@ -56,7 +56,7 @@ def phase_diagram(
         ParameterError: grids that are empty or not ascending, or numbers outside their domain.
         InputError: another model.
 
-    >>> from theory.dynamics import derive
+    >>> from theory.network.derivation import derive
     >>> found = phase_diagram(derive("linear"), [0.5, 1.0], dimension=[1e3, 1e6])
     >>> found.regime.values.tolist()
     [['linear', 'linear'], ['trapped', 'trapped']]

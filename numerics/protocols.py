@@ -37,10 +37,10 @@ from numerics.flow import Exit, Outcome, Trajectory, compile_flow, integrate
 from numerics.law.choose import escape_law
 from numerics.search import gradient_noise, search_time
 from theory.errors import InputError, ParameterError
+from theory.network.system import System
 from theory.symbols import d as dimension_symbol
 from theory.symbols import kappa as kappa_symbol
 from theory.symbols import mu, q, r, rho
-from theory.system import System
 
 __all__ = ["BestStopping", "Composition", "best_stopping", "median_start", "total_time"]
 
@@ -57,7 +57,7 @@ def median_start(system: System, dimension: float, **parameters: float) -> dict[
 
     Aligned, this is m = 0.674 / sqrt(d); misaligned, m and s are their mean given that drive.
 
-    >>> from theory.dynamics import derive
+    >>> from theory.network.derivation import derive
     >>> round(median_start(derive("linear"), 10_000, mu=0.3)["m"], 6)
     0.006745
     """
@@ -259,7 +259,7 @@ def total_time(composition: Composition, times: Sequence[float]) -> xr.Dataset:
     A fine-tuning that never reaches the threshold has time inf; `reason` says why, and is empty elsewhere. At
     kappa > 0 the deviations of mu and rho are those that SGD's noise makes.
 
-    >>> from theory.dynamics import derive
+    >>> from theory.network.derivation import derive
     >>> plan = Composition(derive("linear", model="pretrain"), derive("linear", model="misaligned"),
     ...                    {"q_s": 0.0, "q": 0.0, "r": 0.01}, 1e4, 0.5, {"c": 0.8})
     >>> total_time(plan, [0.1, 0.5]).total.values.round(2)
@@ -331,7 +331,7 @@ def best_stopping(composition: Composition, times: Sequence[float]) -> BestStopp
 
     Raises `InputError` where fine-tuning reaches its threshold for none of them.
 
-    >>> from theory.dynamics import derive
+    >>> from theory.network.derivation import derive
     >>> plan = Composition(derive("linear", model="pretrain"), derive("linear", model="misaligned"),
     ...                    {"q_s": 0.0, "q": 0.0, "r": 0.01}, 1e4, 0.5, {"c": 0.8})
     >>> best = best_stopping(plan, [0.1, 0.5])

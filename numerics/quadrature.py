@@ -29,10 +29,10 @@ from numpy.typing import NDArray
 from scipy import special
 from sympy import Expr
 
+from theory.calculus.pieces import Pieces, pieces
+from theory.calculus.removable import evaluator, filled
+from theory.calculus.stable import stable
 from theory.errors import ParameterError, QuadratureError
-from theory.pieces import Pieces, pieces
-from theory.removable import evaluator, filled
-from theory.stable import stable
 from theory.symbols import x
 
 __all__ = ["Estimate", "Real", "kernel", "mean"]

@@ -20,12 +20,12 @@ from numpy.typing import ArrayLike, NDArray
 from sympy import Expr, Symbol
 
 from numerics.codegen import compile_field
+from theory.calculus.expectations import is_closed
 from theory.errors import InputError, ParameterError
-from theory.expectations import is_closed
-from theory.gram import Combination
+from theory.network.system import System, guard_in_states
+from theory.network.vectors import Combination
 from theory.symbols import MEANINGS
 from theory.symbols import d as dimension_symbol
-from theory.system import System, guard_in_states
 
 __all__ = ["paths", "random_start"]
 
@@ -45,7 +45,7 @@ def random_start(
 
     The overlaps of v with the frozen vectors are Gaussian with covariance <a, b> / d.
 
-    >>> from theory.dynamics import derive
+    >>> from theory.network.derivation import derive
     >>> start = random_start(derive("linear"), 1e4, 3, seed=1, mu=0.5)
     >>> start["u"]
     array([1.e-08, 1.e-08, 1.e-08])
@@ -94,7 +94,7 @@ def paths(
         InputError: no closed form for the loss or its noise.
         ParameterError: a parameter outside its domain, or a start that does not fit the system.
 
-    >>> from theory.dynamics import derive
+    >>> from theory.network.derivation import derive
     >>> found = paths(derive("linear"), {"u": 1e-4, "m": 0.02}, [0.0, 30.0], dimension=1e4, kappa=1.0, dt=0.01,
     ...               replicas=8, seed=0, mu=0.4)
     >>> found.m.shape, bool((abs(found.m[:, -1]) > 0.5).all())

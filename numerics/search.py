@@ -29,13 +29,13 @@ from numerics.evaluate import MAX_DIGITS, as_double, check_digits, evaluator, ex
 from numerics.quadrature import Estimate, Real
 from numerics.series import aligned_series
 from numerics.spectrum import largest
-from theory.activations import he
+from theory.calculus.expectations import is_closed
 from theory.errors import InputError, NotIntegrableError, ParameterError, QuadratureError
-from theory.expectations import is_closed
+from theory.language.activations import he
+from theory.network.system import System
 from theory.symbols import mu as mu_symbol
 from theory.symbols import q, r
 from theory.symbols import rho as rho_symbol
-from theory.system import System
 
 __all__ = ["RateScale", "Search", "gradient_noise", "search_time", "slowdown"]
 
@@ -85,7 +85,7 @@ class Search:
     def log_tau(self) -> float | None:
         """The natural logarithm of tau, a float whatever the size of tau; None where tau is infinite.
 
-        >>> from theory.dynamics import derive
+        >>> from theory.network.derivation import derive
         >>> found = search_time(derive("exp(100*x)"), 0.5)
         >>> found.tau.is_Float, found.log_tau  # doctest: +ELLIPSIS
         (True, -11259.94...)
@@ -139,7 +139,7 @@ def search_time(
         NotIntegrableError: the loss is infinite at rho; `order` given and the series has no finite remainder.
         QuadratureError: the accuracy was not reached; the message says what was.
 
-    >>> from theory.dynamics import derive
+    >>> from theory.network.derivation import derive
     >>> round(search_time(derive("relu"), 0.032).tau, 4)
     3.3927
     >>> cut = search_time(derive("relu"), 0.032, order=16)
@@ -167,7 +167,7 @@ def slowdown(system: System, rate_scale: RateScale) -> int:
 
     Raises `ParameterError` for another student on that scale, or an unknown scale.
 
-    >>> from theory.dynamics import derive
+    >>> from theory.network.derivation import derive
     >>> slowdown(derive("he5"), "paper"), slowdown(derive("relu"), "raw")
     (600, 1)
     """

@@ -36,9 +36,9 @@ from numpy.typing import NDArray
 from sympy import Expr
 
 from numerics.quadrature import Estimate, Law, law_of
-from theory.activations import Activation, activation
+from theory.calculus.pieces import pieces
 from theory.errors import NotIntegrableError, ParameterError, QuadratureError
-from theory.pieces import pieces
+from theory.language.activations import Activation, activation
 
 __all__ = ["MAX_ORDER", "aligned_series", "kernel_series"]
 

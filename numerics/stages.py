@@ -11,7 +11,7 @@ from typing import Any
 
 from numerics.flow import Exit, Outcome, Trajectory, integrate
 from theory.errors import ParameterError
-from theory.system import System
+from theory.network.system import System
 
 __all__ = ["Stage", "integrate_stages"]
 
@@ -35,7 +35,7 @@ def integrate_stages(
 
     Raises `ParameterError` where stages differ in their states, or as `numerics.flow.integrate` does.
 
-    >>> from theory.dynamics import derive
+    >>> from theory.network.derivation import derive
     >>> stages = [Stage(derive("he2", label="y**2", model="plain"), 1e3, Exit(0.2)),
     ...           Stage(derive("he2", model="plain"), 1e3, Exit(0.9))]
     >>> [path.outcome.name for path in integrate_stages(stages, {"m": 0.01})]

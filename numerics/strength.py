@@ -1,9 +1,9 @@
 r"""The best strength of pre-training: where the search time is shortest, or pre-training and fine-tuning together.
 
 tau(mu) is small in between its divergences. Its stationary points are exact where A and B are polynomials
-(`theory.critical.stationary_mu`); then the smallest of tau at these and at the ends of the interval is its minimum.
-Elsewhere tau is sampled and its lowest sample refined. tau is the factor of log d in the exit time and not all of it:
-where A is small and B > 0, as for He_4 at mu -> 0+, it is u that grows fast and not m. Time is t = eta * step.
+(`theory.search.critical.stationary_mu`); then the smallest of tau at these and at the ends of the interval is its
+minimum. Elsewhere tau is sampled and its lowest sample refined. tau is the factor of log d in the exit time and not all
+of it: where A is small and B > 0, as for He_4 at mu -> 0+, it is u that grows fast and not m. Time is t = eta * step.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from sympy import Expr, S
 from numerics.evaluate import exact_number
 from numerics.protocols import Composition, End, best_stopping
 from numerics.search import search_time
-from theory.critical import stationary_mu
 from theory.errors import HermescapeError, ParameterError, QuadratureError
+from theory.network.system import System
+from theory.search.critical import stationary_mu
 from theory.symbols import mu
-from theory.system import System
 
 __all__ = ["BestPretraining", "BestStrength", "best_mu", "best_pretraining"]
 
@@ -74,7 +74,7 @@ def best_mu(
         InputError: a student whose A is infinite.
         HermescapeError: A = 0 for every mu, or tau infinite at every candidate.
 
-    >>> from theory.dynamics import derive
+    >>> from theory.network.derivation import derive
     >>> best = best_mu(derive("he2"))  # moderate pre-training is best
     >>> best.exact, best.mu.evalf(8), best.tau.evalf(8)
     (True, 0.40128778, 0.38432010)
@@ -186,7 +186,7 @@ def best_pretraining(composition: Composition, times: Sequence[float]) -> BestPr
 
     Raises `InputError` where fine-tuning reaches its threshold from none of `times`, `ParameterError` for times < 0.
 
-    >>> from theory.dynamics import derive
+    >>> from theory.network.derivation import derive
     >>> plan = Composition(derive("linear", model="pretrain"), derive("linear", model="misaligned"),
     ...                    {"q_s": 0.0, "q": 0.0, "r": 0.01}, 1e4, 0.5, {"c": 0.8})
     >>> best = best_pretraining(plan, [0.0, 0.1, 0.5])

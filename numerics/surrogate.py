@@ -72,7 +72,7 @@ def tabulate(functions: Sequence[Expr], low: float, high: float, *, tolerance: f
 
     `low` = `high` tabulates in theta alone. Raises `QuadratureError` where the tolerance is not reached.
 
-    >>> from theory.dynamics import derive
+    >>> from theory.network.derivation import derive
     >>> found = tabulate(tuple(derive("tanh", model="plain").guarded_functions.values()), 1.0, 1.0, tolerance=1e-6)
     >>> found.error < 1e-6
     True

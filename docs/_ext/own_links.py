@@ -77,7 +77,7 @@ def target_of(text: str) -> str | None:
     """Return the documented name that a piece of code stands for, or None.
 
     >>> target_of("derive"), target_of("hermescape.System.covariance"), target_of("numpy")
-    ('theory.dynamics.derive', 'theory.system.System.covariance', None)
+    ('theory.network.derivation.derive', 'theory.network.system.System.covariance', None)
     """
     if not NAME.fullmatch(text):
         return None

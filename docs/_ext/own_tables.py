@@ -25,11 +25,11 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from hermescape import Exit, SciPy, activation, derive, escape_law, integrate, search_time, value
-from theory.activations import REGISTRY
-from theory.models import MODELS
-from theory.reference import kernel as oracle
-from theory.sources import RULES
+from theory.calculus.reference import kernel as oracle
+from theory.language.activations import REGISTRY
+from theory.network.models import MODELS
 from theory.symbols import MEANINGS, q, r
+from theory.writing.sources import RULES
 
 TESTS = Path(__file__).parents[2] / "tests"
 MARKUP, CODE = re.compile(r"[\\*_<[$]"), re.compile(r"(`[^`]*`)")

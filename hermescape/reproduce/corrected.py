@@ -27,10 +27,10 @@ from numerics.evaluate import evaluator
 from numerics.experiment import Experiment
 from numerics.montecarlo import trajectories
 from numerics.search import gradient_noise, search_time
-from theory.activations import activation
-from theory.dynamics import derive
-from theory.hermite import coefficient
-from theory.pieces import pieces
+from theory.calculus.pieces import pieces
+from theory.language.activations import activation
+from theory.language.hermite import coefficient
+from theory.network.derivation import derive
 from theory.symbols import mu as mu_symbol
 
 __all__ = ["CUT", "ORDERS", "QUOTED", "corrected", "published_tau", "rate_to_tau"]

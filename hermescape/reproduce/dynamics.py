@@ -21,7 +21,7 @@ from numerics.evaluate import on_covariance
 from numerics.flow import integrate
 from numerics.montecarlo import log_spaced, trajectories
 from numerics.surrogate import lookup, tabulate
-from theory.system import System
+from theory.network.system import System
 
 __all__ = [
     "LEVELS",

@@ -18,9 +18,9 @@ from sympy import sympify
 
 from hermescape.reproduce.settings import LINKS, Advance, Settings, divisor
 from numerics.evaluate import evaluator
-from theory.activations import activation
-from theory.dynamics import derive
-from theory.hermite import coefficient
+from theory.language.activations import activation
+from theory.language.hermite import coefficient
+from theory.network.derivation import derive
 from theory.symbols import mu as mu_symbol
 from theory.symbols import q, r
 

@@ -20,7 +20,7 @@ from hermescape.reproduce.settings import BATCH, DIMENSION, ETA, EVEN, LINKS, OD
 from hermescape.reproduce.simulation import Case
 from numerics.montecarlo import simulate, trajectories
 from numerics.search import search_time
-from theory.dynamics import derive
+from theory.network.derivation import derive
 
 __all__ = ["hermite_times", "search_times"]
 

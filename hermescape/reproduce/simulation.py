@@ -19,8 +19,8 @@ from numerics.experiment import Experiment
 from numerics.flow import Exit, integrate
 from numerics.protocols import median_start
 from numerics.search import Search, gradient_noise, search_time
-from theory.dynamics import derive
-from theory.system import System
+from theory.network.derivation import derive
+from theory.network.system import System
 
 __all__ = ["RTOL", "Case", "Expected"]
 

@@ -1,4 +1,4 @@
-r"""The derivation of `theory.latex.document` as sections of HTML: the same words and equations, set by the browser.
+r"""The derivation of `theory.writing.document` as sections of HTML: the same words and equations, set by the browser.
 
 The document uses a small part of LaTeX: macros without arguments, sections, paragraphs, `align`, one table, \emph
 and formulas between dollars. Anything else is an error and never reaches a page.

@@ -19,8 +19,8 @@ from numerics.evaluate import on_covariance
 from numerics.flow import Outcome, compile_flow, integrate
 from numerics.hermite import hermite_coefficients
 from numerics.search import search_time
-from theory.activations import Activation
 from theory.errors import HermescapeError
+from theory.language.activations import Activation
 
 __all__ = ["FIGURES", "Figure", "drawn"]
 

@@ -26,10 +26,10 @@ from numerics.montecarlo import simulate, trajectories
 from numerics.protocols import MEDIAN, median_start
 from numerics.search import Search, search_time
 from numerics.statistics import ExitSample, ks_law
-from theory.dynamics import derive
 from theory.errors import HermescapeError, ParameterError
-from theory.regimes import Regime
-from theory.system import System
+from theory.network.derivation import derive
+from theory.network.system import System
+from theory.search.regimes import Regime
 
 __all__ = ["Case", "Findings", "Missing", "Request", "gather"]
 

@@ -1,4 +1,4 @@
-r"""Formulas as MathML, which browsers set by themselves: LaTeX of `theory.latex` in, presentation MathML out.
+r"""Formulas as MathML, which browsers set by themselves: LaTeX of `theory.writing` in, presentation MathML out.
 
 `latex2mathml` converts; what it leaves slanted, unspaced or unknown is mended here. A command that it does not know
 would be printed as text, so that is an error and never reaches a page.

@@ -16,7 +16,7 @@ from hermescape.webreport import tables
 from hermescape.webreport.article import sections
 from hermescape.webreport.figures import FIGURES, drawn
 from hermescape.webreport.findings import Findings, Missing
-from theory.latex import document
+from theory.writing import document
 
 __all__ = ["page"]
 

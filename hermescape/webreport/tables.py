@@ -11,10 +11,10 @@ from hermescape.lawcheck import LawCase, LawReport
 from hermescape.webreport.article import unnumbered
 from hermescape.webreport.findings import Case, Findings, Missing
 from theory.errors import HermescapeError
-from theory.latex.layout import Equation, Page, align
-from theory.latex.lines import Names
-from theory.law_formula import escape_time
-from theory.printing import latex
+from theory.search.law import escape_time
+from theory.typeset.layout import Equation, Page, align
+from theory.typeset.lines import Names
+from theory.typeset.printing import latex
 
 __all__ = ["escape_law", "exponents", "glance", "missing", "search_times", "settings_table", "strengths", "verdict"]
 

@@ -16,8 +16,8 @@ from numerics.engines.problem import Array, Outcome, Problem, Solution
 from numerics.field import Field, field
 from numerics.surrogate import Surrogate, tabulate
 from theory.errors import ParameterError
+from theory.network.system import System
 from theory.symbols import r
-from theory.system import System
 
 __all__ = ["Native", "Runs"]
 

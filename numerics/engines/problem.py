@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from theory.system import System
+from theory.network.system import System
 
 __all__ = ["Engine", "Outcome", "Problem", "Solution"]
 

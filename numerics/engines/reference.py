@@ -15,8 +15,8 @@ from numerics.engines.problem import Array, Outcome, Problem, Solution
 from numerics.evaluate import OnCovariance, on_covariance
 from numerics.field import Field, field
 from theory.errors import ParameterError
+from theory.network.system import System, guard_in_states
 from theory.symbols import q, r
-from theory.system import System, guard_in_states
 
 __all__ = ["SciPy", "right_hand_side"]
 

@@ -14,7 +14,7 @@ import sympy as sp
 from numerics.engines.problem import Outcome, Problem, Solution
 from numerics.field import Field, field
 from theory.errors import ParameterError, UnsupportedExpressionError
-from theory.system import EDGE, guard_in_states
+from theory.network.system import EDGE, guard_in_states
 
 __all__ = ["Heyoka"]
 

@@ -1,7 +1,7 @@
 r"""The law of the exit time as d grows: T, the first t = eta * step with |m| >= R, in numbers.
 
-`theory.regimes` says how a start is left, `theory.law_formula` states the formulas; here their constants are computed.
-One room a kind of law:
+`theory.search.regimes` says how a start is left, `theory.search.law` states the formulas; here their constants are
+computed. One room a kind of law:
 
 - `linear`, with constants from `starts`: T = tau [ (1/2) log d - log|Z + z_0| + prefactor - log(gain) + C ] + o(1), for
   LoRA with a slope of the loss at w0, plain training with information exponent 2, and u alone;

@@ -22,11 +22,11 @@ from numpy.polynomial.chebyshev import chebpts1, chebvander
 from numpy.typing import NDArray
 
 from numerics.evaluate import on_covariance
+from theory.network.system import System
 from theory.symbols import d as dimension_symbol
 from theory.symbols import kappa as kappa_symbol
 from theory.symbols import mu as mu_symbol
 from theory.symbols import q, r
-from theory.system import System
 
 __all__ = ["Fast", "fast_scale"]
 

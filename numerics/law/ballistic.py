@@ -34,10 +34,10 @@ from scipy.special import ndtr, ndtri
 from numerics.evaluate import on_covariance
 from numerics.law.protocol import Setting, check_level
 from theory.errors import InputError
+from theory.network.system import System
 from theory.symbols import J, L_q, L_r, m
 from theory.symbols import d as dimension_symbol
 from theory.symbols import kappa as kappa_symbol
-from theory.system import System
 
 __all__ = ["Ballistic", "ballistic"]
 
@@ -57,7 +57,7 @@ class Ballistic:
         remainder: a bound on what the law's median leaves out at this d and step size.
 
     >>> from numerics.law import escape_law
-    >>> from theory.dynamics import derive
+    >>> from theory.network.derivation import derive
     >>> law = escape_law(derive("linear", model="plain"), dimension=1e4)  # dm/dt = 1 - m^2
     >>> round(law.median, 10), round(law.deviation, 10)
     (0.5493061443, 0.01)

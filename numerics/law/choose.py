@@ -11,7 +11,7 @@ from numerics.law.passage import passage
 from numerics.law.protocol import RTOL, Law, Setting
 from numerics.law.starts import from_saddle, from_weight
 from theory.errors import InputError, ParameterError
-from theory.system import System
+from theory.network.system import System
 
 __all__ = ["escape_law", "setting_of"]
 
@@ -50,7 +50,7 @@ def escape_law(
         InputError: a start that traps, or a threshold that the flow does not reach.
         QuadratureError: a loss without a closed form whose table does not reach `rtol`.
 
-    >>> from theory.dynamics import derive
+    >>> from theory.network.derivation import derive
     >>> law = escape_law(derive("relu"), mu=0.5, dimension=1e5, kappa=4.0)
     >>> round(law.tau, 4), law.regime
     (9.6569, 'linear')

@@ -36,7 +36,7 @@ class LinearEscape:
         threshold: R.
         prefactor: log((lambda^2 + alpha^2 G^2)/(alpha^2 |a_m| G)); 0 for plain.
         gain: sqrt(1 + kappa lambda J_0/((2 + eta lambda) G^2)), the widening by SGD's noise; as in
-            `theory.law_formula` for plain.
+            `theory.search.law` for plain.
         shift: z_0, the initial u in units of the spread of the start; 0 for plain.
         constant: C for Z + shift > 0.
         constant_below: C for Z + shift < 0, which differs only where m -> -m is no symmetry; infinite where that side
@@ -54,7 +54,7 @@ class LinearEscape:
             the loss does; 0 elsewhere.
 
     >>> from numerics.law import escape_law
-    >>> from theory.dynamics import derive
+    >>> from theory.network.derivation import derive
     >>> law = escape_law(derive("linear"), mu=0.3, dimension=1e4, threshold=0.9)
     >>> round(law.constant, 8), law.constant_error < 1e-8
     (0.57759002, True)

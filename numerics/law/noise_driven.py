@@ -41,8 +41,8 @@ from numerics.flow import Exit, integrate
 from numerics.law.averaging import fast_scale
 from numerics.law.linear import LinearEscape
 from theory.errors import InputError, ParameterError
+from theory.network.system import System
 from theory.symbols import J, M_ss, mu
-from theory.system import System
 
 __all__ = ["NEARLY", "VANISHING", "noise_driven", "noise_growth", "noise_rate"]
 
@@ -84,7 +84,7 @@ def noise_driven(
         InputError: the regime at mu and kappa is another one; the message says which and why.
         ParameterError: a threshold outside (0, 1).
 
-    >>> from theory.dynamics import derive
+    >>> from theory.network.derivation import derive
     >>> law = noise_driven(derive("he3"), 0.3207243473230675, dimension=1000, threshold=0.5, kappa=0.02)
     >>> round(1000 / law.tau, 4), law.power
     (0.3663, 1.0)
@@ -219,7 +219,7 @@ def _integral(f: Callable[[float], float], top: float) -> tuple[float, float]:
 def noise_rate(system: System, strength: float, kappa: float) -> float:
     """Return g, the rate (per unit of t/d) at which noise turns v towards w* at mu; 0 where it does not.
 
-    >>> from theory.dynamics import derive
+    >>> from theory.network.derivation import derive
     >>> round(noise_rate(derive("he3"), 0.32072436, 0.02), 4)
     0.3656
     """
@@ -231,7 +231,7 @@ def noise_growth(system: System, strength: float, kappa: float) -> float:
 
     (kappa J_0/(2 |B|)) (A' - B - kappa J_0/2), which is negative where w0 is nearly a minimum.
 
-    >>> from theory.dynamics import derive
+    >>> from theory.network.derivation import derive
     >>> noise_growth(derive("he3"), 0.99, 0.02) < 0 < noise_growth(derive("he3"), 0.32, 0.02)
     True
     """

@@ -10,7 +10,7 @@ Noise matters at |m| ~ d^(-1/2) only. So P(T <= t | m) = w(m, t) solves the back
 
 w = 1 at the ends from which the drift leads out, dw/dm = 0 at one from which it leads back, and from X d^(-1/2) on the
 flow takes a time that it alone determines. With k the information exponent the scaling follows by itself: at
-kappa = O(d^(-(k-2)/2)), for k >= 3, T = d^((k-2)/2) times a law of its own (`theory.regimes`); at kappa = 0,
+kappa = O(d^(-(k-2)/2)), for k >= 3, T = d^((k-2)/2) times a law of its own (`theory.search.regimes`); at kappa = 0,
 
     P(T <= t) = P(|Z| >= sqrt(d) m_t)    on the sides that escape,    m_t the point from which the flow takes t.
 
@@ -38,10 +38,10 @@ from numerics.evaluate import evaluator
 from numerics.flow import Exit, exit_times
 from numerics.law.protocol import RTOL, check_level
 from theory.errors import InputError, ParameterError
+from theory.network.system import System
 from theory.symbols import J, L_q, L_r, M_ll, M_ls, M_ss, m
 from theory.symbols import d as dimension_symbol
 from theory.symbols import kappa as kappa_symbol
-from theory.system import System
 
 __all__ = ["Passage", "passage"]
 
@@ -161,7 +161,7 @@ def passage(system: System, *, dimension: float, threshold: float, kappa: float 
         InputError: another model.
         ParameterError: d, R or kappa outside their domain.
 
-    >>> from theory.dynamics import derive
+    >>> from theory.network.derivation import derive
     >>> law = passage(derive("he4", model="plain"), dimension=1e6, threshold=0.5)
     >>> approximate = law.constant * 1e6**law.power / 0.67449**2  # median |Z|; constant = 1/(c (k - 2)) = 1/192
     >>> abs(law.median / approximate - 1) < 1e-3

@@ -17,7 +17,7 @@ from numerics.law.choose import escape_law
 from numerics.law.linear import LinearEscape
 from numerics.stages import Stage, integrate_stages
 from theory.errors import InputError, ParameterError
-from theory.system import System
+from theory.network.system import System
 
 __all__ = ["staged_law"]
 
@@ -48,7 +48,7 @@ def staged_law(
         ParameterError: stages without a threshold each, or with different states.
         InputError: a first stage without exponential growth, or a later one that stops before its threshold.
 
-    >>> from theory.dynamics import derive
+    >>> from theory.network.derivation import derive
     >>> stages = [derive("he2", label="y**2"), derive("he2")]
     >>> one, two = (staged_law(stages[:n], (0.2, 0.9)[:n], mu=0.5, dimension=1e6) for n in (1, 2))
     >>> two.tau == one.tau, two.median > one.median

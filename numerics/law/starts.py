@@ -5,8 +5,8 @@ C comes from integrations along the unstable manifold, from |m| = c to R, c -> 0
     C = lim t(c -> R)/tau + log c.
 
 The start on the eigenvector is off the manifold by O(c^2) where the loss is analytic there and by O(c) where it is not
-(ReLU), which float64 makes harmless: every term keeps its digits down to c = 1e-12 (`theory.system.guard`). Errors of
-rates enter with a factor log(1/c), so that the error estimate of C is |C(c) - C(100 c)| log(1/c) / log(100).
+(ReLU), which float64 makes harmless: every term keeps its digits down to c = 1e-12 (`theory.network.system.guard`).
+Errors of rates enter with a factor log(1/c), so that the error estimate of C is |C(c) - C(100 c)| log(1/c) / log(100).
 
 *At a critical strength* A = 0 and u = 0 is a line of equilibria. For B > 0, *u alone* escapes, at the rate B and from
 u0 + N(0, kappa J_0 / (d B (2 + eta B))), while m is still at rest: |u| = c takes the place of |m| = c. For B < 0
@@ -31,10 +31,10 @@ from numerics.law.noise_driven import NEARLY, VANISHING, noise_driven, noise_rat
 from numerics.law.protocol import MEDIAN, Setting
 from numerics.search import Search, gradient_noise, search_time
 from theory.errors import InputError
+from theory.network.system import System
 from theory.symbols import J, M_ss, m, q, r
 from theory.symbols import mu as mu_symbol
 from theory.symbols import rho as rho_symbol
-from theory.system import System
 
 __all__ = ["from_saddle", "from_weight", "noise_beside"]
 

@@ -27,11 +27,11 @@ from numerics.protocols import median_start
 from numerics.search import search_time
 from numerics.statistics import LEVELS, ExitSample
 from numerics.sweep.parameters import Kind, Value
-from theory.activations import activation
-from theory.dynamics import derive
 from theory.errors import InputError, ParameterError, QuadratureError
-from theory.parser import parse_label
-from theory.system import System
+from theory.language.activations import activation
+from theory.language.parser import parse_label
+from theory.network.derivation import derive
+from theory.network.system import System
 
 __all__ = ["CellResult", "cell_seed", "check_cell", "run_cell"]
 

@@ -88,7 +88,7 @@ def _prepare(main: str, memory: int) -> Callable[[], object]:
     """Import what the commands need, set the limits, and return the entry point."""
     import typer
 
-    import theory.dynamics  # noqa: F401
+    import theory.network.derivation  # noqa: F401
     from hermescape import cli
 
     cli.app = typer.main.get_command(cli.app)  # built once, and not for every command

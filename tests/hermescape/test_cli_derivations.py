@@ -15,8 +15,8 @@ import pytest
 import sympy as sp
 
 from hermescape.cli import main
-from theory import reference
-from theory.activations import REGISTRY, activation, he
+from theory.calculus import reference
+from theory.language.activations import REGISTRY, activation, he
 from theory.symbols import x
 
 

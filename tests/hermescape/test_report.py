@@ -15,9 +15,9 @@ from hermescape.webreport.article import sections
 from hermescape.webreport.command import command_line
 from hermescape.webreport.findings import Request
 from hermescape.webreport.mathml import align_block, formula
-from theory.dynamics import derive
 from theory.errors import ParameterError, UnsupportedExpressionError
-from theory.latex import document
+from theory.network.derivation import derive
+from theory.writing import document
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 CHAPTERS = ["derivation", "numbers", "law", "dynamics", "check", "origin"]

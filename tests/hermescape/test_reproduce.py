@@ -21,8 +21,8 @@ from hermescape.reproduce.published import emulate, published_times
 from hermescape.reproduce.registry import FIGURES, Figure, chosen
 from hermescape.reproduce.runner import reproduce, state_of
 from hermescape.reproduce.settings import Settings
+from theory.calculus.reference import kernel
 from theory.errors import ParameterError
-from theory.reference import kernel
 
 
 class Tiny(Settings):
@@ -205,7 +205,7 @@ def test_names_are_listed() -> None:
 @pytest.mark.parametrize("name", ["erf", "relu", "sigmoid", "he3"])
 def test_oracle_of_the_checks_meets_that_of_the_theory(name: str) -> None:
     """L from the quadrature of the checks, against mpmath's kernels: L = E_r sigma^2/2 - K + E phi^2/2."""
-    from theory.activations import activation
+    from theory.language.activations import activation
 
     f, q, r = activation(name).expr, 0.3, 0.5
     one = sp.Integer(1)

@@ -6,9 +6,9 @@ import sympy as sp
 
 from numerics.evaluate import value
 from numerics.search import search_time
-from theory import reference
-from theory.dynamics import derive
+from theory.calculus import reference
 from theory.errors import NotIntegrableError, ParameterError, QuadratureError
+from theory.network.derivation import derive
 from theory.symbols import q, r, x
 
 

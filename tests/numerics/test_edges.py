@@ -9,9 +9,9 @@ import hermescape
 from hermescape import Exit, Outcome, SciPy
 from hermescape.reporting import kernel_report
 from numerics.evaluate import on_covariance
-from theory import reference
-from theory.activations import REGISTRY, activation
-from theory.expectations import Distribution, gaussian_kernel
+from theory.calculus import reference
+from theory.calculus.expectations import Distribution, gaussian_kernel
+from theory.language.activations import REGISTRY, activation
 from theory.symbols import q, r
 
 SHIFTED = [

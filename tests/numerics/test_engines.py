@@ -17,10 +17,10 @@ from numerics.evaluate import evaluator
 from numerics.field import field
 from numerics.flow import Engine, Exit, Heyoka, Native, Outcome, SciPy, compile_flow, exit_times, integrate
 from numerics.surrogate import lookup, tabulate
-from theory.dynamics import derive
 from theory.errors import ParameterError, QuadratureError, UnsupportedExpressionError
+from theory.network.derivation import derive
+from theory.network.system import GAP, System
 from theory.symbols import q, r
-from theory.system import GAP, System
 
 NO_TABLE = np.empty(0)
 START = {"u": 1e-8, "m": 0.01}
@@ -270,7 +270,7 @@ def test_a_start_without_length_is_refused() -> None:
 
 CHILD = """
 from numerics.flow import Exit, integrate
-from theory.dynamics import derive
+from theory.network.derivation import derive
 print(integrate(derive("linear"), {"u": 1e-6, "m": 0.01}, event=Exit(0.5), t_max=100.0, mu=0.3).exit_time)
 """
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from numerics.evaluate import evaluator, exact_number, value
 from numerics.search import search_time
-from theory import reference
-from theory.dynamics import derive
+from theory.calculus import reference
+from theory.calculus.expectations import GaussianKernel, GaussianMean
 from theory.errors import ParameterError, QuadratureError
-from theory.expectations import GaussianKernel, GaussianMean
+from theory.network.derivation import derive
 from theory.symbols import mu, q, r, x
 
 LOGISTIC = 1 / (1 + sp.exp(-x))
@@ -131,7 +131,7 @@ def test_interval_of_a_closed_form_is_its_value(strength: float) -> None:
 
 def test_lora_scale_multiplies_drive_and_curvature() -> None:
     """With w = mu w* + alpha u v the Jacobian is [[alpha^2 B, alpha A], [alpha A, 0]]: chain rule."""
-    from theory.models import model
+    from theory.network.models import model
 
     plain = search_time(derive("relu"), 0.5)
     scaled = search_time(derive("relu", model=model("lora", scale=sp.Integer(2))), 0.5)

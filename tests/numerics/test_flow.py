@@ -8,8 +8,8 @@ from scipy.integrate import solve_ivp
 
 from numerics.flow import Exit, Outcome, SciPy, compile_flow, integrate
 from tests.strategies import closed
-from theory.dynamics import derive
 from theory.errors import ParameterError
+from theory.network.derivation import derive
 from theory.symbols import q, r
 
 

@@ -11,8 +11,8 @@ import sympy as sp
 
 from numerics import fulldim
 from tests.numerics.test_misaligned import make, p_value
-from theory.activations import REGISTRY, activation
 from theory.errors import ParameterError
+from theory.language.activations import REGISTRY, activation
 from theory.symbols import x
 
 INSTALLED = {name: importlib.util.find_spec(name) is not None for name in fulldim.ARRAY_MODULES}

@@ -15,12 +15,12 @@ from scipy import special
 from numerics import quadrature
 from numerics.hermite import hermite_coefficients
 from numerics.search import search_time
-from theory import reference
-from theory.activations import activation
-from theory.dynamics import derive
+from theory.calculus import reference
+from theory.calculus.terms import as_terms
 from theory.errors import QuadratureError
+from theory.language.activations import activation
+from theory.network.derivation import derive
 from theory.symbols import x
-from theory.terms import as_terms
 
 
 @dataclass

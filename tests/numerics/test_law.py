@@ -21,11 +21,11 @@ from numerics.law import Ballistic, Law, LinearEscape, escape_law, staged_law
 from numerics.protocols import median_start
 from numerics.search import search_time
 from numerics.statistics import ExitSample, ks_law
-from theory.dynamics import derive
 from theory.errors import InputError, ParameterError
-from theory.law_formula import escape_time
+from theory.network.derivation import derive
+from theory.network.system import System
+from theory.search.law import escape_time
 from theory.symbols import q, r
-from theory.system import System
 
 FALSE_ALARM, CONTROL = 1e-3, 1e-6
 ALONE = 0.48248236420584745  # A = 0 < B for He_3 on x^3: 5 mu^5 - 4 mu^3 - 5 mu^2 + mu + 1 = 0

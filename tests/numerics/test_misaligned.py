@@ -13,8 +13,8 @@ from numerics import fulldim, montecarlo
 from numerics.experiment import Experiment
 from numerics.flow import integrate
 from numerics.statistics import ExitSample, ks_two_sample
-from theory.dynamics import derive
 from theory.errors import InputError, ParameterError
+from theory.network.derivation import derive
 from theory.symbols import x, y
 
 FUNCTIONS: dict[str, tuple[sp.Expr, sp.Expr]] = {

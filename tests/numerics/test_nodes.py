@@ -8,15 +8,15 @@ import pytest
 import sympy as sp
 
 from numerics.codegen import compile_function
-from theory.activations import REGISTRY, activation
-from theory.bivariate import Phi2, Phi2Angle
-from theory.cache import NODES
-from theory.expectations import GaussianKernel, GaussianMean, is_closed
-from theory.labels import labels
-from theory.loss import Loss
-from theory.nodes import CONDITIONS
+from theory.calculus.bivariate import Phi2, Phi2Angle
+from theory.calculus.cache import NODES
+from theory.calculus.expectations import GaussianKernel, GaussianMean, is_closed
+from theory.calculus.nodes import CONDITIONS
+from theory.language.activations import REGISTRY, activation
+from theory.language.labels import labels
+from theory.network.loss import Loss
+from theory.network.system import GAP, guard
 from theory.symbols import q, r, x
-from theory.system import GAP, guard
 
 H, K, W = sp.symbols("h k w", real=True)
 POINTS = {H: sp.Rational(3, 10), K: sp.Rational(-7, 10), W: sp.Rational(2, 5)}

@@ -10,8 +10,8 @@ from hermescape import simulate
 from numerics.law import LinearEscape, escape_law
 from numerics.law.noise_driven import noise_driven
 from numerics.statistics import ks_law
-from theory.dynamics import derive
 from theory.errors import InputError, ParameterError
+from theory.network.derivation import derive
 from theory.symbols import C, J, M_ss, Z, d, mu
 
 SINE = 0.3329647205324833  # of sin(3 x)

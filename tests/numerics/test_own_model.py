@@ -11,12 +11,12 @@ import sympy as sp
 from numerics.flow import Exit, Native, SciPy, integrate
 from numerics.law import escape_law
 from numerics.search import search_time
-from theory.dynamics import derive
 from theory.errors import InputError, ParameterError
-from theory.gram import Combination, Gram, Vector
-from theory.models import TEACHER
+from theory.network.derivation import derive
+from theory.network.models import TEACHER
+from theory.network.system import System
+from theory.network.vectors import Combination, Gram, Vector
 from theory.symbols import mu, u
-from theory.system import System
 
 p, n = sp.Symbol("p", real=True), sp.Symbol("n", positive=True)
 nu = sp.Symbol("nu", positive=True)

@@ -10,8 +10,8 @@ from hermescape import simulate
 from numerics.flow import Exit, integrate
 from numerics.law.passage import Passage, passage
 from numerics.statistics import ks_law
-from theory.dynamics import derive
 from theory.errors import InputError, ParameterError
+from theory.network.derivation import derive
 from theory.symbols import C, Z
 from theory.symbols import d as dimension_symbol
 

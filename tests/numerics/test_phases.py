@@ -14,8 +14,8 @@ from numerics.law import escape_law
 from numerics.phases import phase_diagram
 from numerics.plots import figure_of
 from numerics.plots import phase_diagram as draw
-from theory.dynamics import derive
 from theory.errors import InputError, ParameterError
+from theory.network.derivation import derive
 
 SINE = 0.3329647205324833  # critical strength of sin(3 x)
 

@@ -14,8 +14,8 @@ from numerics.experiment import Experiment
 from numerics.flow import integrate
 from numerics.statistics import ExitSample, ks_two_sample
 from tests.numerics.test_misaligned import FUNCTIONS
-from theory.dynamics import derive
 from theory.errors import ParameterError
+from theory.network.derivation import derive
 from theory.symbols import x, y
 
 OVERLAPS = ("q_s", "q", "r")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 from numerics.primitives import bivariate_normal, dawson
-from theory.bivariate import Phi2
+from theory.calculus.bivariate import Phi2
 
 finite = st.floats(-6, 6)
 

@@ -11,8 +11,8 @@ from numerics.flow import Exit, Outcome, integrate
 from numerics.montecarlo import simulate
 from numerics.protocols import Composition, best_stopping, median_start, total_time
 from numerics.stages import Stage, integrate_stages
-from theory.dynamics import derive
 from theory.errors import InputError, ParameterError
+from theory.network.derivation import derive
 
 
 def plan(name: str, c: float, threshold: float = 0.4, **start: float) -> Composition:

@@ -12,10 +12,10 @@ from numerics import quadrature
 from numerics.evaluate import evaluator
 from numerics.search import search_time
 from tests.strategies import any_activation, covariances
-from theory import reference
-from theory.dynamics import derive
+from theory.calculus import reference
+from theory.calculus.expectations import Distribution, gaussian_kernel
 from theory.errors import InputError, ParameterError, QuadratureError
-from theory.expectations import Distribution, gaussian_kernel
+from theory.network.derivation import derive
 from theory.symbols import mu, q, r, x
 
 SPREAD = {
@@ -173,7 +173,7 @@ def test_bad_mu_and_systems_without_a_rate() -> None:
 
 
 def test_error_propagates_through_closed_parts() -> None:
-    from theory.expectations import GaussianMean
+    from theory.calculus.expectations import GaussianMean
 
     node = GaussianMean(sp.tanh(x) ** 2, 0, mu)
     alone = evaluator((mu,), (node,))(0.7)[0]

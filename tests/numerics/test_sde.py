@@ -10,10 +10,10 @@ from numerics.flow import compile_flow, integrate
 from numerics.montecarlo import trajectories
 from numerics.sde import paths, random_start
 from numerics.statistics import ExitSample, Status
-from theory.dynamics import derive
 from theory.errors import InputError, ParameterError
+from theory.network.derivation import derive
+from theory.network.system import System
 from theory.symbols import d, kappa, q, r
-from theory.system import System
 
 DIMENSION, BATCH, STEP = 10_000, 50, 0.02  # kappa = 4
 KAPPA = STEP * DIMENSION / BATCH

@@ -14,11 +14,11 @@ from numerics.evaluate import value
 from numerics.search import search_time
 from numerics.series import aligned_series, kernel_series
 from tests.strategies import any_activation, covariances, decaying
-from theory import reference
-from theory.activations import REGISTRY, activation
-from theory.dynamics import derive
+from theory.calculus import reference
+from theory.calculus.pieces import pieces
 from theory.errors import InputError, NotIntegrableError, ParameterError, QuadratureError
-from theory.pieces import pieces
+from theory.language.activations import REGISTRY, activation
+from theory.network.derivation import derive
 from theory.symbols import mu, x
 
 RELU_TAU = {"0.032": 3.3927, "0.8985": 196.112}  # A = (1 - mu)/2 and B = -1/2, exactly

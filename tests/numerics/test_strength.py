@@ -9,8 +9,8 @@ import sympy as sp
 from numerics.protocols import Composition, best_stopping, total_time
 from numerics.search import search_time, slowdown
 from numerics.strength import _sampled, best_mu, best_pretraining
-from theory.dynamics import derive
 from theory.errors import InputError, ParameterError
+from theory.network.derivation import derive
 from theory.symbols import alpha
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from numerics.flow import Exit, SciPy, integrate
-from theory.dynamics import derive
+from theory.network.derivation import derive
 
 
 def test_a_gradient_that_vanishes_by_parity() -> None:

@@ -4,8 +4,7 @@ import pytest
 import sympy as sp
 from sympy import Symbol
 
-from theory.activations import REGISTRY, Activation, activation
-from theory.dynamics import derive
+from theory.calculus.pieces import pieces
 from theory.errors import (
     ActivationSyntaxError,
     InputError,
@@ -14,8 +13,9 @@ from theory.errors import (
     UnknownNameError,
     UnsupportedExpressionError,
 )
-from theory.hermite import information_exponent
-from theory.pieces import pieces
+from theory.language.activations import REGISTRY, Activation, activation
+from theory.language.hermite import information_exponent
+from theory.network.derivation import derive
 from theory.symbols import x
 
 

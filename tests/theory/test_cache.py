@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 import sympy as sp
 
-from theory.activations import activation
-from theory.bivariate import Phi2
-from theory.cache import dump, folder, load, remembered
-from theory.expectations import GaussianKernel
-from theory.labels import labels
-from theory.loss import Loss
+from theory.calculus.bivariate import Phi2
+from theory.calculus.cache import dump, folder, load, remembered
+from theory.calculus.expectations import GaussianKernel
+from theory.language.activations import activation
+from theory.language.labels import labels
+from theory.network.loss import Loss
 from theory.symbols import mu, q, r, x
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = "from theory.dynamics import derive; s = derive('erf', 'relu'); print(s.loss, s.escape.A, sep='|')"
+SCRIPT = "from theory.network.derivation import derive; s = derive('erf', 'relu'); print(s.loss, s.escape.A, sep='|')"
 
 
 @pytest.fixture

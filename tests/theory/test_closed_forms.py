@@ -7,13 +7,13 @@ import pytest
 import sympy as sp
 
 from numerics.codegen import compile_function
-from theory import reference
-from theory.activations import Activation, activation
-from theory.expectations import Distribution, gaussian_kernel, gaussian_mean, is_closed
-from theory.labels import labels
-from theory.loss import Loss
+from theory.calculus import reference
+from theory.calculus.expectations import Distribution, gaussian_kernel, gaussian_mean, is_closed
+from theory.language.activations import Activation, activation
+from theory.language.labels import labels
+from theory.network.loss import Loss
+from theory.network.system import GAP, guard
 from theory.symbols import q, r
-from theory.system import GAP, guard
 
 SMOOTH = [
     *("x**3 - x", "he5", "erf", "erf(2*x + 1)", "3*erf(x/2) - 1", "Phi(x)", "gelu", "(1 + erf(x/2))/2"),

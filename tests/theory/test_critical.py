@@ -9,14 +9,14 @@ import sympy as sp
 
 from numerics.flow import Exit, Outcome, integrate
 from numerics.search import search_time
-from theory import reference
-from theory.activations import REGISTRY, activation, he
-from theory.critical import isolates_exactly, stationary_mu
-from theory.dynamics import derive
+from theory.calculus import reference
 from theory.errors import HermescapeError, InputError, ParameterError
-from theory.isolation import scanned
+from theory.language.activations import REGISTRY, activation, he
+from theory.network.derivation import derive
+from theory.network.system import System
+from theory.search.critical import isolates_exactly, stationary_mu
+from theory.search.roots import scanned
 from theory.symbols import alpha, mu, q, r, x
-from theory.system import System
 
 HALF = sp.Rational(1, 2)
 CONTINUOUS = [name for name in REGISTRY if name not in ("sign", "step")]

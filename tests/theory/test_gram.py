@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from theory.dynamics import derive, velocities
-from theory.models import AlignedLoRA, Plain
+from theory.network.derivation import derive, velocities
+from theory.network.models import AlignedLoRA, Plain
+from theory.network.system import GAP
 from theory.symbols import J, L_q, L_r, kappa, m, mu, q, r, u
-from theory.system import GAP
 
 
 def test_aligned_equations() -> None:

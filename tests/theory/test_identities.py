@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.strategies import closed, covariances, smooth_closed
-from theory import reference
-from theory.activations import REGISTRY, activation
-from theory.dynamics import derive
-from theory.expectations import Distribution, gaussian_kernel
-from theory.hermite import coefficient, coefficients, information_exponent
-from theory.labels import labels
-from theory.loss import Loss
-from theory.smoothing import smoothing
+from theory.calculus import reference
+from theory.calculus.expectations import Distribution, gaussian_kernel
+from theory.language.activations import REGISTRY, activation
+from theory.language.hermite import coefficient, coefficients, information_exponent
+from theory.language.labels import labels
+from theory.language.smoothing import smoothing
+from theory.network.derivation import derive
+from theory.network.loss import Loss
 from theory.symbols import a, mu, q, r, x
 
 QUICK = settings(max_examples=12, deadline=None)

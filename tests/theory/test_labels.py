@@ -3,8 +3,8 @@
 import pytest
 
 from theory.errors import InputError, NotIntegrableError, NotRealError, ParameterError
-from theory.labels import generative_exponent, labels
-from theory.parser import parse_label
+from theory.language.labels import generative_exponent, labels
+from theory.language.parser import parse_label
 from theory.symbols import Delta, x, y
 
 

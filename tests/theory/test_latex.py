@@ -7,19 +7,20 @@ from pathlib import Path
 
 import pytest
 import sympy as sp
+from theory.latex import activation_equations, document, escape_equations, loss_equations
 
-from theory.dynamics import derive
+from theory.calculus.explain import RULES
 from theory.errors import HermescapeError, ParameterError
-from theory.explain import RULES
-from theory.latex import activation_equations, document, equations, escape_equations, loss_equations
-from theory.latex.layout import Equation, Page, align
-from theory.latex.lines import Names, fill
-from theory.latex.macros import COMMANDS, MACROS, Notation, check_names
-from theory.latex.tree import parse, render, width
-from theory.latex.words import meaning as typeset
-from theory.printing import latex
+from theory.network.derivation import derive
+from theory.network.system import System
 from theory.symbols import MEANINGS
-from theory.system import System
+from theory.typeset.layout import Equation, Page, align
+from theory.typeset.lines import Names, fill
+from theory.typeset.macros import COMMANDS, MACROS, Notation, check_names
+from theory.typeset.printing import latex
+from theory.typeset.tree import parse, render, width
+from theory.writing import equations
+from theory.writing.words import meaning as typeset
 
 GELU = "x*(1 + erf(x/sqrt(2)))/2"
 SYSTEMS = {

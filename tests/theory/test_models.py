@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from theory.dynamics import derive, velocities
 from theory.errors import ParameterError
-from theory.gram import Combination
-from theory.models import MODELS, AlignedLoRA, MisalignedLoRA, Model, Pretraining, model
+from theory.network.derivation import derive, velocities
+from theory.network.models import MODELS, AlignedLoRA, MisalignedLoRA, Model, Pretraining, model
+from theory.network.system import System
+from theory.network.vectors import Combination
 from theory.symbols import Delta, J, L_q, L_r, alpha, c, d, kappa, m, mu, q, q_s, r, rho, s, u
-from theory.system import System
 
 POINT = {"mu": 0.3, "rho": 0.7, "c": 0.6, "alpha": 1.7}
 

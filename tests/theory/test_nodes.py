@@ -10,15 +10,15 @@ from numerics import quadrature
 from numerics.evaluate import value
 from numerics.experiment import Experiment
 from numerics.series import kernel_series
-from theory import reference
-from theory.activations import REGISTRY, activation
-from theory.dynamics import derive
+from theory.calculus import reference
+from theory.calculus.expectations import GaussianKernel, GaussianMean
+from theory.calculus.nodes import SPECIAL, check_nodes
 from theory.errors import HermescapeError, ParameterError, UnsupportedExpressionError
-from theory.expectations import GaussianKernel, GaussianMean
-from theory.hermite import coefficients
-from theory.labels import generative_exponent, labels
-from theory.nodes import SPECIAL, check_nodes
-from theory.regimes import regime
+from theory.language.activations import REGISTRY, activation
+from theory.language.hermite import coefficients
+from theory.language.labels import generative_exponent, labels
+from theory.network.derivation import derive
+from theory.search.regimes import regime
 from theory.symbols import x, y
 
 ENTRIES: dict[str, Callable[[sp.Expr], object]] = {

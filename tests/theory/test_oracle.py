@@ -4,13 +4,13 @@ import mpmath
 import pytest
 import sympy as sp
 
-from theory import reference
-from theory.activations import activation
-from theory.dynamics import derive
+from theory.calculus import reference
+from theory.calculus.expectations import Distribution, GaussianMean
+from theory.calculus.gaussian import at_mass, gaussian_pdf
 from theory.errors import QuadratureError
-from theory.expectations import Distribution, GaussianMean
-from theory.gaussian import at_mass, gaussian_pdf
-from theory.hermite import is_zero
+from theory.language.activations import activation
+from theory.language.hermite import is_zero
+from theory.network.derivation import derive
 from theory.symbols import mu, x
 
 

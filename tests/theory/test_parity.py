@@ -9,11 +9,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from numerics.hermite import hermite_coefficients
-from theory.activations import REGISTRY, activation
+from theory.calculus.parity import parity
+from theory.calculus.pieces import pieces
 from theory.errors import UnsupportedExpressionError
-from theory.hermite import information_exponent, is_zero
-from theory.parity import parity
-from theory.pieces import pieces
+from theory.language.activations import REGISTRY, activation
+from theory.language.hermite import information_exponent, is_zero
 from theory.symbols import x
 
 points = st.floats(-40, 40, allow_nan=False).filter(lambda z: abs(z) > 1e-6)

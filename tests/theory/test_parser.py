@@ -10,10 +10,10 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import theory.parser
-from theory.activations import REGISTRY
+import theory.language.parser
 from theory.errors import ActivationSyntaxError, InputError, NotRealError, UnknownNameError
-from theory.parser import parse
+from theory.language.activations import REGISTRY
+from theory.language.parser import parse
 from theory.symbols import x
 
 GOOD = {
@@ -155,7 +155,7 @@ def test_printed_expressions_parse_back(tree: sp.Expr) -> None:
 
 def test_the_parser_calls_nothing_that_evaluates_text() -> None:
     forbidden = {"eval", "exec", "sympify", "S", "parse_expr", "lambdify", "compile", "Symbol", "Function"}
-    tree = ast.parse(Path(theory.parser.__file__).read_text())
+    tree = ast.parse(Path(theory.language.parser.__file__).read_text())
     calls = {
         getattr(node.func, "id", getattr(node.func, "attr", ""))
         for node in ast.walk(tree)

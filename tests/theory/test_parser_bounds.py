@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from sympy import E, Heaviside, Max, Min, Rational, erf, exp, log, pi, sin, sqrt
 from sympy.core.cache import clear_cache
 
-import theory.parser
+import theory.language.parser
 from theory.errors import ActivationSyntaxError, InputError, NotRealError, UnknownNameError
-from theory.parser import KNOWN_FUNCTIONS, parse
+from theory.language.parser import KNOWN_FUNCTIONS, parse
 from theory.symbols import t, x
 
 NAMES = {"relu": Max(x, 0), "sigmoid": 1 / (1 + exp(-x)), "he5": x**5 - 10 * x**3 + 15 * x, "abs": sp.Abs(x)}
@@ -225,7 +225,7 @@ def test_printed_expressions_read_back(text: str) -> None:
 
 
 def test_the_module_evaluates_no_text() -> None:
-    tree = ast.parse(Path(theory.parser.__file__ or "").read_text(encoding="utf-8"))
+    tree = ast.parse(Path(theory.language.parser.__file__ or "").read_text(encoding="utf-8"))
     calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
     called = {getattr(func, "id", getattr(func, "attr", "")) for func in calls}
     assert "Rational" in called

@@ -8,9 +8,9 @@ import time
 import pytest
 import sympy as sp
 
-from theory.activations import REGISTRY
-from theory.dynamics import derive
-from theory.printing import as_text
+from theory.language.activations import REGISTRY
+from theory.network.derivation import derive
+from theory.typeset.printing import as_text
 
 
 @pytest.mark.parametrize("model", ["lora", "misaligned"])
@@ -37,6 +37,6 @@ def test_no_root_is_isolated_for_the_order_of_terms() -> None:
 @pytest.mark.parametrize("seed", ["0", "1"])
 def test_no_root_is_isolated_in_any_order_of_questions(seed: str) -> None:
     """SymPy asks for assumptions in the order of a set of texts: at these seeds building this tau took minutes."""
-    code = "from theory.dynamics import derive; e = derive('he20 - x**3', alpha=3).escape; e.rate, e.tau"
+    code = "from theory.network.derivation import derive; e = derive('he20 - x**3', alpha=3).escape; e.rate, e.tau"
     environment = {**os.environ, "PYTHONHASHSEED": seed, "HERMESCAPE_CACHE": "off"}
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, env=environment)

@@ -4,10 +4,10 @@ import mpmath
 import pytest
 import sympy as sp
 
-from theory.dynamics import derive
 from theory.errors import InputError, ParameterError
-from theory.models import AlignedLoRA, MisalignedLoRA
-from theory.regimes import Regime
+from theory.network.derivation import derive
+from theory.network.models import AlignedLoRA, MisalignedLoRA
+from theory.search.regimes import Regime
 from theory.symbols import C, R, Z, a, d, m, mu
 
 CRITICAL = sp.Poly(5 * mu**3 + 5 * mu**2 + mu - 1, mu).real_roots()[0]  # of He_3, THEORY's 0.32072

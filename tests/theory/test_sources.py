@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 from pybtex.database import parse_string
 
-from theory.dynamics import derive
 from theory.errors import InputError
-from theory.sources import RULES, entries
+from theory.network.derivation import derive
+from theory.writing.sources import RULES, entries
 
 ROOT = Path(__file__).parents[2]
 REQUIRED = {"article": {"journal"}, "inproceedings": {"booktitle"}}
 
 
 def test_our_reader_sees_what_a_bibtex_parser_sees() -> None:
-    parsed = parse_string((ROOT / "theory/references.bib").read_text(), "bibtex").entries
+    parsed = parse_string((ROOT / "theory/writing/references.bib").read_text(), "bibtex").entries
     assert set(parsed) == set(entries())
     for key, entry in entries().items():
         assert entry.kind == parsed[key].type

@@ -7,11 +7,11 @@ import sympy as sp
 
 from numerics.codegen import compile_function
 from numerics.quadrature import law_of
-from theory.activations import activation
+from theory.calculus.removable import evaluator, filled, fillings
+from theory.calculus.stable import MPMATH, dawson, logistic, rise, softplus, stable
 from theory.errors import NotRealError
-from theory.parser import parse
-from theory.removable import evaluator, filled, fillings
-from theory.stable import MPMATH, dawson, logistic, rise, softplus, stable
+from theory.language.activations import activation
+from theory.language.parser import parse
 from theory.symbols import x
 
 LARGE = [

@@ -6,10 +6,10 @@ import sympy as sp
 from mpmath import mpf
 
 from numerics.search import search_time
-from theory.dynamics import derive
-from theory.expectations import is_closed
+from theory.calculus.expectations import is_closed
+from theory.calculus.tidy import tidy
+from theory.network.derivation import derive
 from theory.symbols import mu, q, r
-from theory.tidy import tidy
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""What is the expectation of this product? Pieces, terms and rules for Gaussian expectations, exact."""

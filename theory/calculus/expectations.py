@@ -1,0 +1,337 @@
+r"""Gaussian expectations as SymPy objects: closed where a rule closes them, honest unevaluated nodes where not.
+
+`Distribution` is a function plus the point masses that its derivatives carry. Point masses are always integrated
+out exactly, so that the nodes left over,
+
+    GaussianMean(f, M, v)      = E f(M + sqrt(v) Z),
+    GaussianKernel(f, g, q, r) = E f(l) g(l*),   (l, l*) centred with covariance [[r, q], [q, 1]],
+
+contain ordinary piecewise smooth functions only. They print as expectations, differentiate by Price's theorem,
+evaluate to any precision through mpmath (`.evalf(50)`), and `numerics.quadrature` computes them with an error
+estimate.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import sympy as sp
+from sympy import Expr, Lambda, S, Symbol
+
+from theory.calculus import reference
+from theory.calculus.cache import NODES, remembered
+from theory.calculus.gaussian import at_mass, expectation, gaussian_pdf
+from theory.calculus.nodes import exact
+from theory.calculus.pieces import Pieces, pieces
+from theory.calculus.terms import Term, as_terms, differentiate, multiply, place
+from theory.calculus.tidy import tidy
+from theory.errors import NoClosedFormError, NotIntegrableError
+from theory.symbols import x
+
+__all__ = [
+    "Distribution",
+    "GaussianKernel",
+    "GaussianMean",
+    "gaussian_kernel",
+    "gaussian_mean",
+    "is_closed",
+    "unevaluated",
+]
+
+DECIMALS = 60  # of a root of a polynomial where SymPy cannot expand it
+
+Mass = tuple[Expr, Expr, int]  # location c, weight, order k of delta^(k)(x - c)
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """A piecewise smooth function `regular` plus sum of weight * delta^(order)(x - location)."""
+
+    regular: Pieces
+    masses: tuple[Mass, ...] = ()
+    terms: tuple[Term, ...] | None = None
+
+    @classmethod
+    def of(cls, expr: Expr) -> Distribution:
+        """Return the function `expr` of x, with its terms where it lies in the closed class."""
+        return cls(pieces(expr), (), as_terms(expr))
+
+    def diff(self, order: int = 1) -> Distribution:
+        """Return the derivative of the given order in the sense of distributions."""
+        result = self
+        for _ in range(order):
+            regular, jumps = result.regular.diff()
+            masses = [(c, weight, k + 1) for c, weight, k in result.masses] + [(c, w, 0) for c, w in jumps]
+            terms = None if result.terms is None else differentiate(result.terms)
+            result = Distribution(regular, tuple(masses), terms)
+        return result
+
+    @property
+    def polynomial_degree(self) -> int | None:
+        """The degree where this is one polynomial on the whole line, else None."""
+        if self.masses or not self.regular.is_smooth or not self.regular.branches[0].is_polynomial(x):
+            return None
+        return int(max(sp.Poly(self.regular.branches[0], x).degree(), 0))  # of 0, in whatever form, it is -oo
+
+    def at(self, point: Expr) -> Expr:
+        """Return the regular part at a point, at a jump the mean of both sides: E f(point + sqrt(v) Z) as v -> 0."""
+        branches = [_numerical(self.regular.as_expr()) if point.free_symbols else self.regular.as_expr()]
+        if point in self.regular.breakpoints:
+            i = self.regular.breakpoints.index(point)
+            branches = list(self.regular.branches[i : i + 2])
+        values = [sp.limit(f, x, point) if (value := f.subs(x, point)) is sp.nan else value for f in branches]
+        return sp.Add(*values) / len(values)
+
+
+def _numerical(number: Expr) -> Expr:
+    """Return roots of polynomials as decimals: SymPy cannot expand them, as it does where it asks for signs."""
+    return number.replace(lambda f: isinstance(f, sp.CRootOf), lambda root: root.evalf(DECIMALS))
+
+
+class _Unevaluated(Expr):
+    is_real = True
+    is_commutative = True
+
+    def _eval_evalf(self, prec: int) -> Expr:
+        args = [arg if isinstance(arg, Lambda) else arg.evalf(sp.core.evalf.prec_to_dps(prec) + 5) for arg in self.args]
+        if not all(isinstance(arg, Lambda) or arg.is_number for arg in args):
+            return self.func(*args)
+        return self._by_quadrature(args, sp.core.evalf.prec_to_dps(prec))
+
+    def size(self) -> Expr:
+        """Return sqrt(E f^2) (times sqrt(E g^2)), to which the error of a value is relative; two digits of it."""
+        moments = (reference.mean(f**2, centre, variance, digits=2) for f, centre, variance in self.marginals)
+        return sp.sqrt(sp.Mul(*[sp.Float(moment, 5) for moment in moments]))
+
+    @property
+    @abstractmethod
+    def marginals(self) -> tuple[tuple[Expr, Expr, Expr], ...]:
+        """Every function with the mean and the variance of its argument."""
+
+    @abstractmethod
+    def _by_quadrature(self, args: list[Expr], digits: int) -> Expr:
+        """Return the value at numerical arguments, by the mpmath oracle."""
+
+    def _sympystr(self, printer: Any) -> str:
+        shown = [arg.expr if isinstance(arg, Lambda) else arg for arg in self.args]
+        return f"{type(self).__name__}({', '.join(printer._print(arg) for arg in shown)})"
+
+
+def _law(f: Expr) -> Lambda:
+    return f if isinstance(f, Lambda) else Lambda(x, f)
+
+
+class GaussianMean(_Unevaluated):
+    """E f(M + sqrt(v) Z), Z ~ N(0, 1): `GaussianMean(f, M, v)` with f an expression in x.
+
+    >>> GaussianMean(sp.tanh(x) ** 2, 0, 1).evalf(20)
+    0.394294490397841...
+    """
+
+    def __new__(cls, f: Expr, mean: Expr, variance: Expr) -> Expr:
+        """Return the node, or f(M) where v = 0."""
+        law, mean, variance = _law(f), exact(mean, "mean"), exact(variance, "variance")
+        return law(mean) if variance == 0 else Expr.__new__(cls, law, mean, variance)
+
+    @property
+    def in_tails(self) -> bool:
+        """Whether f begins far out in the Gaussian's tails, where digits are relative."""
+        return any(reference.in_tails(*marginal) for marginal in self.marginals)
+
+    @property
+    def marginals(self) -> tuple[tuple[Expr, Expr, Expr], ...]:
+        """f, M and v."""
+        f, mean, variance = self.args
+        return ((f.expr, mean, variance),)
+
+    def _by_quadrature(self, args: list[Expr], digits: int) -> Expr:
+        return sp.Float(reference.mean(args[0].expr, args[1], args[2], digits=digits), digits)
+
+    def _eval_derivative(self, s: Symbol) -> Expr:
+        f, mean, variance = self.args
+        law = Distribution(pieces(f.expr))
+        slope, bend = sp.diff(mean, s), sp.diff(variance, s)
+        total = S.Zero
+        if slope != 0:
+            total += slope * gaussian_mean(law.diff(), mean, variance)
+        if bend != 0:
+            total += bend / 2 * gaussian_mean(law.diff(2), mean, variance)
+        return total
+
+    def _latex(self, printer: Any) -> str:
+        f, mean, variance = self.args
+        scale = sp.sqrt(variance) * Symbol("Z")
+        return rf"\mathbb{{E}}\left[{printer._print(f.expr.subs(x, mean + scale))}\right]"
+
+
+class GaussianKernel(_Unevaluated):
+    """E f(l) g(l*) for centred (l, l*) of covariance [[r, q], [q, 1]]: `GaussianKernel(f, g, q, r)`.
+
+    >>> from theory.symbols import mu
+    >>> GaussianKernel(sp.tanh(x), sp.tanh(x), mu, mu**2).subs(mu, 1).evalf(15)
+    0.394294490397841
+    """
+
+    def __new__(cls, f: Expr, g: Expr, q: Expr, r: Expr) -> Expr:
+        """Return the node."""
+        return Expr.__new__(cls, _law(f), _law(g), exact(q, "q"), exact(r, "r"))
+
+    @property
+    def in_tails(self) -> bool:
+        """Whether one of f and g begins far out in its Gaussian's tails, where digits are relative."""
+        found = [reference.in_tails(*marginal) for marginal in self.marginals]
+        return any(found) and (not all(found) or self.args[2] ** 2 == self.args[3])
+
+    @property
+    def marginals(self) -> tuple[tuple[Expr, Expr, Expr], ...]:
+        """f under N(0, r) and g under N(0, 1)."""
+        f, g, _, variance = self.args
+        return (f.expr, S.Zero, variance), (g.expr, S.Zero, S.One)
+
+    def _by_quadrature(self, args: list[Expr], digits: int) -> Expr:
+        return sp.Float(reference.kernel(args[0].expr, args[1].expr, args[2], args[3], digits=digits), digits)
+
+    def _eval_derivative(self, s: Symbol) -> Expr:
+        f, g, q, r = self.args
+        left, right = Distribution(pieces(f.expr)), Distribution(pieces(g.expr))
+        slope, bend = sp.diff(q, s), sp.diff(r, s)
+        total = S.Zero
+        if slope != 0:
+            total += slope * gaussian_kernel(left.diff(), right.diff(), q, r)
+        if bend != 0:
+            total += bend / 2 * gaussian_kernel(left.diff(2), right, q, r)
+        return total
+
+    def _latex(self, printer: Any) -> str:
+        f, g, q, r = self.args
+        degenerate = sp.expand(r - q**2) == 0
+        names = (q * Symbol("Z"), Symbol("Z")) if degenerate else (Symbol(r"\ell"), Symbol(r"\ell^{*}"))
+        body = sp.Mul(f.expr.subs(x, names[0]), g.expr.subs(x, names[1]), evaluate=False)
+        return rf"\mathbb{{E}}\left[{printer._print(body)}\right]"
+
+
+NODES.update({kind.__name__: kind for kind in (GaussianMean, GaussianKernel)})
+
+
+def unevaluated(expr: Expr) -> set[Any]:
+    """Return the unevaluated expectations in `expr`."""
+    return expr.atoms(_Unevaluated)
+
+
+def is_closed(expr: Expr) -> bool:
+    """Whether `expr` contains no unevaluated expectation."""
+    return not expr.has(_Unevaluated)
+
+
+# --- the two verbs ----------------------------------------------------------------------------------------------
+
+
+def _content(*args: Any) -> tuple[sp.Basic, ...]:
+    """Return what a mean or a kernel depends on, as expressions."""
+    found: list[sp.Basic] = []
+    for arg in args:
+        if isinstance(arg, Distribution):
+            masses = (sp.Tuple(location, weight, sp.Integer(order)) for location, weight, order in arg.masses)
+            found += [sp.Tuple(*arg.regular.breakpoints), sp.Tuple(*arg.regular.branches), sp.Tuple(*masses)]
+        else:
+            found.append(sp.sympify(arg))
+    return tuple(found)
+
+
+@remembered(_content)
+def gaussian_mean(f: Distribution, mean: Expr, variance: Expr) -> Expr:
+    r"""Return E f(M + sqrt(v) Z): the Weierstrass transform S(M, v) of f.
+
+    >>> from theory.symbols import a, r
+    >>> gaussian_mean(Distribution.of(sp.erf(x)), a, r)
+    erf(a/sqrt(2*r + 1))
+    """
+    mean, variance = exact(mean, "mean"), exact(variance, "variance")
+    if variance == 0 and all(location != mean for location, _, _ in f.masses):
+        return f.at(mean)
+    if f.terms is not None:
+        try:
+            return tidy(expectation(f.terms, (mean,), ((variance,),)))
+        except NoClosedFormError:
+            pass
+    total = sp.Add(*[_mass(mass, mean, variance, lambda _: S.One) for mass in f.masses])
+    regular = f.regular.as_expr()
+    return total if regular == 0 else total + GaussianMean(regular, mean, variance)
+
+
+@remembered(_content)
+def gaussian_kernel(f: Distribution, g: Distribution, q: Expr, r: Expr) -> Expr:
+    r"""Return E f(l) g(l*), (l, l*) ~ N(0, [[r, q], [q, 1]]), exactly where a rule closes it.
+
+    In this order: the finite Hermite (Mehler) sum sum_k E_r[f^(k)] E_1[g^(k)] q^k / k! when f or g is a polynomial;
+    the rules of `theory.calculus.gaussian` when both lie in the class of `theory.calculus.terms`; otherwise point
+    masses integrated out and one `GaussianKernel` node for the regular parts. At the edges r = q^2 and r = 0 substitute
+    before deriving: shifted kinks leave quotients 0/0 in the general form.
+
+    >>> from theory.symbols import q, r
+    >>> gaussian_kernel(Distribution.of(sp.erf(x)), Distribution.of(sp.erf(x)), q, r)
+    2*asin(2*sqrt(3)*q/(3*sqrt(2*r + 1)))/pi
+    """
+    if q == 0:  # independent
+        return gaussian_mean(f, S.Zero, r) * gaussian_mean(g, S.Zero, S.One)
+    degrees = [n for n in (f.polynomial_degree, g.polynomial_degree) if n is not None]
+    if len(degrees) == 2:
+        return tidy(_polynomial_kernel(f.regular.branches[0], g.regular.branches[0], q, r))
+    if degrees:
+        return tidy(_finite_hermite_sum(f, g, q, r, degrees[0]))
+    if f.terms is not None and g.terms is not None:
+        try:
+            both = multiply(place(f.terms, 0, 2), place(g.terms, 1, 2))
+            return tidy(expectation(both, (S.Zero, S.Zero), ((r, q), (q, S.One))))
+        except NoClosedFormError:
+            pass
+    return _split_masses(f, g, q, r)
+
+
+def _finite_hermite_sum(f: Distribution, g: Distribution, q: Expr, r: Expr, degree: int) -> Expr:
+    total = S.Zero
+    for k in range(degree + 1):
+        right = gaussian_mean(g, S.Zero, S.One)
+        if right != 0:
+            total += gaussian_mean(f, S.Zero, r) * right * q**k / sp.factorial(k)
+        f, g = f.diff(), g.diff()
+    return total
+
+
+def _polynomial_kernel(f: Expr, g: Expr, q: Expr, r: Expr) -> Expr:
+    """Return E f(l) g(l*) = sum_k q^k/k! E_r[f^(k)] E_1[g^(k)], the moments summed as polynomials in (q, r)."""
+    left, right = (sp.Poly(h, x).terms() for h in (f, g))
+    total: dict[tuple[int, int], Expr] = {}
+    for (n,), a in left:
+        for (m,), b in right:
+            for k in range(n % 2, min(n, m) + 1, 2) if (n + m) % 2 == 0 else ():
+                ways = sp.binomial(n, k) * sp.binomial(m, k) * sp.factorial(k)
+                moments = sp.factorial2(n - k - 1) * sp.factorial2(m - k - 1)
+                key = (k, (n - k) // 2)
+                total[key] = total.get(key, S.Zero) + a * b * ways * moments
+    return sp.Add(*[c * q**k * r**j for (k, j), c in total.items()])
+
+
+def _split_masses(f: Distribution, g: Distribution, q: Expr, r: Expr) -> Expr:
+    if f.masses and g.masses:
+        raise NotIntegrableError(
+            "the kernel of two functions that both jump, one of them outside the closed class, is not derived; "
+            "accepted are pairs of which one is continuous"
+        )
+    rest = sp.factor(1 - q**2 / r)
+    total = sp.Add(
+        *[_mass(mass, S.Zero, r, lambda c: gaussian_mean(g, q * c / r, rest)) for mass in f.masses],
+        *[_mass(mass, S.Zero, S.One, lambda c: gaussian_mean(f, q * c, sp.expand(r - q**2))) for mass in g.masses],
+    )
+    left, right = f.regular.as_expr(), g.regular.as_expr()
+    return total if S.Zero in (left, right) else total + GaussianKernel(left, right, q, r)
+
+
+def _mass(mass: Mass, mean: Expr, variance: Expr, rest) -> Expr:
+    """Integrate weight * delta^(k)(l - c) against the Gaussian times `rest(c)`: (-d/dc)^k at c."""
+    (location, weight), k = map(_numerical, mass[:2]), mass[2]
+    if k == 0:
+        return weight * gaussian_pdf(location, mean, variance) * rest(location)
+    return weight * at_mass(k, location, mean, variance, rest)

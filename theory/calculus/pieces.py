@@ -1,0 +1,364 @@
+r"""A function of one real variable as smooth branches between breakpoints.
+
+`Abs`, `sign`, `Heaviside`, `Max`, `Min` and `Piecewise` all say the same thing: the formula changes where some
+switching function h(x) changes sign. Resolving them, innermost first, on each side of the roots of h turns any
+activation into
+
+    f(x) = f_i(x)  for  c_i < x < c_{i+1},        c_0 = -oo,  c_{n+1} = +oo,
+
+with every f_i smooth. Kinks, jumps, one-sided derivatives and the point masses of distributional derivatives
+then follow from differences of neighbouring branches at c_i.
+
+A switch of an oscillating function, |sin x|, has infinitely many breakpoints. Those in |x| < `window` are resolved, and
+whoever integrates has to check that the Gaussian leaves nothing to speak of beyond (`numerics.quadrature.reach_of` and
+`theory.calculus.reference` do; no closed form is given).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+import mpmath
+import sympy as sp
+from sympy import Abs, Expr, Heaviside, Max, Min, Piecewise, sign
+
+from theory.calculus.nodes import check_nodes
+from theory.calculus.stable import in_mpmath
+from theory.errors import NotIntegrableError, NotRealError, UnsupportedExpressionError
+from theory.symbols import x
+
+__all__ = ["Pieces", "pieces", "real_zeros"]
+
+SWITCHES = (Abs, sign, Heaviside, Max, Min, Piecewise)
+SCAN = 48  # zeros of transcendental switching functions are sought in [-SCAN, SCAN]
+MAX_PIECES = 32
+LONG = 300  # operations of a slope that is not worth factoring
+SHORT = 20  # operations of a number that is worth simplifying
+MAX_WAVES, MIN_WINDOW = 80, 12  # breakpoints kept of an oscillating switch, and the least window that leaves
+GENERIC = sp.Rational(169, 408)
+SETTLING = (30, 60, 120, 240, 480)  # digits at which a sign is asked for until two agree
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Smooth `branches` (expressions in x) separated by increasing `breakpoints`; one branch more than breakpoints.
+
+    All of it holds for |x| < `window` only, infinite but for oscillating switches, where `formula` is the function on
+    the whole line.
+    """
+
+    breakpoints: tuple[Expr, ...]
+    branches: tuple[Expr, ...]
+    window: Expr = sp.oo
+    formula: Expr | None = None
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether one formula holds on the whole line."""
+        return not self.breakpoints
+
+    def diff(self) -> tuple[Pieces, tuple[tuple[Expr, Expr], ...]]:
+        """Return the derivative almost everywhere, and the point masses (location, weight) that jumps add to it.
+
+        Raises `NotIntegrableError` where the function itself is infinite at a breakpoint.
+        """
+        jumps = []
+        for i, c in enumerate(self.breakpoints):
+            left, right = self.branches[i : i + 2]
+            low, high = _limit(left, c, "-"), _limit(right, c, "+")
+            gap = high - low
+            if gap.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
+                raise NotIntegrableError(
+                    f"{self.as_expr()} is infinite at x = {c}, so that its derivative there is no function plus point "
+                    "masses; accepted are activations with finite one-sided slopes: smooth it near that point."
+                )
+            if gap != 0 and not _is_rounding(gap, (low, high), (left, right), c):
+                jumps.append((c, sp.simplify(gap) if sp.count_ops(gap) < SHORT else gap))
+        slopes = tuple(_slope(f) for f in self.branches)
+        return _merge(self.breakpoints, slopes, self.window, _plain_slope(self.formula)), tuple(jumps)
+
+    def as_expr(self) -> Expr:
+        """Return one SymPy expression, a `Piecewise` where there are breakpoints."""
+        if self.is_smooth:
+            return self.branches[0]
+        if self.formula is not None:
+            return self.formula
+        upper = [(f, x < c) for f, c in zip(self.branches, self.breakpoints, strict=False)]
+        return Piecewise(*upper, (self.branches[-1], True))
+
+
+def _is_rounding(gap: Expr, values: tuple[Expr, Expr], branches: tuple[Expr, Expr], c: Expr) -> bool:
+    """Whether a gap is nothing beside the values, or beside what a relative change of 1e-20 of the breakpoint makes."""
+    slopes = (sp.diff(f, x).subs(x, c) for f in branches)
+    sizes = [abs(sp.N(value, 30)) for value in (*values, *(slope * c for slope in slopes))]
+    scale = max((size for size in sizes if size.is_Float or size.is_Rational), default=sp.S.Zero)  # slopes may be oo
+    return bool(abs(sp.N(gap, 30)) <= sp.Float("1e-20") * scale)
+
+
+def _plain_slope(formula: Expr | None) -> Expr | None:
+    """Differentiate a formula with switches almost everywhere; None where SymPy leaves something undone."""
+    if formula is None:
+        return None
+    slope = sp.diff(formula, x).replace(sp.DiracDelta, lambda *_: sp.S.Zero)
+    return None if slope.has(sp.Derivative, sp.re, sp.im) else slope
+
+
+def _limit(branch: Expr, c: Expr, side: str) -> Expr:
+    value = branch.subs(x, c)
+    return sp.limit(branch, x, c, side) if value.has(sp.nan, sp.zoo) else value
+
+
+def _slope(f: Expr) -> Expr:
+    """Differentiate; factored if shorter, but never an exponential, whose form decides where it overflows."""
+    slope = sp.diff(f, x)
+    if slope.is_polynomial(x):
+        return sp.expand(slope)
+    if slope.has(sp.exp) or sp.count_ops(slope) > LONG:
+        return slope
+    return min((slope, sp.factor(slope)), key=sp.count_ops)
+
+
+def _merge(
+    breakpoints: tuple[Expr, ...], branches: tuple[Expr, ...], window: Expr = sp.oo, formula: Expr | None = None
+) -> Pieces:
+    points: list[Expr] = []
+    kept = [branches[0]]
+    for c, f in zip(breakpoints, branches[1:], strict=True):
+        if f != kept[-1] and (sp.count_ops(f) > LONG or sp.expand(f - kept[-1]) != 0):
+            points.append(c)
+            kept.append(f)
+    return Pieces(tuple(points), tuple(kept), window, formula) if points else Pieces((), tuple(kept))
+
+
+@lru_cache(maxsize=512)
+def pieces(expr: Expr) -> Pieces:
+    """Resolve every switch of `expr`.
+
+    Raises `UnsupportedExpressionError` for more breakpoints than 32, or than 80 in |x| < 12 for switches of sines, and
+    for a node outside `theory.calculus.nodes`.
+
+    >>> pieces(Max(x, 0))
+    Pieces(breakpoints=(0,), branches=(0, x), window=oo, formula=None)
+    >>> pieces(Max(-1, Min(1, x))).breakpoints
+    (-1, 1)
+    >>> split = pieces(Abs(sp.sin(x)))
+    >>> len(split.breakpoints), split.window
+    (31, 48)
+    """
+    check_nodes(expr)
+    windows: list[Expr] = [sp.oo]
+    found = _resolve(expr, -sp.oo, sp.oo, windows)
+    window = min(windows)
+    return _merge(
+        tuple(lo for lo, _ in found[1:]), tuple(f for _, f in found), window, None if window == sp.oo else expr
+    )
+
+
+def _resolve(expr: Expr, lo: Expr, hi: Expr, windows: list[Expr]) -> list[tuple[Expr, Expr]]:
+    """Return (left end, smooth branch) pairs that cover (lo, hi); note the windows of the switches met."""
+    switches = sorted(expr.atoms(*SWITCHES), key=sp.default_sort_key)
+    inner = next((n for n in switches if not any(arg.has(*SWITCHES) for arg in n.args)), None)
+    if inner is None:
+        return [(lo, expr)]
+    windows += [_zeros(h)[1] for h in _switching_functions(inner)]
+    cuts = [lo, *_cuts(inner, lo, hi), hi]
+    if len(cuts) > (MAX_PIECES if min(windows) == sp.oo else MAX_WAVES + 2):
+        raise UnsupportedExpressionError(
+            f"{inner} switches at more than {MAX_PIECES} points; accepted are functions with finitely many kinks: "
+            "replace the switch of an oscillating function by a smooth one."
+        )
+    found: list[tuple[Expr, Expr]] = []
+    for left, right in pairwise(cuts):
+        found += _resolve(_with_branch(expr, inner, _sample(left, right)), left, right, windows)
+    return found
+
+
+def _with_branch(expr: Expr, switch: Expr, point: Expr) -> Expr:
+    """Put the branch at `point` in place of a switch."""
+    try:
+        found = expr.xreplace({switch: _branch(switch, point)})
+    except (TypeError, ValueError):  # SymPy compares nothing with a complex infinity
+        found = sp.nan
+    if found.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
+        raise NotRealError(
+            f"{expr} is infinite or undefined around x = {float(point):.6g}; accepted are functions with a finite real "
+            "value everywhere on the real line: check what it divides by."
+        )
+    return found
+
+
+def _switching_functions(node: Expr) -> list[Expr]:
+    if isinstance(node, Max | Min):
+        args = list(node.args)
+        return [f - g for i, f in enumerate(args) for g in args[i + 1 :]]
+    if isinstance(node, Piecewise):
+        relations = set().union(*(cond.atoms(sp.core.relational.Relational) for _, cond in node.args))
+        return [rel.lhs - rel.rhs for rel in relations]
+    return [node.args[0]]
+
+
+def _cuts(node: Expr, lo: Expr, hi: Expr) -> list[Expr]:
+    found: list[Expr] = []
+    for h in _switching_functions(node):
+        for c in real_zeros(h):
+            if _is_below(lo, c) and _is_below(c, hi) and not any(_is_same(c, other) for other in found):
+                found.append(c)
+    return sorted(found, key=float)
+
+
+def _is_below(a: Expr, b: Expr) -> bool:
+    return a == -sp.oo or b == sp.oo or (not _is_same(a, b) and bool(sp.N(b - a, 30) > 0))
+
+
+def _is_same(a: Expr, b: Expr) -> bool:
+    """Whether two points are equal, to 25 digits where one of them is a number of 30."""
+    if a == b:
+        return True
+    return bool(abs(sp.N(a - b, 30)) <= sp.Float("1e-25") * max(abs(sp.N(a)), abs(sp.N(b))))
+
+
+def _sample(lo: Expr, hi: Expr) -> Expr:
+    """Return a point inside, where two functions that touch half-way do not."""
+    if lo == -sp.oo:
+        return GENERIC if hi == sp.oo else sp.floor(hi) - 1 - GENERIC
+    return sp.ceiling(lo) + 1 + GENERIC if hi == sp.oo else lo + GENERIC * (hi - lo)
+
+
+def _branch(node: Expr, point: Expr) -> Expr:
+    if isinstance(node, Abs):
+        return node.args[0] if _value(node.args[0], point) >= 0 else -node.args[0]
+    if isinstance(node, Max | Min):
+        best = max if isinstance(node, Max) else min
+        return best(sp.ordered(node.args), key=lambda f: _value(f, point))
+    if isinstance(node, Piecewise):
+        return next((f for f, cond in node.args if cond.subs(x, point) == sp.true), sp.nan)
+    height = _value(node.args[0], point)
+    if isinstance(node, Heaviside):
+        return sp.S(1 if height > 0 else 0) if height else sp.Rational(1, 2)
+    return sp.S(int(height > 0) - int(height < 0))
+
+
+def _value(f: Expr, point: Expr) -> float:
+    value = sp.N(f.subs(x, point), 20)
+    if value is sp.nan:  # a hole that may be filled
+        value = sp.N(sp.limit(f, x, point), 20)
+    if value in (sp.zoo, sp.nan) or not value.is_extended_real:
+        raise NotRealError(f"{f} is not a real number at x = {point}; accepted are functions real on the whole line.")
+    return float(value) if value.is_finite else float(sp.sign(value)) * 1e300
+
+
+def real_zeros(h: Expr) -> tuple[Expr, ...]:
+    """Return the real zeros of h(x) in increasing order: exact for polynomials, otherwise those in [-48, 48].
+
+    A zero of a transcendental function is exact where a small rational or multiple of pi is one, and a 30-digit
+    number elsewhere. Of a function with sines so many are kept, from the origin outwards, as `pieces` can use.
+
+    >>> real_zeros(x**2 - 2)
+    (-sqrt(2), sqrt(2))
+    >>> real_zeros(sp.exp(x) - 1)
+    (0,)
+    """
+    return _zeros(h)[0]
+
+
+@lru_cache(maxsize=512)
+def _zeros(h: Expr) -> tuple[tuple[Expr, ...], Expr]:
+    """Return the zeros, and W where only those in |x| < W are known to be all."""
+    if not h.has(x):
+        return (), sp.oo
+    if h.is_polynomial(x):
+        poly = sp.Poly(h, x)
+        if all(c.is_rational for c in poly.all_coeffs()):
+            return tuple(sorted(set(sp.real_roots(poly)), key=float)), sp.oo
+        if poly.degree() <= 2:
+            return tuple(sorted((c for c in sp.roots(poly) if c.is_real), key=float)), sp.oo
+    found = _scanned_zeros(h)
+    if not (h.has(sp.sin, sp.cos, sp.tan) and found and max(map(abs, found)) > 2 * SCAN / 3):
+        if len(found) > MAX_PIECES:
+            raise _too_many(h)
+        return tuple(_exact_zero(h, z) for z in found), sp.oo
+    window = sorted([*map(abs, found), mpmath.inf])[MAX_WAVES] if len(found) > MAX_WAVES else mpmath.inf
+    if window < MIN_WINDOW:
+        raise _too_many(h)
+    kept = tuple(_exact_zero(h, z) for z in found if abs(z) < window)
+    return kept, sp.Integer(SCAN) if window > SCAN else sp.Rational(int(32 * window), 32)
+
+
+def _too_many(h: Expr) -> UnsupportedExpressionError:
+    return UnsupportedExpressionError(
+        f"{h} changes sign more than {MAX_PIECES} times; accepted are functions with finitely many kinks, and switches "
+        f"of sines with at most {MAX_WAVES} of them in |x| < {MIN_WINDOW}."
+    )
+
+
+def _scanned_zeros(h: Expr) -> list[mpmath.mpf]:
+    """Return sign changes and isolated zeros on a grid; a sign counts where higher precision confirms it."""
+    f = in_mpmath(h)
+    with mpmath.workdps(SETTLING[0]):
+        nodes = [mpmath.mpf(i) / 32 for i in range(-32 * SCAN, 32 * SCAN + 1)]
+        signs = [mpmath.sign(_real_or_nan(f, z)) for z in nodes]
+        for i in {j for k in range(1, len(nodes)) if signs[k] != signs[k - 1] for j in (k - 1, k)}:
+            signs[i] = _settled_sign(f, nodes[i])
+        known = [i for i, sign in enumerate(signs) if sign in (-1, 1)]
+        found: list[mpmath.mpf] = []
+        for left, right in pairwise(known):
+            if right == left + 2 and signs[left + 1] == 0:
+                found.append(nodes[left + 1])
+            elif signs[left] != signs[right]:
+                found.append(_crossing(f, nodes[left], nodes[right]))
+        return found
+
+
+def _settled_sign(f: Callable[[mpmath.mpf], mpmath.mpf], z: mpmath.mpf) -> mpmath.mpf:
+    """Return the sign of f(z) once two precisions agree on f(z); 0 where none do, NaN where f is not real."""
+    before = mpmath.nan
+    for digits in SETTLING:
+        with mpmath.workdps(digits):
+            value = _real_or_nan(f, z)
+        if mpmath.isnan(value):
+            return value
+        if value and abs(value - before) < abs(value) / 2:
+            return mpmath.sign(value)
+        before = value
+    return mpmath.mpf(0)
+
+
+def _crossing(f: Callable[[mpmath.mpf], mpmath.mpf], left: mpmath.mpf, right: mpmath.mpf) -> mpmath.mpf:
+    try:
+        root = mpmath.findroot(f, (left, right), solver="anderson", tol=1e-40, verify=False)
+    except (ValueError, ZeroDivisionError, OverflowError):
+        root = mpmath.nan
+    return root if left <= root <= right else _bisected(f, left, right)
+
+
+def _bisected(f: Callable[[mpmath.mpf], mpmath.mpf], left: mpmath.mpf, right: mpmath.mpf) -> mpmath.mpf:
+    """Return where f changes sign, a pole for instance."""
+    start = mpmath.sign(_real_or_nan(f, left))
+    for _ in range(mpmath.mp.prec):
+        middle = (left + right) / 2
+        sign = mpmath.sign(_real_or_nan(f, middle))
+        if sign not in (-1, 1):
+            return middle
+        left, right = (middle, right) if sign == start else (left, middle)
+    return (left + right) / 2
+
+
+def _real_or_nan(f: Callable[[mpmath.mpf], mpmath.mpf], z: mpmath.mpf) -> mpmath.mpf:
+    try:
+        value = f(z)
+    except (ValueError, ZeroDivisionError, OverflowError):
+        return mpmath.nan
+    if isinstance(value, int):
+        return mpmath.mpf(value)
+    return value if isinstance(value, mpmath.mpf) else mpmath.mpf(mpmath.nan)
+
+
+def _exact_zero(h: Expr, z: mpmath.mpf) -> Expr:
+    for unit in (sp.S.One, sp.pi):
+        guess = sp.nsimplify(sp.Float(z, 25) / unit.evalf(25), rational=True, tolerance=1e-15)
+        if guess.q <= 360 and abs(sp.N(guess * unit, 30) - sp.Float(z, 30)) < 1e-15 and h.subs(x, guess * unit) == 0:
+            return guess * unit
+    return sp.Float(z, 30)

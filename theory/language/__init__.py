@@ -1,0 +1,1 @@
+"""Which function is meant? From text to activations, their Hermite coefficients and labels."""

@@ -1,0 +1,271 @@
+r"""Activation: a real function of one variable with what the derivation needs to know of it, and the registry.
+
+A new activation is one line in `REGISTRY`, or just text: `activation("x*(1 + erf(x/sqrt(2)))/2")`.
+Conventions: erf is erf(x) (not erf(x/sqrt(2))), He_k is the probabilists' Hermite polynomial, unnormalised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Literal
+
+import mpmath
+import sympy as sp
+from sympy import Expr
+
+from theory.calculus.nodes import check_nodes
+from theory.calculus.parity import parity
+from theory.calculus.pieces import Pieces, pieces, real_zeros
+from theory.calculus.removable import evaluator, filling, holes
+from theory.calculus.terms import as_terms
+from theory.errors import InputError, NotIntegrableError, NotRealError
+from theory.language.parser import parse
+from theory.symbols import x
+
+__all__ = ["REGISTRY", "Activation", "activation", "he"]
+
+
+@lru_cache(maxsize=128)
+def he(k: int) -> Expr:
+    """Return the probabilists' Hermite polynomial He_k(x): He_{k+1} = x He_k - k He_{k-1}.
+
+    >>> he(3)
+    x**3 - 3*x
+    """
+    if k < 2:
+        return x**k
+    return sp.expand(x * he(k - 1) - (k - 1) * he(k - 2))
+
+
+_HERMITE = {f"he{k}": he(k) for k in range(1, 21)}
+
+REGISTRY: MappingProxyType[str, Expr] = MappingProxyType(
+    {
+        "linear": x,
+        "relu": sp.Max(x, 0),
+        "erf": sp.erf(x),
+        "sigmoid": 1 / (1 + sp.exp(-x)),
+        "tanh": sp.tanh(x),
+        "square": x**2,
+        "abs": sp.Abs(x),
+        "sign": sp.sign(x),
+        "step": sp.Heaviside(x),
+        "gelu": x * (1 + sp.erf(x / sp.sqrt(2))) / 2,
+        "elu": sp.Max(x, 0) + sp.Min(0, sp.exp(x) - 1),
+        "hardtanh": sp.Max(-1, sp.Min(1, x)),
+        "softplus": sp.log(1 + sp.exp(x)),
+        "silu": x / (1 + sp.exp(-x)),
+        "mish": x * sp.tanh(sp.log(1 + sp.exp(x))),
+        **_HERMITE,
+    }
+)
+"""Every named activation, as an expression in x."""
+
+
+@dataclass(frozen=True)
+class Activation:
+    r"""A real function sigma(x), square-integrable under N(0, 1).
+
+    Args:
+        name: what the user called it; equality and hashing ignore it.
+        expr: its SymPy expression in `theory.symbols.x`.
+
+    Raises:
+        NotRealError: complex or undefined somewhere on the real line.
+        NotIntegrableError: E sigma(Z)^2 is infinite.
+
+    >>> relu = activation("relu")
+    >>> relu.kinks, relu.parity, relu.derivative
+    ((0,), None, Piecewise((0, x < 0), (1, True)))
+    """
+
+    name: str = field(compare=False)
+    expr: Expr
+
+    def __post_init__(self) -> None:
+        stray = self.expr.free_symbols - {x}
+        if stray:
+            raise InputError(
+                f"{self.name}: the expression contains {', '.join(sorted(map(str, stray)))}; accepted is a function "
+                "of the one variable x (theory.symbols.x): give every other parameter a value."
+            )
+        check_nodes(self.expr, self.name)
+        if any(branch.has(sp.zoo, sp.nan, sp.oo, -sp.oo) for branch in self.pieces.branches):
+            raise _not_real(self.name, "is infinite or undefined on part of the line")
+        _check_real(self.name, self.pieces)
+        if self.max_variance <= 1:
+            raise NotIntegrableError(
+                f"{self.name}: its square grows too fast to be integrated against a Gaussian (finite only for "
+                f"variance below {float(self.max_variance):.4g}); accepted are functions with E sigma(Z)^2 finite, "
+                "Z ~ N(0, 1): use a slower growth such as exp(x) or a polynomial."
+            )
+
+    @cached_property
+    def pieces(self) -> Pieces:
+        """Smooth branches and breakpoints."""
+        return pieces(self.expr)
+
+    @property
+    def kinks(self) -> tuple[Expr, ...]:
+        """Points where the formula changes, in increasing order."""
+        return self.pieces.breakpoints
+
+    @cached_property
+    def derivative(self) -> Expr:
+        """The derivative almost everywhere, as SGD evaluates it (point masses left out)."""
+        return self.pieces.diff()[0].as_expr()  # of an oscillating switch its formula, right on the whole line
+
+    @cached_property
+    def is_continuous(self) -> bool:
+        """Whether the function has no jump."""
+        return not self.pieces.diff()[1]
+
+    @property
+    def is_polynomial(self) -> bool:
+        """Whether the function is one polynomial on the whole line."""
+        return self.pieces.is_smooth and bool(self.pieces.branches[0].is_polynomial(x))
+
+    @property
+    def has_closed_class(self) -> bool:
+        """Whether the function lies in the class of `theory.calculus.terms`."""
+        return as_terms(self.expr) is not None
+
+    @cached_property
+    def parity(self) -> Literal["even", "odd"] | None:
+        """Even or odd almost everywhere, where that is proved, else None: `theory.calculus.parity`."""
+        return parity(self.expr)
+
+    @cached_property
+    def max_variance(self) -> Expr:
+        """The supremum of r for which E sigma(sqrt(r) Z)^2 is finite; oo for sub-Gaussian growth."""
+        rate = max(_gaussian_rate(self.pieces, side) for side in (-1, 1))
+        if rate == mpmath.inf:
+            return sp.S.Zero
+        return sp.oo if rate < 1e-3 else 1 / (4 * sp.nsimplify(float(rate), rational=True, tolerance=1e-3))
+
+    def _repr_latex_(self) -> str:
+        from theory.writing import activation_equations  # noqa: PLC0415 (it prints activations, so it comes later)
+
+        return activation_equations(self)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.expr}"
+
+
+def activation(value: str | Expr | Activation) -> Activation:
+    """Return an `Activation` from a registry name, an expression as text, a SymPy expression, or itself.
+
+    >>> activation("max(x, 0)") == activation("relu")
+    True
+    >>> activation("exp(x**2)")
+    Traceback (most recent call last):
+    theory.errors.NotIntegrableError: exp(x**2): its square grows too fast ...
+    """
+    if isinstance(value, Activation):
+        return value
+    if isinstance(value, str):
+        text = value.strip()
+        return _from_text(text)
+    if isinstance(value, Expr):
+        return Activation(str(value), _real_variable(value))
+    raise InputError(
+        f"{value!r} is not an activation; accepted are a name ({', '.join(list(REGISTRY)[:9])}, he1...he20), an "
+        "expression in x as text, or a SymPy expression in x."
+    )
+
+
+@lru_cache(maxsize=256)
+def _from_text(text: str) -> Activation:
+    return Activation("linear" if text == "x" else text, parse(text, names=REGISTRY))
+
+
+def _real_variable(expr: Expr) -> Expr:
+    """Accept a SymPy expression written with a plain Symbol('x')."""
+    return expr.xreplace({s: x for s in expr.free_symbols if s.name == "x"})
+
+
+# --- what must hold on the whole line ---------------------------------------------------------------------------
+
+
+def _check_real(name: str, split: Pieces) -> None:
+    edges = [-sp.oo, *split.breakpoints, sp.oo]
+    for lo, hi, branch in zip(edges, edges[1:], split.branches, strict=False):
+        inside = [c for c in holes(branch) if (lo == -sp.oo or c >= lo) and (hi == sp.oo or c <= hi)]
+        for hole in inside:
+            if filling(branch, hole) is None:
+                raise _not_real(name, f"is undefined at x = {hole}")
+        f = evaluator(branch)
+        for z in [*_samples(lo, hi), *_between(_borders(branch), lo, hi)]:
+            try:
+                value = mpmath.mpmathify(f(mpmath.mpf(z)))
+            except (ValueError, ZeroDivisionError):
+                raise _not_real(name, f"is undefined at x = {z:.6g}") from None
+            except OverflowError:
+                continue
+            if isinstance(value, mpmath.mpc) and abs(value.imag) > 1e-12 * abs(value):
+                raise _not_real(name, f"is complex at x = {z:.6g}")
+            if mpmath.isnan(value):
+                raise _not_real(name, f"is undefined at x = {z:.6g}")
+
+
+def _not_real(name: str, what: str) -> NotRealError:
+    return NotRealError(
+        f"{name} {what}; accepted are functions with a real value everywhere on the real line: restrict or regularise "
+        "it, for instance log(1 + x**2) for log(x)."
+    )
+
+
+def _borders(branch: Expr) -> list[Expr]:
+    """Return the points at which a root, a logarithm or an inverse function may start or stop being real."""
+    radicands = [p.base for p in branch.atoms(sp.Pow) if not p.exp.is_integer]
+    inverse = [sign + node.args[0] for node in branch.atoms(sp.asin, sp.acos) for sign in (1, -1)]
+    return sorted({zero for h in (*radicands, *inverse) for zero in real_zeros(h)}, key=float)
+
+
+def _between(borders: list[Expr], lo: Expr, hi: Expr) -> list[float]:
+    points = [(float(left) + float(right)) / 2 for left, right in pairwise(borders)]
+    return [z for z in points if (lo == -sp.oo or z > lo) and (hi == sp.oo or z < hi)]
+
+
+def _samples(lo: Expr, hi: Expr) -> list[float]:
+    left = float(lo) if lo != -sp.oo else (float(hi) if hi != sp.oo else 0.0) - 30.0
+    right = float(hi) if hi != sp.oo else (float(lo) if lo != -sp.oo else 0.0) + 30.0
+    return [left + (right - left) * (i + 0.5) / 61 for i in range(61)]
+
+
+def _gaussian_rate(split: Pieces, side: int) -> mpmath.mpf:
+    """Return b with log|f(x)| ~ b x^2 as x -> side * oo: the second difference of log|f| at X, 2X, 3X, X = 1e4.
+
+    Powers of x contribute O(log X / X^2) to it, and exp(c x) nothing.
+    """
+    branch = split.branches[-1] if side > 0 else split.branches[0]
+    if branch.is_polynomial(x):
+        return mpmath.mpf(0)
+    near, middle, far = (
+        max(_log_magnitude(branch, side * (n * mpmath.mpf(10) ** 4 + mpmath.mpf(k) / 7)) for k in range(5))
+        for n in (1, 2, 3)
+    )
+    if mpmath.inf in (near, middle, far):
+        return mpmath.inf
+    return (
+        mpmath.mpf(0) if -mpmath.inf in (near, middle, far) else (far - 2 * middle + near) / (2 * mpmath.mpf(10) ** 8)
+    )
+
+
+def _log_magnitude(f: Expr, z: mpmath.mpf) -> mpmath.mpf:
+    """Return log|f(z)|; +oo once an exponent passes 1e10, which no Gaussian integrates."""
+
+    def exp(y: mpmath.mpf) -> mpmath.mpf:
+        if y.real > 1e10:
+            raise OverflowError
+        return mpmath.exp(y) if y.real > -1e10 else mpmath.mpf(0)
+
+    bounded = {"exp": exp, "cosh": lambda y: (exp(y) + exp(-y)) / 2, "sinh": lambda y: (exp(y) - exp(-y)) / 2}
+    try:
+        value = abs(sp.lambdify(x, f, [bounded, "mpmath"])(z))
+    except (OverflowError, ZeroDivisionError):
+        return mpmath.inf
+    return mpmath.log(value) if value else -mpmath.inf

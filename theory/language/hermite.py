@@ -1,0 +1,140 @@
+r"""Hermite coefficients and the information exponent.
+
+He_k^[r](x) = r^(k/2) He_k(x / sqrt(r)) is orthogonal under N(0, r) with norm k! r^k, and by Stein's lemma
+
+    sigma_k^[r] = E_r[He_k^[r] sigma] = r^k E_r[sigma^(k)],
+
+derivatives in the sense of distributions, so that sigma = sum_k sigma_k^[r] He_k^[r] / (k! r^k) in L^2(N(0, r)).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+import sympy as sp
+from sympy import Expr, S
+
+from theory.calculus.expectations import Distribution, gaussian_mean, unevaluated
+from theory.calculus.nodes import exact
+from theory.errors import ParameterError, QuadratureError
+from theory.language.activations import Activation
+
+__all__ = ["coefficient", "coefficients", "information_exponent", "is_zero", "leading_order"]
+
+MAX_EXPONENT = 40
+PRECISIONS = (25, 40, 120, 500, 1000)
+MORE = 20  # digits with which a zero of unevaluated expectations is confirmed
+
+
+def coefficient(sigma: Activation, k: int, r: Expr = S.One) -> Expr:
+    r"""Return sigma_k^[r] = E_r[He_k^[r] sigma] = r^k E_r[sigma^(k)].
+
+    >>> from theory.language.activations import activation
+    >>> [coefficient(activation("relu"), k) for k in range(4)]
+    [sqrt(2)/(2*sqrt(pi)), 1/2, sqrt(2)/(2*sqrt(pi)), 0]
+    """
+    return coefficients(sigma, k, r)[k]
+
+
+def coefficients(sigma: Activation, order: int, r: Expr = S.One) -> tuple[Expr, ...]:
+    """Return (sigma_0^[r], ..., sigma_order^[r]); unevaluated `GaussianMean` nodes where no rule closes them.
+
+    Raises `ParameterError` for a negative order or a variance that is not positive.
+    """
+    r = exact(r, "variance")
+    if order < 0 or r.is_nonpositive:
+        raise ParameterError(f"order {order}, variance {r}: accepted are order >= 0 and variance > 0.")
+    law, found = Distribution.of(sigma.expr), []
+    for k in range(order + 1):
+        found.append(r**k * gaussian_mean(law, S.Zero, r))
+        law = law.diff() if k < order else law
+    return tuple(found)
+
+
+def is_zero(value: Expr, digits: int = 25) -> bool:
+    """Whether a constant vanishes: symbolically, or to `digits` - 5 digits beside what it is made of.
+
+    A closed form is zero where a thousand digits leave nothing of it; unevaluated expectations count as zero where they
+    cancel to within the errors of two quadratures, which are relative to the size of the functions.
+
+    >>> is_zero(sp.pi / 10**300), is_zero(sp.sqrt(2) * sp.sqrt(3) - sp.sqrt(6))
+    (False, True)
+    """
+    if value == 0:
+        return True
+    nodes = sorted(unevaluated(value), key=sp.default_sort_key)
+    if not nodes:
+        return _has_no_digit(value, digits)
+    sizes = {node: abs(node.evalf(5)) if node.in_tails else node.size() for node in nodes}  # there digits are relative
+    if not _cancels(value, sizes, digits):
+        return False
+    try:
+        return _cancels(value, sizes, digits + MORE)
+    except QuadratureError:
+        return True
+
+
+def _cancels(value: Expr, sizes: Mapping[Expr, Expr], digits: int) -> bool:
+    """Whether expectations of given sizes cancel to within the errors of a quadrature of so many digits."""
+    names = {node: sp.Dummy(real=True) for node in sizes}
+    numbers = {names[node]: node.evalf(digits) for node in sizes}
+    closed = value.xreplace(names)
+    errors = [abs(closed.diff(name).evalf(15, subs=numbers)) * sizes[node] for node, name in names.items()]
+    found = closed.evalf(digits, subs=numbers)
+    return bool(abs(found) <= sp.Float(10) ** (5 - digits) * sum(errors))
+
+
+def _has_no_digit(value: Expr, digits: int) -> bool:
+    """Whether no two precisions agree on a closed form; one with decimals in it vanishes to `digits` - 5 digits."""
+    if value.has(sp.Float):
+        return bool(abs(value.evalf(digits)) < sp.Float(10) ** (5 - digits))
+    before = S.NaN
+    for precision in PRECISIONS:
+        found = value.evalf(precision, maxn=2 * precision)
+        if found != 0 and before is not S.NaN and abs(found - before) < abs(found) / 2:
+            return False
+        before = found
+    return True
+
+
+def information_exponent(student: Activation, teacher: Activation | None = None) -> int | None:
+    r"""Return the smallest k >= 1 with sigma_k phi_k != 0, or None where there is none up to 40.
+
+    The population loss of a unit-norm student is L(m) = const - sum_k sigma_k phi_k m^k / k!, so this is the order of
+    its first term in m (Ben Arous, Gheissari & Jagannath 2021); for student = teacher it is the exponent of the link.
+
+    >>> from theory.language.activations import activation
+    >>> [information_exponent(activation(name)) for name in ("relu", "abs", "he3")]
+    [1, 2, 3]
+    >>> information_exponent(activation("he2"), activation("erf")) is None
+    True
+    """
+    return leading_order((student, teacher or student))
+
+
+def leading_order(links: Sequence[Activation], limit: int = MAX_EXPONENT) -> int | None:
+    """Return the smallest 1 <= k <= limit with E[f He_k] != 0 for every link f, or None where there is none."""
+    parities = {link.parity for link in links}
+    if parities >= {"even", "odd"}:
+        return None
+    for k in range(1, limit + 1):
+        laws = [_derivative(link, k) for link in links]
+        if any(law.polynomial_degree is not None and law.regular.branches[0] == 0 for law in laws):
+            return None
+        if (k % 2 and "even" in parities) or (k % 2 == 0 and "odd" in parities):
+            continue
+        if not any(_vanishes(link, k) for link in links):
+            return k
+    return None
+
+
+@lru_cache(maxsize=1024)
+def _derivative(link: Activation, k: int) -> Distribution:
+    return _derivative(link, k - 1).diff() if k else Distribution.of(link.expr)
+
+
+@lru_cache(maxsize=1024)
+def _vanishes(link: Activation, k: int) -> bool:
+    """Whether E[f He_k] = E f^(k) is zero."""
+    return is_zero(gaussian_mean(_derivative(link, k), S.Zero, S.One))

@@ -1,0 +1,168 @@
+r"""Labels: y = T(phi(l*) + sqrt(Delta) xi), xi ~ N(0, 1), as what a quadratic loss needs to know of them.
+
+That is only the conditional mean and second moment given l* = <w*, x>,
+
+    M_1(l*) = E_xi T(phi(l*) + sqrt(Delta) xi),    M_2(l*) = E_xi T(phi(l*) + sqrt(Delta) xi)^2,
+
+each the Weierstrass transform of T or T^2 at mean phi(l*) and variance Delta. The mean is the link that the student
+learns; the second moment enters the constant of the loss and the noise of SGD. Without a transform they are phi and
+phi^2 + Delta.
+
+The *generative exponent* (Damian, Pillaud-Vivien, Lee & Bruna 2024) is the smallest k >= 1 such that some transform of
+the label correlates with He_k(l*); it governs how hard the direction is to find once labels may be transformed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sympy as sp
+from sympy import Expr, S
+
+from theory.calculus.expectations import Distribution, gaussian_mean, is_closed
+from theory.calculus.nodes import check_nodes, exact
+from theory.errors import InputError, NotIntegrableError, NotRealError, ParameterError
+from theory.language.activations import Activation, activation
+from theory.language.hermite import MAX_EXPONENT, leading_order
+from theory.language.parser import parse_label
+from theory.symbols import Delta, x, y
+
+__all__ = ["GenerativeExponent", "Labels", "generative_exponent", "labels"]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What SGD is shown.
+
+    Attributes:
+        link: phi.
+        transform: T, an expression in y.
+        noise: Delta, a number or `theory.symbols.Delta`.
+        mean: the conditional mean M_1, the link that is learnt.
+    """
+
+    link: Activation
+    transform: Expr
+    noise: Expr
+    mean: Activation
+
+    @property
+    def second_moment(self) -> Expr:
+        """M_2, an expression in x (and Delta)."""
+        return self.moment(2)
+
+    def moment(self, k: int) -> Expr:
+        """Return M_k(x) = E_xi T(phi(x) + sqrt(Delta) xi)^k, an expression in x (and Delta)."""
+        return _conditional(self.transform**k, self.link, self.noise)
+
+
+def labels(
+    link: str | Expr | Activation, *, transform: str | Expr | None = None, noise: float | Expr = S.Zero
+) -> Labels:
+    """Return the labels of a teacher with this link, label noise and label transform.
+
+    Args:
+        link: phi.
+        transform: T, text or expression in y; the identity by default.
+        noise: Delta >= 0, a number or the symbol `theory.symbols.Delta`.
+
+    Raises:
+        NotRealError, NotIntegrableError: T(phi) is undefined somewhere, or T(phi)^2 has no mean.
+        InputError: noise together with a transform whose conditional mean has no closed form.
+
+    >>> labels("he2", transform="y**2").mean.expr
+    (x**2 - 1)**2
+    >>> labels("relu", noise=Delta).second_moment
+    Delta + Max(0, x)**2
+    """
+    phi = activation(link)
+    variance = _variance(noise)
+    if transform is None or transform == y:
+        return Labels(phi, y, variance, phi)
+    rule = _transform(transform)
+    try:
+        mean = _conditional(rule, phi, variance)
+        if mean.has(Delta):
+            raise InputError(
+                f"label transform {rule} with symbolic noise: the link would depend on Delta; give noise a number."
+            )
+        found = Labels(phi, rule, variance, Activation(f"{sp.sstr(rule)} of y = {phi.name}", mean))
+        Activation("M_2", found.second_moment if variance != 0 else mean)
+    except (NotRealError, NotIntegrableError) as error:
+        raise type(error)(f"label transform {rule}: the loss is undefined, since {error}") from error
+    return found
+
+
+def _variance(noise: float | Expr) -> Expr:
+    value = sp.nsimplify(noise, rational=True) if isinstance(noise, float) else exact(noise, "noise")
+    if not (value.is_nonnegative and value.is_finite is not False and value.free_symbols <= {Delta}):
+        raise ParameterError(f"noise = {noise!r} given; accepted: a finite variance Delta >= 0; try 0.1.")
+    return value
+
+
+def _transform(transform: str | Expr) -> Expr:
+    rule = parse_label(transform) if isinstance(transform, str) else transform
+    rule = rule.xreplace({symbol: y for symbol in rule.free_symbols if symbol.name == "y"})
+    if rule.free_symbols != {y}:
+        raise InputError(f"label transform {transform} given; accepted: a function of the label y, such as y**2.")
+    check_nodes(rule, "the label transform")
+    return rule
+
+
+def _conditional(rule: Expr, phi: Activation, variance: Expr) -> Expr:
+    """Return E_xi rule(phi(x) + sqrt(Delta) xi)."""
+    if variance == 0:
+        return rule.subs(y, phi.expr)
+    smoothed = gaussian_mean(Distribution.of(rule.subs(y, x)), y, variance)
+    if not is_closed(smoothed):
+        raise InputError(
+            f"{rule} of noisy labels y: its conditional mean has no closed form; accepted are transforms such as "
+            "polynomials, exponentials and error functions, or noise 0."
+        )
+    return smoothed.subs(y, phi.expr)
+
+
+@dataclass(frozen=True)
+class GenerativeExponent:
+    """The exponent `k` (None where no searched transform correlates), the transform that reaches it, and the search."""
+
+    k: int | None
+    transform: Expr | None
+    searched: tuple[Expr, ...]
+
+
+def generative_exponent(
+    link: str | Expr | Activation,
+    transforms: tuple[str | Expr, ...] = ("y", "y**2", "y**3", "y**4"),
+    *,
+    noise: float | Expr = S.Zero,
+) -> GenerativeExponent:
+    r"""Return the smallest k >= 1 with E[T(y) He_k(l*)] != 0 for some T in the span of `transforms`.
+
+    E[T He_k] is linear in T, so the span is searched by its generators, until k is 1, or 2 for an even link, below
+    which no transform reaches. `searched` lists those looked at; one whose label has no second moment is left out.
+    The default is all polynomials of degree up to four. For polynomial links k is 1 or 2, and 2 exactly when the
+    link is even (Damian et al. 2024).
+
+    >>> [generative_exponent(f"he{k}").k for k in (1, 2, 3, 4)]
+    [1, 2, 1, 2]
+    """
+    phi = activation(link)
+    least = 2 if phi.parity == "even" else 1
+    best: tuple[int, Expr] | None = None
+    searched: list[Expr] = []
+    for given in transforms:
+        if best is not None and best[0] == least:
+            break
+        rule = _transform(given)
+        try:
+            seen = labels(phi, transform=rule, noise=noise).mean
+        except NotIntegrableError:
+            continue
+        searched.append(rule)
+        k = leading_order((seen,), MAX_EXPONENT if best is None else best[0] - 1)
+        if k is not None:
+            best = (k, rule)
+    if not searched:
+        raise NotIntegrableError(f"{phi.name}: none of the transforms {transforms} has a second moment.")
+    return GenerativeExponent(*(best or (None, None)), tuple(searched))

@@ -1,0 +1,1 @@
+"""How does it move? Vectors, models, population loss, system and linearisation."""

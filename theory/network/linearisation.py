@@ -1,0 +1,365 @@
+r"""The search phase: linearisation of the derived dynamics at its start, and the search time.
+
+For LoRA the start (u, m, s) = 0 is a fixed point. With L_q, L_r taken at the pre-trained weight, (mu, rho^2), the
+Jacobian couples u to the overlaps and the overlaps to u only, so that it has one growing direction, of rate
+
+    lambda_+ = (B + sqrt(B^2 + 4 G^2)) / 2,     tau = 1/lambda_+ = (-B + sqrt(B^2 + 4 G^2)) / (2 G^2),
+    B = -2 L_r,     G^2 = L_q^2 + 4 mu L_q L_r + 4 rho^2 L_r^2 = |grad L(w0)|^2,
+
+and G = |A|, A = -(L_q + 2 mu L_r), where w0 is aligned; a LoRA scale alpha multiplies B and G^2 by alpha^2. Time is
+t = eta * step. For plain spherical training dm/dt ~ c m^(k*-1), k* the information exponent: a rate only for k* = 2.
+docs/theory.md derives this as eq-tau.
+
+Every rate is an eigenvalue of the Jacobian of the system's own velocities, by the chain rule through L_q, L_r and, at
+finite kappa, J. States that drive each other form blocks; without its zero eigenvalues a block has the characteristic
+polynomial lambda^2 - T lambda - D (or lambda - T), so that the formula above holds with T and D in place of B and G^2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import sympy as sp
+from sympy import Expr, S, Symbol
+from sympy.utilities.iterables import strongly_connected_components
+
+from theory.calculus.cache import remembered
+from theory.calculus.expectations import is_closed
+from theory.calculus.tidy import tidy
+from theory.errors import HermescapeError, NotIntegrableError
+from theory.language.hermite import coefficient, information_exponent, is_zero
+from theory.network.loss import Loss
+from theory.network.models import Model, loss_arguments
+from theory.symbols import J, L_q, L_r, mu, q, r
+
+if TYPE_CHECKING:
+    from theory.search.critical import CriticalStrength
+    from theory.search.regimes import Regime
+
+__all__ = ["Escape"]
+
+LAMBDA = sp.Dummy("lambda")
+MAX_TIDY = 60  # operations; the radicand of longer rates stays B^2 + 4 G^2
+
+
+@dataclass(frozen=True)
+class Escape:
+    """The linearised search phase of a derived system; None wherever the model has none.
+
+    >>> from theory.network.derivation import derive
+    >>> derive("he2").escape.A
+    6*mu*(1 - mu)*(mu + 1)
+    >>> derive("linear", model="misaligned").escape.G2
+    -2*mu + rho**2 + 1
+    """
+
+    loss: Loss
+    model: Model
+    states: tuple[Symbol, ...]
+    velocities: Mapping[Symbol, Expr]
+
+    @property
+    def parameters(self) -> tuple[Symbol, ...]:
+        """Symbols that need a value: the model's parameters, and what its Jacobian contains besides."""
+        extra = set() if self.jacobian is None else self.jacobian.free_symbols - set(self.model.parameters)
+        return (*self.model.parameters, *sorted(extra, key=str))
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the start is a fixed point with a linearisation in mu (LoRA), not a point m = 0 on the sphere."""
+        return bool(self.model.scalars)
+
+    @cached_property
+    def base_gradient(self) -> tuple[Expr, Expr] | None:
+        """(L_q, L_r) at the start, or None where one of them is infinite (a student that jumps)."""
+        if self.model.start is None:
+            return None
+        try:
+            found = self.loss.gradient(self.at_start[q], self.at_start[r])
+        except NotIntegrableError:
+            return None
+        return None if any(g.has(sp.oo, -sp.oo, sp.zoo, sp.nan) for g in found) else found
+
+    @cached_property
+    def at_start(self) -> dict[Symbol, Expr]:
+        """The loss's arguments (q, r) at the start."""
+        return {
+            name: sp.expand(self.model.gram.inner(*pair).subs(self.model.start or {}))
+            for name, pair in loss_arguments(self.model).items()
+        }
+
+    @cached_property
+    def _inner(self) -> dict[Symbol, Expr]:
+        """L_q, L_r and, where the velocities contain it, J at the start."""
+        assert self.base_gradient is not None
+        found = dict(zip((L_q, L_r), self.base_gradient, strict=True))
+        if any(f.has(J) for f in self.velocities.values()):
+            found[J] = self.loss.noise(self.at_start[q], self.at_start[r])
+        return found
+
+    @cached_property
+    def is_fixed(self) -> bool:
+        """Whether the flow rests at the start, so that a linearisation says how it is left."""
+        if self.model.start is None or self.base_gradient is None:
+            return False
+        speeds = [f.subs(self.model.start) for f in self.velocities.values()]
+        return all(speed == 0 or _vanishes(speed.subs(self._inner)) for speed in speeds)
+
+    @cached_property
+    def _chain(self) -> sp.Matrix | None:
+        """The Jacobian in L_q, L_r and J, and numbers where these themselves move with the states to first order."""
+        start = self.model.start
+        if start is None or self.base_gradient is None:
+            return None
+        speeds = sp.Matrix([self.velocities[state] for state in self.states])
+        rows = speeds.jacobian(self.states).subs(start).applyfunc(sp.expand)
+        for name in (L_q, L_r, J):
+            pull = speeds.diff(name).subs(start)
+            if not pull.is_zero_matrix:
+                try:
+                    rows += pull.subs(self._inner) * self._moves(name)
+                except NotIntegrableError:
+                    return None
+        return None if rows.has(sp.oo, -sp.oo, sp.zoo, sp.nan) else rows
+
+    def _moves(self, name: Symbol) -> sp.Matrix:
+        """d(name)/d(state) at the start as a row, by Price's theorem."""
+        inner = {key: self.model.gram.inner(*pair) for key, pair in loss_arguments(self.model).items()}
+        total = sp.zeros(1, len(self.states))
+        for argument, f in inner.items():
+            slopes = sp.Matrix([[sp.diff(f, state).subs(self.model.start) for state in self.states]])
+            if not slopes.is_zero_matrix:
+                change = self.loss.second(name, argument, self.at_start[q], self.at_start[r])
+                total += (S.Zero if not change.free_symbols and is_zero(change) else change) * slopes
+        return total
+
+    @cached_property
+    def jacobian(self) -> sp.Matrix | None:
+        """d(velocity)/d(state) at the start, by the chain rule; None where it is infinite.
+
+        >>> from theory.network.derivation import derive
+        >>> derive("he2", model="plain").escape.jacobian
+        Matrix([[4]])
+        """
+        if self._chain is None:
+            return None
+        return self._chain.subs(self._inner).applyfunc(_tidy_if_closed)
+
+    @cached_property
+    def blocks(self) -> tuple[tuple[int, ...], ...]:
+        """The states, by index, that drive each other: the eigenvalues are those of these diagonal blocks."""
+        if self._chain is None:
+            return ()
+        size = range(len(self.states))
+        driven = [(i, j) for i in size for j in size if self._chain[i, j] != 0]
+        return tuple(tuple(sorted(block)) for block in strongly_connected_components((list(size), driven)))
+
+    @cached_property
+    def A(self) -> Expr | None:
+        """A(mu) = -(L_q + 2 mu L_r) = -dL(mu, mu^2)/dmu; None unless the pre-trained weight is aligned."""
+        if self.base_gradient is None or self.model.name != "lora":
+            return None
+        slope, bend = self.base_gradient
+        return _tidy_if_closed(-slope - 2 * mu * bend)
+
+    @cached_property
+    def B(self) -> Expr | None:
+        """B = -2 L_r, minus the curvature across the bulk of directions; None for plain."""
+        return _tidy_if_closed(-2 * self.base_gradient[1]) if self.is_linear and self.base_gradient else None
+
+    @cached_property
+    def G2(self) -> Expr | None:
+        """G^2 = L_q^2 + 4 mu L_q L_r + 4 rho^2 L_r^2 = |grad L(w0)|^2; None for plain."""
+        if not self.is_linear or self.base_gradient is None:
+            return None
+        if self.A is not None:
+            return _product(S.One, self.A, 2)
+        slope, bend = self.base_gradient
+        overlap, strength = self.at_start[q], self.at_start[r]
+        return _tidy_if_closed(slope**2 + 4 * overlap * slope * bend + 4 * strength * bend**2)
+
+    @cached_property
+    def exponent(self) -> int | None:
+        """The information exponent k* of the pair."""
+        return information_exponent(self.loss.student, self.loss.teacher)
+
+    @cached_property
+    def drift(self) -> Expr | None:
+        """c in dm/dt ~ c m^(k*-1) for plain training: sigma_{k*} phi_{k*} / (k* - 1)!; None where trapped for ever."""
+        k = self.exponent
+        if k is None:
+            return None
+        return coefficient(self.loss.student, k) * coefficient(self.loss.teacher, k) / sp.factorial(k - 1)
+
+    @cached_property
+    def square(self) -> Expr | None:
+        """alpha^2 where u grows as in LoRA, by alpha^2 B and alpha^2 G^2; None where the velocities are others."""
+        if self._chain is None or not self.is_linear or [len(f) for f in self._polynomials] != [2]:
+            return None
+        trace, drive = self._polynomials[0]
+        overlap, strength = self.at_start[q], self.at_start[r]
+        square = trace.coeff(L_r) / -2
+        gradient = L_q**2 + 4 * overlap * L_q * L_r + 4 * strength * L_r**2
+        is_lora = square != 0 and sp.expand(trace + 2 * square * L_r) == 0 and sp.expand(drive - square * gradient) == 0
+        return square if is_lora else None
+
+    @cached_property
+    def _polynomials(self) -> tuple[tuple[Expr, ...], ...]:
+        """(T, D, ...) of lambda^n - T lambda^(n-1) - D lambda^(n-2) - ... for every block, without zero eigenvalues."""
+        assert self._chain is not None
+        found = (_characteristic(self._chain.extract(list(block), list(block))) for block in self.blocks)
+        return tuple(f for f in found if f)
+
+    @cached_property
+    def _growth(self) -> tuple[tuple[Expr, Expr], ...] | None:
+        """(T, D) of lambda^2 - T lambda - D for every block, D = 0 for a single rate; None without a formula."""
+        if self._chain is None or not self.is_fixed:
+            return None
+        if self.square is not None:
+            assert self.B is not None
+            assert self.G2 is not None
+            return (tuple(_product(self.square, f) for f in (self.B, self.G2)),)
+        found = []
+        for coefficients in self._polynomials:
+            if len(coefficients) > 2:
+                return None
+            trace, drive = (_tidy_if_closed(f.subs(self._inner)) for f in (*coefficients, S.Zero)[:2])
+            found.append((trace, drive))
+        return tuple(found)
+
+    @cached_property
+    def rate(self) -> Expr | None:
+        """The growth rate of the search phase, per unit of t; None where growth is not exponential.
+
+        The largest eigenvalue of the Jacobian; also None where that has no formula by square roots.
+
+        >>> from theory.network.derivation import derive
+        >>> derive("he2", model="plain").sgd().escape.rate.subs(sp.Symbol("kappa", nonnegative=True), 0)
+        4
+        """
+        is_lora = self.square is not None
+        found = [_half_of(t, _root(t, d), S.One) if is_lora or d != 0 else t for t, d in self._growth or ()]
+        return sp.Max(*found, evaluate=False) if len(found) > 1 else found[0] if found else None
+
+    @cached_property
+    def tau(self) -> Expr | None:
+        """The search time 1/lambda_+, in units of t = eta * step; None where growth is not exponential."""
+        if self.rate is None or self._growth is None:
+            return None
+        if self.square is not None or (len(self._growth) == 1 and self._growth[0][1] != 0):
+            trace, drive = self._growth[0]
+            if drive == 0:
+                raise HermescapeError("G vanishes for every mu: the loss does not depend on the alignment")
+            return _half_of(-trace, _root(trace, drive), drive)
+        return 1 / self.rate if len(self._growth) > 1 or self.rate.is_positive else None
+
+    def regime(
+        self,
+        mu: Expr | float | str | None = None,
+        rho: Expr | float | str | None = None,
+        *,
+        kappa: Expr | float = 0,
+        initial_power: Expr | float | None = None,
+        parameters: Mapping[str, Expr | float | str] | None = None,
+    ) -> Regime:
+        """Return how the start at mu (and rho), u0 = d^-initial_power, escapes, with T(d): `theory.search.regimes`.
+
+        `parameters` are the values of a model's other parameters, by name.
+
+        >>> from theory.network.derivation import derive
+        >>> derive("linear").escape.regime(0.5).name, derive("he3", model="plain").escape.regime().power
+        ('linear', 1/2)
+        """
+        from theory.search.regimes import regime  # noqa: PLC0415 (it classifies searches, so it comes later)
+
+        return regime(self, mu, rho, kappa=kappa, initial_power=initial_power, parameters=parameters)
+
+    def _repr_latex_(self) -> str:
+        from theory.writing import escape_equations  # noqa: PLC0415 (it prints searches, so it comes later)
+
+        return escape_equations(self)
+
+    def critical_mu(self) -> tuple[CriticalStrength, ...]:
+        """Return the roots of A in (0, 1], where tau diverges or u escapes alone, in ascending order.
+
+        Isolated with certainty where A is a polynomial, else to a tolerance: `theory.search.critical.critical_mu`.
+
+        >>> from theory.network.derivation import derive
+        >>> [(round(float(c.mu), 5), c.order, c.exact) for c in derive("he3").escape.critical_mu()]
+        [(0.32072, 2, True), (1.0, 2, True)]
+        """
+        from theory.search.critical import critical_mu  # noqa: PLC0415 (it analyses searches, so it comes later)
+
+        return critical_mu(self)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether rate and search time are closed forms."""
+        return all(is_closed(f) for f in (self.rate, self.tau) if f is not None)
+
+
+def _characteristic(block: sp.Matrix) -> tuple[Expr, ...]:
+    """Return T, D, ... of lambda^n - T lambda^(n-1) - D lambda^(n-2) - ..., trailing zeros left out."""
+    found = [block[0, 0]] if len(block) == 1 else [-sp.expand(c) for c in block.charpoly(LAMBDA).all_coeffs()[1:]]
+    while found and found[-1] == 0:
+        found.pop()
+    return tuple(found)
+
+
+def _vanishes(value: Expr) -> bool:
+    """Whether a speed is zero, as far as can be told without values for parameters."""
+    return sp.simplify(value) == 0 if value.free_symbols else is_zero(value)
+
+
+def _root(trace: Expr, drive: Expr) -> Expr:
+    parts = _product(S.One, trace, 2), _product(sp.Integer(4), drive)
+    radicand = sp.Add(*parts, evaluate=not any(map(_is_long, parts)))
+    is_short = radicand.is_rational_function(*radicand.free_symbols) and not _is_long(radicand)
+    return sp.sqrt(tidy(radicand)) if is_short else sp.Pow(radicand, sp.S.Half, evaluate=False)  # its sign is costly
+
+
+def _is_long(f: Expr) -> bool:
+    """Whether f is better not built again: SymPy asks for signs on the way, and isolates zeros for them.
+
+    In a polynomial of degree 38 that takes minutes or nothing, by the order in which a run of Python hashes texts.
+    """
+    return not is_closed(f) or sp.count_ops(f) >= MAX_TIDY
+
+
+def _product(factor: Expr, f: Expr, power: int = 1) -> Expr:
+    """Return factor * f**power, a long f as it is."""
+    if not _is_long(f):
+        return factor * f**power
+    raised = f if power == 1 else sp.Pow(f, power, evaluate=False)
+    return raised if factor == 1 else sp.Mul(factor, raised, evaluate=False)
+
+
+def _half_of(first: Expr, root: Expr, divisor: Expr) -> Expr:
+    """Return (first + root)/(2 divisor), a long root as it is."""
+    if not (root.is_Pow and _is_long(root)):
+        return (first + root) / (2 * divisor)
+    if divisor.is_Rational:
+        factor = 1 / (2 * divisor)
+        return sp.Add(*sp.Add.make_args(factor * first), sp.Mul(factor, root, evaluate=False), evaluate=False)
+    total = sp.Add(*sp.Add.make_args(first), root, evaluate=False)
+    below = sp.Pow(divisor, -1, evaluate=False) if _is_long(divisor) else 1 / divisor
+    return sp.Mul(S.Half, *sp.Mul.make_args(below), total, evaluate=False)
+
+
+@remembered(lambda expr: (expr,))
+def _tidy_if_closed(expr: Expr) -> Expr:
+    return tidy(_below_one(expr)) if is_closed(expr) else expr
+
+
+def _below_one(expr: Expr) -> Expr:
+    """Resolve signs, minima and moduli that the domain mu < 1 decides, by mu = 1/(1 + n) with n > 0."""
+    n = sp.Dummy("n", positive=True)
+    decided = {}
+    for node in expr.atoms(sp.sign, sp.Min, sp.Max, sp.Abs):
+        there = node.func(*[sp.factor(arg.subs(mu, 1 / (1 + n))) for arg in node.args])
+        if not there.has(sp.sign, sp.Min, sp.Max, sp.Abs):
+            decided[node] = sp.factor(there.subs(n, 1 / mu - 1))
+    return expr.xreplace(decided)

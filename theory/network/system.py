@@ -1,0 +1,263 @@
+r"""System: the frozen contract between the storeys.
+
+A system holds states, parameters and velocities in *chain-rule form*: the velocities are expressions in the states
+and in L_q, L_r, and the loss gives L_q, L_r as functions of (q, r), which `arguments` gives in the states. Compiled
+code evaluates exactly these three stages (never an expansion of L in the states). Time is t = eta * step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import sympy as sp
+from sympy import Expr, Symbol
+
+from theory.calculus.bivariate import Phi2, Phi2Angle
+from theory.calculus.expectations import is_closed
+from theory.calculus.nodes import exact
+from theory.calculus.tidy import in_lowest_terms, tidy
+from theory.language.hermite import information_exponent
+from theory.network.linearisation import Escape
+from theory.network.loss import Loss
+from theory.network.models import Model
+from theory.network.vectors import Combination, Sampling, noise_direction, noise_velocity
+from theory.symbols import N_4, J, L_q, L_r, M_ll, M_ls, M_ss, N_l, N_s, d, kappa, q, r
+from theory.writing import document as latex_document
+from theory.writing import equations
+from theory.writing.sources import Source, sources
+
+__all__ = ["EDGE", "GAP", "System", "guard", "guard_in_states"]
+
+MAX_TIDY = 120  # operations; longer right-hand sides stay in chain-rule form, where expansion would only grow them
+GAP = Symbol("D", nonnegative=True)  # r - q^2, written without cancellation
+EDGE = sp.Rational(1, 2**500)  # D where it vanishes, in float64: quotients 0/0 at the edge then keep their limits
+
+
+@dataclass(frozen=True)
+class System:
+    """The derived dynamics of a student, a teacher link and a model.
+
+    Attributes:
+        loss_function: L(q, r) of the pair.
+        model: the parametrisation.
+        states: state variables, in order.
+        parameters: constants of the dynamics.
+        arguments: q and r in the states.
+        velocities: d(state)/dt in the states, L_q and L_r.
+    """
+
+    loss_function: Loss
+    model: Model
+    states: tuple[Symbol, ...]
+    parameters: tuple[Symbol, ...]
+    arguments: Mapping[Symbol, Expr]
+    velocities: Mapping[Symbol, Expr]
+
+    @property
+    def loss(self) -> Expr:
+        """The population loss L(q, r), label noise excluded."""
+        return self.loss_function.expr
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the loss has a closed form."""
+        return self.loss_function.is_closed
+
+    @cached_property
+    def functions(self) -> dict[Symbol, Expr]:
+        """L_q, L_r and, at finite kappa, J as functions of (q, r): what the velocities need of the loss."""
+        slope, bend = self.loss_function.gradient()
+        found = {L_q: slope, L_r: bend}
+        if any(f.has(J) for f in self.velocities.values()):
+            found[J] = self.loss_function.noise()
+        return found
+
+    @cached_property
+    def odes(self) -> dict[Symbol, Expr]:
+        """d(state)/dt in states and parameters; in L_q, L_r (and J) as well where these have no closed form."""
+        if not all(is_closed(f) for f in self.functions.values()):
+            return dict(self.velocities)
+        inner = {name: _radicals_in(f, self.arguments) for name, f in self.functions.items()}
+        substituted = {s: f.xreplace(inner) for s, f in self.velocities.items()}
+        return {s: tidy(f) if _is_short_polynomial(f) else f for s, f in substituted.items()}
+
+    def sgd(self, kappa: Expr = kappa) -> System:
+        r"""Return the system at finite kappa = eta d / B: each overlap of a vector on the sphere gains its drift.
+
+        For LoRA that is -(kappa/2) u^2 J m in dm/dt and nothing in du/dt; for a free weight, kappa J in d<w, w>/dt.
+
+        >>> from theory.network.derivation import derive
+        >>> derive("linear", model="plain").sgd().velocities
+        {m: -J*kappa*m/2 + L_q*(m - 1)*(m + 1)}
+        """
+        kappa, model = exact(kappa, "kappa"), self.model
+        drifted = dict(self.velocities)
+        for overlap, pair in model.overlaps.items():
+            drifted[overlap] += noise_velocity(model.gram, model.weight, pair, kappa, J)
+        parameters = (*self.parameters, *sorted(kappa.free_symbols - set(self.parameters), key=str))
+        return replace(self, velocities=drifted, parameters=parameters)
+
+    @cached_property
+    def diffusion(self) -> sp.Matrix:
+        r"""The covariance of the states' increments per unit of t, in chain-rule form; `covariance()`.
+
+        >>> from theory.network.derivation import derive
+        >>> derive("linear", model="plain").diffusion.shape
+        (1, 1)
+        """
+        return self.covariance()
+
+    def covariance(self, *, norm: bool = True) -> sp.Matrix:
+        r"""Return (kappa/d) Cov[f g_i.x - k_i f^2, f g_j.x - k_j f^2], f = (sigma(l) - y) sigma'(l), kappa = eta d / B.
+
+        g_i is the direction that moves state i; for LoRA g_u = v, g_m = u (w* - m v), g_s = u (w0 - s v). k_i J is the
+        kappa drift of the state, which fluctuates with the batch because the squared length of the gradient does:
+        k_m = -(kappa/2) u^2 m. At fixed kappa both parts are of the same order as eta -> 0.
+
+        Args:
+            norm: False leaves out the k_i, the fluctuation of the drift: right for kappa u^2 << 1, as in the search
+                phase, and of fewer moments (J, M_ss, M_ls, M_ll without N_s, N_l, N_4).
+        """
+        model = self.model
+        gram, weight = model.gram, model.weight
+        directions = [weight.diff(p) for p in model.scalars]
+        directions += [noise_direction(gram, weight, pair) for pair in model.overlaps.values()]
+        drifts = [sp.S.Zero for _ in model.scalars]
+        drifts += [noise_velocity(gram, weight, pair, kappa, sp.S.One) for pair in model.overlaps.values()]
+        moments = (L_q, L_r, J, M_ss, M_ls, M_ll, N_s, N_l, N_4)
+        sampling = Sampling(gram, weight, Combination.of(model.target), {name.name: name for name in moments})
+
+        def covariance(i: int, j: int) -> Expr:
+            (g, k), (h, n) = ((directions[index], drifts[index] if norm else sp.S.Zero) for index in (i, j))
+            total = sampling.second(g, h) - sampling.first(g) * sampling.first(h) + k * n * (N_4 - J**2)
+            total -= n * (sampling.third(g) - sampling.first(g) * J) + k * (sampling.third(h) - sampling.first(h) * J)
+            names = (L_q**2, L_q * L_r, L_r**2, L_q * J, L_r * J, J**2, *moments)
+            return kappa / d * sp.collect(sp.expand(total), names, sp.factor)
+
+        return sp.Matrix(len(directions), len(directions), covariance)
+
+    @cached_property
+    def diffusion_functions(self) -> dict[Symbol, Expr]:
+        """What `diffusion` needs of the loss, as functions of (q, r)."""
+        slope, bend = self.loss_function.gradient()
+        return {L_q: slope, L_r: bend, **self.loss_function.noise_moments()}
+
+    @cached_property
+    def gap(self) -> Expr:
+        """r - q^2 in the states, the squared length of w across w*, by powers of u: nothing cancels as u -> 0."""
+        return sp.collect(sp.expand(self.arguments[r] - self.arguments[q] ** 2), self.model.scalars, sp.factor)
+
+    @property
+    def floored_gap(self) -> Expr:
+        """`gap` for float64: above zero at the edge, and where a step of an integrator has left the domain."""
+        return sp.Max(self.gap, 0) + EDGE
+
+    @cached_property
+    def guarded_functions(self) -> dict[Symbol, Expr]:
+        """`functions` in q, r and D = r - q^2, in a form that keeps its digits as D -> 0."""
+        return {name: guard(f) for name, f in self.functions.items()}
+
+    @cached_property
+    def escape(self) -> Escape:
+        """The search phase: linearisation, rates, search time."""
+        return Escape(self.loss_function, self.model, self.states, self.velocities)
+
+    @property
+    def information_exponent(self) -> int | None:
+        """The smallest k >= 1 with sigma_k phi_k != 0."""
+        return information_exponent(self.loss_function.student, self.loss_function.teacher)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The publications whose results this derivation uses, each with what of it is used."""
+        return sources(self)
+
+    def latex(self, *, document: bool = False, names: Mapping[str, str] | None = None, fragment: bool = False) -> str:
+        """Return the equations as `align` blocks, or the whole derivation as a document or fragment.
+
+        Args:
+            document: the derivation, rule by rule, as a document that pdflatex compiles.
+            names: LaTeX of symbols by name, for a document or fragment, such as {"mu": "a"}.
+            fragment: the document's equations alone, for a paper.
+        """
+        return latex_document(self, names, fragment) if document or fragment else equations(self)
+
+    def _repr_latex_(self) -> str:
+        return self.latex()
+
+
+def guard_in_states(system: System, functions: Mapping[Symbol, Expr], gap: Expr | None = None) -> dict[Symbol, Expr]:
+    """Return functions of (q, r), guarded and written in states and parameters; D is `floored_gap` if not given."""
+    inner = {GAP: system.floored_gap if gap is None else gap, **system.arguments}
+    return {name: guard(f).xreplace(inner) for name, f in functions.items()}
+
+
+def _radicals_in(gradient: Expr, arguments: Mapping[Symbol, Expr]) -> Expr:
+    """Substitute q and r, with every radicand multiplied out and factored."""
+    substituted = gradient.subs(arguments, simultaneous=True)
+    return substituted.replace(_is_radical, lambda p: sp.expand_power_base(sp.factor(sp.expand(p.base)) ** p.exp))
+
+
+def _is_radical(e: Expr) -> bool:
+    return bool(e.is_Pow and e.exp.is_Rational and not e.exp.is_Integer)
+
+
+def _is_short_polynomial(f: Expr) -> bool:
+    return bool(f.is_polynomial(*f.free_symbols)) and sp.count_ops(f) < MAX_TIDY
+
+
+def guard(expr: Expr) -> Expr:
+    r"""Rewrite what becomes singular at r = q^2 in terms of D = r - q^2.
+
+    arcsin(n / sqrt(v)) = atan2(n, sqrt(v - n^2)), the same for the correlation of a Phi_2, and every sum that vanishes
+    at the edge is written with D, so that no difference of nearly equal numbers is left (with
+    r - q^2 = u^2 (1 - m^2) this is good down to u = 1e-12 and below).
+
+    >>> guard(sp.asin(q / sp.sqrt(r)) + sp.sqrt(r - q**2))
+    sqrt(D) + atan2(q, sqrt(D))
+    """
+    expr = expr.replace(_is_hyperbolic, _exponentials).replace(sp.asin, _angle)
+    expr = expr.replace(Phi2, lambda h, k, rho: Phi2Angle(h, k, _angle(rho)))
+    expr = expr.replace(_vanishes_at_the_edge, lambda f: sp.factor(sp.expand(f.subs(r, q**2 + GAP))))
+    return expr.replace(_is_steep, lambda f: f.func(f.args[0].replace(_mixes, _by_gap)))
+
+
+def _is_hyperbolic(f: Expr) -> bool:
+    return bool(f.is_Mul and f.has(sp.cosh, sp.sinh) and any(isinstance(g, sp.exp) for g in f.args))
+
+
+def _exponentials(f: Expr) -> Expr:
+    """Write exp(a) cosh(b) as (exp(a + b) + exp(a - b)) / 2, the exponents in lowest terms; the same for sinh."""
+    decay = next(g for g in f.args if isinstance(g, sp.exp))
+    wave = next((g for g in f.args if isinstance(g, sp.cosh | sp.sinh)), None)
+    if wave is None:
+        return f
+    sign = 1 if isinstance(wave, sp.cosh) else -1
+    up, down = (sp.exp(in_lowest_terms(decay.args[0] + side * wave.args[0])) for side in (1, -1))
+    return sp.Mul(*[g for g in f.args if g not in (decay, wave)], (up + sign * down) / 2)
+
+
+def _angle(correlation: Expr) -> Expr:
+    """Return arcsin(n/d) as atan2(n, sqrt(d^2 - n^2)); d is a product of standard deviations, hence positive."""
+    n, d = sp.fraction(sp.together(correlation))
+    return sp.atan2(n, sp.sqrt(sp.factor(sp.expand(d**2 - n**2))))
+
+
+def _is_steep(f: Expr) -> bool:
+    """Whether an exponential or error function has D in a denominator, so that its numerator needs every digit."""
+    return isinstance(f, sp.exp | sp.erf | sp.erfc) and f.has(GAP)
+
+
+def _mixes(f: Expr) -> bool:
+    return bool(f.is_Add and f.has(q) and f.has(r) and f.is_polynomial(q, r))
+
+
+def _by_gap(f: Expr) -> Expr:
+    """Write 1 - 2 q + r as (1 - q)^2 + D."""
+    return sp.collect(sp.expand(f.subs(r, q**2 + GAP)), GAP, sp.factor)
+
+
+def _vanishes_at_the_edge(f: Expr) -> bool:
+    return bool(f.is_Add and f.has(q) and f.is_polynomial(q, r) and sp.expand(f.subs(r, q**2)) == 0)

@@ -1,0 +1,179 @@
+r"""The chain rule that closes a system: vectors, their Gram entries, constraints.
+
+Trainable and frozen vectors span a Gram matrix. A loss L depends on the weights only through inner products X_j of
+linear combinations of these vectors (q = <w, w*>, r = <w, w>, ...). Then, with t = eta * step,
+
+    grad_v L = sum_j L_{X_j} grad_v X_j          (a combination of the same vectors),
+    dv/dt    = -grad_v L,                        free,
+    dv/dt    = -(grad_v L - <grad_v L, v> v),    on the unit sphere,
+
+and the velocity <dv/dt, b> of every overlap <v, b> is an expression in Gram entries: the system closes
+(eq-gram in docs/theory.md; eq-lora for LoRA).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import sympy as sp
+from sympy import Expr, S, Symbol
+
+__all__ = [
+    "Combination",
+    "Gram",
+    "Sampling",
+    "Vector",
+    "gradient",
+    "noise_direction",
+    "noise_velocity",
+    "velocity",
+]
+
+
+@dataclass(frozen=True)
+class Vector:
+    """A vector of R^d: frozen, trainable on the unit sphere, or trainable and free."""
+
+    name: str
+    kind: Literal["frozen", "sphere", "free"]
+
+
+@dataclass(frozen=True)
+class Combination:
+    """A linear combination of vectors, as (vector, coefficient) pairs."""
+
+    parts: tuple[tuple[Vector, Expr], ...]
+
+    @classmethod
+    def of(cls, parts: Mapping[Vector, Expr] | Vector) -> Combination:
+        """Return the combination of a mapping, or a vector as a combination of itself."""
+        if isinstance(parts, Vector):
+            parts = {parts: S.One}
+        return cls(tuple((vector, sp.sympify(c)) for vector, c in parts.items() if c != 0))
+
+    def coefficient(self, vector: Vector) -> Expr:
+        """Return the coefficient of a vector, zero where it is absent."""
+        return dict(self.parts).get(vector, S.Zero)
+
+    def __add__(self, other: Combination) -> Combination:
+        total = dict(self.parts)
+        for vector, c in other.parts:
+            total[vector] = total.get(vector, S.Zero) + c
+        return Combination.of(total)
+
+    def __mul__(self, factor: Expr) -> Combination:
+        return Combination.of({vector: c * factor for vector, c in self.parts})
+
+    def diff(self, symbol: Symbol) -> Combination:
+        """Return the derivative with respect to a scalar in the coefficients."""
+        return Combination.of({vector: sp.diff(c, symbol) for vector, c in self.parts})
+
+
+@dataclass(frozen=True)
+class Gram:
+    """Inner products of the vectors; (v, w) and (w, v) are the same entry."""
+
+    entries: Mapping[tuple[Vector, Vector], Expr]
+
+    def inner(self, left: Combination, right: Combination) -> Expr:
+        """Return <left, right> by bilinearity."""
+        total = S.Zero
+        for v, a in left.parts:
+            for w, b in right.parts:
+                entry = self.entries.get((v, w), self.entries.get((w, v)))
+                if entry is None:
+                    raise KeyError(f"the Gram entry <{v.name}, {w.name}> is not given")
+                total += a * b * entry
+        return sp.expand(total)
+
+
+Argument = tuple[Combination, Combination]
+
+
+def gradient(partials: Mapping[Symbol, Expr], arguments: Mapping[Symbol, Argument], v: Vector) -> Combination:
+    """Return grad_v L = sum_j L_{X_j} (a_v B + b_v A) for X_j = <A, B>, a_v and b_v the coefficients of v."""
+    total = Combination(())
+    for name, (left, right) in arguments.items():
+        slope = right * left.coefficient(v) + left * right.coefficient(v)
+        total = total + slope * partials[name]
+    return total
+
+
+def velocity(gram: Gram, descent: Combination, v: Vector) -> Combination:
+    """Return dv/dt for the gradient `descent`, projected where v lives on the sphere; zero where it is frozen."""
+    if v.kind == "frozen":
+        return Combination(())
+    if v.kind == "free":
+        return descent * S.NegativeOne
+    radial = gram.inner(descent, Combination.of(v))
+    return descent * S.NegativeOne + Combination.of({v: radial})
+
+
+def noise_velocity(gram: Gram, weight: Combination, pair: tuple[Vector, Vector], kappa: Expr, variance: Expr) -> Expr:
+    """Return the drift that SGD noise of finite kappa = eta d / B adds to the overlap <a, b>.
+
+    A step moves a by eta c_a times a gradient whose part across all d directions has squared length J d / B, c_a the
+    coefficient of a in w. That adds kappa J c_a c_b to <a, b> (Ito), and dividing a vector on the sphere by its new
+    norm takes away (kappa/2) J c_a^2 <a, b>.
+    """
+    first, second = pair
+    rates = {v: S.Zero if v.kind == "frozen" else weight.coefficient(v) for v in pair}
+    total = rates[first] * rates[second]
+    overlap = gram.inner(Combination.of(first), Combination.of(second))
+    for v in pair:
+        if v.kind == "sphere":
+            total -= rates[v] ** 2 * overlap / 2
+    return sp.expand(kappa * variance * total)
+
+
+def noise_direction(gram: Gram, weight: Combination, pair: tuple[Vector, Vector]) -> Combination:
+    """Return the combination g whose projection g.x carries the noise of the overlap <a, b> in one sample's gradient.
+
+    The gradient of a is (sigma - y) sigma' c_a x, projected where a lives on the sphere, so that <a, b> moves with
+    c_a (b - <a, b> a), and likewise for b.
+    """
+    first, second = pair
+    overlap = gram.inner(Combination.of(first), Combination.of(second))
+    total = Combination(())
+    for v, other in ((first, second), (second, first)):
+        if v.kind != "frozen":
+            radial = -overlap if v.kind == "sphere" else S.Zero
+            total = total + (Combination.of(other) + Combination.of({v: radial})) * weight.coefficient(v)
+    return total
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Moments of projections of x weighted by powers of f, a function of l = w.x and l* = w*.x, by Stein's lemma.
+
+    For a projection on a vector, a* = <a, w*> is its part along w* and a' = <a, w> - q a* its covariance with l across
+    it. `moments` are L_q, L_r and those of `theory.network.loss.Loss.noise_moments`, as symbols.
+    """
+
+    gram: Gram
+    weight: Combination
+    target: Combination
+    moments: Mapping[str, Expr]
+
+    def _parts(self, a: Combination) -> tuple[Expr, Expr]:
+        along = self.gram.inner(a, self.target)
+        return along, self.gram.inner(a, self.weight) - self.gram.inner(self.weight, self.target) * along
+
+    def first(self, a: Combination) -> Expr:
+        """Return E[f a.x] = L_q <a, w*> + 2 L_r <a, w>."""
+        slope, bend = self.moments["L_q"], self.moments["L_r"]
+        return slope * self.gram.inner(a, self.target) + 2 * bend * self.gram.inner(a, self.weight)
+
+    def second(self, a: Combination, b: Combination) -> Expr:
+        """Return E[f^2 a.x b.x] = <a, b> J + a* b* M_ss + (a* b' + a' b*) M_ls + a' b' M_ll."""
+        (s_a, l_a), (s_b, l_b) = self._parts(a), self._parts(b)
+        value = self.moments
+        mixed = (s_a * l_b + l_a * s_b) * value["M_ls"]
+        return self.gram.inner(a, b) * value["J"] + s_a * s_b * value["M_ss"] + mixed + l_a * l_b * value["M_ll"]
+
+    def third(self, a: Combination) -> Expr:
+        """Return E[f^3 a.x] = a* N_s + a' N_l."""
+        along, across = self._parts(a)
+        return along * self.moments["N_s"] + across * self.moments["N_l"]

@@ -1,0 +1,333 @@
+r"""What leads out of the search phase: the local dynamics at the start, and what it makes of the exit time T(d).
+
+*LoRA* starts at u = 0, where w = w0 whatever v is. With g = grad L(w0), H = hess L(w0) and any v,
+
+    du/dt = -<g, v> - u <v, H v> + O(u^2).
+
+- g != 0: *linear*. v turns towards g while u grows, both at the rate lambda of the linearisation.
+- g = 0: u = 0 is a whole line (or plane) of equilibria, so that v does not move by itself and no centre manifold leads
+  out: the flow stays if <v, H v> > 0. Aligned, with A = 0, the rate of u at a frozen v is
+
+      lambda(m) = -<v, H v> = B (1 - m^2) + A'(mu) m^2.
+
+  - B > 0: *u alone*. u grows from SGD's noise, or from u0, and then turns v.
+  - B < 0: *noise-driven*. SGD keeps u^2 at kappa J_0/(2 |B| d), which turns v towards the direction of least curvature:
+
+        dm/dt = u^2 m (1 - m^2) (A' - B) - (kappa/2) J_0 u^2 m,   on average   (g/d) m   near m = 0,
+        g = (kappa J_0/(2 |B|)) (A' - B - kappa J_0/2).
+
+    For g > 0 that takes T ~ (d/(2 g)) log d; otherwise, and under the flow, the start *traps*.
+
+*Plain* training starts at m = 0 with dm/dt = c m^(k-1) + ..., k the information exponent of the pair, and at finite
+kappa with the drift -(kappa/2) J_0 m: *ballistic*, *linear* and *power* for k = 1, 2, >= 3.
+
+The exit time is stated in d, Z ~ N(0, 1) and the constant C of the law, kappa and J_0 as numbers where they are given.
+The linear law is that of arXiv:2602.02855's linearisation with the start and the noise of SGD kept; the noise-driven
+one is derived here by averaging over the fast variable u.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import mpmath
+import sympy as sp
+from sympy import Expr, S, Symbol
+
+from theory.calculus.expectations import is_closed
+from theory.calculus.nodes import exact
+from theory.errors import InputError, ParameterError
+from theory.language.hermite import is_zero
+from theory.network.linearisation import Escape
+from theory.symbols import C, J, M_ss, R, Z, a, d, m, mu, q, r, rho
+from theory.typeset.printing import latex
+
+__all__ = ["Regime", "regime"]
+
+DIGITS = 30
+SAME_AS_CRITICAL = sp.Rational(1, 10**14)  # |G| / |B| below which a float64 of mu cannot be told from a root of A
+LARGEST = sp.Integer(10) ** 300
+LONGEST = 160  # characters of LaTeX, beyond which numbers are printed as decimals
+
+
+@dataclass(frozen=True)
+class Regime:
+    """How a start escapes.
+
+    Attributes:
+        name: linear, u alone, noise-driven, ballistic, power, trapped or undecided.
+        because: why, in words with the numbers that decided.
+        rate: growth rate of the slowest unstable variable, per unit of t; per t/d where noise-driven; None if none.
+        power: T grows like d^power, times log d where `logarithmic`.
+        logarithmic: whether T has the factor log d.
+        time: T in d, Z, C, R and a (the start u0 = d^-a); None where there is no escape or no formula.
+    """
+
+    name: str
+    because: str
+    rate: Expr | None = None
+    power: Expr = S.Zero
+    logarithmic: bool = False
+    time: Expr | None = None
+
+    def latex(self) -> str:
+        """Return the formula of T as LaTeX, its numbers to six digits where they are long; "T = \\infty" if trapped."""
+        if self.time is None:
+            return r"T = \infty" if self.name == "trapped" else r"T = \text{undecided}"
+        exact = latex(self.time)
+        return f"T = {exact if len(exact) <= LONGEST else latex(self.time.evalf(6))}"
+
+    def _repr_latex_(self) -> str:
+        return f"${self.latex()}$"
+
+    @property
+    def slope_log_d(self) -> Expr | None:
+        """dT/d(log d) where T is logarithmic in d: 1/(2 lambda), or a/lambda from u0 = d^-a with a < 1/2."""
+        return d * sp.diff(self.time, d) if self.logarithmic and self.power == 0 and self.time is not None else None
+
+    @property
+    def escapes(self) -> bool | None:
+        """Whether |m| grows; None where undecided."""
+        return None if self.name == "undecided" else self.name != "trapped"
+
+
+def regime(
+    escape: Escape,
+    alignment: Expr | float | str | None = None,
+    strength: Expr | float | str | None = None,
+    *,
+    kappa: Expr | float = 0,
+    initial_power: Expr | float | None = None,
+    parameters: Mapping[str, Expr | float | str] | None = None,
+) -> Regime:
+    """Return the regime of a search phase at mu (and rho, where misaligned); for plain training without them.
+
+    A model with `parameters` of its own takes their values by name. Where its linearised velocities are not those of
+    LoRA, the rate is the largest eigenvalue of its Jacobian, and C holds the widths of its start besides.
+
+    `kappa` = eta d / B; 0 is the gradient flow. LoRA starts at u0 = d^-a with a = `initial_power`, by default one
+    beyond 1/2, where u0 is forgotten: at a = 1/2 it moves Z, below it sets out alone and T does not fluctuate. Where
+    only u0 can set out (u alone, kappa = 0) the default is the symbol a. Training in stages has the law of its first
+    stage and the flow's time for the others (`numerics.law.staged`).
+
+    Raises `ParameterError` for parameters outside their domain, and `InputError` for a model without a search phase or
+    a student whose gradient at the start is infinite.
+
+    >>> from theory.network.derivation import derive
+    >>> regime(derive("he3").escape, 0.2).name, regime(derive("he4", model="plain").escape).power
+    ('linear', 1)
+    >>> print(regime(derive("linear").escape, 1).because)
+    A = 0, B = -1 < 0 and A' = -1: w0 is a minimum of the loss along every direction, which noise does not leave
+    """
+    noise = _exact("kappa", kappa)
+    if noise.is_negative:
+        raise ParameterError(f"kappa = {kappa} given; accepted: a number >= 0; 0 is the gradient flow.")
+    if escape.model.name == "plain":
+        if alignment is not None or strength is not None:
+            raise ParameterError("mu or rho with model plain given; accepted: none, since there is no w0.")
+        if initial_power is not None:
+            raise ParameterError("initial_power with model plain given; accepted: none, since there is no u.")
+        return _plain(escape, noise)
+    if escape.B is None or escape.base_gradient is None:
+        raise InputError(
+            f"{escape.loss.student.name} with model {escape.model.name}: no search phase with a finite gradient; "
+            "accepted are the models lora, misaligned and plain, with a continuous student."
+        )
+    power = None if initial_power is None else _exact("initial_power", initial_power)
+    if power is not None and not power > 0:
+        raise ParameterError(f"initial_power = {initial_power} given; accepted: a number > 0, u0 = d^-a; try 2.")
+    at = _place(escape, {mu.name: alignment, rho.name: strength, **(parameters or {})})
+    return _lora(escape, at, noise, power) if escape.square is not None else _own(escape, at)
+
+
+def _exact(name: str, value: Expr | float | str) -> Expr:
+    try:
+        number = sp.Rational(str(value)) if isinstance(value, float | str) else exact(value, name)
+    except (TypeError, ValueError):
+        number = S.NaN
+    if not (number.is_number and number.is_real and number.is_finite and abs(number) < LARGEST):
+        raise ParameterError(f"{name} = {value!r} given; accepted: a real number, of modulus below 1e300.")
+    return number
+
+
+def _place(escape: Escape, given: Mapping[str, Expr | float | str | None]) -> dict[Symbol, Expr]:
+    wanted = {symbol.name: symbol for symbol in escape.parameters}
+    missing = [name for name in wanted if given.get(name) is None]
+    if missing or any(value is not None and name not in wanted for name, value in given.items()):
+        shown = ", ".join(f"{name} = {value}" for name, value in given.items())
+        raise ParameterError(
+            f"{shown} with model {escape.model.name} given; accepted: a value for each of {', '.join(wanted)}, for "
+            "others than mu and rho in `parameters`, by name."
+        )
+    at = {symbol: _exact(name, given[name] or 0) for name, symbol in wanted.items()}
+    escape.model.check({symbol.name: float(value) for symbol, value in at.items()})
+    return at
+
+
+def _value(expr: Expr, at: dict[Symbol, Expr]) -> Expr:
+    """Return the number, exactly zero where it vanishes to twenty digits, and a Float where it has no closed form."""
+    found = expr.subs(at)
+    if is_zero(found):
+        return S.Zero
+    return found if is_closed(found) else found.evalf(DIGITS)
+
+
+def _shown(value: Expr) -> str:
+    return sp.sstr(value) if value.is_Rational else f"{float(value):.6g}"
+
+
+# --- LoRA -------------------------------------------------------------------------------------------------------
+
+
+def _lora(escape: Escape, at: dict[Symbol, Expr], kappa: Expr, power: Expr | None) -> Regime:
+    drive, trace = _value(escape.G2, at), _value(escape.B, at)
+    squared = _squared(escape, at)
+    if drive <= SAME_AS_CRITICAL**2 * trace**2:
+        if escape.A is None:
+            return Regime("undecided", "grad L(w0) = 0 at a misaligned w0: its Hessian decides, which is not analysed")
+        return _critical(escape, at, trace, kappa, power)
+    slope, bend = cast(tuple[Expr, Expr], escape.base_gradient)
+    along, rate = _value(slope + 2 * escape.at_start[q] * bend, at), _rate(trace, drive, squared)
+    if along == 0:
+        return Regime("trapped", "grad L(w0) is orthogonal to w*: u grows along w0 and m is not driven", rate)
+    spread = squared * drive + (squared * kappa * rate * _noise(escape, at) / 2 if kappa else 0)
+    start = sp.log((rate**2 + squared * drive) / (sp.sqrt(squared) * sp.Abs(along)))
+    time = (_begin(power, rate, sp.sqrt(spread)) + start + C) / rate
+    because = f"G = |grad L(w0)| = {_shown(sp.sqrt(drive))} != 0, B = {_shown(trace)}"
+    return Regime("linear", because, rate, logarithmic=True, time=time)
+
+
+def _begin(power: Expr | None, rate: Expr, spread: Expr) -> Expr:
+    """-log of the growing combination at the start: spread Z/sqrt(d), and rate u0 of u0 = d^-power."""
+    if power is not None and power < S.Half:
+        return power * sp.log(d) - sp.log(rate)
+    shift = rate / spread if power == S.Half else S.Zero
+    return sp.log(d) / 2 - sp.log(sp.Abs(Z + shift)) - sp.log(spread)
+
+
+def _squared(escape: Escape, at: dict[Symbol, Expr]) -> Expr:
+    """alpha^2."""
+    assert escape.square is not None  # else `_own` has it
+    return escape.square.subs(at)
+
+
+def _rate(trace: Expr, drive: Expr, squared: Expr) -> Expr:
+    """lambda_+ with the LoRA scale: B and G^2 times alpha^2."""
+    return (squared * trace + sp.sqrt(squared**2 * trace**2 + 4 * squared * drive)) / 2
+
+
+def _noise(escape: Escape, at: dict[Symbol, Expr]) -> Expr:
+    """J_0, the gradient's variance in a bulk direction at w0."""
+    return escape.loss.noise(*_edge(escape, at))
+
+
+def _edge(escape: Escape, at: dict[Symbol, Expr]) -> tuple[Expr, Expr]:
+    """q and r at the start."""
+    return escape.at_start[q].subs(at), escape.at_start[r].subs(at)
+
+
+def _along_teacher(escape: Escape, at: tuple[Expr, Expr]) -> Expr:
+    """E[f^2 l*^2], the gradient's variance in the direction of w*."""
+    moments = escape.loss.noise_moments(*at)
+    return moments[J] + moments[M_ss]
+
+
+def _critical(escape: Escape, at: dict[Symbol, Expr], trace: Expr, kappa: Expr, power: Expr | None) -> Regime:
+    """A = 0."""
+    squared, turn = _squared(escape, at), _value(sp.diff(escape.A, mu), at)
+    if trace == 0:
+        return Regime("undecided", "A = 0 and B = 0: the next order decides, which is not analysed")
+    if trace > 0:
+        return _alone(escape, at, squared * trace, (kappa, power), f"A = 0, B = {_shown(trace)} > 0")
+    shown = f"A = 0, B = {_shown(trace)} < 0 and A' = {_shown(turn)}"
+    if not turn > 0:
+        return Regime(
+            "trapped", f"{shown}: w0 is a minimum of the loss along every direction, which noise does not leave"
+        )
+    if kappa == 0:
+        return Regime("trapped", f"{shown}: under the flow u decays and v stays, unless m^2 > B/(B - A')")
+    variance = kappa * squared * _noise(escape, at)  # of du per unit of t, times d
+    level = variance / (2 * squared * abs(trace))  # of u, times d
+    pull = squared * (turn - trace) - variance / 2
+    if not pull > 0:
+        return Regime("trapped", shown + ": the kappa drift outweighs the pull towards w*; lower kappa")
+    return _noise_driven(escape, at, level * pull, kappa, level, shown)
+
+
+def _alone(escape: Escape, at: dict[Symbol, Expr], rate: Expr, start: tuple[Expr, Expr | None], shown: str) -> Regime:
+    kappa, power = start
+    if kappa == 0:
+        time = ((a if power is None else power) * sp.log(d) + C) / rate
+        return Regime("u alone", f"{shown}: u grows from u0 = d^-a", rate, logarithmic=True, time=time)
+    spread = kappa * _squared(escape, at) * _noise(escape, at) / (2 * rate)
+    time = (_begin(power, S.One, sp.sqrt(spread)) + C) / rate
+    return Regime("u alone", f"{shown}: u grows from SGD's noise", rate, logarithmic=True, time=time)
+
+
+def _noise_driven(escape: Escape, at: dict[Symbol, Expr], rate: Expr, kappa: Expr, level: Expr, shown: str) -> Regime:
+    spread = kappa * _squared(escape, at) * _along_teacher(escape, _edge(escape, at)) * level / (2 * rate)
+    time = d / rate * (sp.log(d) / 2 - sp.log(sp.Abs(Z)) - sp.log(1 + spread) / 2 + C)
+    because = f"{shown}: the noise in u turns v towards w* at the rate {_shown(rate)}/d"
+    return Regime("noise-driven", because, rate, S.One, True, time)
+
+
+def _own(escape: Escape, at: dict[Symbol, Expr]) -> Regime:
+    """Velocities of one's own: linear where the Jacobian at the start has an eigenvalue with a positive real part."""
+    if not escape.is_fixed or escape.jacobian is None:
+        return Regime("undecided", "the flow does not rest at the start of this model, or has no Jacobian there")
+    found = _eigenvalue(escape, at)
+    if not found > 0:
+        because = f"the largest eigenvalue of the Jacobian at the start is {_shown(found)}"
+        return Regime("undecided" if found == 0 else "trapped", because, found)
+    because = f"the Jacobian at the start has the eigenvalue {_shown(found)} > 0"
+    return Regime("linear", because, found, logarithmic=True, time=(sp.log(d) / 2 - sp.log(sp.Abs(Z)) + C) / found)
+
+
+def _eigenvalue(escape: Escape, at: dict[Symbol, Expr]) -> Expr:
+    """The largest real part of an eigenvalue: a formula where there is one, else to fifteen digits."""
+    if escape.rate is not None:
+        found = _value(escape.rate, at)
+        if found.is_real:
+            return found
+    assert escape.jacobian is not None
+    with mpmath.workdps(DIGITS):
+        numbers = mpmath.matrix(escape.jacobian.subs(at).evalf(DIGITS).tolist())
+        largest = max(mpmath.re(v) for v in mpmath.eig(numbers, right=False))
+        return S.Zero if abs(largest) < mpmath.mpf(10) ** (5 - DIGITS / 2) else sp.Float(largest, 15)
+
+
+# --- plain ------------------------------------------------------------------------------------------------------
+
+
+def _plain(escape: Escape, kappa: Expr) -> Regime:
+    k, pull = escape.exponent, escape.drift
+    if k is None or pull is None:
+        return Regime("trapped", "no Hermite mode k >= 1 (up to 40) is in both links: m = 0 is no saddle of the flow")
+    shown = f"information exponent {k}, dm/dt ~ {_shown(pull)}" + ("" if k == 1 else " m" if k == 2 else f" m^{k - 1}")
+    drag = kappa * escape.loss.noise(S.Zero, S.One) / 2 if kappa else S.Zero
+    if k == 1:
+        slope, _ = escape.loss.gradient(m, S.One)
+        speed = -(1 - m**2) * slope - (kappa * escape.loss.noise(m, S.One) * m / 2 if kappa else 0)
+        side = sp.sign(pull)
+        return Regime("ballistic", shown, time=sp.Integral(side / speed.subs(m, side * m), (m, 0, R)))
+    if k % 2 == 0 and pull < 0:
+        return Regime("trapped", f"{shown}: m = 0 is stable")
+    if k == 2:
+        rate = pull - drag
+        if not rate > 0:
+            return Regime("trapped", f"{shown}, but the kappa drift -{_shown(drag)} m outweighs it; lower kappa")
+        spread = kappa * _along_teacher(escape, (S.Zero, S.One)) / (2 * rate) if kappa else S.Zero
+        time = (sp.log(d) / 2 - sp.log(sp.Abs(Z)) - sp.log(1 + spread) / 2 + C) / rate
+        return Regime("linear", shown, rate, logarithmic=True, time=time)
+    if drag != 0:
+        scale = f"kappa ~ d^(-{sp.Rational(k - 2, 2)})"
+        return Regime(
+            "trapped", f"{shown}, but the kappa drift -{_shown(drag)} m outweighs it near m = 0; take {scale}"
+        )
+    power = sp.Rational(k - 2, 2)
+    if k % 2:
+        shown += "; on one side of m = 0 only"
+    time = d**power / (sp.Abs(pull) * (k - 2) * sp.Abs(Z) ** (k - 2))
+    return Regime("power", shown, power=power, time=time)

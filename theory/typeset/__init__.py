@@ -1,0 +1,1 @@
+"""How is it set? LaTeX as text, which knows no physics."""

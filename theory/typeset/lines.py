@@ -1,0 +1,129 @@
+r"""Long formulas between lines: broken before + and -, and where a term alone is too long, with names for its parts.
+
+A term wider than the line gets names X_1, X_2, ... for the widest sums inside it (numerators, radicands, brackets);
+equal sums share a name. What is left of a long product is broken between its factors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from theory.typeset.tree import Node, Row, parse, render, width
+
+__all__ = ["Names", "fill"]
+
+SHORTEST = 6.0  # em; a narrower sum is not worth a name
+
+
+class Names:
+    """The names given so far, and what they stand for."""
+
+    def __init__(self) -> None:
+        self.contents: dict[str, str] = {}
+
+    def __call__(self, content: Row) -> Row:
+        """Return the name of a sum."""
+        name = self.contents.setdefault(render(content).strip(), f"X_{{{len(self.contents) + 1}}}")
+        return parse(name)
+
+    def since(self, count: int) -> list[tuple[str, str]]:
+        """Return the (name, content) pairs after the first `count`."""
+        return [(name, content) for content, name in list(self.contents.items())[count:]]
+
+
+def fill(text: str, limit: float, names: Names) -> list[str]:
+    r"""Return the lines of a right-hand side, none wider than `limit` em where names and breaks can help it.
+
+    >>> fill("a + b - c", 4.5, Names())
+    ['a + b', '- c']
+    >>> names = Names()
+    >>> fill(r"2 \sqrt{a + b + c + d + f}", 6, names)
+    ['2 \\sqrt{X_{1}}']
+    >>> names.contents
+    {'a + b + c + d + f': 'X_{1}'}
+    """
+    lines: list[Row] = []
+    for chunk in _terms(parse(text)):
+        for piece in _fitted(chunk, limit, names):
+            if lines and piece[0].text != r"\times" and not _is_new_line(piece):
+                joined = (*lines[-1], *piece)
+                if width(joined) <= limit:
+                    lines[-1] = joined
+                    continue
+            lines.append(piece)
+    return [render(line).strip() for line in lines]
+
+
+def _is_new_line(piece: Row) -> bool:
+    return piece[0].text == r"\quad"
+
+
+def _fitted(term: Row, limit: float, names: Names) -> list[Row]:
+    while width(term) > limit:
+        found = max(_sums(term), key=width, default=())
+        if width(found) < SHORTEST:
+            return _factors(term, limit)
+        term = _replaced(term, found, names(found))
+    return [term]
+
+
+def _terms(row: Row) -> list[Row]:
+    r"""Split before every binary + and -, and at the `, \quad` that introduces the law of an expectation."""
+    terms: list[list[Node]] = [[]]
+    for node in row:
+        visible = [inner for inner in terms[-1] if inner.kind != "space"]
+        breaks = (node.kind == "operator" and node.text in "+-") or node.text == r"\quad"
+        if breaks and visible and visible[-1].kind != "operator":
+            terms.append([])
+        terms[-1].append(node)
+    return [tuple(term) for term in terms]
+
+
+def _sums(row: Row) -> Iterator[Row]:
+    """Yield the outermost sums inside the nodes of a row."""
+    for node in row:
+        for inner in node.rows if node.kind != "environment" else ():
+            if len(_terms(inner)) > 1:
+                yield inner
+            else:
+                yield from _sums(inner)
+
+
+def _replaced(row: Row, old: Row, new: Row) -> Row:
+    """Put `new` for `old` wherever it stands, without the brackets where it is a factor."""
+    if row == old:
+        return new
+    found: list[Node] = []
+    for node in row:
+        is_factor = not found or found[-1].kind == "space"
+        if node.kind == "fence" and node.rows[0] == old and is_factor and node.text == r"\left(" and len(row) > 1:
+            found += new
+        else:
+            parts = (part if isinstance(part, str) else _replaced(part, old, new) for part in node.parts)
+            found.append(Node(node.kind, tuple(parts)))
+    return tuple(found)
+
+
+def _factors(term: Row, limit: float) -> list[Row]:
+    """Break a product at the spaces between its factors."""
+    lines: list[list[Node]] = [[]]
+    for factor in _split_at_spaces(term):
+        if width((*lines[-1], *factor)) > limit and any(node.kind not in ("space", "operator") for node in lines[-1]):
+            lines.append(list(parse(r"\times ")))
+        lines[-1] += factor
+    return [tuple(line) for line in lines]
+
+
+def _split_at_spaces(term: Row) -> list[Row]:
+    """Split where a space separates two factors, and not where it surrounds an operator."""
+    factors: list[list[Node]] = [[]]
+    last, spaced = "operator", False
+    for node in term:
+        if node.kind == "space":
+            spaced = True
+        else:
+            if spaced and "operator" not in (last, node.kind) and node.kind != "script":
+                factors.append([])
+            last, spaced = node.kind, False
+        factors[-1].append(node)
+    return [tuple(factor) for factor in factors]

@@ -1,0 +1,205 @@
+r"""LaTeX mathematics as a tree: what it takes to measure a formula and to break it between lines.
+
+A row is a tuple of nodes; a node is its text with rows inside, as in \frac{row}{row}. Rendering gives the text back
+unchanged. The language is the one that SymPy and `theory.calculus.explain` print.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from theory.errors import HermescapeError
+
+__all__ = ["Node", "Row", "parse", "render", "width"]
+
+TOKEN = re.compile(r"\\[A-Za-z]+\*?|\\.|\s+|[0-9]+|.", re.DOTALL)
+ARGUMENTS = {r"\frac": 2, r"\sqrt": 1}
+NAMED = {r"\operatorname", r"\mathrm", r"\mathbb", r"\mathcal", r"\text"}
+SPACES = {r"\,": 0.17, r"\:": 0.22, r"\;": 0.28, r"\!": -0.17, r"\quad": 1.0, r"\qquad": 2.0}
+OPERATORS = {"+", "-", "=", "<", ">", r"\sim", r"\leq", r"\geq", r"\to", r"\cdot", r"\times", r"\neq"}
+NARROW = {",", ".", ";", ":", "(", ")", "[", "]", "|", "'", "!"}
+FUNCTION = re.compile(r"\\(arc)?(sin|cos|tan|sinh|cosh|tanh|exp|log|max|min|coth)$")
+SCRIPT = 0.72  # size of a script, or of a fraction in a fraction, relative to the text
+
+
+@dataclass(frozen=True)
+class Node:
+    """One symbol or construction: `parts` alternate between text and rows, beginning and ending with text."""
+
+    kind: str
+    parts: tuple[str | tuple[Node, ...], ...]
+
+    @property
+    def text(self) -> str:
+        """The leading text, all of it for a symbol."""
+        return str(self.parts[0])
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The rows inside."""
+        return tuple(part for part in self.parts if not isinstance(part, str))
+
+
+Row = tuple[Node, ...]
+
+
+def render(row: Row) -> str:
+    """Return the text of a row."""
+    return "".join(part if isinstance(part, str) else render(part) for node in row for part in node.parts)
+
+
+def parse(text: str) -> Row:
+    r"""Return the row of a formula.
+
+    >>> [node.kind for node in parse(r"\frac{1}{2} - e^{x}")]
+    ['call', 'space', 'operator', 'space', 'symbol', 'script']
+    >>> render(parse(r"\sqrt[3]{x} \left(1 + q\right)^{2}"))
+    '\\sqrt[3]{x} \\left(1 + q\\right)^{2}'
+    """
+    return _Reader(text).row(None)
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self.tokens: list[str] = TOKEN.findall(text)
+        self.at = 0
+
+    def take(self) -> str:
+        if self.at == len(self.tokens):
+            raise HermescapeError(f"unbalanced LaTeX: {''.join(self.tokens)}")
+        self.at += 1
+        return self.tokens[self.at - 1]
+
+    def row(self, end: str | None) -> Row:
+        """Read nodes up to the token `end`, which is left to be read."""
+        nodes: list[Node] = []
+        while self.at < len(self.tokens) and self.tokens[self.at] != end:
+            nodes.append(self.node())
+        if end is not None and self.at == len(self.tokens):
+            raise HermescapeError(f"unbalanced LaTeX, {end} is missing: {''.join(self.tokens)}")
+        return tuple(nodes)
+
+    def node(self) -> Node:
+        token = self.take()
+        if token.isspace():
+            return Node("space", (token,))
+        if token in ("^", "_"):
+            return Node("script", (token, *self.argument()))
+        if token == "{":
+            return Node("group", ("{", self.row("}"), self.take()))
+        if token == r"\left":
+            return self.fence()
+        if token == r"\begin":
+            return self.environment()
+        if token in NAMED:
+            return Node("name", (token + render(self.group()),))
+        if token in ARGUMENTS:
+            return self.call(token)
+        return Node("operator" if token in OPERATORS else "symbol", (token,))
+
+    def argument(self) -> tuple[str | Row, ...]:
+        """Read the braces after a command or script, or the single token that stands for them."""
+        if self.tokens[self.at : self.at + 1] != ["{"]:
+            return ("", (self.node(),), "")
+        (group,) = self.group()
+        return group.parts
+
+    def group(self) -> Row:
+        return (self.node(),)
+
+    def call(self, name: str) -> Node:
+        parts: list[str | Row] = [name]
+        if self.tokens[self.at : self.at + 1] == ["["]:
+            self.at += 1
+            parts[0] = f"{name}[{render(self.row(']'))}{self.take()}"
+        for _ in range(ARGUMENTS[name]):
+            parts += self.argument()
+        return Node("call", tuple(parts))
+
+    def fence(self) -> Node:
+        head = r"\left" + self.take()
+        depth, inner = self.row(r"\right"), self.take()
+        return Node("fence", (head, depth, inner + self.take()))
+
+    def environment(self) -> Node:
+        name = render(self.group())
+        parts: list[str | Row] = [r"\begin" + name]
+        while True:
+            cell: list[Node] = []
+            while self.tokens[self.at] not in ("&", r"\\", r"\end"):
+                cell.append(self.node())
+            parts.append(tuple(cell))
+            token = self.take()
+            if token == r"\end":
+                return Node("environment", (*parts, token + render(self.group())))
+            parts.append(token)
+
+
+# --- width ------------------------------------------------------------------------------------------------------
+
+
+def width(row: Row, style: int = 0) -> float:
+    r"""Return an estimate of the printed width in em; style 0 is display, 1 text, 2 script.
+
+    >>> width(parse("q")) < width(parse(r"\frac{q}{r + 1}")) < width(parse(r"q + r + 1 + m"))
+    True
+    """
+    return sum(_width(node, style) for node in row)
+
+
+def _width(node: Node, style: int) -> float:
+    size = SCRIPT if style == 2 else 1.0
+    match node.kind:
+        case "space":
+            return 0.0
+        case "operator":
+            return 1.33 if style < 2 else 0.8 * size
+        case "symbol":
+            return size * _symbol(node.text)
+        case "name":
+            return size * (0.5 * len(node.text.partition("{")[2]) + 0.1)
+        case "script":
+            return width(node.rows[0], 2)
+        case "call" if node.text.startswith(r"\frac"):
+            return 0.25 + max(width(row, min(style + 1, 2)) for row in node.rows)
+        case "call":
+            return 0.9 * size + width(node.rows[0], style)
+        case "fence":
+            return (1.4 if any(inner.kind in ("call", "environment") for inner in node.rows[0]) else 0.85) * size + sum(
+                width(row, style) for row in node.rows
+            )
+        case "environment":
+            return _array(node, style)
+        case _:
+            return sum(width(row, style) for row in node.rows)
+
+
+def _symbol(token: str) -> float:
+    if token in SPACES:
+        return SPACES[token]
+    if token in NARROW:
+        return 0.4
+    if FUNCTION.match(token):
+        return 0.5 * (len(token) - 1) + 0.17
+    return 0.5 * len(token) if token.isdigit() else 0.62
+
+
+def _array(node: Node, style: int) -> float:
+    """Return the width of a matrix, or of cases: columns as wide as their widest cell."""
+    columns: dict[int, float] = {}
+    for column, cell in _cells(node):
+        columns[column] = max(columns.get(column, 0.0), width(cell, max(style, 1)))
+    return sum(columns.values()) + 1.0 * len(columns)
+
+
+def _cells(node: Node) -> Iterator[tuple[int, Row]]:
+    column = 0
+    for part in node.parts:
+        if part == "&":
+            column += 1
+        elif part == r"\\":
+            column = 0
+        elif not isinstance(part, str):
+            yield column, part

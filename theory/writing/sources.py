@@ -1,0 +1,135 @@
+"""Whose results a derivation uses: a table of rules, each a key of `references.bib` and when it applies.
+
+The rules that close a kernel are those that `theory.calculus.explain` prints, so that the list follows from the
+derivation and not from a table of activations; only the kernels that were first published for one activation are named
+as such. `references.bib` holds every entry once; `entries` reads it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import sympy as sp
+
+from theory.language.activations import REGISTRY
+from theory.symbols import x, y
+
+if TYPE_CHECKING:
+    from theory.network.system import System
+
+__all__ = ["RULES", "Entry", "Source", "entries", "sources"]
+
+ENTRY = re.compile(r"^@(\w+)\{([a-z]+\d{4}),\n((?:  .*\n)+)\}$", re.MULTILINE)
+FIELD = re.compile(r"^  (\w+) = \{(.*)\},$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of `references.bib`; `bibtex` is its text as it stands there."""
+
+    key: str
+    kind: str
+    fields: dict[str, str]
+    bibtex: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """A publication, by its key in `references.bib`, and what of it is used."""
+
+    key: str
+    why: str
+
+    @property
+    def entry(self) -> Entry:
+        """The bibliographic entry."""
+        return entries()[self.key]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A source and the derivations that use it."""
+
+    key: str
+    why: str
+    applies: Callable[[System], bool]
+
+
+def _model(*names: str) -> Callable[[System], bool]:
+    return lambda system: system.model.name in names
+
+
+def _step(rule: str) -> Callable[[System], bool]:
+    return lambda system: any(step.rule == rule for step in system.loss_function.kernel_steps())
+
+
+def _pair(*activations: sp.Expr) -> Callable[[System], bool]:
+    """Whether student and learnt link are the same one of these functions."""
+
+    def applies(system: System) -> bool:
+        loss = system.loss_function
+        return loss.student.expr == loss.teacher.expr and loss.student.expr in activations
+
+    return applies
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "nwemadji2026",
+        "LoRA fine-tuning of a pre-trained single-index student: its ODEs and its search time",
+        _model("lora", "misaligned"),
+    ),
+    Rule("hu2022", "low-rank adaptation", _model("lora", "misaligned")),
+    Rule("saad1995", "closed equations of one-pass SGD in the overlaps", lambda _: True),
+    Rule("benarous2021", "the information exponent", _model("plain")),
+    Rule("arnaboldi2023", "escape from the start of plain training, the noise of SGD included", _model("plain")),
+    Rule(
+        "damian2024",
+        "transforms of the label, and the generative exponent",
+        lambda system: system.loss_function.labels.transform != y,
+    ),
+    Rule("price1958", "derivatives of a Gaussian expectation by its covariance: L_q and L_r", lambda _: True),
+    Rule("mehler1866", "the kernel as a sum over Hermite coefficients, finite here", _step("mehler")),
+    Rule("stein1981", "powers of a Gaussian variable by parts", _step("stein")),
+    Rule("sheppard1899", "the arcsine of two centred gates", _step("sheppard")),
+    Rule("plackett1954", "the bivariate normal distribution function of two gates off centre", _step("two gates")),
+    Rule("chosaul2009", "the arc-cosine kernels", _pair(REGISTRY["relu"], REGISTRY["step"])),
+    Rule("williams1997", "the arcsine kernel of the error function", _pair(sp.erf(x))),
+    Rule("tsuchida2021", "the kernels of GELU and ELU", _pair(REGISTRY["gelu"], REGISTRY["elu"])),
+    Rule(
+        "trefethen2014", "the trapezoidal rule, by which the unevaluated expectations are computed", _step("quadrature")
+    ),
+)
+"""What is cited, in this order."""
+
+
+def sources(system: System) -> tuple[Source, ...]:
+    """Return the sources of a derivation, in the order of `RULES`.
+
+    >>> from theory.network.derivation import derive
+    >>> [source.key for source in sources(derive("erf"))]
+    ['nwemadji2026', 'hu2022', 'saad1995', 'price1958', 'sheppard1899', 'williams1997']
+    >>> sources(derive("he3", model="plain"))[-1].why
+    'the kernel as a sum over Hermite coefficients, finite here'
+    """
+    return tuple(Source(rule.key, rule.why) for rule in RULES if rule.applies(system))
+
+
+@lru_cache(maxsize=1)
+def entries() -> dict[str, Entry]:
+    """Return the entries of `references.bib` by key.
+
+    >>> entries()["saad1995"].fields["journal"]
+    'Physical Review E'
+    """
+    text = files("theory.writing").joinpath("references.bib").read_text(encoding="utf-8")
+    found = {}
+    for match in ENTRY.finditer(text):
+        kind, key, body = match.groups()
+        found[key] = Entry(key, kind, dict(FIELD.findall(body)), match.group())
+    return found

@@ -1,0 +1,157 @@
+"""The words and templates of the document of `theory.writing.document`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from theory.symbols import y
+from theory.typeset.layout import Equation
+from theory.typeset.printing import latex
+
+if TYPE_CHECKING:
+    from theory.language.activations import Activation
+    from theory.network.system import System
+
+__all__ = [
+    "AGAIN",
+    "CONVENTIONS",
+    "DOCUMENT",
+    "EXIT",
+    "FRAGMENT",
+    "PRICE",
+    "SETTINGS",
+    "TABLE",
+    "labels",
+    "meaning",
+    "named",
+    "verbatim",
+]
+
+LONGEST_NAME = 40
+
+FRAGMENT = r"""% Needs amsmath and amssymb. Rename a symbol by defining its macro before this file is read.
+@MACROS@
+
+@BODY@
+"""
+
+DOCUMENT = r"""\documentclass[10pt,a4paper]{article}
+\usepackage[textwidth=16cm,textheight=24cm]{geometry}
+\usepackage{amsmath,amssymb}
+\allowdisplaybreaks
+\setlength{\parindent}{0pt}
+\setlength{\parskip}{0.4em}
+\AtBeginDocument{\setlength{\abovedisplayskip}{5pt plus 2pt}\setlength{\belowdisplayskip}{5pt plus 2pt}}
+@MACROS@
+\begin{document}
+@BODY@
+\end{document}
+"""
+
+TABLE = r"\begin{center}\begin{tabular}{ll}@ROWS@\end{tabular}\end{center}"
+
+SETTINGS = {
+    "lora": r"Rank-one LoRA on aligned pre-training $w_{0} = \mu w_{*}$: the scalar $u$ and the direction $v$, on the "
+    "unit sphere, are trained.",
+    "misaligned": r"Rank-one LoRA on a pre-trained weight $w_{0}$ with $\langle w_{0}, w_{*} \rangle = \mu$ and "
+    r"$\langle w_{0}, w_{0} \rangle = \rho^{2}$: the scalar $u$ and the direction $v$, on the unit "
+    "sphere, are trained.",
+    "plain": "Plain training on the unit sphere: the direction $v$ is trained.",
+    "pretrain": r"Full pre-training: the free weight $w$ learns a source teacher $w_{s}$ with $\langle w_{s}, w_{*} "
+    r"\rangle = c$, so that the loss is $L(q_{s}, r)$.",
+}
+
+CONVENTIONS = (
+    r"\emph{Conventions.} Time is $t = \eta \times$ number of steps, with $\eta$ the step size. "
+    r"$\operatorname{erf}(x) = \frac{2}{\sqrt{\pi}} \int_0^x e^{-z^2} \mathrm{d} z$, not "
+    r"$\operatorname{erf}(x/\sqrt{2})$. $\mathrm{He}_k$ is the probabilists' Hermite polynomial, unnormalised: "
+    r"$\mathrm{He}_2(x) = x^2 - 1$. $Z \sim \mathcal{N}(0, 1)$, and $\mathbb{E}_{r}[f] = \mathbb{E} f(\sqrt{r} Z)$. "
+    "Derivatives are meant in the sense of distributions."
+)
+
+AGAIN = {
+    "moments": "Moments of a Gaussian:",
+    "mass": "Conditioning on a point mass:",
+    "tilting": "Tilting:",
+    "stein": "By Stein's lemma:",
+    "one gate": "One gate:",
+    "sheppard": "Two centred gates:",
+    "two gates": "Two gates:",
+    "odd gates": "By symmetry:",
+}
+
+PRICE = (
+    Equation.of(
+        "loss-definition",
+        "L(q, r)",
+        r"\frac{1}{2} \mathbb{E}_{r}[\sigma^{2}] - K(q, r) + \frac{1}{2} \mathbb{E}[y^{2}]",
+    ),
+    Equation.of("price-q", "L_{q}", r"-\mathbb{E}[\sigma'(\ell)\, \varphi'(\ell^{*})]"),
+    Equation.of(
+        "price-r",
+        "L_{r}",
+        r"\frac{1}{4} \mathbb{E}_{r}[(\sigma^{2})''] - \frac{1}{2} \mathbb{E}[\sigma''(\ell)\, \varphi(\ell^{*})]",
+    ),
+)
+
+EXIT = {
+    1: ("The drift does not vanish at the start, and the exit time does not grow with $d$:", "O(1)"),
+    2: (
+        r"If $c_{k_*} > 0$ the exit time from a random direction is",
+        r"\frac{1}{2 c_{k_*}} \log d + O(1)",
+    ),
+    3: (
+        r"From $m = Z / \sqrt{d}$, on the side where $c_{k_*} m^{k_{*} - 2} > 0$, the exit time is, to leading order,",
+        r"\frac{d^{(k_{*} - 2)/2}}{|c_{k_*}| \left(k_{*} - 2\right)} |Z|^{-(k_{*} - 2)}",
+    ),
+}
+
+
+def labels(system: System, target: str) -> str:
+    """Return the definition of the labels."""
+    given = system.loss_function.labels
+    noise = "" if given.noise == 0 else rf" + \sqrt{{{latex(given.noise)}}}\, \xi"
+    if given.transform == y:
+        return rf"$y = \varphi(\langle {target}, x \rangle){noise}$"
+    return (
+        rf"$y = \mathcal{{T}}(\varphi_{{0}}(\langle {target}, x \rangle){noise})$ with $\mathcal{{T}}(y) = "
+        rf"{latex(given.transform)}$, $\varphi_{{0}}(x) = {latex(given.link.expr)}$ and $\varphi$ the mean of $y$ "
+        rf"given $\langle {target}, x \rangle$"
+    )
+
+
+def named(f: Activation, symbol: str) -> str:
+    """Return the name of an activation, or its symbol where that is too long for a title."""
+    name = " ".join(f.name.split())
+    return verbatim(name) if len(name) <= LONGEST_NAME else symbol
+
+
+def verbatim(text: str) -> str:
+    r"""Return text in typewriter, with TeX's special characters escaped.
+
+    >>> verbatim("x**2 - x_1")
+    '\\texttt{x**2 - x\\_1}'
+    """
+    escaped = re.sub(r"[\\{}_^~&%$#]", lambda found: ESCAPES.get(found[0], "\\" + found[0]), text)
+    return rf"\texttt{{{escaped}}}"
+
+
+ESCAPES = {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
+FORMULA = re.compile(r"<[^<>]*>|\|w0\||d\w/d\w|w = .*$")
+
+
+def meaning(text: str) -> str:
+    r"""Return a meaning of `theory.symbols` with its formulas in mathematics mode.
+
+    >>> meaning("overlap <v, w0>")
+    'overlap $\\langle v, w_{0} \\rangle$'
+    """
+
+    def formula(found: re.Match[str]) -> str:
+        inside = found[0].replace("<", r"\langle ").replace(">", r" \rangle")
+        inside = inside.replace("w0", "w_{0}").replace("w*", "w_{*}").replace("w_s", "w_{s}")
+        inside = re.sub(r"d(\w)/d(\w)", r"\\partial \1/\\partial \2", inside)
+        return f"${inside.replace('alpha', chr(92) + 'alpha')}$"
+
+    return FORMULA.sub(formula, text)
