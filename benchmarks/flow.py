@@ -28,8 +28,8 @@ from scipy import integrate as quadrature
 from scipy.integrate import solve_ivp
 from scipy.special import eval_hermitenorm
 
-from numerics.flow import Exit, SciPy, exit_times, integrate
-from numerics.search import search_time
+from numerics.flows.flow import Exit, SciPy, exit_times, integrate
+from numerics.rates.search_time import search_time
 from theory.language.activations import activation
 from theory.network.derivation import derive
 from theory.network.system import System
@@ -46,7 +46,7 @@ TARGETS = {"he3": ">= 100", "erf": ">= 100", "relu": ">= 100", "tanh": ">= 20"}
 FIRST_CALL = f"""
 import time
 import numpy as np
-from numerics.flow import Exit, SciPy, exit_times, integrate
+from numerics.flows.flow import Exit, SciPy, exit_times, integrate
 from theory.network.derivation import derive
 system = derive("tanh")
 system.guarded_functions

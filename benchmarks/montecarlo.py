@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from numerics import montecarlo
-from numerics.codegen import compile_function
-from numerics.experiment import Experiment
-from numerics.reduction import draw_batch
+from numerics.compile.codegen import compile_function
+from numerics.simulation import montecarlo
+from numerics.simulation.experiment import Experiment
+from numerics.simulation.step import draw_batch
 from theory.language.activations import REGISTRY, activation
 from theory.symbols import x
 
@@ -39,7 +39,7 @@ CHILD = """
 import sys, time
 from dataclasses import replace
 from hermescape import experiment
-from numerics import fulldim, montecarlo
+from numerics.simulation import fulldim, montecarlo
 
 def seconds_a_step(simulate, setting, **options):
     start = time.perf_counter()

@@ -28,48 +28,48 @@ _HOMES = {
     "smoothing": "theory.language.smoothing",
     "coefficients": "theory.language.hermite",
     "information_exponent": "theory.language.hermite",
-    "value": "numerics.evaluate",
-    "Estimate": "numerics.quadrature",
-    "kernel_series": "numerics.series",
-    "compile": "numerics.flow:compile_flow",
-    "integrate": "numerics.flow",
-    "Exit": "numerics.flow",
-    "exit_times": "numerics.flow",
-    "Native": "numerics.flow",
-    "SciPy": "numerics.flow",
-    "Heyoka": "numerics.flow",
-    "Outcome": "numerics.flow",
-    "Trajectory": "numerics.flow",
-    "Stage": "numerics.stages",
-    "integrate_stages": "numerics.stages",
-    "Composition": "numerics.protocols",
-    "total_time": "numerics.protocols",
-    "best_stopping": "numerics.protocols",
-    "sde_paths": "numerics.sde:paths",
-    "search_time": "numerics.search",
-    "best_mu": "numerics.strength",
-    "best_pretraining": "numerics.strength",
-    "BestStrength": "numerics.strength",
-    "BestPretraining": "numerics.strength",
+    "value": "numerics.integrals.evaluate",
+    "Estimate": "numerics.integrals.quadrature",
+    "kernel_series": "numerics.integrals.series",
+    "compile": "numerics.flows.flow:compile_flow",
+    "integrate": "numerics.flows.flow",
+    "Exit": "numerics.flows.flow",
+    "exit_times": "numerics.flows.flow",
+    "Native": "numerics.flows.flow",
+    "SciPy": "numerics.flows.flow",
+    "Heyoka": "numerics.flows.flow",
+    "Outcome": "numerics.flows.flow",
+    "Trajectory": "numerics.flows.flow",
+    "Stage": "numerics.flows.stages",
+    "integrate_stages": "numerics.flows.stages",
+    "Composition": "numerics.best.stopping",
+    "total_time": "numerics.best.stopping",
+    "best_stopping": "numerics.best.stopping",
+    "sde_paths": "numerics.flows.sde:paths",
+    "search_time": "numerics.rates.search_time",
+    "best_mu": "numerics.best.alignment",
+    "best_pretraining": "numerics.best.alignment",
+    "BestStrength": "numerics.best.alignment",
+    "BestPretraining": "numerics.best.alignment",
     "simulate": "hermescape.api",
-    "simulate_stages": "numerics.montecarlo",
-    "trajectories": "numerics.montecarlo",
-    "log_spaced": "numerics.montecarlo",
+    "simulate_stages": "numerics.simulation.montecarlo",
+    "trajectories": "numerics.simulation.montecarlo",
+    "log_spaced": "numerics.simulation.montecarlo",
     "experiment": "hermescape.api",
     "explore": "hermescape.exploring",
     "sweep": "numerics.sweep",
     "read_sweep": "numerics.sweep",
     "sweep_status": "numerics.sweep",
     "SweepConfig": "numerics.sweep",
-    "ExitSample": "numerics.statistics",
-    "Stages": "numerics.statistics",
+    "ExitSample": "numerics.simulation.statistics",
+    "Stages": "numerics.simulation.statistics",
     "check": "hermescape.checking",
     "check_law": "hermescape.lawcheck",
     "LawReport": "hermescape.lawcheck",
     "escape_law": "numerics.law",
     "Law": "numerics.law",
     "staged_law": "numerics.law",
-    "phase_diagram": "numerics.phases",
+    "phase_diagram": "numerics.best.phases",
     "escape_time": "theory.search.law",
     "EscapeTime": "theory.search.law",
     "Report": "hermescape.checking",
@@ -163,20 +163,20 @@ if TYPE_CHECKING:
     from hermescape.checking import Report, check
     from hermescape.exploring import explore
     from hermescape.lawcheck import LawReport, check_law
-    from numerics.evaluate import value
-    from numerics.flow import Exit, Heyoka, Native, Outcome, SciPy, Trajectory, exit_times, integrate
-    from numerics.flow import compile_flow as compile
+    from numerics.best.alignment import BestPretraining, BestStrength, best_mu, best_pretraining
+    from numerics.best.phases import phase_diagram
+    from numerics.best.stopping import Composition, best_stopping, total_time
+    from numerics.flows.flow import Exit, Heyoka, Native, Outcome, SciPy, Trajectory, exit_times, integrate
+    from numerics.flows.flow import compile_flow as compile
+    from numerics.flows.sde import paths as sde_paths
+    from numerics.flows.stages import Stage, integrate_stages
+    from numerics.integrals.evaluate import value
+    from numerics.integrals.quadrature import Estimate
+    from numerics.integrals.series import kernel_series
     from numerics.law import Law, escape_law, staged_law
-    from numerics.montecarlo import log_spaced, simulate_stages, trajectories
-    from numerics.phases import phase_diagram
-    from numerics.protocols import Composition, best_stopping, total_time
-    from numerics.quadrature import Estimate
-    from numerics.sde import paths as sde_paths
-    from numerics.search import search_time
-    from numerics.series import kernel_series
-    from numerics.stages import Stage, integrate_stages
-    from numerics.statistics import ExitSample, Stages
-    from numerics.strength import BestPretraining, BestStrength, best_mu, best_pretraining
+    from numerics.rates.search_time import search_time
+    from numerics.simulation.montecarlo import log_spaced, simulate_stages, trajectories
+    from numerics.simulation.statistics import ExitSample, Stages
     from numerics.sweep import SweepConfig, read_sweep, sweep, sweep_status
     from theory.errors import HermescapeError, InputError, ParameterError, StoreError, WorkerError
     from theory.language.activations import Activation, activation

@@ -7,9 +7,9 @@ from typing import Literal
 
 from sympy import Expr
 
-from numerics.experiment import Experiment
-from numerics.montecarlo import simulate as run
-from numerics.statistics import ExitSample
+from numerics.simulation.experiment import Experiment
+from numerics.simulation.montecarlo import simulate as run
+from numerics.simulation.statistics import ExitSample
 from theory.errors import InputError, ParameterError
 from theory.language.activations import Activation, activation
 from theory.language.parser import parse_label
@@ -42,9 +42,9 @@ def experiment(
 ) -> Experiment:
     """Return the validated Monte Carlo experiment of an activation; the student's own link is the default teacher.
 
-    The arguments are the fields of `numerics.experiment.Experiment`. Model "misaligned" is "lora" with the norm
-    `rho` = |w0| required; "pretrain" takes `c` = <w_s, w*> and, as `initial_scale`, the norm of w at the start; the
-    label transform `label` is a SymPy expression or text in y.
+    The arguments are the fields of `numerics.simulation.experiment.Experiment`. Model "misaligned" is "lora" with the
+    norm `rho` = |w0| required; "pretrain" takes `c` = <w_s, w*> and, as `initial_scale`, the norm of w at the start;
+    the label transform `label` is a SymPy expression or text in y.
 
     Raises:
         InputError: a student whose derivative vanishes almost everywhere, since SGD would never move it; text

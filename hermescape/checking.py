@@ -37,14 +37,14 @@ from typing import Any
 from sympy import Expr
 
 from hermescape.api import experiment
-from numerics.evaluate import evaluator
-from numerics.experiment import Experiment
-from numerics.flow import Exit, integrate
+from numerics.best.stopping import median_start
+from numerics.flows.flow import Exit, integrate
+from numerics.integrals.evaluate import evaluator
 from numerics.law.noise_driven import noise_growth
-from numerics.montecarlo import simulate
-from numerics.protocols import median_start
-from numerics.search import Search, gradient_noise, search_time
-from numerics.statistics import ExitSample
+from numerics.rates.search_time import Search, gradient_noise, search_time
+from numerics.simulation.experiment import Experiment
+from numerics.simulation.montecarlo import simulate
+from numerics.simulation.statistics import ExitSample
 from theory.calculus.expectations import Distribution, gaussian_mean
 from theory.errors import InputError, ParameterError
 from theory.language.activations import Activation

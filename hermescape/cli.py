@@ -180,7 +180,7 @@ def escape(
     beyond a double, JSON holds texts; log_tau is the natural logarithm of tau.
     """
     from hermescape.searchreport import critical_parts, critical_report, escape_points, escape_table
-    from numerics.search import search_time, slowdown
+    from numerics.rates.search_time import search_time, slowdown
     from theory.network.derivation import derive as derive_system
 
     chosen = options.parametrisation(model, rho, mix)

@@ -28,7 +28,7 @@ from theory.language.activations import Activation
 from theory.network.system import System
 
 if TYPE_CHECKING:
-    from numerics.search import Search
+    from numerics.rates.search_time import Search
 
 __all__ = ["explore", "panels"]
 
@@ -52,7 +52,7 @@ class _Curve:
 @lru_cache(maxsize=16)
 def _curve(student: str | Activation, teacher: str | Activation | None) -> _Curve:
     from hermescape.checking import require_slope
-    from numerics.search import search_time
+    from numerics.rates.search_time import search_time
     from theory.network.derivation import derive
 
     system = derive(student, teacher)
@@ -91,7 +91,7 @@ def panels(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     from numerics.plots import STYLE, tau_curve
-    from numerics.search import search_time
+    from numerics.rates.search_time import search_time
 
     _check(mu, kappa, dimension)
     curve = _curve(student, teacher)
@@ -128,9 +128,9 @@ def _shown(time: Any) -> str:
 
 def _flow(field: Axes, history: Axes, system: System, search: Search, kappa: float, dimension: float) -> None:
     """Draw the plane of (u, m) and the trajectory from the median start."""
-    from numerics.flow import compile_flow, integrate
+    from numerics.best.stopping import median_start
+    from numerics.flows.flow import compile_flow, integrate
     from numerics.plots import phase_portrait, trajectories
-    from numerics.protocols import median_start
 
     mu, tau = float(search.mu), 10.0 if search.tau is None else float(search.tau)
     place: Any = {"mu": mu, "kappa": kappa}

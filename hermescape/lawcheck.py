@@ -1,8 +1,8 @@
 r"""The test of the law: exact Monte Carlo at several dimensions against the derived law of the exit time.
 
 At each d, with kappa = eta d / B fixed, the exit times of independent runs meet the law in a Kolmogorov-Smirnov test on
-the lattice of steps (`numerics.statistics.ks_law`), and over all d the slope of their medians in log d meets tau/2
-(where the law grows like a power of d: the slope of their logarithm meets that of the law's).
+the lattice of steps (`numerics.simulation.statistics.ks_law`), and over all d the slope of their medians in log d meets
+tau/2 (where the law grows like a power of d: the slope of their logarithm meets that of the law's).
 
 The law is a limit: at finite d the growth rate itself fluctuates with the samples, by O(kappa/d) beside lambda (felt
 first near a critical strength and for steep students such as He_3), and a kink of the student's adds O(1/sqrt(d)). So
@@ -35,9 +35,9 @@ from sympy import Expr
 from hermescape.checking import require_slope
 from hermescape.lawplan import FEWEST_RUNS, Pair, Plan, affordable, plan_of
 from numerics.law import Law
-from numerics.montecarlo import simulate
-from numerics.search import search_time
-from numerics.statistics import ExitSample, Status, TestResult, holm, ks_law
+from numerics.rates.search_time import search_time
+from numerics.simulation.montecarlo import simulate
+from numerics.simulation.statistics import ExitSample, Status, TestResult, holm, ks_law
 from theory.errors import ParameterError
 from theory.language.activations import Activation
 from theory.network.system import System

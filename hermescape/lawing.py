@@ -92,7 +92,7 @@ def law(
 def _formula(system: System, mu: float | None, rho: float | None, kappa: float) -> str:
     """The law in LaTeX: that of linear escape for any mu, or that of the regime which mu is in."""
     from numerics.law.starts import noise_beside
-    from numerics.search import search_time
+    from numerics.rates.search_time import search_time
     from theory.search.law import escape_time
 
     if mu is None and system.model.name != "plain":

@@ -16,9 +16,9 @@ from sympy import Expr
 
 from hermescape.api import experiment
 from hermescape.checking import largest_curvature
-from numerics.experiment import Experiment
 from numerics.law import Ballistic, Law, LinearEscape, Passage, escape_law
-from numerics.montecarlo import samples_per_step
+from numerics.simulation.experiment import Experiment
+from numerics.simulation.montecarlo import samples_per_step
 from theory.errors import InputError, ParameterError
 from theory.language.activations import Activation
 from theory.network.derivation import derive

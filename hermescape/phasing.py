@@ -50,7 +50,7 @@ def phases(
     Times are t = lr * steps. Near a critical strength SGD's noise leads out at small d, the slope of the loss at
     large d; where neither does, the start traps.
     """
-    from numerics.phases import phase_diagram
+    from numerics.best.phases import phase_diagram
     from theory.network.derivation import derive
 
     options.check_output(plot, ".png", force)

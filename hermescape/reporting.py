@@ -11,9 +11,9 @@ from rich.table import Table
 from sympy import Expr, Symbol
 
 from hermescape.searchreport import plain
-from numerics.evaluate import evaluator, exact_number, value
-from numerics.hermite import hermite_coefficients
-from numerics.quadrature import Estimate
+from numerics.integrals.evaluate import evaluator, exact_number, value
+from numerics.integrals.hermite import hermite_coefficients
+from numerics.integrals.quadrature import Estimate
 from theory.calculus.expectations import Distribution, gaussian_kernel, is_closed
 from theory.errors import InputError, NotIntegrableError, ParameterError, QuadratureError
 from theory.language.activations import REGISTRY, Activation, activation
@@ -25,7 +25,7 @@ from theory.typeset.printing import as_text
 
 if TYPE_CHECKING:
     from hermescape.checking import Report
-    from numerics.statistics import ExitSample
+    from numerics.simulation.statistics import ExitSample
 
 __all__ = [
     "check_lines",

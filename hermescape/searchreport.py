@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 from rich.table import Table
 
-from numerics.evaluate import as_double
-from numerics.quadrature import Real
-from numerics.search import RateScale, slowdown
-from numerics.strength import BestStrength, best_mu
+from numerics.best.alignment import BestStrength, best_mu
+from numerics.integrals.evaluate import as_double
+from numerics.integrals.quadrature import Real
+from numerics.rates.search_time import RateScale, slowdown
 from theory.network.system import System
 from theory.search.critical import Approach, CriticalStrength, isolates_exactly
 
 if TYPE_CHECKING:
-    from numerics.search import Search
+    from numerics.rates.search_time import Search
 
 __all__ = ["critical_parts", "critical_report", "escape_points", "escape_table", "plain"]
 

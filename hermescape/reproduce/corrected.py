@@ -5,7 +5,7 @@ With sigma_k^[r] = E_r[He_k^[r] sigma] the published sum for B leaves out the k 
     phi_0 sigma_2^[r] / r^2,    r = mu^2,
 
 which vanishes for odd links and for the sigmoid's odd part, but is 1/(2 pi mu) for ReLU, and all sums stop at k = 16.
-The corrected sums keep k = 0 and carry remainders (`numerics.series`).
+The corrected sums keep k = 0 and carry remainders (`numerics.integrals.series`).
 
 *The judge* measures the rate without deriving it: in exact SGD the overlap m grows by 1 + eta lambda a step as long as
 it is small. From the slope g of log rms m over steps, inside a window in which u is small (below mu/10, and 0.4 mu^2
@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 from hermescape.api import experiment
 from hermescape.reproduce.settings import ETA, Advance, Settings
-from numerics.evaluate import evaluator
-from numerics.experiment import Experiment
-from numerics.montecarlo import trajectories
-from numerics.search import gradient_noise, search_time
+from numerics.integrals.evaluate import evaluator
+from numerics.rates.search_time import gradient_noise, search_time
+from numerics.simulation.experiment import Experiment
+from numerics.simulation.montecarlo import trajectories
 from theory.calculus.pieces import pieces
 from theory.language.activations import activation
 from theory.language.hermite import coefficient

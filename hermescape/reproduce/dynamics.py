@@ -17,10 +17,10 @@ from sympy import Expr
 
 from hermescape.reproduce.settings import BATCH, DIMENSION, ETA, LINKS, Advance, Settings
 from hermescape.reproduce.simulation import RTOL, Case
-from numerics.evaluate import on_covariance
-from numerics.flow import integrate
-from numerics.montecarlo import log_spaced, trajectories
-from numerics.surrogate import lookup, tabulate
+from numerics.flows.flow import integrate
+from numerics.flows.surrogate import lookup, tabulate
+from numerics.integrals.evaluate import on_covariance
+from numerics.simulation.montecarlo import log_spaced, trajectories
 from theory.network.system import System
 
 __all__ = [

@@ -17,7 +17,7 @@ import xarray as xr
 from sympy import sympify
 
 from hermescape.reproduce.settings import LINKS, Advance, Settings, divisor
-from numerics.evaluate import evaluator
+from numerics.integrals.evaluate import evaluator
 from theory.language.activations import activation
 from theory.language.hermite import coefficient
 from theory.network.derivation import derive

@@ -18,8 +18,8 @@ from hermescape.reproduce.dynamics import QUIET, follow, seeds
 from hermescape.reproduce.published import emulate, published_times
 from hermescape.reproduce.settings import BATCH, DIMENSION, ETA, EVEN, LINKS, ODD, Advance, Settings, divisor
 from hermescape.reproduce.simulation import Case
-from numerics.montecarlo import simulate, trajectories
-from numerics.search import search_time
+from numerics.rates.search_time import search_time
+from numerics.simulation.montecarlo import simulate, trajectories
 from theory.network.derivation import derive
 
 __all__ = ["hermite_times", "search_times"]

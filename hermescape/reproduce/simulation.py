@@ -15,10 +15,10 @@ from typing import Any
 
 from hermescape.api import experiment
 from hermescape.reproduce.settings import BATCH, DIMENSION, divisor, step_size
-from numerics.experiment import Experiment
-from numerics.flow import Exit, integrate
-from numerics.protocols import median_start
-from numerics.search import Search, gradient_noise, search_time
+from numerics.best.stopping import median_start
+from numerics.flows.flow import Exit, integrate
+from numerics.rates.search_time import Search, gradient_noise, search_time
+from numerics.simulation.experiment import Experiment
 from theory.network.derivation import derive
 from theory.network.system import System
 

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from hermescape.reproduce.dynamics import flow_path, follow, observables, padded, quantiles, seeds
 from hermescape.reproduce.settings import BATCH, DIMENSION, ETA, LINKS, Advance, Settings
 from hermescape.reproduce.simulation import RTOL, Case
-from numerics.flow import Outcome
-from numerics.montecarlo import log_spaced, simulate, trajectories
-from numerics.stages import Stage, integrate_stages
+from numerics.flows.flow import Outcome
+from numerics.flows.stages import Stage, integrate_stages
+from numerics.simulation.montecarlo import log_spaced, simulate, trajectories
 
 __all__ = ["FIRST_THRESHOLD", "two_stages"]
 

@@ -15,10 +15,10 @@ from matplotlib.axes import Axes
 from hermescape.checking import Report
 from hermescape.webreport.findings import Case, Findings, Missing
 from numerics import plots
-from numerics.evaluate import on_covariance
-from numerics.flow import Outcome, compile_flow, integrate
-from numerics.hermite import hermite_coefficients
-from numerics.search import search_time
+from numerics.flows.flow import Outcome, compile_flow, integrate
+from numerics.integrals.evaluate import on_covariance
+from numerics.integrals.hermite import hermite_coefficients
+from numerics.rates.search_time import search_time
 from theory.errors import HermescapeError
 from theory.language.activations import Activation
 

@@ -19,13 +19,13 @@ from hermescape.checking import SAMPLE_BUDGET, Report, check, largest_curvature
 from hermescape.lawcheck import LawReport, check_law
 from hermescape.reporting import derivation
 from hermescape.searchreport import critical_report
-from numerics.experiment import Experiment
-from numerics.flow import Exit, Trajectory, integrate
+from numerics.best.stopping import MEDIAN, median_start
+from numerics.flows.flow import Exit, Trajectory, integrate
 from numerics.law import Law, escape_law
-from numerics.montecarlo import simulate, trajectories
-from numerics.protocols import MEDIAN, median_start
-from numerics.search import Search, search_time
-from numerics.statistics import ExitSample, ks_law
+from numerics.rates.search_time import Search, search_time
+from numerics.simulation.experiment import Experiment
+from numerics.simulation.montecarlo import simulate, trajectories
+from numerics.simulation.statistics import ExitSample, ks_law
 from theory.errors import HermescapeError, ParameterError
 from theory.network.derivation import derive
 from theory.network.system import System

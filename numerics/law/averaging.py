@@ -21,7 +21,7 @@ import sympy as sp
 from numpy.polynomial.chebyshev import chebpts1, chebvander
 from numpy.typing import NDArray
 
-from numerics.evaluate import on_covariance
+from numerics.integrals.evaluate import on_covariance
 from theory.network.system import System
 from theory.symbols import d as dimension_symbol
 from theory.symbols import kappa as kappa_symbol

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from scipy.integrate import quad
 from scipy.special import ndtr, ndtri
 
-from numerics.evaluate import on_covariance
+from numerics.integrals.evaluate import on_covariance
 from numerics.law.protocol import Setting, check_level
 from theory.errors import InputError
 from theory.network.system import System

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from numerics.flow import SMALLEST_RTOL, Exit
+from numerics.flows.flow import SMALLEST_RTOL, Exit
 from numerics.law.ballistic import ballistic
 from numerics.law.passage import passage
 from numerics.law.protocol import RTOL, Law, Setting

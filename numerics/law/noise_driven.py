@@ -36,8 +36,8 @@ import numpy as np
 import sympy as sp
 from sympy import Expr
 
-from numerics.evaluate import evaluator
-from numerics.flow import Exit, integrate
+from numerics.flows.flow import Exit, integrate
+from numerics.integrals.evaluate import evaluator
 from numerics.law.averaging import fast_scale
 from numerics.law.linear import LinearEscape
 from theory.errors import InputError, ParameterError

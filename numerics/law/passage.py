@@ -34,8 +34,8 @@ from scipy.sparse.linalg import splu
 from scipy.stats import norm
 from sympy import Expr, S
 
-from numerics.evaluate import evaluator
-from numerics.flow import Exit, exit_times
+from numerics.flows.flow import Exit, exit_times
+from numerics.integrals.evaluate import evaluator
 from numerics.law.protocol import RTOL, check_level
 from theory.errors import InputError, ParameterError
 from theory.network.system import System

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from numerics.flow import Exit, Outcome
+from numerics.flows.flow import Exit, Outcome
+from numerics.flows.stages import Stage, integrate_stages
 from numerics.law.choose import escape_law
 from numerics.law.linear import LinearEscape
-from numerics.stages import Stage, integrate_stages
 from theory.errors import InputError, ParameterError
 from theory.network.system import System
 

@@ -24,12 +24,12 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from numerics.evaluate import evaluator
-from numerics.flow import Exit, integrate
+from numerics.flows.flow import Exit, integrate
+from numerics.integrals.evaluate import evaluator
 from numerics.law.linear import NARROW, LinearEscape
 from numerics.law.noise_driven import NEARLY, VANISHING, noise_driven, noise_rate
 from numerics.law.protocol import MEDIAN, Setting
-from numerics.search import Search, gradient_noise, search_time
+from numerics.rates.search_time import Search, gradient_noise, search_time
 from theory.errors import InputError
 from theory.network.system import System
 from theory.symbols import J, M_ss, m, q, r

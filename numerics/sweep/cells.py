@@ -1,10 +1,10 @@
 r"""What one cell computes: from its parameters alone to numbers, in whatever process or thread it runs.
 
-*Monte Carlo*: `numerics.montecarlo.simulate` on one thread. The seed of a cell is the first 63 bits of the SHA-256
-of its parameters, the sweep's `seed` among them and the budget (`replicas`, `max_steps`) not: cells are
+*Monte Carlo*: `numerics.simulation.montecarlo.simulate` on one thread. The seed of a cell is the first 63 bits of the
+SHA-256 of its parameters, the sweep's `seed` among them and the budget (`replicas`, `max_steps`) not: cells are
 independent, and a larger budget continues the same runs.
 
-*Flow*: `numerics.flow.integrate` from the median start, with the numbers of the search phase where it has them.
+*Flow*: `numerics.flows.flow.integrate` from the median start, with the numbers of the search phase where it has them.
 
 A cell never raises: what went wrong is its result. SymPy and mpmath are not safe in threads (the precision of mpmath
 is global), so that within a process all but the simulation itself is done by one thread at a time.
@@ -20,12 +20,12 @@ from functools import lru_cache
 from threading import Lock
 from typing import Any
 
-from numerics.experiment import Experiment
-from numerics.flow import Exit, Outcome, integrate
-from numerics.montecarlo import simulate
-from numerics.protocols import median_start
-from numerics.search import search_time
-from numerics.statistics import LEVELS, ExitSample
+from numerics.best.stopping import median_start
+from numerics.flows.flow import Exit, Outcome, integrate
+from numerics.rates.search_time import search_time
+from numerics.simulation.experiment import Experiment
+from numerics.simulation.montecarlo import simulate
+from numerics.simulation.statistics import LEVELS, ExitSample
 from numerics.sweep.parameters import Kind, Value
 from theory.errors import InputError, ParameterError, QuadratureError
 from theory.language.activations import activation

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from numerics.statistics import LEVELS
+from numerics.simulation.statistics import LEVELS
 from numerics.sweep.cells import CellResult
 from numerics.sweep.config import SweepConfig
 from numerics.sweep.parameters import PARAMETERS, Kind

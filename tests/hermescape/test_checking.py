@@ -7,8 +7,8 @@ import pytest
 
 import hermescape
 from hermescape import checking
-from numerics.experiment import Experiment
-from numerics.statistics import ExitSample
+from numerics.simulation.experiment import Experiment
+from numerics.simulation.statistics import ExitSample
 from theory.errors import InputError, ParameterError
 
 

@@ -15,7 +15,7 @@ from hermescape import lawcheck, lawplan
 from hermescape.cli import main
 from hermescape.lawcheck import check_law
 from numerics.law import Law, LinearEscape, escape_law
-from numerics.statistics import holm
+from numerics.simulation.statistics import holm
 from theory.errors import InputError, ParameterError
 
 WIDE: dict[str, Any] = {"mu": [0.4], "dimensions": (10**4, 10**8, 10**12), "seed": 1}

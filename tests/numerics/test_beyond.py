@@ -4,8 +4,8 @@ import mpmath
 import pytest
 import sympy as sp
 
-from numerics.evaluate import value
-from numerics.search import search_time
+from numerics.integrals.evaluate import value
+from numerics.rates.search_time import search_time
 from theory.calculus import reference
 from theory.errors import NotIntegrableError, ParameterError, QuadratureError
 from theory.network.derivation import derive

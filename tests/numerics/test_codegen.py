@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 
-from numerics import primitives
-from numerics.codegen import compile_function, source
+from numerics.compile import primitives
+from numerics.compile.codegen import compile_function, source
 from theory.errors import ParameterError, UnsupportedExpressionError
 from theory.symbols import x
 
@@ -165,7 +165,7 @@ def test_cached_by_content() -> None:
 
 def test_source_is_the_same_in_every_process() -> None:
     program = (
-        "import sympy as sp; from theory.symbols import x, mu, q, r; from numerics.codegen import source;"
+        "import sympy as sp; from theory.symbols import x, mu, q, r; from numerics.compile.codegen import source;"
         "e = sp.erf(mu*x + q)/(1 + sp.exp(-x*r)) + sp.Max(x, q, mu) + sp.sin(q*r + x)*sp.cos(mu + r*x);"
         "pieces = sp.Piecewise((e, (x > q) & (r > mu)), (q*r*x*mu, True));"
         "print(source([x, mu, q, r], [e, e.diff(x), pieces]))"

@@ -8,7 +8,7 @@ import sympy as sp
 import hermescape
 from hermescape import Exit, Outcome, SciPy
 from hermescape.reporting import kernel_report
-from numerics.evaluate import on_covariance
+from numerics.integrals.evaluate import on_covariance
 from theory.calculus import reference
 from theory.calculus.expectations import Distribution, gaussian_kernel
 from theory.language.activations import REGISTRY, activation

@@ -11,12 +11,12 @@ import pytest
 import sympy as sp
 from numba import njit
 
-from numerics.engines import explicit, implicit
-from numerics.engines.native import Runs
-from numerics.evaluate import evaluator
-from numerics.field import field
-from numerics.flow import Engine, Exit, Heyoka, Native, Outcome, SciPy, compile_flow, exit_times, integrate
-from numerics.surrogate import lookup, tabulate
+from numerics.flows.engines import explicit, implicit
+from numerics.flows.engines.native import Runs
+from numerics.flows.field import field
+from numerics.flows.flow import Engine, Exit, Heyoka, Native, Outcome, SciPy, compile_flow, exit_times, integrate
+from numerics.flows.surrogate import lookup, tabulate
+from numerics.integrals.evaluate import evaluator
 from theory.errors import ParameterError, QuadratureError, UnsupportedExpressionError
 from theory.network.derivation import derive
 from theory.network.system import GAP, System
@@ -269,7 +269,7 @@ def test_a_start_without_length_is_refused() -> None:
 
 
 CHILD = """
-from numerics.flow import Exit, integrate
+from numerics.flows.flow import Exit, integrate
 from theory.network.derivation import derive
 print(integrate(derive("linear"), {"u": 1e-6, "m": 0.01}, event=Exit(0.5), t_max=100.0, mu=0.3).exit_time)
 """

@@ -6,8 +6,8 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from numerics.evaluate import evaluator, exact_number, value
-from numerics.search import search_time
+from numerics.integrals.evaluate import evaluator, exact_number, value
+from numerics.rates.search_time import search_time
 from theory.calculus import reference
 from theory.calculus.expectations import GaussianKernel, GaussianMean
 from theory.errors import ParameterError, QuadratureError

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
-from numerics.flow import Exit, Outcome, SciPy, compile_flow, integrate
+from numerics.flows.flow import Exit, Outcome, SciPy, compile_flow, integrate
 from tests.strategies import closed
 from theory.errors import ParameterError
 from theory.network.derivation import derive

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from numerics import fulldim
+from numerics.simulation import fulldim
 from tests.numerics.test_misaligned import make, p_value
 from theory.errors import ParameterError
 from theory.language.activations import REGISTRY, activation

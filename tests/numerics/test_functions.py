@@ -12,9 +12,9 @@ import pytest
 import sympy as sp
 from scipy import special
 
-from numerics import quadrature
-from numerics.hermite import hermite_coefficients
-from numerics.search import search_time
+from numerics.integrals import quadrature
+from numerics.integrals.hermite import hermite_coefficients
+from numerics.rates.search_time import search_time
 from theory.calculus import reference
 from theory.calculus.terms import as_terms
 from theory.errors import QuadratureError

@@ -16,11 +16,11 @@ from scipy.integrate import quad
 from scipy.special import ndtri
 
 import hermescape
-from numerics.flow import Exit, SciPy, integrate
+from numerics.best.stopping import median_start
+from numerics.flows.flow import Exit, SciPy, integrate
 from numerics.law import Ballistic, Law, LinearEscape, escape_law, staged_law
-from numerics.protocols import median_start
-from numerics.search import search_time
-from numerics.statistics import ExitSample, ks_law
+from numerics.rates.search_time import search_time
+from numerics.simulation.statistics import ExitSample, ks_law
 from theory.errors import InputError, ParameterError
 from theory.network.derivation import derive
 from theory.network.system import System

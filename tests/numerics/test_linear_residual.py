@@ -7,9 +7,9 @@ import pytest
 import sympy as sp
 from scipy import stats
 
-from numerics import fulldim, montecarlo
-from numerics.experiment import Experiment
-from numerics.reduction import draw_batch, draw_rotated
+from numerics.simulation import fulldim, montecarlo
+from numerics.simulation.experiment import Experiment
+from numerics.simulation.step import draw_batch, draw_rotated
 from tests.numerics.test_misaligned import make, p_value
 from theory.symbols import x, y
 

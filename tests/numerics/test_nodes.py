@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from numerics.codegen import compile_function
+from numerics.compile.codegen import compile_function
 from theory.calculus.bivariate import Phi2, Phi2Angle
 from theory.calculus.cache import NODES
 from theory.calculus.expectations import GaussianKernel, GaussianMean, is_closed

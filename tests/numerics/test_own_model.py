@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from numerics.flow import Exit, Native, SciPy, integrate
+from numerics.flows.flow import Exit, Native, SciPy, integrate
 from numerics.law import escape_law
-from numerics.search import search_time
+from numerics.rates.search_time import search_time
 from theory.errors import InputError, ParameterError
 from theory.network.derivation import derive
 from theory.network.models import TEACHER

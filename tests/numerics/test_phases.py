@@ -10,8 +10,8 @@ import pytest
 import xarray as xr
 
 from hermescape.cli import main
+from numerics.best.phases import phase_diagram
 from numerics.law import escape_law
-from numerics.phases import phase_diagram
 from numerics.plots import figure_of
 from numerics.plots import phase_diagram as draw
 from theory.errors import InputError, ParameterError

@@ -9,10 +9,10 @@ import sympy as sp
 from scipy import stats
 
 from hermescape import api
-from numerics import fulldim, montecarlo
-from numerics.experiment import Experiment
-from numerics.flow import integrate
-from numerics.statistics import ExitSample, ks_two_sample
+from numerics.flows.flow import integrate
+from numerics.simulation import fulldim, montecarlo
+from numerics.simulation.experiment import Experiment
+from numerics.simulation.statistics import ExitSample, ks_two_sample
 from tests.numerics.test_misaligned import FUNCTIONS
 from theory.errors import ParameterError
 from theory.network.derivation import derive

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from numerics.primitives import bivariate_normal, dawson
+from numerics.compile.primitives import bivariate_normal, dawson
 from theory.calculus.bivariate import Phi2
 
 finite = st.floats(-6, 6)

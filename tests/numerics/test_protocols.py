@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from hermescape import api
-from numerics.flow import Exit, Outcome, integrate
-from numerics.montecarlo import simulate
-from numerics.protocols import Composition, best_stopping, median_start, total_time
-from numerics.stages import Stage, integrate_stages
+from numerics.best.stopping import Composition, best_stopping, median_start, total_time
+from numerics.flows.flow import Exit, Outcome, integrate
+from numerics.flows.stages import Stage, integrate_stages
+from numerics.simulation.montecarlo import simulate
 from theory.errors import InputError, ParameterError
 from theory.network.derivation import derive
 

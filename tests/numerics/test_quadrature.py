@@ -8,9 +8,9 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from numerics import quadrature
-from numerics.evaluate import evaluator
-from numerics.search import search_time
+from numerics.integrals import quadrature
+from numerics.integrals.evaluate import evaluator
+from numerics.rates.search_time import search_time
 from tests.strategies import any_activation, covariances
 from theory.calculus import reference
 from theory.calculus.expectations import Distribution, gaussian_kernel

@@ -5,11 +5,11 @@ import pytest
 import sympy as sp
 
 from hermescape.api import experiment
-from numerics.evaluate import evaluator
-from numerics.flow import compile_flow, integrate
-from numerics.montecarlo import trajectories
-from numerics.sde import paths, random_start
-from numerics.statistics import ExitSample, Status
+from numerics.flows.flow import compile_flow, integrate
+from numerics.flows.sde import paths, random_start
+from numerics.integrals.evaluate import evaluator
+from numerics.simulation.montecarlo import trajectories
+from numerics.simulation.statistics import ExitSample, Status
 from theory.errors import InputError, ParameterError
 from theory.network.derivation import derive
 from theory.network.system import System

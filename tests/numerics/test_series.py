@@ -9,10 +9,10 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from numerics import quadrature
-from numerics.evaluate import value
-from numerics.search import search_time
-from numerics.series import aligned_series, kernel_series
+from numerics.integrals import quadrature
+from numerics.integrals.evaluate import value
+from numerics.integrals.series import aligned_series, kernel_series
+from numerics.rates.search_time import search_time
 from tests.strategies import any_activation, covariances, decaying
 from theory.calculus import reference
 from theory.calculus.pieces import pieces

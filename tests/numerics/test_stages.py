@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numerics import fulldim, montecarlo
-from numerics.experiment import Experiment
-from numerics.statistics import ExitSample, Stages, Status
+from numerics.simulation import fulldim, montecarlo
+from numerics.simulation.experiment import Experiment
+from numerics.simulation.statistics import ExitSample, Stages, Status
 from tests.numerics.test_misaligned import make, p_value
 from theory.errors import ParameterError
 from theory.symbols import y

@@ -5,8 +5,8 @@ import pytest
 import sympy as sp
 from scipy import stats
 
-from numerics.experiment import Experiment
-from numerics.statistics import ExitSample, Status, ks_two_sample
+from numerics.simulation.experiment import Experiment
+from numerics.simulation.statistics import ExitSample, Status, ks_two_sample
 from theory.errors import ParameterError
 from theory.symbols import x
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from numerics.flow import Exit, SciPy, integrate
+from numerics.flows.flow import Exit, SciPy, integrate
 from theory.network.derivation import derive
 
 

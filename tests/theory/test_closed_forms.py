@@ -6,7 +6,7 @@ import mpmath
 import pytest
 import sympy as sp
 
-from numerics.codegen import compile_function
+from numerics.compile.codegen import compile_function
 from theory.calculus import reference
 from theory.calculus.expectations import Distribution, gaussian_kernel, gaussian_mean, is_closed
 from theory.language.activations import Activation, activation

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from numerics.flow import Exit, Outcome, integrate
-from numerics.search import search_time
+from numerics.flows.flow import Exit, Outcome, integrate
+from numerics.rates.search_time import search_time
 from theory.calculus import reference
 from theory.errors import HermescapeError, InputError, ParameterError
 from theory.language.activations import REGISTRY, activation, he

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import sympy as sp
 
-from numerics import quadrature
-from numerics.evaluate import value
-from numerics.experiment import Experiment
-from numerics.series import kernel_series
+from numerics.integrals import quadrature
+from numerics.integrals.evaluate import value
+from numerics.integrals.series import kernel_series
+from numerics.simulation.experiment import Experiment
 from theory.calculus import reference
 from theory.calculus.expectations import GaussianKernel, GaussianMean
 from theory.calculus.nodes import SPECIAL, check_nodes

@@ -8,7 +8,7 @@ import sympy as sp
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from numerics.hermite import hermite_coefficients
+from numerics.integrals.hermite import hermite_coefficients
 from theory.calculus.parity import parity
 from theory.calculus.pieces import pieces
 from theory.errors import UnsupportedExpressionError

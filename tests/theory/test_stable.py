@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from numerics.codegen import compile_function
-from numerics.quadrature import law_of
+from numerics.compile.codegen import compile_function
+from numerics.integrals.quadrature import law_of
 from theory.calculus.removable import evaluator, filled, fillings
 from theory.calculus.stable import MPMATH, dawson, logistic, rise, softplus, stable
 from theory.errors import NotRealError

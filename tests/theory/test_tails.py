@@ -5,7 +5,7 @@ import pytest
 import sympy as sp
 from mpmath import mpf
 
-from numerics.search import search_time
+from numerics.rates.search_time import search_time
 from theory.calculus.expectations import is_closed
 from theory.calculus.tidy import tidy
 from theory.network.derivation import derive

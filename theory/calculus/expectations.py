@@ -7,7 +7,7 @@ out exactly, so that the nodes left over,
     GaussianKernel(f, g, q, r) = E f(l) g(l*),   (l, l*) centred with covariance [[r, q], [q, 1]],
 
 contain ordinary piecewise smooth functions only. They print as expectations, differentiate by Price's theorem,
-evaluate to any precision through mpmath (`.evalf(50)`), and `numerics.quadrature` computes them with an error
+evaluate to any precision through mpmath (`.evalf(50)`), and `numerics.integrals.quadrature` computes them with an error
 estimate.
 """
 

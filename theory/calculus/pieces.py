@@ -10,8 +10,8 @@ with every f_i smooth. Kinks, jumps, one-sided derivatives and the point masses 
 then follow from differences of neighbouring branches at c_i.
 
 A switch of an oscillating function, |sin x|, has infinitely many breakpoints. Those in |x| < `window` are resolved, and
-whoever integrates has to check that the Gaussian leaves nothing to speak of beyond (`numerics.quadrature.reach_of` and
-`theory.calculus.reference` do; no closed form is given).
+whoever integrates has to check that the Gaussian leaves nothing to speak of beyond
+(`numerics.integrals.quadrature.reach_of` and `theory.calculus.reference` do; no closed form is given).
 """
 
 from __future__ import annotations

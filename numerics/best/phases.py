@@ -20,7 +20,7 @@ import xarray as xr
 from numerics.law import LinearEscape, escape_law
 from numerics.law.choose import setting_of
 from numerics.law.starts import noise_beside
-from numerics.search import search_time
+from numerics.rates.search_time import search_time
 from theory.errors import InputError, ParameterError
 from theory.network.system import System
 

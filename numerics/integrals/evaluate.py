@@ -25,9 +25,9 @@ import sympy as sp
 from sympy import Dummy, Expr, Lambda, Symbol
 from sympy.core.evalf import dps_to_prec, prec_to_dps
 
-from numerics import quadrature
-from numerics.codegen import compile_function
-from numerics.quadrature import Estimate, Real
+from numerics.compile.codegen import compile_function
+from numerics.integrals import quadrature
+from numerics.integrals.quadrature import Estimate, Real
 from theory.calculus.bivariate import Phi2
 from theory.calculus.expectations import GaussianKernel, GaussianMean
 from theory.calculus.precision import resolved

@@ -17,9 +17,9 @@ import sympy as sp
 from scipy.optimize import minimize_scalar
 from sympy import Expr, S
 
-from numerics.evaluate import exact_number
-from numerics.protocols import Composition, End, best_stopping
-from numerics.search import search_time
+from numerics.best.stopping import Composition, End, best_stopping
+from numerics.integrals.evaluate import exact_number
+from numerics.rates.search_time import search_time
 from theory.errors import HermescapeError, ParameterError, QuadratureError
 from theory.network.system import System
 from theory.search.critical import stationary_mu

@@ -10,10 +10,10 @@ import numpy as np
 from scipy.integrate import DOP853, LSODA, Radau
 from scipy.optimize import brentq
 
-from numerics.codegen import compile_function
-from numerics.engines.problem import Array, Outcome, Problem, Solution
-from numerics.evaluate import OnCovariance, on_covariance
-from numerics.field import Field, field
+from numerics.compile.codegen import compile_function
+from numerics.flows.engines.problem import Array, Outcome, Problem, Solution
+from numerics.flows.field import Field, field
+from numerics.integrals.evaluate import OnCovariance, on_covariance
 from theory.errors import ParameterError
 from theory.network.system import System, guard_in_states
 from theory.symbols import q, r

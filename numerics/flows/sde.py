@@ -3,8 +3,8 @@ r"""Sample paths of one-pass SGD as a stochastic differential equation, by Euler
     dX = b(X) dt + S(X) dW,    S S^T = D(X) = `system.diffusion`,    t = eta * step, kappa = eta d / B,
 
 with b the flow including its kappa drift (`system.sgd`). It is the limit of SGD for small eta at fixed kappa, with a
-weak error of order dt; the exact simulation (`numerics.montecarlo`) has none, the equation costs the same for every
-batch. Overlaps of a vector on the sphere are kept within their bounds.
+weak error of order dt; the exact simulation (`numerics.simulation.montecarlo`) has none, the equation costs the same
+for every batch. Overlaps of a vector on the sphere are kept within their bounds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 from sympy import Expr, Symbol
 
-from numerics.codegen import compile_field
+from numerics.compile.codegen import compile_field
 from theory.calculus.expectations import is_closed
 from theory.errors import InputError, ParameterError
 from theory.network.system import System, guard_in_states

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from numerics.flow import Exit, Outcome, Trajectory, integrate
+from numerics.flows.flow import Exit, Outcome, Trajectory, integrate
 from theory.errors import ParameterError
 from theory.network.system import System
 
@@ -33,7 +33,7 @@ def integrate_stages(
     A stage with an event that is not reached by its `t_max`, or that fails, is the last one returned: its outcome says
     why. The total time is the sum of the stages' last times (eta * step).
 
-    Raises `ParameterError` where stages differ in their states, or as `numerics.flow.integrate` does.
+    Raises `ParameterError` where stages differ in their states, or as `numerics.flows.flow.integrate` does.
 
     >>> from theory.network.derivation import derive
     >>> stages = [Stage(derive("he2", label="y**2", model="plain"), 1e3, Exit(0.2)),

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from numerics.keeping import kept
+from numerics.compile.keeping import kept
 
 __all__ = ["ORDER", "STAGES", "step"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from numerics.quadrature import Estimate, law_of, line, reach_of
+from numerics.integrals.quadrature import Estimate, law_of, line, reach_of
 from theory.calculus.nodes import exact
 from theory.errors import NotIntegrableError, ParameterError
 from theory.language.activations import Activation

@@ -1,4 +1,4 @@
-r"""Pre-training followed by fine-tuning; training in stages is in `numerics.stages`.
+r"""Pre-training followed by fine-tuning; training in stages is in `numerics.flows.stages`.
 
 *Pre-training*: the free weight of a `pretrain` system, stopped at time t, is the w0 of fine-tuning, mu = q(t) and
 rho^2 = r(t). Fine-tuning then takes the time at which the flow from u = d^-2 and the median drive
@@ -32,10 +32,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import ndtri
 
-from numerics.evaluate import evaluator
-from numerics.flow import Exit, Outcome, Trajectory, compile_flow, integrate
+from numerics.flows.flow import Exit, Outcome, Trajectory, compile_flow, integrate
+from numerics.integrals.evaluate import evaluator
 from numerics.law.choose import escape_law
-from numerics.search import gradient_noise, search_time
+from numerics.rates.search_time import gradient_noise, search_time
 from theory.errors import InputError, ParameterError
 from theory.network.system import System
 from theory.symbols import d as dimension_symbol

@@ -9,7 +9,7 @@ default), mpmath (`digits`), and Hermite series cut at an order (`order`), whose
 
 Where float64 overflows, underflows or loses its digits to cancellation, numbers of 25 digits and any exponent decide. A
 model with other linearised velocities than LoRA's has the largest eigenvalue of its Jacobian for its rate
-(`numerics.spectrum`).
+(`numerics.rates.spectrum`).
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ import numpy as np
 import sympy as sp
 from sympy import Expr, Symbol
 
-from numerics.evaluate import MAX_DIGITS, as_double, check_digits, evaluator, exact_number, looser, value
-from numerics.quadrature import Estimate, Real
-from numerics.series import aligned_series
-from numerics.spectrum import largest
+from numerics.integrals.evaluate import MAX_DIGITS, as_double, check_digits, evaluator, exact_number, looser, value
+from numerics.integrals.quadrature import Estimate, Real
+from numerics.integrals.series import aligned_series
+from numerics.rates.spectrum import largest
 from theory.calculus.expectations import is_closed
 from theory.errors import InputError, NotIntegrableError, ParameterError, QuadratureError
 from theory.language.activations import he
@@ -125,7 +125,7 @@ def search_time(
         mu: alignment; text and fractions are exact, a float is the decimal that it prints. In (0, 1] where aligned.
         rho: strength >= |mu|, with model misaligned.
         order: cut every Hermite sum after this order, k = 0 included, and carry the remainder in `error` and
-            `interval` (`numerics.series` has the convention; aligned only); the default sums everything.
+            `interval` (`numerics.integrals.series` has the convention; aligned only); the default sums everything.
         tolerance: accepted relative error of tau.
         digits: significant digits of A, B, G, rate and tau, then `sympy.Float`, in place of float64.
         rate_scale: "paper" divides the learning rate of a He_k student by k! k, as arXiv:2602.02855 does for its

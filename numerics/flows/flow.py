@@ -2,8 +2,8 @@ r"""Integration of the derived flow with event location, exit times, and a resul
 
 The right-hand side is evaluated in three stages: (q, r, r - q^2) from the states, (L_q, L_r, J) from these,
 velocities from all of them. L is never expanded in the states, and r - q^2 comes from its own formula. Engines are
-interchangeable (`numerics.engines`): `Native`, compiled, is the default, `SciPy` the reference, `Heyoka` an oracle.
-Time is t = eta * step.
+interchangeable (`numerics.flows.engines`): `Native`, compiled, is the default, `SciPy` the reference, `Heyoka` an
+oracle. Time is t = eta * step.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from sympy import Symbol
 
-from numerics.engines.native import Native, Runs
-from numerics.engines.problem import Engine, Outcome, Problem, Solution
-from numerics.engines.reference import SciPy, right_hand_side
-from numerics.engines.taylor import Heyoka
+from numerics.flows.engines.native import Native, Runs
+from numerics.flows.engines.problem import Engine, Outcome, Problem, Solution
+from numerics.flows.engines.reference import SciPy, right_hand_side
+from numerics.flows.engines.taylor import Heyoka
 from theory.errors import ParameterError
 from theory.network.system import System
 from theory.symbols import MEANINGS, m

@@ -1,6 +1,6 @@
 r"""Exact simulation of one-pass mini-batch SGD through its summary statistics, at any dimension.
 
-`numerics.reduction` holds one step, whose law is that of d-dimensional SGD and which needs two normals a sample
+`numerics.simulation.step` holds one step, whose law is that of d-dimensional SGD and which needs two normals a sample
 whatever the dimension (three with label noise; nine random numbers at most where the residual is linear, whatever the
 batch). Here the step is compiled with the functions of an experiment into a loop, and replicas run it: until exit
 (`simulate`), through several stages of training (`simulate_stages`), or past it with a record of the path
@@ -26,10 +26,10 @@ from numba import njit
 from numpy.typing import NDArray
 from sympy import Expr, Symbol, expand
 
-from numerics.codegen import compile_function
-from numerics.experiment import LARGEST_SCALE, Experiment
-from numerics.reduction import PARAMETRISATIONS, Law, M, Moments, T, U, draw_batch, draw_rotated
-from numerics.statistics import ExitSample, Stages, Status
+from numerics.compile.codegen import compile_function
+from numerics.simulation.experiment import LARGEST_SCALE, Experiment
+from numerics.simulation.statistics import ExitSample, Stages, Status
+from numerics.simulation.step import PARAMETRISATIONS, Law, M, Moments, T, U, draw_batch, draw_rotated
 from theory.calculus.removable import filled
 from theory.errors import ParameterError
 from theory.symbols import x, y

@@ -32,7 +32,7 @@ from sympy.core.numbers import NumberSymbol
 from sympy.core.sorting import default_sort_key
 from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 
-from numerics import primitives
+from numerics.compile import primitives
 from theory.calculus.bivariate import Phi2, Phi2Angle
 from theory.calculus.stable import dawson, logistic, rise, softplus, stable
 from theory.errors import ParameterError, UnsupportedExpressionError

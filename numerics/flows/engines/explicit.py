@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.integrate import DOP853
 
-from numerics.keeping import kept
+from numerics.compile.keeping import kept
 
 __all__ = ["ORDER", "STAGES", "step"]
 

@@ -35,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Expr
 
-from numerics.quadrature import Estimate, Law, law_of
+from numerics.integrals.quadrature import Estimate, Law, law_of
 from theory.calculus.pieces import pieces
 from theory.errors import NotIntegrableError, ParameterError, QuadratureError
 from theory.language.activations import Activation, activation

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import mpmath
 import sympy as sp
 
-from numerics.evaluate import value
-from numerics.quadrature import Estimate
+from numerics.integrals.evaluate import value
+from numerics.integrals.quadrature import Estimate
 
 __all__ = ["largest"]
 

@@ -25,8 +25,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from sympy import Abs, Basic, Expr, Heaviside, Max, Min, N, Symbol, erf, erfc, lambdify, sign
 
-from numerics.experiment import LARGEST_SCALE, Experiment
-from numerics.statistics import ExitSample, Stages, Status
+from numerics.simulation.experiment import LARGEST_SCALE, Experiment
+from numerics.simulation.statistics import ExitSample, Stages, Status
 from theory.errors import ParameterError
 from theory.symbols import x, y
 

@@ -10,11 +10,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from numerics.codegen import compile_function
-from numerics.engines import stepping
-from numerics.engines.problem import Array, Outcome, Problem, Solution
-from numerics.field import Field, field
-from numerics.surrogate import Surrogate, tabulate
+from numerics.compile.codegen import compile_function
+from numerics.flows.engines import stepping
+from numerics.flows.engines.problem import Array, Outcome, Problem, Solution
+from numerics.flows.field import Field, field
+from numerics.flows.surrogate import Surrogate, tabulate
 from theory.errors import ParameterError
 from theory.network.system import System
 from theory.symbols import r

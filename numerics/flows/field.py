@@ -5,7 +5,7 @@ r"""From a System to native code: its velocity and Jacobian in three stages, nev
 
 with D = r - q^2 in its own formula (floored at 2^-500, so that quotients 0/0 at the edge have their limits). The
 derivatives are SymPy's, stage by stage, so that their size stays that of the stages. Functions F without a closed form
-come from the table of a `numerics.surrogate`. The source is a module of its own in the cache folder, named by its
+come from the table of a `numerics.flows.surrogate`. The source is a module of its own in the cache folder, named by its
 content, so that numba keeps the machine code between processes.
 """
 
@@ -26,8 +26,9 @@ import numba
 import sympy as sp
 from sympy import Expr, Symbol
 
-from numerics import codegen, primitives, surrogate
-from numerics.engines import stepping
+from numerics.compile import codegen, primitives
+from numerics.flows import surrogate
+from numerics.flows.engines import stepping
 from theory.calculus.cache import folder
 from theory.calculus.expectations import is_closed
 from theory.network.system import GAP, System
@@ -42,9 +43,9 @@ from math import *
 import numpy as np
 from numba import cfunc, njit
 
-from numerics.engines.stepping import SIGNATURE
-from numerics.primitives import *
-from numerics.surrogate import lookup
+from numerics.flows.engines.stepping import SIGNATURE
+from numerics.compile.primitives import *
+from numerics.flows.surrogate import lookup
 
 inline = njit(error_model="numpy", nogil=True)
 """

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Expr
 
-from numerics.evaluate import on_covariance
-from numerics.keeping import kept
+from numerics.compile.keeping import kept
+from numerics.integrals.evaluate import on_covariance
 from theory.errors import QuadratureError
 
 __all__ = ["HEADER", "Surrogate", "lookup", "tabulate"]

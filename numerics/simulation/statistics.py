@@ -16,7 +16,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy import stats
 
-from numerics.experiment import Experiment
+from numerics.simulation.experiment import Experiment
 from theory.errors import ParameterError
 
 __all__ = ["Counts", "ExitSample", "Interval", "Stages", "Status", "TestResult", "holm", "ks_law", "ks_two_sample"]

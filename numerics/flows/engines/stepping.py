@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import f8, void
 
-from numerics.engines import explicit, implicit
-from numerics.keeping import kept
+from numerics.compile.keeping import kept
+from numerics.flows.engines import explicit, implicit
 
 __all__ = [
     "BUDGET",

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from numerics.engines.problem import Outcome, Problem, Solution
-from numerics.field import Field, field
+from numerics.flows.engines.problem import Outcome, Problem, Solution
+from numerics.flows.field import Field, field
 from theory.errors import ParameterError, UnsupportedExpressionError
 from theory.network.system import EDGE, guard_in_states
 

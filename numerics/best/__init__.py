@@ -1,0 +1,1 @@
+"""What is best? Alignment, stopping time of pre-training, and maps of the regimes."""

@@ -1,0 +1,1 @@
+"""How does the state move? Compiled velocities, surrogates, integration, stages and diffusion."""

@@ -1,0 +1,1 @@
+"""What is its value? Quadrature, series and evaluation of what theory derived."""

@@ -1,0 +1,1 @@
+"""What does SGD do? Exact reduced simulation, simulation in R^d, and statistics of samples."""
