@@ -56,23 +56,23 @@ _HOMES = {
     "trajectories": "numerics.simulation.montecarlo",
     "log_spaced": "numerics.simulation.montecarlo",
     "experiment": "hermescape.api",
-    "explore": "hermescape.exploring",
+    "explore": "hermescape.explorer",
     "sweep": "numerics.sweep",
     "read_sweep": "numerics.sweep",
     "sweep_status": "numerics.sweep",
     "SweepConfig": "numerics.sweep",
     "ExitSample": "numerics.simulation.statistics",
     "Stages": "numerics.simulation.statistics",
-    "check": "hermescape.checking",
-    "check_law": "hermescape.lawcheck",
-    "LawReport": "hermescape.lawcheck",
+    "check": "hermescape.verify.at_one_dimension",
+    "check_law": "hermescape.verify.judge",
+    "LawReport": "hermescape.verify.judge",
     "escape_law": "numerics.law",
     "Law": "numerics.law",
     "staged_law": "numerics.law",
     "phase_diagram": "numerics.best.phases",
     "escape_time": "theory.search.law",
     "EscapeTime": "theory.search.law",
-    "Report": "hermescape.checking",
+    "Report": "hermescape.verify.at_one_dimension",
     "HermescapeError": "theory.errors",
     "InputError": "theory.errors",
     "ParameterError": "theory.errors",
@@ -160,9 +160,9 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from hermescape.api import experiment, simulate
-    from hermescape.checking import Report, check
-    from hermescape.exploring import explore
-    from hermescape.lawcheck import LawReport, check_law
+    from hermescape.explorer import explore
+    from hermescape.verify.at_one_dimension import Report, check
+    from hermescape.verify.judge import LawReport, check_law
     from numerics.best.alignment import BestPretraining, BestStrength, best_mu, best_pretraining
     from numerics.best.phases import phase_diagram
     from numerics.best.stopping import Composition, best_stopping, total_time

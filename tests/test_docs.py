@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import hermescape
-from hermescape.cli import app
+from hermescape.cli.app import app
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from hermescape.cli import main
+from hermescape.cli.app import main
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(

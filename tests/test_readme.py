@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from hermescape.cli import app
+from hermescape.cli.app import app
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 

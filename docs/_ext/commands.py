@@ -9,12 +9,12 @@ import typer
 from own_tables import Generated
 from sphinx.application import Sphinx
 
-import hermescape.cli
+import hermescape.cli.app
 
 
 def command_tree() -> dict[str, Any]:
     """Return name -> command, in the order of the help."""
-    return dict(typer.main.get_command(hermescape.cli.app).commands)  # pyright: ignore
+    return dict(typer.main.get_command(hermescape.cli.app.app).commands)  # pyright: ignore
 
 
 def usage(name: str, command: Any) -> str:

@@ -33,7 +33,7 @@ PACKAGES = tuple(f"{ROOT / name}{os.sep}" for name in ("theory", "numerics", "he
 SECONDS, MEMORY = 60, 2 << 30  # of processor time, of bytes
 GRACE = 12  # wall-clock seconds allowed for each second of processor time: other work may hold the machine
 LONGEST_LINE = 2000
-MAIN = "hermescape.cli.main"
+MAIN = "hermescape.cli.app.main"
 UNDEFINED = re.compile(r"(?<![A-Za-z_])(nan|zoo|oo|inf|infinity)(?![A-Za-z_(])", re.IGNORECASE)
 UNBOUNDED = ("tau", "error", "interval")  # keys under which an infinity is an answer: it is stated
 
@@ -89,7 +89,7 @@ def _prepare(main: str, memory: int) -> Callable[[], object]:
     import typer
 
     import theory.network.derivation  # noqa: F401
-    from hermescape import cli
+    from hermescape.cli import app as cli
 
     cli.app = typer.main.get_command(cli.app)  # built once, and not for every command
     signal.signal(signal.SIGPROF, _interrupt)

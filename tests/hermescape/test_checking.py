@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import hermescape
-from hermescape import checking
+from hermescape.verify import at_one_dimension as checking
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.statistics import ExitSample
 from theory.errors import InputError, ParameterError

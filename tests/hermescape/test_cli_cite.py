@@ -9,8 +9,8 @@ import yaml
 from pybtex.database import parse_string
 
 from hermescape import __version__, derive
-from hermescape.citing import toolkit
-from hermescape.cli import main
+from hermescape.cli.app import main
+from hermescape.cli.cite import toolkit
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from hermescape.cli import main
+from hermescape.cli.app import main
 
 
 @pytest.fixture

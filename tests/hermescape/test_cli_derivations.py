@@ -14,7 +14,7 @@ import mpmath
 import pytest
 import sympy as sp
 
-from hermescape.cli import main
+from hermescape.cli.app import main
 from theory.calculus import reference
 from theory.language.activations import REGISTRY, activation, he
 from theory.symbols import x

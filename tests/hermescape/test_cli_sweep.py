@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 from hermescape import read_sweep, sweep
-from hermescape.cli import main
+from hermescape.cli.app import main
 from tests.numerics.sweep_nursery import Inline
 
 CONFIG = """
@@ -26,7 +26,7 @@ mu = [0.2, 1.5]
 d = {start = 1e3, stop = 1e5, count = 3, spacing = "log"}
 """
 LONG = CONFIG.replace("[0.2, 1.5]", "{start = 0.01, stop = 0.9, count = 2000}")
-COMMAND = [sys.executable, "-c", "from hermescape.cli import main; main()", "sweep"]
+COMMAND = [sys.executable, "-c", "from hermescape.cli.app import main; main()", "sweep"]
 
 
 def start(*args: str | Path) -> subprocess.Popen[str]:

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import hermescape
-from hermescape.exploring import HOW_TO_INSTALL, panels
+from hermescape.explorer import HOW_TO_INSTALL, panels
 from theory.errors import InputError, ParameterError
 
 

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from hermescape import lawcheck, lawplan
-from hermescape.cli import main
-from hermescape.lawcheck import check_law
+from hermescape.cli.app import main
+from hermescape.verify import judge as lawcheck
+from hermescape.verify import plan as lawplan
+from hermescape.verify.judge import check_law
 from numerics.law import Law, LinearEscape, escape_law
 from numerics.simulation.statistics import holm
 from theory.errors import InputError, ParameterError

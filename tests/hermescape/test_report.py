@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from hermescape.cli import app
-from hermescape.webreport import findings, tables
-from hermescape.webreport.article import sections
-from hermescape.webreport.command import command_line
-from hermescape.webreport.findings import Request
-from hermescape.webreport.mathml import align_block, formula
+from hermescape.cli.app import app
+from hermescape.cli.report import command_line
+from hermescape.report import findings, tables
+from hermescape.report.article import sections
+from hermescape.report.findings import Request
+from hermescape.report.mathml import align_block, formula
 from theory.errors import ParameterError, UnsupportedExpressionError
 from theory.network.derivation import derive
 from theory.writing import document

@@ -14,13 +14,13 @@ import sympy as sp
 import xarray as xr
 from scipy.integrate import quad
 
-from hermescape.reproduce import corrected, dynamics, search, stages
-from hermescape.reproduce.checks import oracle
-from hermescape.reproduce.checks.findings import compare
-from hermescape.reproduce.published import emulate, published_times
-from hermescape.reproduce.registry import FIGURES, Figure, chosen
-from hermescape.reproduce.runner import reproduce, state_of
-from hermescape.reproduce.settings import Settings
+from hermescape.paper import corrected, dynamics, search, stages
+from hermescape.paper.checks import oracle
+from hermescape.paper.checks.findings import compare
+from hermescape.paper.published import emulate, published_times
+from hermescape.paper.registry import FIGURES, Figure, chosen
+from hermescape.paper.runner import reproduce, state_of
+from hermescape.paper.settings import Settings
 from theory.calculus.reference import kernel
 from theory.errors import ParameterError
 
@@ -58,7 +58,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dynamics, "LINKS_TRAINED", ("relu", "he3"))
     monkeypatch.setattr(stages, "LINKS", ("relu",))
     monkeypatch.setattr(corrected, "JUDGED", {"relu": (0.6,), "erf": (0.6,)})
-    from hermescape.reproduce.drawing import search as drawing
+    from hermescape.paper.drawing import search as drawing
 
     monkeypatch.setattr(drawing, "EVEN", ("he2",))
     monkeypatch.setattr(drawing, "ODD", ("he3",))
@@ -152,7 +152,7 @@ def test_nothing_is_lost(tmp_path: Path) -> None:
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    program = [sys.executable, "-c", "from hermescape.cli import main; main()", *arguments]
+    program = [sys.executable, "-c", "from hermescape.cli.app import main; main()", *arguments]
     return subprocess.run(program, capture_output=True, text=True, check=False)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from hermescape.cli import main
+from hermescape.cli.app import main
 from numerics.best.phases import phase_diagram
 from numerics.law import escape_law
 from numerics.plots import figure_of

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from hermescape import check_law
-from hermescape.lawcheck import LawCase
 from hermescape.output import progress_bar
+from hermescape.verify.judge import LawCase
 
 TABLE = Path(__file__).with_name("laws.csv")
 BUDGET = 6e9

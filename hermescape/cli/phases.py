@@ -1,0 +1,138 @@
+"""`hermescape phases`: how a start is left, and when, over (mu, d) or (mu, rho)."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hermescape.cli import options
+from hermescape.cli.options import Act, Alpha, Force, Json, Label, Noise, Teacher
+from hermescape.output import print_json, print_parts, progress_bar, save
+from theory.errors import ParameterError
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from rich.table import Table
+
+__all__ = ["phases"]
+
+GRIDS = "START:STOP:COUNT or a LIST"
+SHOWN = 12  # rows of the table at most
+
+
+def phases(
+    activation: Act,
+    mu: Annotated[str, typer.Option(metavar="MU", help=options.MU_HELP)] = "0.02:0.98:49",
+    d: Annotated[
+        str, typer.Option(metavar="D", help=f"dimensions, {GRIDS} (spaced evenly in log d); one number with --rho")
+    ] = "1e2:1e8:25",
+    rho: Annotated[
+        str | None, typer.Option(metavar="RHO", help=f"lengths of a misaligned w0, {GRIDS}; draws (mu, rho) at one d")
+    ] = None,
+    kappa: Annotated[float, typer.Option(help="lr d / batch, the same at every d; 0 is the gradient flow")] = 0.0,
+    threshold: Annotated[float, typer.Option(help="exit when |m| reaches it, in (0, 1)")] = 0.5,
+    lr: Annotated[float, typer.Option(help="step size eta; 0 is the limit of small steps at this kappa")] = 0.0,
+    teacher: Teacher = None,
+    label: Label = None,
+    noise: Noise = 0.0,
+    alpha: Alpha = 1.0,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="draw the phase diagram")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE.nc", help="save the grid")] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Map the regimes and the median exit time over (mu, d), or over (mu, rho) at one d.
+
+    Times are t = lr * steps. Near a critical strength SGD's noise leads out at small d, the slope of the loss at
+    large d; where neither does, the start traps.
+    """
+    from numerics.best.phases import phase_diagram
+    from theory.network.derivation import derive
+
+    options.check_output(plot, ".png", force)
+    options.check_output(output, ".nc", force)
+    strengths = options.parse_mu(mu, aligned=rho is None)
+    dimensions = _grid("--d", d, logarithmic=True)
+    lengths = None if rho is None else _grid("--rho", rho, logarithmic=False)
+    if lengths is not None and len(dimensions) > 1:
+        raise ParameterError(f"--d {d} with --rho given; accepted: one dimension with --rho, such as --d 1e5.")
+    model = "lora" if rho is None else "misaligned"
+    system = derive(activation, teacher, model=model, label=label, noise=noise, alpha=alpha)
+    with progress_bar("strengths", None) as advance:
+        found = phase_diagram(
+            system,
+            strengths,
+            dimension=dimensions if lengths is None else dimensions[0],
+            rho=lengths,
+            kappa=kappa,
+            threshold=threshold,
+            step_size=lr,
+            progress=advance,
+        )
+    if plot is not None:
+        save(plot, lambda path: _draw(found, path))
+    if output is not None:
+        save(output, lambda path: path.write_bytes(found.to_netcdf(engine="h5netcdf")))
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        print_parts(*_lines(found))
+
+
+def _grid(name: str, text: str, *, logarithmic: bool) -> list[float]:
+    """Return the numbers of START:STOP:COUNT or a LIST.
+
+    >>> _grid("--d", "1e2:1e4:3", logarithmic=True), _grid("--rho", "0.2,0.4", logarithmic=False)
+    ([100.0, 1000.0, 10000.0], [0.2, 0.4])
+    """
+    import numpy as np
+
+    try:
+        if ":" in text:
+            start, stop, count = text.split(":")
+            if not 1 <= int(count) <= options.MAX_POINTS:
+                raise ValueError
+            spaced = np.geomspace if logarithmic else np.linspace
+            values = [float(f"{value:.12g}") for value in spaced(float(start), float(stop), int(count))]
+        else:
+            values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if not values or not all(math.isfinite(value) and value > 0 for value in values):
+        raise ParameterError(f"{name} {text!r} given; accepted: positive numbers, {GRIDS}.")
+    return values
+
+
+def _draw(found: xr.Dataset, path: Path) -> None:
+    from numerics.plots import figure_of, phase_diagram
+
+    name = "d" if "d" in found.dims else "rho"
+    student, teacher = found.attrs["student"], found.attrs["teacher"]
+    title = (student if student == teacher else f"{student} on {teacher}") + rf", $\kappa$ = {found.attrs['kappa']:g}"
+    title += rf", $R$ = {found.attrs['threshold']:g}" + ("" if name == "d" else f", d = {found.attrs['dimension']:g}")
+    figure_of(
+        lambda ax: phase_diagram(ax, found.mu, found[name], found["median"], found.regime.values, name), title
+    ).savefig(path, dpi=150)
+
+
+def _lines(found: xr.Dataset) -> tuple[str | Table, ...]:
+    import numpy as np
+    from rich.table import Table
+
+    name = "d" if "d" in found.dims else "rho"
+    columns = sorted({0, found.sizes[name] // 2, found.sizes[name] - 1})
+    rows = np.unique(np.linspace(0, found.sizes["mu"] - 1, SHOWN).round().astype(int))
+    table = Table(title="median exit time, t = lr * steps, and regime", show_edge=False, box=None, title_justify="left")
+    for column in ("mu", *(f"{name} = {float(found[name][i]):.4g}" for i in columns)):
+        table.add_column(column, justify="right")
+    for row in rows:
+        cells = [found.isel({"mu": row, name: i}) for i in columns]
+        shown = (f"{float(cell['median']):.5g} {cell.regime.item()}".replace("inf ", "") for cell in cells)
+        table.add_row(f"{float(found.mu[row]):.4g}", *(text.replace("nan ", "") for text in shown))
+    counted = ", ".join(f"{kind} {count}" for kind, count in Counter(found.regime.values.ravel().tolist()).items())
+    head = f"{found.attrs['student']} on {found.attrs['teacher']}, kappa = {found.attrs['kappa']:g}, "
+    return head + f"exit at |m| = {found.attrs['threshold']:g}", table, f"points: {counted}"

@@ -1,0 +1,305 @@
+"""The figures of a report: what was found, drawn by `numerics.plots`, as SVG with a text that says what is seen."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+
+from hermescape.report.findings import Case, Findings, Missing
+from hermescape.verify.at_one_dimension import Report
+from numerics import plots
+from numerics.flows.flow import Outcome, compile_flow, integrate
+from numerics.integrals.evaluate import on_covariance
+from numerics.integrals.hermite import hermite_coefficients
+from numerics.rates.search_time import search_time
+from theory.errors import HermescapeError
+from theory.language.activations import Activation
+
+__all__ = ["FIGURES", "Figure", "drawn"]
+
+SIZE = (5.4, 4.1)  # inches: text stays readable on a phone
+ORDER = 24  # of the Hermite spectrum
+GRID = {False: (61, 45), True: (31, 23)}  # of a portrait and of the kernel, quick or not
+SLOW_GRID = (25, 19)  # where every point is a quadrature
+LARGEST_NORM = 2.0
+FLAT = 1e-12  # a kernel that varies less is constant
+SMALLEST = 1e-6  # size of m at the start of the unstable manifold
+BAND = (0.05, 0.95)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing: title, text for those who do not see it, caption (HTML) and SVG."""
+
+    key: str
+    title: str
+    alt: str
+    caption: str
+    svg: bytes
+
+    @property
+    def uri(self) -> str:
+        """The SVG as a data URI, so that the page needs no other file."""
+        return "data:image/svg+xml;base64," + base64.b64encode(self.svg).decode("ascii")
+
+
+def drawn(key: str, found: Findings) -> Figure | Missing:
+    """Return one of `FIGURES`, or why it does not apply."""
+    title, make = FIGURES[key]
+    try:
+        picture = make(found)
+    except HermescapeError as error:
+        return Missing(str(error))
+    if isinstance(picture, Missing):
+        return picture
+    draw, alt, caption = picture
+    return Figure(key, title, alt, caption, _svg(draw, title))
+
+
+Picture = tuple[Callable[[Axes], Axes], str, str] | Missing
+
+
+def _svg(draw: Callable[[Axes], Axes], title: str) -> bytes:
+    """Return the drawing, the same bytes for the same content."""
+    figure, made = plots.figure_of(draw, title), io.BytesIO()
+    figure.set_size_inches(*SIZE)
+    with mpl.rc_context({**plots.STYLE, "svg.hashsalt": title}):
+        figure.savefig(made, format="svg", metadata={"Date": None, "Creator": None})
+    return made.getvalue()
+
+
+def _spectrum(found: Findings) -> Picture:
+    loss = found.system.loss_function
+    series = [("student", loss.student)] + (
+        [] if loss.teacher.expr == loss.student.expr else [("teacher", loss.teacher)]
+    )
+    values = [(name, _coefficients(f)) for name, f in series]
+
+    def draw(ax: Axes) -> Axes:
+        for index, (name, coefficients) in enumerate(values):
+            plots.hermite_spectrum(ax, coefficients, label=name, index=index)
+        return ax
+
+    said = "; ".join(f"{name}: {_largest(coefficients)}" for name, coefficients in values)
+    alt = f"Hermite spectrum over orders 0 to {ORDER}, logarithmic. Largest terms, {said}."
+    return (
+        draw,
+        alt,
+        "|σ<sub>k</sub>|/√k! at variance one: the squares add up to E σ(Z)². Crosses at the lower edge vanish.",
+    )
+
+
+def _coefficients(f: Activation) -> list[float]:
+    """Return the coefficients, those that vanish within their errors as 0."""
+    found = hermite_coefficients(f, ORDER)
+    return [0.0 if abs(c.value) <= c.error else float(c.value) for c in found]
+
+
+def _largest(coefficients: list[float]) -> str:
+    sizes = [(abs(c) / math.sqrt(math.factorial(k)), k) for k, c in enumerate(coefficients)]
+    return ", ".join(f"order {k} with {size:.3g}" for size, k in sorted(sizes, reverse=True)[:3] if size)
+
+
+def _kernel(found: Findings) -> Picture:
+    loss = found.system.loss_function
+    across, up = GRID[found.settings.quick] if loss.is_closed else SLOW_GRID
+    norm = min(LARGEST_NORM, 0.9 * float(loss.student.max_variance))
+    cosine, norms = np.meshgrid(np.linspace(-1, 1, across), np.linspace(norm / 100, norm, up))
+    overlaps = cosine * np.sqrt(norms)
+    value = on_covariance((loss.kernel(),))
+    gaps = norms * (1 - cosine) * (1 + cosine)
+    rows = zip(overlaps.flat, norms.flat, gaps.flat, strict=True)
+    heights = np.reshape([value.values(a, b, c)[0] for a, b, c in rows], norms.shape)
+    if np.ptp(heights) < FLAT:
+        return Missing("K(q, r) is the same everywhere: student and teacher share no Hermite order")
+    alt = (
+        f"Contours of the kernel K(q, r) for r up to {norm:.3g}: from {heights.min():.3g} to {heights.max():.3g}. "
+        "The region with q squared above r is hatched: no pair of Gaussians has such a covariance."
+    )
+    caption = "K(q, r) = E[σ(ℓ) φ(ℓ*)], between the parabolas q² = r on which student and teacher are parallel."
+    return (lambda ax: plots.kernel_surface(ax, overlaps, norms, heights)), alt, caption
+
+
+def _tau(found: Findings) -> Picture:
+    if isinstance(found.curve, Missing):
+        return found.curve
+    mu = [float(s.mu) for s in found.curve]
+    tau = [math.inf if s.tau is None else float(s.tau) for s in found.curve]
+    low = [float(s.interval[0]) for s in found.curve]
+    high = [math.inf if s.interval[1] is None else float(s.interval[1]) for s in found.curve]
+    critical = [] if isinstance(found.critical, Missing) else found.critical["critical"]
+    gaps = [c["mu"] for c in critical if c["diverges"] and c["mu"] <= max(mu)]
+    rows = [case for case in found.cases if case.sample is not None and case.mu is not None]
+
+    def draw(ax: Axes) -> Axes:
+        plots.tau_curve(ax, mu, tau, label=r"search time $\tau$", band=(low, high), critical=gaps)
+        if rows:
+            ends = [_interval(case) for case in rows]
+            plots.exit_points(
+                ax, [case.mu or 0.0 for case in rows], *zip(*ends, strict=True), label="SGD, median", index=1
+            )
+        return ax
+
+    finite = [t for t in tau if math.isfinite(t)]
+    diverges = f" It diverges at mu = {', '.join(f'{g:.6g}' for g in gaps)}." if gaps else ""
+    span = f"from {min(finite):.4g} to {max(finite):.4g}" if finite else "infinite everywhere"
+    alt = f"Search time over pre-training strengths mu from {min(mu):.3g} to {max(mu):.3g}, {span}.{diverges}"
+    caption = "Search time τ (derived) and median exit times of SGD with 99 % intervals, both in t = η × steps."
+    return draw, alt + f" {len(rows)} measured medians.", caption
+
+
+def _interval(case: Case) -> tuple[float, float, float]:
+    """Return median and 99 % interval of the exit time, NaN where the runs do not bound them."""
+    sample = case.sample
+    assert sample is not None
+    ends = (sample.median, *sample.median_interval(0.99))
+    middle, low, high = (math.nan if t is None else float(sample.to_time(t) or 0.0) for t in ends)
+    return middle, low, high
+
+
+def _comparison(found: Findings) -> Picture:
+    if not isinstance(found.verdict, Report):
+        reason = (
+            found.verdict.reason if isinstance(found.verdict, Missing) else "Its check tests the whole law instead."
+        )
+        return Missing(reason)
+    rows = [row for row in found.verdict.rows if row.flow_exit is not None]
+    if not rows:
+        return Missing("The flow leaves at none of the strengths, so that there is nothing to compare.")
+    shown = "; ".join(
+        f"mu = {row.mu:g}: flow {_number(row.flow_exit)}, predicted {_number(row.prediction)}, "
+        f"SGD {_number(row.sgd_exit)}"
+        for row in rows
+    )
+    caption = (
+        "Prediction: the flow with its κ drift, SGD's noise at the start and the finite step size. Nothing is fitted."
+    )
+    return (lambda ax: plots.exit_times(ax, rows)), f"Exit times, {shown}.", caption
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4g}"
+
+
+def _portrait(found: Findings) -> Picture:
+    system, focus = found.system, found.focus
+    if system.model.name != "lora":
+        count = {"misaligned": "three states, u, m and s", "plain": "one state, m"}[system.model.name]
+        return Missing(f"Model {system.model.name} has {count}, so that no plane of (u, m) holds its flow.")
+    assert focus.mu is not None
+    search = search_time(system, focus.mu)
+    if search.tau is None or not search.A:
+        return Missing(f"At mu = {focus.mu:g} no direction is driven (A = 0): there is no unstable manifold to draw.")
+    scale = found.settings.scale
+    lean = float(search.rate) / (scale * float(search.A))  # u/m along the unstable direction
+    horizon = 60 * float(search.tau)
+    way = integrate(system, {"u": SMALLEST * lean, "m": SMALLEST}, t_max=horizon, rtol=1e-8, mu=focus.mu).states
+    along, up = way.u.values, way.m.values
+    reach = 1.4 * max(float(np.abs(along).max()), 0.1)
+    across, rows = GRID[found.settings.quick] if system.is_exact else SLOW_GRID
+    u, m = np.linspace(-reach, reach, across), np.linspace(-0.998, 0.998, rows)
+    speed = compile_flow(system, {"mu": focus.mu})
+    field = np.array([[speed(np.array([a, b])) for a in u] for b in m])
+    manifold = (np.concatenate([-along[::-1], along]), np.concatenate([-up[::-1], up]))
+    starts = [(-0.6 * reach, 0.3), (0.6 * reach, -0.3), (0.9 * reach, 0.75), (-0.9 * reach, -0.75)]
+    paths = []
+    for a, b in starts:
+        path = integrate(system, {"u": a, "m": b}, t_max=horizon, rtol=1e-7, mu=focus.mu)
+        if path.outcome is Outcome.HORIZON:
+            paths.append((path.states.u.values, path.states.m.values))
+    alt = (
+        f"Phase portrait at mu = {focus.mu:g}: the unstable manifold leads from the origin to u = {along[-1]:.3g}, "
+        f"m = {up[-1]:.3g}, and by symmetry to the opposite point. Nullclines of u and m are drawn."
+    )
+    caption = f"Gradient flow at μ = {focus.mu:g}. On the unstable manifold |m| first grows as exp(t/τ)."
+
+    def draw(ax: Axes) -> Axes:
+        return plots.phase_portrait(ax, u, m, field[..., 0], field[..., 1], manifold=manifold, paths=paths)
+
+    return draw, alt, caption
+
+
+def _trajectories(found: Findings) -> Picture:
+    if isinstance(found.flow, Missing):
+        return found.flow
+    flow, runs = found.flow.states, None if isinstance(found.paths, Missing) else found.paths
+    names = [name for name in ("m", "u") if name in flow]
+
+    def draw(ax: Axes) -> Axes:
+        for index, name in enumerate(names):
+            if runs is not None:
+                sizes = np.abs(runs[name].values)
+                low, middle, high = np.nanquantile(sizes, [BAND[0], 0.5, BAND[1]], axis=0)
+                label = f"SGD, $|{name}|$"
+                plots.trajectories(ax, runs.time.values, middle, label=label, index=2 * index, band=(low, high))
+            times = np.linspace(0, float(flow.t[-1]), 400)
+            line = np.interp(times, flow.t.values, np.abs(flow[name].values))
+            plots.trajectories(ax, times, line, label=f"flow, $|{name}|$", index=2 * index + 1)
+        ax.axhline(found.settings.threshold, color="0.4", lw=1, ls=":", label="threshold $R$")
+        ax.legend()
+        return ax
+
+    place = "" if found.focus.mu is None else f" at mu = {found.focus.mu:g}"
+    end = {name: float(np.abs(flow[name].values[-1])) for name in names}
+    reached = ", ".join(f"|{name}| = {value:.3g}" for name, value in end.items())
+    alt = f"Overlaps over time{place}: the flow from the median start reaches {reached} at t = {float(flow.t[-1]):.4g}."
+    if runs is None:
+        return draw, alt, "The gradient flow from the median start. SGD was not simulated here."
+    lost = int(np.isnan(runs["m"].values[:, -1]).sum())
+    counted = f"{len(runs.replica)} runs, {lost} diverged"
+    caption = f"Median and 5 to 95 % of SGD ({counted}), and the flow with its κ drift from the median start."
+    return draw, f"{alt} SGD: {counted}.", caption
+
+
+def _histogram(found: Findings) -> Picture:
+    return _law(
+        found, plots.law_histogram, "Histogram of exit times with the density of their law", "bars: one standard error"
+    )
+
+
+def _distribution(found: Findings) -> Picture:
+    return _law(
+        found,
+        plots.law_cdf,
+        "Distribution function of exit times, measured and by the law",
+        "band: 95 %, for the whole curve",
+    )
+
+
+def _law(found: Findings, plot: Callable[..., Axes], what: str, uncertainty: str) -> Picture:
+    focus = found.focus
+    if isinstance(focus.law, Missing):
+        return focus.law
+    if focus.sample is None:
+        return Missing("Nothing was simulated here; the section Check says why")
+    if not focus.sample.counts.exited:
+        return Missing("No run of SGD left here, so that there are no exit times to compare.")
+    times, law, counts = focus.times, focus.law, focus.sample.counts
+    setting = focus.sample.experiment
+    kappa = setting.step_size * setting.dimension / setting.batch
+    place = "" if focus.mu is None else f"μ = {focus.mu:g}, "
+    counted = f"{counts.exited} runs exited, {counts.censored} did not, {counts.diverged} diverged"
+    caption = (
+        f"{place}d = {setting.dimension:g}, κ = {kappa:.3g}, η = {setting.step_size:.3g}: {counted}; {uncertainty}."
+    )
+    medians = f"median of the law {law.median:.4g}, of the runs {_number(focus.sample.to_time(focus.sample.median))}"
+    return (lambda ax: plot(ax, times, law)), f"{what}: {medians}; {counted}.", caption
+
+
+FIGURES: dict[str, tuple[str, Callable[[Findings], Picture]]] = {
+    "spectrum": ("Hermite spectrum", _spectrum),
+    "kernel": ("Kernel", _kernel),
+    "tau": ("Search time", _tau),
+    "comparison": ("Exit times: derived, integrated, simulated", _comparison),
+    "portrait": ("Phase portrait", _portrait),
+    "trajectories": ("Trajectories", _trajectories),
+    "histogram": ("Exit times and their law", _histogram),
+    "distribution": ("Distribution of the exit time", _distribution),
+}

@@ -1,0 +1,358 @@
+r"""Everything that a report shows, computed before a line of it is written.
+
+Bad input is refused at once, as `hermescape check` does. A part that a student or a model does not have (no rate, no
+law, no critical strengths) is a `Missing`, which holds the reason; nothing is left out without one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, cast
+
+import numpy as np
+import xarray as xr
+
+from hermescape.api import experiment
+from hermescape.verify.at_one_dimension import SAMPLE_BUDGET, Report, check, largest_curvature
+from hermescape.verify.judge import LawReport, check_law
+from hermescape.views.derivation import derivation
+from hermescape.views.search import critical_report
+from numerics.best.stopping import MEDIAN, median_start
+from numerics.flows.flow import Exit, Trajectory, integrate
+from numerics.law import Law, escape_law
+from numerics.rates.search_time import Search, search_time
+from numerics.simulation.experiment import Experiment
+from numerics.simulation.montecarlo import simulate, trajectories
+from numerics.simulation.statistics import ExitSample, ks_law
+from theory.errors import HermescapeError, ParameterError
+from theory.network.derivation import derive
+from theory.network.system import System
+from theory.search.regimes import Regime
+
+__all__ = ["Case", "Findings", "Missing", "Request", "gather"]
+
+DEFAULT_MU = (0.2, 0.4, 0.6)
+TABLE_MU = tuple(round(0.1 * i, 1) for i in range(1, 10))
+LAW_RUNS = {False: 400, True: 100}  # plain training: runs of the histogram, quick or not
+BUDGET = {False: SAMPLE_BUDGET, True: SAMPLE_BUDGET / 10}
+POINTS = {False: 99, True: 33}  # of tau(mu)
+RECORDED = {False: 100, True: 40}  # runs whose whole path is kept
+MOMENTS = 80  # times along a path
+LONGEST_PATH = 2.5  # median exit times
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a report is about: the arguments of `hermescape report`."""
+
+    student: str
+    teacher: str | None = None
+    model: Literal["lora", "misaligned", "plain"] = "lora"
+    mu: tuple[float, ...] = DEFAULT_MU
+    rho: float | None = None
+    label: str | None = None
+    noise: float = 0.0
+    scale: float = 1.0
+    dimension: int = 1000
+    batch: int | None = None
+    step_size: float | None = None
+    replicas: int | None = None
+    threshold: float = 0.5
+    seed: int = 0
+    threads: int | None = None
+    quick: bool = False
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A part that does not apply, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """One start: its law at the d, kappa and step size that were simulated, and the runs.
+
+    Attributes:
+        mu: alignment of w0; None with model plain.
+        sample: the runs; None where nothing was simulated.
+        law: the law of the exit time.
+        p_value: of a Kolmogorov-Smirnov test of the runs against the law.
+    """
+
+    mu: float | None
+    sample: ExitSample | None
+    law: Law | Missing
+    p_value: float | None
+
+    @property
+    def times(self) -> np.ndarray:
+        """Exit times of all runs that did not diverge, infinite for those that stayed inside."""
+        if self.sample is None:
+            return np.empty(0)
+        times = self.sample.exit_times()
+        return np.append(times, np.full(self.sample.counts.censored, np.inf))
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The content of a report."""
+
+    settings: Request
+    system: System
+    summary: dict[str, Any]
+    critical: dict[str, Any] | Missing
+    table: tuple[Search, ...] | Missing
+    curve: tuple[Search, ...] | Missing
+    verdict: Report | LawReport | Missing
+    cases: tuple[Case, ...]
+    focus: Case
+    paths: xr.Dataset | Missing
+    flow: Trajectory | Missing
+    regime: Regime | Missing
+
+    @property
+    def passed(self) -> bool:
+        """Whether a check ran and agreed."""
+        return not isinstance(self.verdict, Missing) and self.verdict.passed
+
+
+def gather(settings: Request, progress: Callable[[int, int], None] | None = None) -> Findings:
+    """Derive, integrate, simulate and check.
+
+    Raises `InputError` for bad activations and parameters, before any work.
+
+    >>> found = gather(Request("linear", mu=(0.4,), replicas=60, quick=True))
+    >>> found.passed, found.focus.sample.counts.exited, found.summary["information_exponent"]
+    (True, 60, 1)
+    """
+    system = derive(
+        settings.student,
+        settings.teacher,
+        model=settings.model,
+        label=settings.label,
+        noise=settings.noise,
+        alpha=settings.scale,
+    )
+    _refuse(settings)
+    verdict, cases = (_on_sphere if settings.model == "plain" else _pretrained)(settings, system, progress)
+    focus = _focus(cases)
+    critical = _attempt(lambda: critical_report(system))
+    strengths = sorted({*TABLE_MU, *settings.mu})
+    return Findings(
+        settings=settings,
+        system=system,
+        summary=derivation(system),
+        critical=critical,
+        table=_searches(settings, system, strengths),
+        curve=_searches(settings, system, _grid(settings, critical)),
+        verdict=verdict,
+        cases=cases,
+        focus=focus,
+        paths=_attempt(lambda: _paths(settings, focus)),
+        flow=_attempt(lambda: _flow(settings, system, focus)),
+        regime=_attempt(lambda: system.escape.regime(focus.mu, settings.rho)),
+    )
+
+
+def _attempt(compute: Callable[[], Found]) -> Found | Missing:
+    """Return what is computed, or why it does not apply."""
+    try:
+        return compute()
+    except HermescapeError as error:
+        return Missing(str(error))
+
+
+def _checked(compute: Callable[[], Found]) -> Found | Missing:
+    """Return a verdict, or why there is none; a parameter outside its domain is no such reason."""
+    try:
+        return compute()
+    except ParameterError:
+        raise
+    except HermescapeError as error:
+        return Missing(str(error))
+
+
+def _setting(settings: Request, mu: float | None, eta: float, batch: int, runs: int, horizon: int) -> Experiment:
+    given = settings
+    return experiment(
+        given.student,
+        given.teacher,
+        mu=mu,
+        rho=given.rho,
+        label=given.label,
+        noise=given.noise,
+        scale=given.scale,
+        model=given.model,
+        dimension=given.dimension,
+        batch=batch,
+        step_size=eta,
+        threshold=given.threshold,
+        replicas=runs,
+        seed=given.seed,
+        max_steps=horizon,
+    )
+
+
+def _refuse(settings: Request) -> None:
+    """Make every experiment once, so that bad values are refused before any work."""
+    if settings.model == "plain" and settings.batch is not None:
+        raise ParameterError("--batch with --model plain given; accepted: --lr, its batch follows from kappa.")
+    runs = 2 if settings.replicas is None else settings.replicas
+    places = (None,) if settings.model == "plain" else settings.mu
+    for mu in places:
+        eta = 1.0 if settings.step_size is None else settings.step_size
+        _setting(settings, mu, eta, 1 if settings.batch is None else settings.batch, runs, 1)
+    if settings.threads is not None and settings.threads < 1:
+        raise ParameterError(f"threads = {settings.threads} given; accepted: an integer >= 1; omit it for all cores.")
+
+
+Progress = Callable[[int, int], None] | None
+Verdict = tuple[Report | LawReport | Missing, tuple[Case, ...]]
+
+
+def _pretrained(settings: Request, system: System, progress: Progress) -> Verdict:
+    """Return the verdict of `hermescape check`, and each row with its law."""
+    given = settings
+    report = _checked(
+        lambda: check(
+            given.student,
+            given.teacher,
+            mu=given.mu,
+            rho=given.rho,
+            label=given.label,
+            noise=given.noise,
+            scale=given.scale,
+            dimension=given.dimension,
+            batch=given.batch,
+            step_size=given.step_size,
+            replicas=given.replicas,
+            budget=BUDGET[given.quick],
+            threshold=given.threshold,
+            seed=given.seed,
+            threads=given.threads,
+            progress=progress,
+        )
+    )
+    if isinstance(report, Missing):
+        return report, tuple(Case(mu, None, report, None) for mu in given.mu)
+    eta = float(str(report.settings["lr"]))
+    return report, tuple(
+        Case(row.mu, sample, Missing(row.verdict), None)
+        if row.prediction is None
+        else _case(settings, system, row.mu, sample, eta, batch)
+        for row, sample, batch in zip(report.rows, report.samples, report.batches, strict=True)
+    )
+
+
+def _case(
+    settings: Request, system: System, mu: float | None, sample: ExitSample | None, eta: float, batch: int
+) -> Case:
+    law = _attempt(
+        lambda: escape_law(
+            system,
+            mu=mu,
+            rho=settings.rho,
+            dimension=settings.dimension,
+            threshold=settings.threshold,
+            kappa=eta * settings.dimension / batch,
+            step_size=eta,
+        )
+    )
+    tested = None if sample is None or isinstance(law, Missing) else _attempt(lambda: ks_law(sample, law.cdf).p_value)
+    return Case(mu, sample, law, tested if isinstance(tested, float) else None)
+
+
+def _on_sphere(settings: Request, system: System, progress: Progress) -> Verdict:
+    """Return the verdict of `hermescape check --law` at d and 10 d, and runs at d."""
+    given = settings
+    report = _checked(
+        lambda: check_law(
+            given.student,
+            given.teacher,
+            model="plain",
+            label=given.label,
+            noise=given.noise,
+            dimensions=(given.dimension, 10 * given.dimension),
+            step_size=given.step_size,
+            replicas=given.replicas,
+            budget=BUDGET[given.quick],
+            threshold=given.threshold,
+            seed=given.seed,
+            threads=given.threads,
+            progress=progress,
+        )
+    )
+    if isinstance(report, Missing):
+        return report, (Case(None, None, report, None),)
+    (found,) = report.cases
+    ((kappa, *_),) = cast(list[list[float]], report.settings["kappa"])
+    batch = max(1, round(found.lr * given.dimension / kappa))
+    law = _case(settings, system, None, None, found.lr, batch).law
+    if isinstance(law, Missing) or not found.rows:  # no law, or more runs than the budget pays for
+        return report, (Case(None, None, law, None),)
+    runs = given.replicas or LAW_RUNS[given.quick]
+    horizon = math.ceil(2 * law.quantile((1 - 0.01 / runs) * getattr(law, "escaping", 1.0)) / found.lr) + 100
+    sample = simulate(_setting(settings, None, found.lr, batch, runs, horizon), threads=given.threads)
+    return report, (_case(settings, system, None, sample, found.lr, batch),)
+
+
+def _focus(cases: Sequence[Case]) -> Case:
+    """Return the middle case among those with the most to show: runs that leave and a law, runs, neither."""
+    exits = [case for case in cases if case.sample is not None and case.sample.counts.exited]
+    best = [case for case in exits if not isinstance(case.law, Missing)] or exits or list(cases)
+    return best[len(best) // 2]
+
+
+def _searches(settings: Request, system: System, strengths: Sequence[float]) -> tuple[Search, ...] | Missing:
+    """Return the search phase at each strength that the model accepts."""
+    if settings.model == "plain":
+        return Missing("Plain training has no pre-trained weight, hence no strength mu.")
+    rho = settings.rho
+    inside = [mu for mu in strengths if (0 < mu <= 1 if rho is None else abs(mu) <= rho)]
+    return _attempt(lambda: tuple(search_time(system, mu, rho=rho) for mu in inside))
+
+
+def _grid(settings: Request, critical: dict[str, Any] | Missing) -> list[float]:
+    """Return strengths for a curve, closer to each other where tau diverges."""
+    end = 0.99 if settings.rho is None else min(1.0, settings.rho)
+    grid = set(np.linspace(0.01 * end, end, POINTS[settings.quick]).round(6).tolist())
+    places = [] if isinstance(critical, Missing) else critical["critical_mu"]
+    offsets = np.concatenate([-np.logspace(-4, -1.5, 12), np.logspace(-4, -1.5, 12)])
+    grid |= {float(place + offset) for place in places if place < 1 for offset in offsets}
+    return sorted(mu for mu in grid if 0 < mu <= end)
+
+
+def _paths(settings: Request, focus: Case) -> xr.Dataset:
+    """Record runs at the settings of the focus, as `simulate` follows them."""
+    sample = focus.sample
+    if sample is None or sample.median is None:
+        raise ParameterError("nothing was simulated here, or fewer than half of the runs leave.")
+    last = max(MOMENTS, math.ceil(LONGEST_PATH * sample.median))
+    runs = min(RECORDED[settings.quick], sample.experiment.replicas)
+    eta = sample.experiment.step_size
+    recorded = _setting(settings, focus.mu, eta, sample.experiment.batch, runs, last)
+    steps = np.unique(np.linspace(0, last, MOMENTS).round().astype(int))
+    return trajectories(recorded, steps.tolist(), threads=settings.threads)
+
+
+def _flow(settings: Request, system: System, focus: Case) -> Trajectory:
+    """Return the flow with the kappa drift of the runs, from their median start."""
+    given = {"mu": focus.mu, "rho": settings.rho}
+    place: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    size = MEDIAN / math.sqrt(settings.dimension)
+    start = median_start(system, settings.dimension, **place) if place else {"m": size}
+    sample = focus.sample
+    if sample is None or sample.median is None:
+        horizon = 50.0 / largest_curvature(system, settings.scale)
+        path = integrate(system, start, event=Exit(settings.threshold), t_max=1e4 * horizon, rtol=1e-8, **place)
+        last = LONGEST_PATH * path.exit_time if path.exit_time else horizon
+        return integrate(system, start, t_max=last, rtol=1e-8, **place)
+    setting = sample.experiment
+    kappa = setting.step_size * setting.dimension / setting.batch
+    last = max(MOMENTS, math.ceil(LONGEST_PATH * sample.median)) * setting.step_size
+    return integrate(system.sgd(), start, t_max=last, rtol=1e-8, kappa=kappa, **place)

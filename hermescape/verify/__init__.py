@@ -1,0 +1,1 @@
+"""Does the derivation agree with SGD? Plan, judge, report."""

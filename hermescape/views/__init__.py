@@ -1,0 +1,1 @@
+"""How is a result shown? JSON for programs, tables for people."""
