@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import matplotlib as mpl
 import numpy as np
+from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from hermescape.report.findings import Case, Findings, Missing
@@ -36,7 +37,7 @@ BAND = (0.05, 0.95)
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing: title, text for those who do not see it, caption (HTML) and SVG."""
+    """A drawing: title, text for those who do not see it, caption (text, or markup) and SVG."""
 
     key: str
     title: str
@@ -92,7 +93,7 @@ def _spectrum(found: Findings) -> Picture:
     return (
         draw,
         alt,
-        "|σ<sub>k</sub>|/√k! at variance one: the squares add up to E σ(Z)². Crosses at the lower edge vanish.",
+        Markup("|σ<sub>k</sub>|/√k! at variance one: the squares add up to E σ(Z)². Crosses at the lower edge vanish."),
     )
 
 
