@@ -144,7 +144,8 @@ def _of_focus(found: Findings) -> list[tuple[str, str]]:
         named.append((f"median exit{place}, law", number(case.law.median, 4)))
     if case.sample is not None:
         middle = number(case.sample.to_time(case.sample.median), 4)
-        ends = _interval(*(case.sample.to_time(end) for end in case.sample.median_interval(0.99)))
+        low, high = map(case.sample.to_time, case.sample.median_interval(0.99))
+        ends = _interval(low, high)
         named.append((f"median exit{place}, SGD", _markup("{} <small>({})</small>", middle, ends)))
     return named
 
