@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import matplotlib as mpl
@@ -22,6 +22,8 @@ from numerics.integrals.hermite import hermite_coefficients
 from numerics.rates.search_time import search_time
 from theory.errors import HermescapeError
 from theory.language.activations import Activation
+from theory.symbols import m as m_symbol
+from theory.symbols import u as u_symbol
 
 __all__ = ["FIGURES", "Figure", "drawn"]
 
@@ -33,6 +35,7 @@ LARGEST_NORM = 2.0
 FLAT = 1e-12  # a kernel that varies less is constant
 SMALLEST = 1e-6  # size of m at the start of the unstable manifold
 BAND = (0.05, 0.95)
+COUNTS = {1: "one state", 2: "two states", 3: "three states", 4: "four states"}
 
 
 @dataclass(frozen=True)
@@ -191,9 +194,9 @@ def _number(value: float | None) -> str:
 
 def _portrait(found: Findings) -> Picture:
     system, focus = found.system, found.focus
-    if system.model.name != "lora":
-        count = {"misaligned": "three states, u, m and s", "plain": "one state, m"}[system.model.name]
-        return Missing(f"Model {system.model.name} has {count}, so that no plane of (u, m) holds its flow.")
+    if set(system.states) != {u_symbol, m_symbol}:
+        said = f"{COUNTS.get(len(system.states), f'{len(system.states)} states')}, {_listed(system.states)}"
+        return Missing(f"Model {system.model.name} has {said}, so that no plane of (u, m) holds its flow.")
     assert focus.mu is not None
     search = search_time(system, focus.mu)
     if search.tau is None or not search.A:
@@ -225,6 +228,11 @@ def _portrait(found: Findings) -> Picture:
         return plots.phase_portrait(ax, u, m, field[..., 0], field[..., 1], manifold=manifold, paths=paths)
 
     return draw, alt, caption
+
+
+def _listed(names: Sequence[object]) -> str:
+    *first, last = map(str, names)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _trajectories(found: Findings) -> Picture:

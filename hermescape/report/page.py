@@ -80,8 +80,8 @@ def templates() -> Environment:
 
 def _title(found: Findings) -> str:
     loss = found.system.loss_function
-    student, teacher = (_short(f.name) for f in (loss.student, loss.labels.link))
-    pair = student if student == teacher else f"{student} on {teacher}"
+    student, teacher = loss.student.name, loss.labels.link.name
+    pair = _short(student) if student == teacher else f"{_short(student)} on {_short(teacher)}"
     kind = {"lora": "LoRA", "misaligned": "misaligned LoRA", "plain": "plain training"}[found.settings.model]
     return f"{pair}, {kind}: from the population loss to the escape time"
 

@@ -2,62 +2,27 @@
 
 import re
 from collections import Counter
-from html.parser import HTMLParser
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from markupsafe import escape
 from typer.testing import CliRunner
 
 from hermescape.cli.app import app
-from hermescape.cli.report import command_line
-from hermescape.report import findings, tables
-from hermescape.report.article import sections
-from hermescape.report.findings import Request
-from hermescape.report.mathml import align_block, formula
-from theory.errors import ParameterError, UnsupportedExpressionError
+from hermescape.report.figures import Figure
+from hermescape.report.findings import Findings, Missing, Request, gather
+from hermescape.report.page import page as page_of
+from hermescape.report.page import templates
+from tests.hermescape.report.parsed import Page
+from theory.language.activations import Activation
 from theory.network.derivation import derive
-from theory.writing import document
+from theory.symbols import x
+from theory.writing.document import document
 
-VOID = {"meta", "img", "br", "hr", "link", "input"}
 CHAPTERS = ["derivation", "numbers", "law", "dynamics", "check", "origin"]
 FIGURES = ["spectrum", "kernel", "tau", "histogram", "distribution", "portrait", "trajectories", "comparison"]
-
-
-class Page(HTMLParser):
-    """The elements of a page; fails where tags do not nest."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.open: list[str] = []
-        self.feed(text)
-        self.close()
-        assert not self.open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert "math" in self.open, f"<{tag}/> outside of MathML stays open in HTML"
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if not {"style", "code"} & set(self.open):
-            self.words.append(data)
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
 
 
 def make(folder: Path, *args: str) -> tuple[int, str]:
@@ -174,110 +139,47 @@ def test_a_page_is_written_where_nothing_agrees(tmp_path: Path) -> None:
     assert "share no Hermite order" in text
 
 
-@pytest.mark.parametrize(
-    ("args", "message"),
-    [
-        (["relu", "-o", "FOLDER/no/page.html"], "existing folder"),
-        (["relu", "-o", "FOLDER/page.txt"], "ends in .html"),
-        (["relu", "-o", "FOLDER/folder.html"], "is a folder"),
-        (["relu", "-o", "FOLDER/folder.html", "--force"], "is a folder"),
-        (["relu", "-o", "FOLDER/old.html"], "--force"),
-        (["relu", "-o", "/proc/page.html"], "cannot be written"),
-        (["relu", "-o", "FOLDER/page.html", "--model", "plain", "--mu", "0.2"], "--mu with --model plain"),
-        (["relu", "-o", "FOLDER/page.html", "--mu", "2"], "numbers in (0, 1]"),
-        (["relu", "-o", "FOLDER/page.html", "--model", "misaligned"], "--rho"),
-    ],
-)
-def test_bad_paths_and_options_are_refused_before_any_work(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, args: list[str], message: str
-) -> None:
-    def work(*_: Any) -> None:
-        raise AssertionError
-
-    monkeypatch.setattr(findings, "gather", work)
-    (tmp_path / "folder.html").mkdir()
-    (tmp_path / "old.html").write_text("old")
-    result = CliRunner().invoke(app, ["report", *(arg.replace("FOLDER", str(tmp_path)) for arg in args)])
-    assert isinstance(result.exception, ParameterError)
-    assert message in str(result.exception)
-    assert {p.name for p in tmp_path.iterdir()} == {"folder.html", "old.html"}
+# --- what a user writes
 
 
-def test_an_older_page_survives_what_cannot_be_done(tmp_path: Path) -> None:
-    old = tmp_path / "old.html"
-    old.write_text("old")
-    for bad in (["step"], ["linear", "--d", "2"], ["linear", "--model", "plain", "--d", "3"], ["no such"]):
-        result = CliRunner().invoke(app, ["report", *bad, "--force", "-o", str(old)])
-        assert isinstance(result.exception, ValueError)
-        assert old.read_text() == "old"
+HOSTILE = """<img src=x onerror=alert(1)>"'&{{ 7 * 7 }}{% raw %}</style></title><script>"""
 
 
-@pytest.mark.parametrize(
-    ("student", "options"),
-    [
-        ("tanh", {}),
-        ("gelu", {"teacher": "relu"}),
-        ("he4", {"model": "plain"}),
-        ("erf", {"model": "misaligned", "alpha": 2}),
-        ("exp(x/2)*sin(x)", {}),
-        ("relu", {"label": "y**2", "noise": 0.5}),
-        ("sign", {}),
-        ("softplus", {"model": "pretrain"}),
-    ],
-)
-def test_every_derivation_has_html(student: str, options: dict[str, Any]) -> None:
-    text = document(derive(student, **options))
-    made = sections(text)
-    assert [s.title for s in made] == re.findall(r"\\section\{([^}]*)\}", text)
-    page = Page("".join(s.content for s in made))
-    numbers = [word for word in page.words if re.fullmatch(r"\(\d+\)", word)]
-    assert numbers == [f"({i})" for i in range(1, text.count(r"\label") + 1)]
-    assert "\\" not in page.text
+@pytest.fixture(scope="module")
+def linear() -> Findings:
+    return gather(Request("linear", mu=(0.4,), replicas=60, quick=True))
 
 
-def test_formulas_keep_what_latex_says() -> None:
-    assert '<mi mathvariant="normal">He</mi>' in formula(r"\mathrm{He}_{k}")
-    assert "<mo>∼</mo>" in formula(r"x \sim y")
-    assert 'stretchy="false"' in formula(r"\left(a + b\right)")
-    assert 'stretchy="true"' in formula(r"\left(\frac{a}{b}\right)")
-    assert formula(r"\log d").count('rspace="0.167em"') == 1
-    assert formula(r"\log{\left(d\right)}").count('rspace="0"') == 1
-    assert formula(r"\left(\begin{matrix} r & q \\ q & 1 \end{matrix}\right)").count("<mtd>") == 4
+def test_no_name_of_a_user_is_markup(linear: Findings) -> None:
+    system = derive(Activation(HOSTILE, x), Activation(f"{HOSTILE}2", x), label="y")
+    found = replace(linear, system=system, settings=replace(linear.settings, label=HOSTILE))
+    text = page_of(found, 1.0, HOSTILE)
+    page, plain = Page(text), Page(page_of(linear, 1.0, ""))
+    assert Counter(tag for tag, _ in page.elements) == Counter(tag for tag, _ in plain.elements)
+    assert not any("onerror" in attributes for _, attributes in page.elements)
+    assert page.text.count(HOSTILE[:50]) == 7  # student and teacher in <title>, <h1> and settings, and the label
+    assert f"<code>{escape(HOSTILE)}</code>" in text
 
 
-def test_macros_leave_matrices_whole() -> None:
-    text = (
-        "\\newcommand{\\normr}{{r}}\n"
-        r"\begin{document}\section{A}"
-        r"$\begin{matrix} \normr & q \\ q & 1 \end{matrix}$\end{document}"
-    )
-    assert sections(text)[0].content.count("<mi>r</mi>") == 1
+def test_no_reason_of_an_error_is_markup(linear: Findings) -> None:
+    reason = Missing(HOSTILE)
+    found = replace(linear, critical=reason, table=reason, curve=reason, verdict=reason, paths=reason, regime=reason)
+    text = page_of(found, 1.0, "")
+    assert not Page(text).all("script")
+    assert HOSTILE not in text
+    assert Page(text).text.count(HOSTILE) >= 5
 
 
-@pytest.mark.parametrize("tex", [r"\unknown{x}", r"\left( \unknown \right)"])
-def test_latex_without_mathml_is_an_error(tex: str) -> None:
-    with pytest.raises(UnsupportedExpressionError, match="accepted"):
-        formula(tex)
+def test_no_text_of_a_figure_is_markup() -> None:
+    drawing = Figure("key", HOSTILE, HOSTILE, HOSTILE, b"")
+    parts: Any = templates().get_template("parts.html").make_module({"figures": {"key": drawing}, "titles": {}})
+    page = Page(parts.figure("key"))
+    assert [tag for tag, _ in page.elements] == ["figure", "img", "figcaption", "strong"]
+    assert page.all("img")[0]["alt"] == HOSTILE
 
 
-def test_text_commands_without_html_are_an_error() -> None:
-    with pytest.raises(UnsupportedExpressionError, match="accepted"):
-        sections(r"\begin{document}\section{A} \input{secret} \end{document}")
-
-
-def test_rows_that_go_on_have_no_number() -> None:
-    text, following = align_block("a &= b \\label{eq:one} \\\\\n&\\quad + c \\notag \\\\\nd &= e \\label{eq:two}", 1)
-    assert re.findall(r"\(\d\)", text) == ["(1)", "(2)"]
-    assert following == 3
-    assert text.count("<mtr") == 3
-
-
-def test_what_a_user_writes_is_never_markup() -> None:
-    assert "<b>" not in tables.settings_table([("label", "<b>y</b>")])
-    assert "&lt;b&gt;" in tables.missing(findings.Missing("<b>"))
-
-
-def test_the_command_repeats_every_option() -> None:
-    settings = Request("relu", "erf", "misaligned", (0.1, 0.2), rho=0.5, step_size=0.1, scale=2.0, threads=1)
-    command = "hermescape report relu -o a.html --teacher erf --mu 0.1,0.2 --rho 0.5 --alpha 2.0 --lr 0.1 --threads 1"
-    assert command_line(settings, "a.html") == command
+def test_markup_of_our_own_is_not_escaped(relu: str) -> None:
+    text = Page(relu).text
+    assert "&lt;" not in relu.replace("&lt; 0", "").replace("<mo>&lt;</mo>", "")
+    assert "<" not in text.replace("< 0", "")
+    assert not re.search("&[a-z]+;", text)
