@@ -111,7 +111,7 @@ class Composition:
             raise ParameterError(f"dimension = {self.dimension!r} given; accepted: a number >= 3.")
         if not (math.isfinite(self.kappa) and self.kappa >= 0):
             raise ParameterError(f"kappa = {self.kappa!r} given; accepted: a finite number >= 0; 0 is the flow.")
-        drifting = [s.model.name for s in (self.pretraining, self.finetuning) if kappa_symbol in s.parameters]
+        drifting = [s.network.name for s in (self.pretraining, self.finetuning) if kappa_symbol in s.parameters]
         if drifting or "kappa" in self.parameters:
             raise ParameterError(
                 f"kappa given {'with the system ' + drifting[0] if drifting else 'among the parameters'}; accepted: "

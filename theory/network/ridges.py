@@ -160,11 +160,11 @@ class Network:
     @property
     def is_single_index(self) -> bool:
         """Whether it is one unit of coefficient 1 on one link along a unit vector: the entries are then q and r."""
-        if len(self.ridges) > 1 or len(self.teacher.ridges) > 1:
-            return False
-        target = self.teacher.ridges[0]
-        unit = self.gram.inner(target.weight, target.weight) == 1
-        return unit and self.ridges[0].coefficient == target.coefficient == 1
+        match (*self.ridges, *self.teacher.ridges):
+            case (student, target):
+                is_unit = self.gram.inner(target.weight, target.weight) == 1
+                return is_unit and student.coefficient == target.coefficient == 1
+        return False
 
     @property
     def weight(self) -> Combination:

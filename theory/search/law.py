@@ -98,8 +98,8 @@ def escape_time(system: System) -> EscapeTime:
         return _plain(system)
     raise InputError(
         f"{system.loss_function.student.name} with model {system.network.name}, information exponent "
-        f"{escape.exponent}: the start is not linearly unstable; accepted are LoRA with G != 0, and plain training with "
-        "exponent 2."
+        f"{escape.exponent}: the start is not linearly unstable; accepted are LoRA with G != 0, and plain training "
+        "with exponent 2."
     )
 
 

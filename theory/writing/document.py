@@ -124,7 +124,7 @@ class _Writer:
         target = "w_{s}" if system.network.name == "pretrain" else "w_{*}"
         yield self.prose(
             rf"Inputs are $x \sim \mathcal{{N}}(0, I_{{d}})$, labels {words.labels(system, target)}, and the student "
-            rf"is $\sigma(\langle w, x \rangle)$. {words.SETTINGS.get(system.network.name, '')} One-pass SGD on the "
+            rf"is $\sigma(\langle w, x \rangle)$. {system.network.words.setting} One-pass SGD on the "
             "squared loss, in the limit of small steps, moves the summary statistics below."
         )
         yield self.equations(*of_definitions(system))
