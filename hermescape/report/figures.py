@@ -283,12 +283,10 @@ def _law(found: Findings, plot: Callable[..., Axes], what: str, uncertainty: str
         return Missing("No run of SGD left here, so that there are no exit times to compare.")
     times, law, counts = focus.times, focus.law, focus.sample.counts
     setting = focus.sample.experiment
-    kappa = setting.step_size * setting.dimension / setting.batch
+    kappa = setting.sgd.kappa
     place = "" if focus.mu is None else f"μ = {focus.mu:g}, "
     counted = f"{counts.exited} runs exited, {counts.censored} did not, {counts.diverged} diverged"
-    caption = (
-        f"{place}d = {setting.dimension:g}, κ = {kappa:.3g}, η = {setting.step_size:.3g}: {counted}; {uncertainty}."
-    )
+    caption = f"{place}d = {setting.sgd.dimension:g}, κ = {kappa:.3g}, η = {setting.sgd.step_size:.3g}: {counted}; {uncertainty}."
     medians = f"median of the law {law.median:.4g}, of the runs {_number(focus.sample.to_time(focus.sample.median))}"
     return (lambda ax: plot(ax, times, law)), f"{what}: {medians}; {counted}.", caption
 

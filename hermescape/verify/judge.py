@@ -309,7 +309,7 @@ def _judge(plan: Plan, samples: Sequence[ExitSample], sizes: Sequence[int], seed
 
 
 def _measured(d: int, sample: ExitSample, law: Law) -> LawSample:
-    times = np.where(sample.status == Status.EXITED, sample.experiment.step_size * sample.exit_steps, np.inf)
+    times = np.where(sample.status == Status.EXITED, sample.experiment.sgd.step_size * sample.exit_steps, np.inf)
     return LawSample(d, times[sample.status != Status.DIVERGED], law)
 
 

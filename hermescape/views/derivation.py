@@ -302,7 +302,7 @@ def exit_table(sample: ExitSample) -> Table:
         table.add_row(name, _number(steps), _number(time))
     table.add_row("replicas", str(len(sample.status)), "")
     table.add_row("exited, censored, diverged", f"{counts.exited}, {counts.censored}, {counts.diverged}", "")
-    table.add_row("kappa = lr d / batch", f"{setting.step_size * setting.dimension / setting.batch:.4g}", "")
+    table.add_row("kappa = lr d / batch", f"{setting.sgd.kappa:.4g}", "")
     return table
 
 

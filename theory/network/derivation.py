@@ -13,14 +13,14 @@ from sympy import Expr, S, Symbol
 
 from theory.calculus.nodes import exact
 from theory.language.activations import Activation, activation
-from theory.language.labels import Labels, labels
+from theory.language.labels import Labels, labels, shown_labels
 from theory.network.models import Model
 from theory.network.models import model as find_model
 from theory.network.ridges import Network
 from theory.network.system import System
 from theory.network.vectors import Combination, Vector, gradient, velocity
 
-__all__ = ["derive", "system_of", "velocities"]
+__all__ = ["derive", "network_of", "system_of", "velocities"]
 
 
 def velocities(network: Network) -> dict[Symbol, Expr]:
@@ -93,8 +93,31 @@ def derive(
     """
     sigma = activation(student)
     given = labels(sigma if teacher is None else activation(teacher), transform=label, noise=noise)
+    return _derive(_parametrisation(model, alpha), sigma, given, (sigma.name, given.mean.name))
+
+
+def network_of(
+    student: str | Expr | Activation,
+    teacher: str | Expr | Activation | None = None,
+    *,
+    model: str | Model = "lora",
+    label: str | Expr | None = None,
+    noise: float | Expr = S.Zero,
+    alpha: float | Expr = S.One,
+) -> Network:
+    """Return the description alone, for a simulation; arguments as `derive`, but the loss need not be defined.
+
+    >>> network_of("relu", label="y/(1 + y**2)", noise=0.1).name
+    'lora'
+    """
+    sigma = activation(student)
+    given = shown_labels(sigma if teacher is None else activation(teacher), transform=label, noise=noise)
+    return _parametrisation(model, alpha).network(sigma, given)
+
+
+def _parametrisation(model: str | Model, alpha: float | Expr) -> Model:
     scale = sp.nsimplify(alpha, rational=True) if isinstance(alpha, float) else exact(alpha, "alpha")
-    return _derive(find_model(model, scale), sigma, given, (sigma.name, given.mean.name))
+    return find_model(model, scale)
 
 
 @lru_cache(maxsize=256)

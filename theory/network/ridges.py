@@ -25,7 +25,7 @@ from theory.errors import InputError, ParameterError
 from theory.language.activations import Activation
 from theory.language.labels import Labels
 from theory.network.vectors import Argument, Combination, Gram, Vector
-from theory.symbols import Delta, J, L_q, L_r, q, r, y
+from theory.symbols import Delta, J, L_q, L_r, q, r
 
 __all__ = ["Network", "Ridge", "Teacher", "Words", "accept_all"]
 
@@ -43,8 +43,7 @@ class Ridge:
 class Teacher:
     """What gives the labels: y = sum_j b_j phi_j(<w*_j, x>) + sqrt(noise) xi.
 
-    A single link may be transformed, y = T(phi(<w*, x>) + sqrt(Delta) xi): `labels` then says how, and the one ridge
-    holds the conditional mean of y.
+    A single link may be transformed, y = T(phi(<w*, x>) + sqrt(Delta) xi): `labels` then says how.
     """
 
     ridges: tuple[Ridge, ...]
@@ -54,7 +53,7 @@ class Teacher:
     @classmethod
     def single(cls, labels: Labels, direction: Vector) -> Teacher:
         """Return the teacher of one link along one unit vector."""
-        return cls((Ridge(S.One, labels.mean, Combination.of(direction)),), labels.noise, labels)
+        return cls((Ridge(S.One, labels.link, Combination.of(direction)),), labels.noise, labels)
 
 
 @dataclass(frozen=True)
@@ -188,8 +187,7 @@ class Network:
         self._single()
         if self.teacher.labels is not None:
             return self.teacher.labels
-        link = self.teacher.ridges[0].function
-        return Labels(link, y, self.teacher.noise, link)
+        return Labels(self.teacher.ridges[0].function, noise=self.teacher.noise)
 
     def _single(self) -> Ridge:
         if not self.is_single_index:
