@@ -251,7 +251,7 @@ def _update_source(plan: _Plan, place: Layout) -> str:
     lines += _indent([f"along = {times}({products})" if times else f"along = {products}"])
     shrink = "" if plan.decay == 0 else "shrink*"
     if plan.decay != 0:
-        lines += _indent([f"shrink = 1.0 - law.eta*decay({given})[0]"])
+        lines += _indent([f"shrink = 1.0 - law.eta*decay({_join(given, 'law.eta')})[0]"])
     moved = [f"{shrink}{times}{name} - c*g{j}" for j, name in enumerate(names)]
     chi = "c*np.sqrt(batch.r2*rng.chisquare(law.across))"
     lines += _indent([f"{name}1 = {value}" for name, value in zip(names[:-1], moved[:-1], strict=True)])
@@ -266,10 +266,10 @@ def _update_source(plan: _Plan, place: Layout) -> str:
         targets = "".join(f"new[{i}], " for i in range(len(plan.scalars)))
         lines += _indent([f"{targets}= moved({_join(inside, 'law.eta', 'along', gradient)})"])
     lines += ["", "def watch(state, law):", *_indent(read)]
-    if plan.watched[0] == 1 and not any(plan.watched[1:]):
+    if _is_first(plan.watched):
         lines += _indent(["return abs(m)"])
     else:
-        lines += _indent([f"{', '.join(f'w{j}' for j in range(plan.rank))}, = watched({given})"])
+        lines += _indent([f"{', '.join(f'w{j}' for j in range(plan.rank))}, = watched({_join(given, 'law.eta')})"])
         lines += _indent(["return abs(" + " + ".join(f"w{j}*{name}" for j, name in enumerate(names[:-1])) + ")"])
     return "\n".join(lines) + "\n"
 
@@ -285,6 +285,10 @@ def _gradient(plan: _Plan) -> list[str]:
         "gh = np.sqrt(batch.r2)*rng.standard_normal()",
         "g0, g1, g2 = batch.g1, f2*batch.g2 - f3*gh, f3*batch.g2 + f2*gh",
     ]
+
+
+def _is_first(direction: tuple[Expr, ...]) -> bool:
+    return direction[0] == 1 and not any(direction[1:])
 
 
 def _indent(lines: list[str]) -> list[str]:
@@ -304,14 +308,16 @@ def _step(plan: _Plan, place: Layout) -> dict[str, Any]:
     scope: dict[str, Any] = {
         "np": np,
         "weights": compile_function((*held, *length, eta), (whole, eta * plan.coefficient, *plan.base)),
-        "moved": compile_function(
-            (*held, *length, eta, ALONG, *gradient),
-            tuple(s - expand(eta * slope) for s, slope in zip(plan.scalars, plan.slopes, strict=True)),
-        ),
-        "decay": compile_function(held, (plan.decay,)),
-        "length": None if plan.length is None else compile_function((LONGEST,), (plan.length,)),
-        "watched": compile_function(held, plan.watched),
     }
+    if plan.scalars:
+        moved = tuple(s - expand(eta * slope) for s, slope in zip(plan.scalars, plan.slopes, strict=True))
+        scope["moved"] = compile_function((*held, *length, eta, ALONG, *gradient), moved)
+    if plan.decay != 0:
+        scope["decay"] = compile_function((*held, eta), (plan.decay,))
+    if plan.length is not None:
+        scope["length"] = compile_function((LONGEST,), (plan.length,))
+    if not _is_first(plan.watched):
+        scope["watched"] = compile_function((*held, eta), plan.watched)
     exec(_update_source(plan, place), scope)
     return {name: _compiled(scope[name]) for name in ("project", "update", "watch")}
 
