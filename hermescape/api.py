@@ -10,9 +10,9 @@ from sympy import Expr
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.montecarlo import simulate as run
 from numerics.simulation.statistics import ExitSample
-from theory.errors import InputError, ParameterError
-from theory.language.activations import Activation, activation
+from theory.language.activations import Activation
 from theory.language.parser import parse_label
+from theory.network.derivation import network_of
 from theory.symbols import y
 
 __all__ = ["experiment", "simulate"]
@@ -56,34 +56,20 @@ def experiment(
     Traceback (most recent call last):
     theory.errors.InputError: step: its derivative is zero almost everywhere, so SGD never moves it; ...
     """
-    sigma = activation(student)
-    phi = sigma if teacher is None else activation(teacher)
-    if sigma.derivative == 0:
-        raise InputError(
-            f"{sigma.name}: its derivative is zero almost everywhere, so SGD never moves it; accepted are students "
-            "with a slope: use it as --teacher, or give a continuous student."
-        )
-    if model == "misaligned" and rho is None:
-        raise ParameterError("no rho given; accepted: |w0| >= |mu| with model misaligned; model lora is w0 = mu w*.")
-    return Experiment(
-        student=sigma.expr,
-        derivative=sigma.derivative,
-        teacher=phi.expr,
-        mu=mu,
+    chosen = "misaligned" if model == "lora" and rho is not None else model
+    network = network_of(student, teacher, model=chosen, label=_label(label), noise=noise, alpha=scale)
+    given = {"mu": mu, "rho": rho, "c": c}
+    return Experiment.of(
+        network,
         dimension=dimension,
         batch=batch,
         step_size=step_size,
         threshold=threshold,
+        max_steps=max_steps,
         replicas=replicas,
         seed=seed,
-        max_steps=max_steps,
-        model="lora" if model == "misaligned" else model,
         initial_scale=initial_scale,
-        rho=rho,
-        scale=scale,
-        noise=noise,
-        label=_label(label),
-        c=c,
+        **{name: value for name, value in given.items() if value is not None},
     )
 
 

@@ -233,8 +233,9 @@ class ModelTable(Generated):
     def markdown(self) -> str:
         """Return the table."""
         rows = [
-            (f"`{name}`", summary(type(model)), names(model.scalars, model.overlaps), names(model.parameters))
+            (f"`{name}`", summary(type(model)), names(system.states), names(system.parameters))
             for name, model in MODELS.items()
+            for system in (derive("linear", model=model),)
         ]
         return table(("model", "what it is", "states", "parameters"), rows)
 

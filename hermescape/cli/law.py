@@ -95,7 +95,7 @@ def _formula(system: System, mu: float | None, rho: float | None, kappa: float) 
     from numerics.rates.search_time import search_time
     from theory.search.law import escape_time
 
-    if mu is None and system.model.name != "plain":
+    if mu is None and system.network.name != "plain":
         return escape_time(system).latex()
     at: Expr | float | None = mu
     if system.escape.A is not None and mu is not None:

@@ -107,15 +107,15 @@ def corrected(settings: Settings, advance: Advance) -> xr.Dataset:
 def _judge(link: str, mu: float, settings: Settings) -> tuple[str, float, float, float, float, int, int]:
     """Measure tau by the growth of rms m over exact runs; its interval is at 99 %, by redrawing runs."""
     setting, window = _early(link, mu, settings)
-    steps = np.unique(np.linspace(0, setting.max_steps, RECORDED).round().astype(int))
+    steps = np.unique(np.linspace(0, setting.stop.max_steps, RECORDED).round().astype(int))
     paths = trajectories(setting, [int(step) for step in steps], threads=settings.threads)
     squares = paths.m.values**2
-    rng = np.random.Generator(np.random.SFC64(setting.seed))
+    rng = np.random.Generator(np.random.SFC64(setting.runs.seed))
     own = _growth(steps, squares, window)
     redrawn = [_growth(steps, squares[rng.integers(0, len(squares), len(squares))], window) for _ in range(REDRAWN)]
     growth = np.array([own, *np.quantile(redrawn, [1 - LEVEL / 2, LEVEL / 2])])  # a step
     tau = ETA / np.expm1(growth)
-    return link, mu, float(tau[0]), float(tau[1]), float(tau[2]), setting.replicas, setting.batch
+    return link, mu, float(tau[0]), float(tau[1]), float(tau[2]), setting.replicas, setting.sgd.batch
 
 
 def _early(link: str, mu: float, settings: Settings) -> tuple[Experiment, tuple[float, float]]:

@@ -196,7 +196,7 @@ def _portrait(found: Findings) -> Picture:
     system, focus = found.system, found.focus
     if set(system.states) != {u_symbol, m_symbol}:
         said = f"{COUNTS.get(len(system.states), f'{len(system.states)} states')}, {_listed(system.states)}"
-        return Missing(f"Model {system.model.name} has {said}, so that no plane of (u, m) holds its flow.")
+        return Missing(f"Model {system.network.name} has {said}, so that no plane of (u, m) holds its flow.")
     assert focus.mu is not None
     search = search_time(system, focus.mu)
     if search.tau is None or not search.A:
@@ -292,12 +292,11 @@ def _law(found: Findings, plot: Callable[..., Axes], what: str, uncertainty: str
         return Missing("No run of SGD left here, so that there are no exit times to compare.")
     times, law, counts = focus.times, focus.law, focus.sample.counts
     setting = focus.sample.experiment
-    kappa = setting.step_size * setting.dimension / setting.batch
+    kappa = setting.sgd.kappa
     place = "" if focus.mu is None else f"μ = {focus.mu:g}, "
     counted = f"{counts.exited} runs exited, {counts.censored} did not, {counts.diverged} diverged"
-    caption = (
-        f"{place}d = {setting.dimension:g}, κ = {kappa:.3g}, η = {setting.step_size:.3g}: {counted}; {uncertainty}."
-    )
+    sgd = f"d = {setting.sgd.dimension:g}, κ = {kappa:.3g}, η = {setting.sgd.step_size:.3g}"
+    caption = f"{place}{sgd}: {counted}; {uncertainty}."
     medians = f"median of the law {law.median:.4g}, of the runs {_number(focus.sample.to_time(focus.sample.median))}"
     return (lambda ax: plot(ax, times, law)), f"{what}: {medians}; {counted}.", caption
 

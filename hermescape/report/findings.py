@@ -334,8 +334,8 @@ def _paths(settings: Request, focus: Case) -> xr.Dataset:
         raise ParameterError("nothing was simulated here, or fewer than half of the runs leave.")
     last = max(MOMENTS, math.ceil(LONGEST_PATH * sample.median))
     runs = min(RECORDED[settings.quick], sample.experiment.replicas)
-    eta = sample.experiment.step_size
-    recorded = _setting(settings, focus.mu, eta, sample.experiment.batch, runs, last)
+    eta = sample.experiment.sgd.step_size
+    recorded = _setting(settings, focus.mu, eta, sample.experiment.sgd.batch, runs, last)
     steps = np.unique(np.linspace(0, last, MOMENTS).round().astype(int))
     return trajectories(recorded, steps.tolist(), threads=settings.threads)
 
@@ -353,6 +353,6 @@ def _flow(settings: Request, system: System, focus: Case) -> Trajectory:
         last = LONGEST_PATH * path.exit_time if path.exit_time else horizon
         return integrate(system, start, t_max=last, rtol=1e-8, **place)
     setting = sample.experiment
-    kappa = setting.step_size * setting.dimension / setting.batch
-    last = max(MOMENTS, math.ceil(LONGEST_PATH * sample.median)) * setting.step_size
+    kappa = setting.sgd.kappa
+    last = max(MOMENTS, math.ceil(LONGEST_PATH * sample.median)) * setting.sgd.step_size
     return integrate(system.sgd(), start, t_max=last, rtol=1e-8, kappa=kappa, **place)

@@ -251,9 +251,8 @@ def without_law(found: Findings) -> list[tuple[str, Missing]]:
 def _law_row(case: Case) -> tuple[str, ...]:
     place = "–" if case.mu is None else f"{case.mu:g}"
     sample = case.sample
-    kappa = (
-        None if sample is None else sample.experiment.step_size * sample.experiment.dimension / sample.experiment.batch
-    )
+    sgd = None if sample is None else sample.experiment.sgd
+    kappa = None if sgd is None else sgd.step_size * sgd.dimension / sgd.batch
     measured = number(None if sample is None else sample.to_time(sample.median), 5)
     if isinstance(case.law, Missing):
         return (place, "none", number(kappa, 4), "–", "–", "–", "–", measured, "–")

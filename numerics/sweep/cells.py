@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
 from typing import Any
@@ -27,10 +27,9 @@ from numerics.simulation.experiment import Experiment
 from numerics.simulation.montecarlo import simulate
 from numerics.simulation.statistics import LEVELS, ExitSample
 from numerics.sweep.parameters import Kind, Value
-from theory.errors import InputError, ParameterError, QuadratureError
+from theory.errors import ParameterError, QuadratureError
 from theory.language.activations import activation
-from theory.language.parser import parse_label
-from theory.network.derivation import derive
+from theory.network.derivation import derive, network_of
 from theory.network.system import System
 
 __all__ = ["CellResult", "cell_seed", "check_cell", "run_cell"]
@@ -139,18 +138,17 @@ def _batch(values: Values) -> int:
 
 
 def _experiment(values: Values) -> Experiment:
-    sigma = activation(_text(values, "activation"))
-    phi = activation(str(values["teacher"])) if "teacher" in values else sigma
-    if sigma.derivative == 0:
-        raise InputError(f"{sigma.name}: its slope is zero almost everywhere, so SGD never moves it; accepted: others.")
-    label = _optional(values, "label")
     model, weight = _weight(values)
-    return Experiment(
-        student=sigma.expr,
-        derivative=sigma.derivative,
-        teacher=phi.expr,
-        mu=weight.get("mu"),
-        rho=weight.get("rho"),
+    network = network_of(
+        _text(values, "activation"),
+        _optional(values, "teacher"),
+        model=model,
+        label=_optional(values, "label"),
+        noise=float(values["noise"]),
+        alpha=float(values["alpha"]),
+    )
+    return Experiment.of(
+        network,
         dimension=int(values["d"]),
         batch=_batch(values),
         step_size=float(values["lr"]),
@@ -158,18 +156,15 @@ def _experiment(values: Values) -> Experiment:
         replicas=int(values["replicas"]),
         seed=cell_seed(values),
         max_steps=int(values["max_steps"]),
-        model="plain" if model == "plain" else "lora",
         initial_scale=float(values["initial_scale"]) if "initial_scale" in values else None,
-        scale=float(values["alpha"]),
-        noise=float(values["noise"]),
-        label=None if label is None else parse_label(label),
+        **weight,
     )
 
 
 def _montecarlo(values: Values, samples: bool, confidence: float) -> CellResult:
     with _DERIVING:
         experiment = _experiment(values)
-        simulate(replace(experiment, replicas=2, max_steps=1), threads=1)  # compiles what the run then finds
+        simulate(experiment.but(replicas=2, max_steps=1), threads=1)  # compiles what the run then finds
     sample = simulate(experiment, threads=1)
     found = _summary(sample, confidence)
     if samples:
@@ -190,9 +185,9 @@ def _summary(sample: ExitSample, confidence: float) -> dict[str, Any]:
         "exit_step_quantiles": quantiles,
         "exit_time_quantiles": [sample.to_time(steps) for steps in quantiles],
         **sample.counts._asdict(),
-        "batch_used": experiment.batch,
-        "kappa_used": experiment.step_size * experiment.dimension / experiment.batch,
-        "seed_used": experiment.seed,
+        "batch_used": experiment.sgd.batch,
+        "kappa_used": experiment.sgd.kappa,
+        "seed_used": experiment.runs.seed,
         "caution": experiment.caution or "",
     }
 

@@ -32,7 +32,7 @@ from theory.calculus.tidy import tidy
 from theory.errors import HermescapeError, NotIntegrableError
 from theory.language.hermite import coefficient, information_exponent, is_zero
 from theory.network.loss import Loss
-from theory.network.models import Model, loss_arguments
+from theory.network.ridges import Network
 from theory.symbols import J, L_q, L_r, mu, q, r
 
 if TYPE_CHECKING:
@@ -57,25 +57,29 @@ class Escape:
     """
 
     loss: Loss
-    model: Model
     states: tuple[Symbol, ...]
     velocities: Mapping[Symbol, Expr]
 
     @property
+    def network(self) -> Network:
+        """The description of what is trained."""
+        return self.loss.network
+
+    @property
     def parameters(self) -> tuple[Symbol, ...]:
         """Symbols that need a value: the model's parameters, and what its Jacobian contains besides."""
-        extra = set() if self.jacobian is None else self.jacobian.free_symbols - set(self.model.parameters)
-        return (*self.model.parameters, *sorted(extra, key=str))
+        extra = set() if self.jacobian is None else self.jacobian.free_symbols - set(self.network.parameters)
+        return (*self.network.parameters, *sorted(extra, key=str))
 
     @property
     def is_linear(self) -> bool:
         """Whether the start is a fixed point with a linearisation in mu (LoRA), not a point m = 0 on the sphere."""
-        return bool(self.model.scalars)
+        return bool(self.network.scalars)
 
     @cached_property
     def base_gradient(self) -> tuple[Expr, Expr] | None:
         """(L_q, L_r) at the start, or None where one of them is infinite (a student that jumps)."""
-        if self.model.start is None:
+        if self.network.start is None:
             return None
         try:
             found = self.loss.gradient(self.at_start[q], self.at_start[r])
@@ -87,8 +91,8 @@ class Escape:
     def at_start(self) -> dict[Symbol, Expr]:
         """The loss's arguments (q, r) at the start."""
         return {
-            name: sp.expand(self.model.gram.inner(*pair).subs(self.model.start or {}))
-            for name, pair in loss_arguments(self.model).items()
+            name: sp.expand(self.network.gram.inner(*pair).subs(self.network.start or {}))
+            for name, pair in self.network.entries.items()
         }
 
     @cached_property
@@ -103,15 +107,15 @@ class Escape:
     @cached_property
     def is_fixed(self) -> bool:
         """Whether the flow rests at the start, so that a linearisation says how it is left."""
-        if self.model.start is None or self.base_gradient is None:
+        if self.network.start is None or self.base_gradient is None:
             return False
-        speeds = [f.subs(self.model.start) for f in self.velocities.values()]
+        speeds = [f.subs(self.network.start) for f in self.velocities.values()]
         return all(speed == 0 or _vanishes(speed.subs(self._inner)) for speed in speeds)
 
     @cached_property
     def _chain(self) -> sp.Matrix | None:
         """The Jacobian in L_q, L_r and J, and numbers where these themselves move with the states to first order."""
-        start = self.model.start
+        start = self.network.start
         if start is None or self.base_gradient is None:
             return None
         speeds = sp.Matrix([self.velocities[state] for state in self.states])
@@ -127,10 +131,10 @@ class Escape:
 
     def _moves(self, name: Symbol) -> sp.Matrix:
         """d(name)/d(state) at the start as a row, by Price's theorem."""
-        inner = {key: self.model.gram.inner(*pair) for key, pair in loss_arguments(self.model).items()}
+        inner = {key: self.network.gram.inner(*pair) for key, pair in self.network.entries.items()}
         total = sp.zeros(1, len(self.states))
         for argument, f in inner.items():
-            slopes = sp.Matrix([[sp.diff(f, state).subs(self.model.start) for state in self.states]])
+            slopes = sp.Matrix([[sp.diff(f, state).subs(self.network.start) for state in self.states]])
             if not slopes.is_zero_matrix:
                 change = self.loss.second(name, argument, self.at_start[q], self.at_start[r])
                 total += (S.Zero if not change.free_symbols and is_zero(change) else change) * slopes
@@ -160,7 +164,7 @@ class Escape:
     @cached_property
     def A(self) -> Expr | None:
         """A(mu) = -(L_q + 2 mu L_r) = -dL(mu, mu^2)/dmu; None unless the pre-trained weight is aligned."""
-        if self.base_gradient is None or self.model.name != "lora":
+        if self.base_gradient is None or not self.is_linear or self.at_start[r] != self.at_start[q] ** 2:
             return None
         slope, bend = self.base_gradient
         return _tidy_if_closed(-slope - 2 * mu * bend)

@@ -16,13 +16,14 @@ from sympy import Expr
 from theory.calculus.expectations import is_closed
 from theory.calculus.explain import MOST_STEPS, RULES, Step
 from theory.language.hermite import coefficient
+from theory.network.constraints import Free
 from theory.symbols import MEANINGS, Delta, L_q, L_r, alpha, c, m, mu, q, q_s, r, rho, s, t, u
 from theory.typeset.layout import Equation
 from theory.typeset.macros import BY_KEY, check_names
 from theory.typeset.printing import latex
 from theory.writing import words
 from theory.writing.blocks import Block, Document, Equations, Math, Meanings, Paragraph, Section, Text, prose
-from theory.writing.equations import of_definitions, of_escape, of_flow, of_loss, rate_of
+from theory.writing.equations import of_definitions, of_escape, of_flow, of_loss, rate_of, weight
 from theory.writing.tex import to_latex
 
 if TYPE_CHECKING:
@@ -104,10 +105,10 @@ class _Writer:
 
     def setting(self) -> Iterator[Block]:
         system = self.system
-        target = "w_{s}" if system.model.name == "pretrain" else "w_{*}"
+        target = weight(system.network.target)
         yield Paragraph.of(
             rf"Inputs are $x \sim \mathcal{{N}}(0, I_{{d}})$, labels {words.labels(system, target)}, and the student "
-            rf"is $\sigma(\langle w, x \rangle)$. {words.SETTINGS.get(system.model.name, '')} One-pass SGD on the "
+            rf"is $\sigma(\langle w, x \rangle)$. {system.network.words.setting} One-pass SGD on the "
             "squared loss, in the limit of small steps, moves the summary statistics below."
         )
         yield Equations.of(*of_definitions(system))
@@ -118,7 +119,8 @@ class _Writer:
         """Say what the letters mean; a model of one's own may have its own."""
         system = self.system
         shown = [t, *system.parameters, *system.states, q, r, L_q, L_r]
-        meanings = {symbol: MEANINGS.get(symbol, str(symbol)) for symbol in shown}
+        known = {**MEANINGS, **system.network.words.meanings}
+        meanings = {symbol: known.get(symbol, str(symbol)) for symbol in shown}
         return Meanings(tuple((Math(latex(symbol)), prose(words.meaning(text))) for symbol, text in meanings.items()))
 
     def expansion(self) -> Iterator[Block]:
@@ -208,8 +210,9 @@ class _Writer:
 
     def flow(self) -> Iterator[Block]:
         system = self.system
-        sphere = " and with the constraint on $v$ projected out" if system.model.name != "pretrain" else ""
-        yield Paragraph.of(f"Gradient flow, by the chain rule through $q$ and $r${sphere}:")
+        bound = [v.name for v in system.network.vectors if not isinstance(v.constraint, Free)]
+        projected = f" and with the constraint on ${', '.join(bound)}$ projected out" if bound else ""
+        yield Paragraph.of(f"Gradient flow, by the chain rule through $q$ and $r${projected}:")
         yield Equations.of(*of_flow(system))
         if system.is_exact and all(sp.count_ops(f) <= LONGEST_ODE for f in system.odes.values()):
             yield Paragraph.of("With $L_{q}$ and $L_{r}$ substituted:")
@@ -257,7 +260,7 @@ class _Writer:
                 "overlap at"
             )
             yield _equation("law", "T", r"\frac{\tau}{2} \log d + O(1)")
-        elif not escape.is_linear and self.system.model.start is not None:
+        elif not escape.is_linear and self.system.network.start is not None:
             yield from self.sphere(time)
 
     def sphere(self, time: Sequence[Equation]) -> Iterator[Block]:

@@ -19,7 +19,6 @@ __all__ = [
     "CONVENTIONS",
     "EXIT",
     "PRICE",
-    "SETTINGS",
     "TITLE",
     "labels",
     "meaning",
@@ -28,17 +27,6 @@ __all__ = [
 
 LONGEST_NAME = 40
 TITLE = "From the population loss to the escape time"
-
-SETTINGS = {
-    "lora": r"Rank-one LoRA on aligned pre-training $w_{0} = \mu w_{*}$: the scalar $u$ and the direction $v$, on the "
-    "unit sphere, are trained.",
-    "misaligned": r"Rank-one LoRA on a pre-trained weight $w_{0}$ with $\langle w_{0}, w_{*} \rangle = \mu$ and "
-    r"$\langle w_{0}, w_{0} \rangle = \rho^{2}$: the scalar $u$ and the direction $v$, on the unit "
-    "sphere, are trained.",
-    "plain": "Plain training on the unit sphere: the direction $v$ is trained.",
-    "pretrain": r"Full pre-training: the free weight $w$ learns a source teacher $w_{s}$ with $\langle w_{s}, w_{*} "
-    r"\rangle = c$, so that the loss is $L(q_{s}, r)$.",
-}
 
 CONVENTIONS = Paragraph(
     (
