@@ -82,7 +82,7 @@ def test_tables_are_computed(site: Path) -> None:
     assert "0.19782896257" in text  # ReLU's arc-cosine kernel at (0.3, 0.5)
     assert "0.3207243473" in text  # the root of 5 mu^3 + 5 mu^2 + mu - 1
     assert "test_docs.py" not in text
-    assert "tests/theory/test_gram.py" in text
+    assert "tests/theory/network/test_vectors.py" in text
 
 
 @pytest.mark.parametrize("name", ["plain_docstrings", "own_links"])
