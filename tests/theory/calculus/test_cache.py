@@ -19,7 +19,7 @@ from theory.language.labels import labels
 from theory.network.loss import Loss
 from theory.symbols import mu, q, r, x
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SCRIPT = "from theory.network.derivation import derive; s = derive('erf', 'relu'); print(s.loss, s.escape.A, sep='|')"
 
 
