@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Activation": "theory.language.activations",
     "activation": "theory.language.activations",
+    "register": "theory.language.activations",
     "derive": "theory.network.derivation",
     "System": "theory.network.system",
     "Escape": "theory.network.linearisation",
@@ -133,6 +134,7 @@ __all__ = [
     "log_spaced",
     "phase_diagram",
     "read_sweep",
+    "register",
     "sde_paths",
     "search_time",
     "simulate",
@@ -179,7 +181,7 @@ if TYPE_CHECKING:
     from numerics.simulation.statistics import ExitSample, Stages
     from numerics.sweep import SweepConfig, read_sweep, sweep, sweep_status
     from theory.errors import HermescapeError, InputError, ParameterError, StoreError, WorkerError
-    from theory.language.activations import Activation, activation
+    from theory.language.activations import Activation, activation, register
     from theory.language.hermite import coefficients, information_exponent
     from theory.language.labels import generative_exponent, labels
     from theory.language.smoothing import smoothing

@@ -68,7 +68,7 @@ def test_every_command_and_option_is_in_the_reference(site: Path) -> None:
 
 def test_docstrings_are_not_read_as_markup(site: Path) -> None:
     """Mathematics in plain text survives: no role, no emphasis and no escape is left over or made up."""
-    text = text_of(site / "api/modules/theory.regimes.html")
+    text = text_of(site / "api/modules/theory.search.regimes.html")
     assert "noise-driven. SGD keeps u^2 at kappa J_0/(2 |B| d)" in text
     assert "lambda(m) = -<v, H v> = B (1 - m^2) + A'(mu) m^2." in text
     for path in (site / "api/modules").glob("*.html"):
@@ -82,7 +82,7 @@ def test_tables_are_computed(site: Path) -> None:
     assert "0.19782896257" in text  # ReLU's arc-cosine kernel at (0.3, 0.5)
     assert "0.3207243473" in text  # the root of 5 mu^3 + 5 mu^2 + mu - 1
     assert "test_docs.py" not in text
-    assert "tests/theory/test_gram.py" in text
+    assert "tests/theory/network/test_vectors.py" in text
 
 
 @pytest.mark.parametrize("name", ["plain_docstrings", "own_links"])

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from sympy import Symbol
 
+from numerics.flows.engines.choose import chosen
 from numerics.flows.engines.native import Native, Runs
 from numerics.flows.engines.problem import Engine, Outcome, Problem, Solution
 from numerics.flows.engines.reference import SciPy, right_hand_side
@@ -97,7 +98,7 @@ def integrate(
     t_max: float,
     rtol: float = 1e-10,
     times: Sequence[float] | None = None,
-    engine: Engine | None = None,
+    engine: Engine | str | None = None,
     **parameters: float,
 ) -> Trajectory:
     """Integrate the flow from `start` until the event or `t_max` (t = eta * step).
@@ -109,7 +110,7 @@ def integrate(
         t_max: time limit; an event not reached by then gives `exit_time` None and `Outcome.HORIZON`.
         rtol: relative tolerance of a step; absolute tolerances follow the size of the start.
         times: times at which states are wanted, ascending in [0, t_max]; the integrator's steps by default.
-        engine: `Native()` by default.
+        engine: `Native()` by default; another, one of your own, or "native", "scipy", "heyoka".
         parameters: mu and whatever else the system depends on.
 
     Raises:
@@ -135,7 +136,7 @@ def integrate(
         rtol=max(rtol, SMALLEST_RTOL),
         times=None if times is None else _ascending(times, t_max),
     )
-    return _trajectory(system, (engine or Native()).solve(problem))
+    return _trajectory(system, chosen(engine).solve(problem))
 
 
 def _check_horizon(t_max: float) -> None:
@@ -169,13 +170,15 @@ def exit_times(
     t_max: float,
     rtol: float = 1e-10,
     threads: int | None = None,
+    engine: Engine | str | None = None,
     **parameters: ArrayLike,
 ) -> xr.Dataset:
-    """Return exit times (eta * step) and outcomes for arrays of starts and parameters, with the compiled engine.
+    """Return exit times (eta * step) and outcomes for arrays of starts and parameters.
 
     States and parameters are numbers or one-dimensional arrays of one length, the dimension `trajectory`. An exit
-    that is not reached is NaN and its `outcome` (the name of an `Outcome`) says why. Results do not depend on
-    `threads`, all available cores by default. Raises as `integrate`.
+    that is not reached is NaN and its `outcome` (the name of an `Outcome`) says why. `engine` is as in `integrate`;
+    `Native`, the default, takes all trajectories together on `threads` (all available cores by default, without
+    effect on the results), any other one after the other. Raises as `integrate`.
 
     >>> from theory.network.derivation import derive
     >>> found = exit_times(derive("linear"), {"u": 1e-6, "m": 0.01}, event=Exit(0.5), t_max=100.0, mu=[0.3, 1.0])
@@ -189,32 +192,47 @@ def exit_times(
     columns = _columns({**start, **parameters})
     starts = np.column_stack([columns[name] for name in names])
     rows = [_constants(system, {name: float(columns[name][i]) for name in parameters}) for i in range(len(starts))]
-    tolerance = max(rtol, SMALLEST_RTOL)
-    runs = Runs(
-        system,
-        np.reshape(rows, (len(starts), -1)),
-        starts,
-        index=system.states.index(event.state),
-        threshold=event.threshold,
-        rtol=tolerance,
-        atol=tolerance * np.maximum(np.abs(starts), 1e-12),
-    )
-    runs.advance(t_max, threads=_threads(threads))
-    outcomes = runs.outcomes
-    exited = np.array([outcome is Outcome.EXITED for outcome in outcomes])
-    units = {"long_name": "exit time", "units": "eta * step"}
+    tolerance, cores = max(rtol, SMALLEST_RTOL), _threads(threads)
+    problems = [
+        Problem(system, row, at, system.states.index(event.state), event.threshold, float(t_max), tolerance)
+        for row, at in zip(rows, starts, strict=True)
+    ]
+    solver = chosen(engine)
+    times, outcomes = _together(problems, solver, cores) if isinstance(solver, Native) else _in_turn(problems, solver)
     return xr.Dataset(
         {
-            "exit_time": (
-                "trajectory",
-                np.where(exited, runs.clocks[:, 0], np.nan),
-                {"long_name": "exit time", **units},
-            ),
+            "exit_time": ("trajectory", times, {"long_name": "exit time", "units": "eta * step"}),
             "outcome": ("trajectory", np.array([outcome.name for outcome in outcomes])),
         },
         {name: ("trajectory", values) for name, values in columns.items()},
         {"threshold": event.threshold, "t_max": float(t_max), "rtol": tolerance},
     )
+
+
+def _together(problems: Sequence[Problem], engine: Native, threads: int) -> tuple[Array, list[Outcome]]:
+    """Advance all trajectories in native code, and return exit times (NaN without exit) and outcomes."""
+    first = problems[0]
+    runs = Runs(
+        first.system,
+        np.reshape([problem.constants for problem in problems], (len(problems), -1)),
+        np.array([problem.initial for problem in problems]),
+        index=first.index,
+        threshold=first.threshold,
+        rtol=first.rtol,
+        atol=np.array([problem.atol for problem in problems]),
+        method=engine.method,
+    )
+    runs.advance(first.t_max, threads=threads)
+    outcomes = runs.outcomes
+    return np.where([outcome is Outcome.EXITED for outcome in outcomes], runs.clocks[:, 0], np.nan), outcomes
+
+
+def _in_turn(problems: Sequence[Problem], engine: Engine) -> tuple[Array, list[Outcome]]:
+    """Integrate one trajectory after the other, to the end alone."""
+    ends = np.array([problems[0].t_max])
+    found = [engine.solve(replace(problem, times=ends)) for problem in problems]
+    times = [np.nan if solution.exit_time is None else solution.exit_time for solution in found]
+    return np.array(times), [solution.outcome for solution in found]
 
 
 def _columns(given: Mapping[str, ArrayLike]) -> dict[str, Array]:

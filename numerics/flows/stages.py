@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from numerics.flows.flow import Exit, Outcome, Trajectory, integrate
+from numerics.flows.flow import Engine, Exit, Outcome, Trajectory, integrate
 from theory.errors import ParameterError
 from theory.network.system import System
 
@@ -26,12 +26,17 @@ class Stage:
 
 
 def integrate_stages(
-    stages: Sequence[Stage], start: Mapping[str, float], *, rtol: float = 1e-10, **parameters: float
+    stages: Sequence[Stage],
+    start: Mapping[str, float],
+    *,
+    rtol: float = 1e-10,
+    engine: Engine | str | None = None,
+    **parameters: float,
 ) -> tuple[Trajectory, ...]:
     """Integrate the stages one after the other; each starts where the one before stopped.
 
     A stage with an event that is not reached by its `t_max`, or that fails, is the last one returned: its outcome says
-    why. The total time is the sum of the stages' last times (eta * step).
+    why. The total time is the sum of the stages' last times (eta * step). `engine` is as in `integrate`.
 
     Raises `ParameterError` where stages differ in their states, or as `numerics.flows.flow.integrate` does.
 
@@ -48,7 +53,7 @@ def integrate_stages(
     for stage in stages:
         names = {p.name for p in stage.system.parameters}
         own: dict[str, Any] = {name: value for name, value in parameters.items() if name in names}
-        path = integrate(stage.system, state, event=stage.event, t_max=stage.t_max, rtol=rtol, **own)
+        path = integrate(stage.system, state, event=stage.event, t_max=stage.t_max, rtol=rtol, engine=engine, **own)
         found.append(path)
         finished = path.outcome is Outcome.EXITED or (stage.event is None and path.outcome is Outcome.HORIZON)
         if not finished:

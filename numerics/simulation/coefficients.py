@@ -41,7 +41,8 @@ class Weights:
         flat = [cast(Expr, entry.subs(network.values)) for row in rows for entry in row]
         slopes = [diff(entry, scalar) for scalar in self.scalars for entry in flat]
         self.shape = (len(units), 1 + len(self.frozen) + len(self.trained))
-        self._at = compile_function(self.scalars, tuple(flat), jit=False)
+        constant = tuple(map(float, flat)) if not self.scalars else ()
+        self._at = compile_function(self.scalars, tuple(flat), jit=False) if self.scalars else lambda: constant
         self._slopes = compile_function(self.scalars, tuple(slopes), jit=False) if slopes else None
         teacher = network.teacher.ridges
         self.teacher = np.array(

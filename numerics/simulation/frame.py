@@ -48,7 +48,8 @@ class Frame:
         rows, pivots = _factor(inner, network.values)
         symbols = tuple(network.values)
         numbers = [float(network.values[symbol]) for symbol in symbols]
-        flat = compile_function(symbols, (*[entry for row in rows for entry in row], *pivots), jit=False)(*numbers)
+        outputs = (*[entry for row in rows for entry in row], *pivots)
+        flat = compile_function(symbols, outputs, jit=False)(*numbers) if symbols else tuple(map(float, outputs))
         count, rank = len(vectors), len(pivots)
         lower = np.array(flat[: count * rank]).reshape(count, rank)
         heights = np.array(flat[count * rank :])

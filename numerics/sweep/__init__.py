@@ -42,7 +42,8 @@ def sweep(
     """Run the cells of a sweep that have no result yet, and return all results on the grid.
 
     Args:
-        config: a `SweepConfig`, its mapping, or the path of its TOML file.
+        config: a `SweepConfig`, its mapping, or the path of its TOML file; `SweepConfig` says how names of one's own
+            and engines are given. An engine of one's own must be importable where cells run, as pickle needs it.
         store: SQLite file that keeps every finished cell and from which an interrupted sweep goes on; made if new.
             None keeps nothing.
         executor: where cells run, one task each: any `concurrent.futures.Executor`, such as that of a Dask client,

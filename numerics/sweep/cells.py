@@ -18,17 +18,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
+from types import MappingProxyType
 from typing import Any
 
 from numerics.best.stopping import median_start
-from numerics.flows.flow import Exit, Outcome, integrate
+from numerics.flows.flow import Engine, Exit, Outcome, integrate
 from numerics.rates.search_time import search_time
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.montecarlo import simulate
 from numerics.simulation.statistics import LEVELS, ExitSample
 from numerics.sweep.parameters import Kind, Value
 from theory.errors import ParameterError, QuadratureError
-from theory.language.activations import activation
+from theory.language.activations import activation, register
 from theory.network.derivation import derive, network_of
 from theory.network.system import System
 
@@ -49,8 +50,18 @@ class CellResult:
     error: str | None = None
 
 
-def run_cell(kind: Kind, values: Values, samples: bool = False, confidence: float = 0.95) -> CellResult:
+def run_cell(
+    kind: Kind,
+    values: Values,
+    samples: bool = False,
+    confidence: float = 0.95,
+    activations: Mapping[str, str] = MappingProxyType({}),
+    engine: Engine | str | None = None,
+) -> CellResult:
     """Return the result of a cell, which depends on the arguments only.
+
+    `activations` are registered first, in the process where the cell runs: one that holds the name for another
+    function fails the cell.
 
     >>> from numerics.sweep.config import SweepConfig
     >>> config = SweepConfig("flow", {"activation": "linear", "d": 10**4}, {"mu": [0.3, 1.5]})
@@ -61,7 +72,10 @@ def run_cell(kind: Kind, values: Values, samples: bool = False, confidence: floa
     'ParameterError: mu = 1.5 given; accepted: a number in (0, 1]; mu is the alignment <w0, w*>.'
     """
     try:
-        return _flow(values) if kind == "flow" else _montecarlo(values, samples, confidence)
+        with _DERIVING:
+            for name, text in activations.items():
+                register(name, text)
+        return _flow(values, engine) if kind == "flow" else _montecarlo(values, samples, confidence)
     except Exception as error:
         return CellResult({}, f"{type(error).__name__}: {' '.join(str(error).split())}")
 
@@ -195,7 +209,7 @@ def _summary(sample: ExitSample, confidence: float) -> dict[str, Any]:
 # --- flow -------------------------------------------------------------------------------------------------------
 
 
-def _flow(values: Values) -> CellResult:
+def _flow(values: Values, engine: Engine | str | None) -> CellResult:
     with _DERIVING:
         model, place = _weight(values)
         event = Exit(float(values["threshold"]))
@@ -209,6 +223,7 @@ def _flow(values: Values) -> CellResult:
             event=event,
             t_max=float(values["t_max"]),
             rtol=float(values["rtol"]),
+            engine=engine,
             **parameters,
         )
         found = {"exit_time": path.exit_time, "outcome": path.outcome.name, "kappa_used": kappa}

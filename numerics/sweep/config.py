@@ -4,6 +4,7 @@ As TOML:
 
     kind = "montecarlo"        # or "flow"
     samples = false            # true keeps the exit step of every run
+    engine = "native"          # of a flow: or "scipy", "heyoka"
     confidence = 0.95          # of the interval of the median
 
     [fixed]
@@ -12,6 +13,9 @@ As TOML:
     [grid]
     mu = [0.2, 0.4]
     d = {start = 1e3, stop = 1e6, count = 4, spacing = "log"}
+
+    [activations]              # names of one's own, as `hermescape.register` takes them
+    squareplus = "(x + sqrt(x**2 + 4))/2"
 
 The noise of SGD enters through kappa = lr d / batch. A Monte Carlo cell has `lr` and one of `batch` and `kappa`;
 `kappa` gives batch = round(lr d / kappa), at least 1. Neither given means kappa = 1, so that a sweep over d keeps it.
@@ -26,20 +30,25 @@ import math
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
+from numerics.flows.engines.choose import chosen, name_of
+from numerics.flows.engines.problem import Engine
 from numerics.sweep.parameters import KINDS, Kind, Parameter, Value, defaults_of, finite, parameters_of
 from theory.errors import ParameterError
+from theory.language.activations import register, registered_in
 
 __all__ = ["SweepConfig"]
 
 MAX_CELLS = 1_000_000
 CONFIDENCE = 0.95
+KEYS = ("kind", "samples", "confidence", "fixed", "grid", "activations", "engine")
+LINKS = ("activation", "teacher")
 RANGE_KEYS = {"start", "stop", "count", "spacing"}
 SPACINGS = ("linear", "log")
 
@@ -49,8 +58,11 @@ class SweepConfig:
     """A sweep: every parameter is in `fixed` (defaults included) or has its values in `grid`, in the given order.
 
     `grid` values may be given as a list, an array or a table {start, stop, count, spacing}. `confidence` is that of
-    the median's interval; `samples` keeps every exit step. Raises `ParameterError` for unknown names, wrong types,
-    empty or repeated values, or batch and kappa together.
+    the median's interval; `samples` keeps every exit step; `engine` integrates a flow, as in `integrate`.
+    `activations` are registered in this process, and with the names that were registered before, as far as the sweep
+    uses them, they belong to the config: worker processes are told them, and a store refuses another function under
+    the same name. Raises `ParameterError` for unknown names, wrong types, empty or repeated values, or batch and kappa
+    together, and `InputError` for what `register` refuses.
 
     >>> config = SweepConfig("flow", {"activation": "relu"}, {"mu": {"start": 0.1, "stop": 0.5, "count": 3}})
     >>> config.grid, config.size, config.fixed["threshold"]
@@ -62,6 +74,8 @@ class SweepConfig:
     grid: Mapping[str, Any]
     samples: bool = False
     confidence: float = CONFIDENCE
+    activations: Mapping[str, str] = field(default_factory=dict)
+    engine: Engine | str | None = None
 
     def __post_init__(self) -> None:
         self._check_settings()
@@ -81,6 +95,7 @@ class SweepConfig:
         defaults = defaults_of(self.kind, values.keys() | axes.keys())
         object.__setattr__(self, "fixed", dict(sorted({**defaults, **values}.items())))
         object.__setattr__(self, "grid", axes)
+        object.__setattr__(self, "activations", self._names())
         if self.size > MAX_CELLS:
             raise ParameterError(f"a grid of {self.size} cells given; accepted: at most {MAX_CELLS}; split it.")
 
@@ -97,6 +112,18 @@ class SweepConfig:
                 f"confidence = {self.confidence!r} given with kind {self.kind}; accepted: a number in (0, 1), with "
                 f"montecarlo; try {CONFIDENCE}."
             )
+        if self.engine is not None and self.kind != "flow":
+            raise ParameterError(
+                f"engine = {self.engine!r} given with kind {self.kind}; accepted: it with flow, which alone integrates."
+            )
+        chosen(self.engine)
+
+    def _names(self) -> dict[str, str]:
+        """Register the given names, and return those that the sweep uses, with what they stand for."""
+        for name, text in _table("activations", self.activations).items():
+            register(name, text)
+        texts = [self.fixed.get(link) for link in LINKS] + [text for link in LINKS for text in self.grid.get(link, ())]
+        return registered_in(text for text in texts if text is not None)
 
     @classmethod
     def of(cls, config: SweepConfig | Mapping[str, Any] | str | Path) -> SweepConfig:
@@ -109,10 +136,10 @@ class SweepConfig:
         if isinstance(config, SweepConfig):
             return config
         content = dict(config) if isinstance(config, Mapping) else _parse(Path(config))
-        unknown = set(content) - {"kind", "samples", "confidence", "fixed", "grid"}
+        unknown = set(content) - set(KEYS)
         if unknown:
             raise ParameterError(
-                f"{min(map(str, unknown))} given at the top; accepted: kind, samples, confidence, [fixed], [grid]; "
+                f"{min(map(str, unknown))} given at the top; accepted: {', '.join(KEYS)}; "
                 "parameters belong into [fixed] or [grid]."
             )
         if "kind" not in content:
@@ -147,9 +174,12 @@ class SweepConfig:
         return values
 
     def to_json(self) -> str:
-        """Return the config, defaults included, as JSON from which `of` makes it again."""
-        names = ("kind", "samples", "confidence", "fixed", "grid")
-        return json.dumps({name: getattr(self, name) for name in names})
+        """Return the config, defaults included, as JSON from which `of` makes it again.
+
+        An engine that was given as an object is written by its name, which says which it was but does not make it.
+        """
+        content = {name: getattr(self, name) for name in KEYS} | {"engine": name_of(self.engine)}
+        return json.dumps(content)
 
     @property
     def digest(self) -> str:

@@ -88,7 +88,8 @@ class Run:
         with uninterrupted():
             try:
                 future = self._executor.submit(
-                    run_cell, config.kind, config.cell(place), config.samples, config.confidence
+                    *(run_cell, config.kind, config.cell(place), config.samples, config.confidence),
+                    *(dict(config.activations), config.engine),
                 )
             except RuntimeError as error:
                 raise _lost(place, error) from error

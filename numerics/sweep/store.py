@@ -197,7 +197,7 @@ def _verify(connection: sqlite3.Connection, config: SweepConfig, path: Path) -> 
 def _difference(stored: str, config: SweepConfig) -> str:
     """Name what differs between the config of a store and the one given."""
     before, now = json.loads(stored), json.loads(config.to_json())
-    for part in ("fixed", "grid"):
+    for part in ("fixed", "grid", "activations"):
         before |= {f"{part}.{name}": value for name, value in before.pop(part).items()}
         now |= {f"{part}.{name}": value for name, value in now.pop(part).items()}
     names = [name for name in sorted(before.keys() | now.keys()) if before.get(name) != now.get(name)]

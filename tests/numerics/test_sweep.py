@@ -17,13 +17,15 @@ import xarray as xr
 
 from hermescape import derive, search_time, simulate
 from numerics.best.stopping import median_start
-from numerics.flows.flow import Exit, integrate
+from numerics.flows.engines.problem import Problem, Solution
+from numerics.flows.flow import Exit, SciPy, integrate
 from numerics.sweep import SweepConfig, read_sweep, runner, sweep, sweep_status, write_csv
 from numerics.sweep.cells import CellResult, cell_seed, run_cell
 from numerics.sweep.store import Store
 from tests.numerics.fatal_cell import fatal
 from tests.numerics.sweep_nursery import Inline
 from theory.errors import InputError, ParameterError, StoreError, WorkerError
+from theory.language.activations import register
 
 MONTECARLO = {
     "kind": "montecarlo",
@@ -67,6 +69,8 @@ BAD = {
         "kappa and batch given",
     ),
     "lr alone in a flow": ({"kind": "flow", "fixed": {"lr": 0.1}, "grid": GRID}, "lr or batch alone"),
+    "engine of a simulation": ({"kind": "montecarlo", "engine": "scipy", "grid": GRID}, "engine = 'scipy' given with"),
+    "unknown engine": ({"kind": "flow", "engine": "euler", "grid": GRID}, "accepted: native, scipy, heyoka"),
     "samples of a flow": ({"kind": "flow", "samples": True, "grid": GRID}, "samples = True given with kind flow"),
     "confidence": ({"kind": "flow", "confidence": 1.0, "grid": GRID}, "confidence = 1.0 given"),
     "confidence of a flow": ({"kind": "flow", "confidence": 0.9, "grid": GRID}, "with kind flow"),
@@ -306,6 +310,58 @@ def test_processes_give_the_same_bits(whole: xr.Dataset) -> None:
     found = sweep(MONTECARLO, workers=2, progress=lambda *call: calls.append(call))
     assert identical(found, whole)
     assert calls[-1] == (6, 6)
+
+
+class Counted:
+    """An engine of one's own: the reference, which counts."""
+
+    problems = 0
+
+    def solve(self, problem: Problem) -> Solution:
+        self.problems += 1
+        return SciPy().solve(problem)
+
+
+def test_a_sweep_takes_an_engine_and_keeps_it_apart(tmp_path: Path) -> None:
+    own, known = Counted(), sweep(FLOW, executor=Inline())
+    for engine in ("native", "scipy", own):
+        found = sweep({**FLOW, "engine": engine}, tmp_path / f"{engine!r}.sqlite".replace("/", ""), executor=Inline())
+        assert found.exit_time.values == pytest.approx(known.exit_time.values, rel=1e-8)
+        assert found.tau.values.tolist() == known.tau.values.tolist()
+    assert own.problems == 4
+    assert json.loads(found.attrs["config"])["engine"] == f"{Counted.__module__}.Counted"
+    with pytest.raises(StoreError, match="engine differ"):
+        read_sweep(FLOW, tmp_path / "'scipy'.sqlite")
+
+
+NAMED = {
+    "kind": "flow",
+    "activations": {"squareplus": "(x + sqrt(x**2 + 4))/2", "twice": "squareplus(2*x)", "unused": "cos(x)"},
+    "grid": {"activation": ["twice", "linear"], "mu": [0.4]},
+}
+
+
+def test_workers_are_told_the_names_of_the_process(tmp_path: Path) -> None:
+    """Spawned processes know a registered name, and a store refuses another function of the same name."""
+    config = SweepConfig.of(NAMED)
+    assert list(config.activations) == ["squareplus", "twice"]
+    assert SweepConfig.of(json.loads(config.to_json())) == config
+    found = sweep({key: NAMED[key] for key in ("kind", "grid")}, tmp_path / "s.sqlite", workers=1)
+    assert found.status.values.tolist() == [["ok"], ["ok"]]
+    written = sweep({**FLOW, "fixed": {}, "grid": {"activation": ["(2*x + sqrt(4*x**2 + 4))/2"], "mu": [0.4]}})
+    assert found.exit_time.values[0, 0] == written.exit_time.values[0, 0]
+    forgotten = SweepConfig("flow", {}, NAMED["grid"])
+    object.__setattr__(forgotten, "activations", {**config.activations, "twice": "squareplus(3*x)"})
+    with pytest.raises(StoreError, match="twice differ"):
+        read_sweep(forgotten, tmp_path / "s.sqlite")
+
+
+def test_a_name_of_another_function_fails_the_cell() -> None:
+    register("squareplus", "cos(x)")
+    cell = {**SweepConfig("flow", {"mu": 0.4}, {"activation": ["linear", "erf"]}).cell(0), "activation": "squareplus"}
+    assert "which stands for cos(x)" in str(run_cell("flow", cell, activations=NAMED["activations"]).error)
+    with pytest.raises(InputError, match=r"which stands for cos\(x\)"):
+        SweepConfig.of(NAMED)
 
 
 def test_a_dask_cluster_gives_the_same_bits() -> None:

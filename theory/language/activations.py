@@ -1,11 +1,15 @@
 r"""Activation: a real function of one variable with what the derivation needs to know of it, and the registry.
 
-A new activation is one line in `REGISTRY`, or just text: `activation("x*(1 + erf(x/sqrt(2)))/2")`.
+A new activation is one line in `_NAMED`, or just text: `activation("x*(1 + erf(x/sqrt(2)))/2")`; `register` names a
+text for the running process.
 Conventions: erf is erf(x) (not erf(x/sqrt(2))), He_k is the probabilists' Hermite polynomial, unnormalised.
 """
 
 from __future__ import annotations
 
+import keyword
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -22,10 +26,10 @@ from theory.calculus.pieces import Pieces, pieces, real_zeros
 from theory.calculus.removable import evaluator, filling, holes
 from theory.calculus.terms import as_terms
 from theory.errors import InputError, NotIntegrableError, NotRealError
-from theory.language.parser import parse
+from theory.language.parser import RESERVED, parse
 from theory.symbols import x
 
-__all__ = ["REGISTRY", "Activation", "activation", "he"]
+__all__ = ["REGISTRY", "Activation", "activation", "he", "register", "registered_in"]
 
 
 @lru_cache(maxsize=128)
@@ -42,27 +46,29 @@ def he(k: int) -> Expr:
 
 _HERMITE = {f"he{k}": he(k) for k in range(1, 21)}
 
-REGISTRY: MappingProxyType[str, Expr] = MappingProxyType(
-    {
-        "linear": x,
-        "relu": sp.Max(x, 0),
-        "erf": sp.erf(x),
-        "sigmoid": 1 / (1 + sp.exp(-x)),
-        "tanh": sp.tanh(x),
-        "square": x**2,
-        "abs": sp.Abs(x),
-        "sign": sp.sign(x),
-        "step": sp.Heaviside(x),
-        "gelu": x * (1 + sp.erf(x / sp.sqrt(2))) / 2,
-        "elu": sp.Max(x, 0) + sp.Min(0, sp.exp(x) - 1),
-        "hardtanh": sp.Max(-1, sp.Min(1, x)),
-        "softplus": sp.log(1 + sp.exp(x)),
-        "silu": x / (1 + sp.exp(-x)),
-        "mish": x * sp.tanh(sp.log(1 + sp.exp(x))),
-        **_HERMITE,
-    }
-)
-"""Every named activation, as an expression in x."""
+_NAMED: dict[str, Expr] = {
+    "linear": x,
+    "relu": sp.Max(x, 0),
+    "erf": sp.erf(x),
+    "sigmoid": 1 / (1 + sp.exp(-x)),
+    "tanh": sp.tanh(x),
+    "square": x**2,
+    "abs": sp.Abs(x),
+    "sign": sp.sign(x),
+    "step": sp.Heaviside(x),
+    "gelu": x * (1 + sp.erf(x / sp.sqrt(2))) / 2,
+    "elu": sp.Max(x, 0) + sp.Min(0, sp.exp(x) - 1),
+    "hardtanh": sp.Max(-1, sp.Min(1, x)),
+    "softplus": sp.log(1 + sp.exp(x)),
+    "silu": x / (1 + sp.exp(-x)),
+    "mish": x * sp.tanh(sp.log(1 + sp.exp(x))),
+    **_HERMITE,
+}
+
+REGISTRY: MappingProxyType[str, Expr] = MappingProxyType(_NAMED)
+"""Every named activation, as an expression in x; `register` adds to it."""
+
+_TEXTS: dict[str, str] = {}  # of the names that `register` added, in order: a text may use the names before it
 
 
 @dataclass(frozen=True)
@@ -180,6 +186,75 @@ def activation(value: str | Expr | Activation) -> Activation:
 @lru_cache(maxsize=256)
 def _from_text(text: str) -> Activation:
     return Activation("linear" if text == "x" else text, parse(text, names=REGISTRY))
+
+
+def register(name: str, text: str) -> Activation:
+    """Give an activation a name for the running process, and return it.
+
+    The name then stands wherever one of `REGISTRY` does, in texts too: `squareplus(2*x)`. Other processes do not know
+    it, but for the workers of a sweep, which are told. The text is parsed and never evaluated. The same name with the
+    same function is accepted again.
+
+    Args:
+        name: ASCII letters, digits and underscores, two or more, the first a letter.
+        text: an expression in x, as `activation` reads it; it may use the names that are registered already.
+
+    Raises:
+        InputError: a name that is taken, by an activation or by a function of the language, or is no identifier; a
+            text that is no activation. Nothing is registered then.
+
+    >>> register("sine_bump", "exp(-x**2)*sin(x)").parity
+    'odd'
+    >>> activation("sine_bump(2*x)").expr
+    exp(-4*x**2)*sin(2*x)
+    >>> register("erf", "erf(x/sqrt(2))")
+    Traceback (most recent call last):
+    theory.errors.InputError: name 'erf' given, which stands for erf(x); accepted: a name that is free, such as my_erf.
+    """
+    _check_name(name)
+    if not isinstance(text, str):
+        raise InputError(f"{text!r} given for {name}; accepted: an expression in x as text, such as 'x*tanh(x)'.")
+    expr = activation(text).expr
+    if name in REGISTRY:
+        if name in _TEXTS and REGISTRY[name] == expr:
+            return activation(name)
+        raise _taken(name, str(REGISTRY[name]))
+    _NAMED[name], _TEXTS[name] = expr, text
+    return activation(name)
+
+
+def registered_in(texts: Iterable[str]) -> dict[str, str]:
+    """Return the names that these texts use and `register` added, with their texts, in the order of registration.
+
+    >>> _ = register("sine_bump", "exp(-x**2)*sin(x)")
+    >>> registered_in(["relu", "2*sine_bump(x) + 1"])
+    {'sine_bump': 'exp(-x**2)*sin(x)'}
+    """
+    waiting, found = list(texts), set()
+    while waiting:
+        used = {name for name in re.findall(r"\w+", waiting.pop()) if name in _TEXTS} - found
+        waiting += [_TEXTS[name] for name in used]
+        found |= used
+    return {name: text for name, text in _TEXTS.items() if name in found}
+
+
+def _check_name(name: str) -> None:
+    """Refuse a name that the language could not read, or reads as something else."""
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{1,39}", name) or keyword.iskeyword(name):
+        raise InputError(
+            f"name {name!r} given; accepted: 2 to 40 ASCII letters, digits and underscores, the first a letter, and no "
+            "keyword of Python, such as squareplus."
+        )
+    if name in RESERVED and name not in REGISTRY:
+        raise _taken(name, "a word of the language")
+    if re.fullmatch(r"he\d+", name) and name not in REGISTRY:
+        raise _taken(name, f"a Hermite polynomial, written He({name[2:]}, x)")
+
+
+def _taken(name: str, meaning: str) -> InputError:
+    return InputError(
+        f"name {name!r} given, which stands for {meaning}; accepted: a name that is free, such as my_{name}."
+    )
 
 
 def _real_variable(expr: Expr) -> Expr:

@@ -33,7 +33,7 @@ from sympy import Expr, Integer, Rational, S, Symbol
 from theory.errors import ActivationSyntaxError, InputError, NotRealError, UnknownNameError
 from theory.symbols import x, y
 
-__all__ = ["KNOWN_FUNCTIONS", "parse", "parse_label"]
+__all__ = ["KNOWN_FUNCTIONS", "RESERVED", "parse", "parse_label"]
 
 MAX_LENGTH = 1000  # characters of the text
 MAX_NODES, MAX_DEPTH = 400, 40  # of Python's syntax tree, where a sum of n terms nests n deep
@@ -79,6 +79,9 @@ KNOWN_FUNCTIONS: Mapping[str, str] = MappingProxyType(
         "He": f"He(k, x), probabilists' Hermite polynomial, 0 <= k <= {MAX_EXPONENT} a literal integer",
     }
 )
+
+RESERVED = frozenset({*KNOWN_FUNCTIONS, *_CONSTANTS, *_PRINTED})
+"""Words that the language has a meaning for."""
 
 _OPERATORS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,

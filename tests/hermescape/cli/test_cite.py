@@ -12,7 +12,7 @@ from hermescape import __version__, derive
 from hermescape.cli.app import main
 from hermescape.cli.cite import toolkit
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:

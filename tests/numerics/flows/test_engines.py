@@ -13,8 +13,10 @@ from numba import njit
 
 from numerics.flows.engines import explicit, implicit
 from numerics.flows.engines.native import Runs
+from numerics.flows.engines.problem import Problem, Solution
 from numerics.flows.field import field
 from numerics.flows.flow import Engine, Exit, Heyoka, Native, Outcome, SciPy, compile_flow, exit_times, integrate
+from numerics.flows.stages import Stage, integrate_stages
 from numerics.flows.surrogate import lookup, tabulate
 from numerics.integrals.evaluate import evaluator
 from theory.errors import ParameterError, QuadratureError, UnsupportedExpressionError
@@ -180,6 +182,44 @@ def test_grids_equal_single_runs_whatever_the_threads() -> None:
     assert found[0].outcome.values[-1] == "HORIZON"
     assert np.isnan(found[0].exit_time.values[-1])
     assert (found[0].outcome.values[:-1] == "EXITED").all()
+
+
+class Counted:
+    """An engine of one's own: the reference, which keeps the problems that it was given."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def solve(self, problem: Problem) -> Solution:
+        self.problems.append(problem)
+        return SciPy("DOP853").solve(problem)
+
+
+@pytest.mark.parametrize("engine", ["native", *NATIVE, "scipy", SciPy("Radau"), Counted(), ORACLE])
+def test_every_engine_gives_the_same_grid_of_exit_times(engine: Engine | str) -> None:
+    system, options = derive("erf"), {"event": Exit(0.6), "t_max": 100.0, "mu": [0.2, 0.3, 1.0], "rtol": 1e-11}
+    found, known = exit_times(system, START, engine=engine, **options), exit_times(system, START, **options)
+    assert found.outcome.values.tolist() == known.outcome.values.tolist() == ["EXITED", "EXITED", "HORIZON"]
+    assert found.exit_time.values == pytest.approx(known.exit_time.values, rel=1e-8, nan_ok=True)
+
+
+def test_an_engine_of_ones_own_is_the_one_that_integrates() -> None:
+    system, own = derive("erf"), Counted()
+    exit_times(system, START, event=Exit(0.6), t_max=1e5, mu=[0.3, 0.6], rtol=1e-9, engine=own)
+    assert [problem.constants for problem in own.problems] == [(0.3,), (0.6,)]
+    assert {problem.rtol for problem in own.problems} == {1e-9}
+    paths = integrate_stages([Stage(system, 1e5, Exit(0.2)), Stage(system, 1e5, Exit(0.6))], START, mu=0.3, engine=own)
+    assert [problem.threshold for problem in own.problems[2:]] == [0.2, 0.6]
+    assert paths[1].exit_time == pytest.approx(
+        integrate_stages([Stage(system, 1e5, Exit(0.2)), Stage(system, 1e5, Exit(0.6))], START, mu=0.3)[1].exit_time,
+        rel=1e-7,
+    )
+
+
+@pytest.mark.parametrize("engine", ["rk4", SciPy, 3])
+def test_what_is_no_engine_is_refused(engine: object) -> None:
+    with pytest.raises(ParameterError, match="accepted: native, scipy, heyoka"):
+        exit_times(derive("linear"), START, event=Exit(0.5), t_max=1.0, mu=0.3, engine=engine)
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_errors_are_one_line(run, args: list[str], words: str) -> None:
 
 
 def test_search_times_beyond_a_double(run) -> None:
-    """max(x - 1/2, 0) at mu = 0.002: log tau = 31239.84..., from erfc(250/sqrt(2)) in tests/numerics/test_beyond.py."""
+    """max(x - 1/2, 0) at mu = 0.002: log tau = 31239.84..., from erfc(250/sqrt(2)) in test_search_time_beyond."""
     code, out, _ = run("max(x-0.5,0)", "--mu", "0.002,0.5")
     assert code == 0
     assert "log tau" in out

@@ -13,7 +13,7 @@ from numerics.flows.flow import integrate
 from numerics.simulation import fulldim, montecarlo
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.statistics import ExitSample, ks_two_sample
-from tests.numerics.test_misaligned import FUNCTIONS
+from tests.numerics.simulation.test_montecarlo_misaligned import FUNCTIONS
 from theory.errors import ParameterError
 from theory.network.derivation import derive
 from theory.symbols import x, y

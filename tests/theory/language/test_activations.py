@@ -1,5 +1,7 @@
 """Activations: what is accepted, what is refused, and with which words."""
 
+from pathlib import Path
+
 import pytest
 import sympy as sp
 from sympy import Symbol
@@ -13,8 +15,9 @@ from theory.errors import (
     UnknownNameError,
     UnsupportedExpressionError,
 )
-from theory.language.activations import REGISTRY, Activation, activation
+from theory.language.activations import REGISTRY, Activation, activation, register, registered_in
 from theory.language.hermite import information_exponent
+from theory.language.parser import RESERVED
 from theory.network.derivation import derive
 from theory.symbols import x
 
@@ -113,3 +116,78 @@ def test_an_infinite_slope_is_refused_when_its_derivative_is_needed() -> None:
 def test_a_tiny_coefficient_is_no_zero() -> None:
     """E h_1(Z) sin(sin(10 Z)) is of order exp(-50), which the first quadrature cannot tell from 0 beside 1."""
     assert information_exponent(activation("sin(sin(10*x))")) == 1
+
+
+# --- names of one's own -----------------------------------------------------------------------------------------
+
+SQUAREPLUS = "(x + sqrt(x**2 + 4))/2"
+
+
+def test_a_registered_name_stands_where_a_name_of_the_registry_does() -> None:
+    register("squareplus", SQUAREPLUS)
+    assert activation("squareplus") == activation(SQUAREPLUS)
+    assert activation("squareplus").name == "squareplus"
+    assert activation("2*squareplus(x - 1)") == activation(f"2*({SQUAREPLUS.replace('x', '(x - 1)')})")
+    assert REGISTRY["squareplus"] == activation(SQUAREPLUS).expr
+    named, written = derive("squareplus", "squareplus(2*x)"), derive(SQUAREPLUS, "(2*x + sqrt(4*x**2 + 4))/2")
+    assert named.escape.A == written.escape.A
+    with pytest.raises(UnknownNameError, match="did you mean squareplus"):
+        activation("squareplu")
+
+
+def test_registering_again_changes_nothing() -> None:
+    assert register("squareplus", SQUAREPLUS) == register("squareplus", "x/2 + sqrt(x**2 + 4)/2")
+    with pytest.raises(InputError, match=r"stands for x/2 \+ sqrt"):
+        register("squareplus", "x")
+    assert activation("squareplus") == activation(SQUAREPLUS)
+
+
+def test_names_before_may_be_used_by_names_after() -> None:
+    register("squareplus", SQUAREPLUS)
+    register("bump", "exp(-x**2)")
+    register("both", "squareplus(x)*bump(x)")
+    assert list(registered_in(["both", "tanh(x)"])) == ["squareplus", "bump", "both"]
+    assert registered_in(["tanh(x)", "bumps"]) == {}
+
+
+@pytest.mark.parametrize("name", [*REGISTRY, *RESERVED, "he21"])
+def test_a_name_that_is_taken_is_refused(name: str) -> None:
+    before = dict(REGISTRY)
+    with pytest.raises(InputError, match=f"name '{name}' given"):
+        register(name, "x*tanh(x)")
+    assert dict(REGISTRY) == before
+
+
+@pytest.mark.parametrize(
+    "name", ["", "x", "y", "a", "1st", "two words", "a-b", "a.b", "lambda", "éa", "a" * 41, "_a", 3]
+)
+def test_what_is_no_name_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="accepted: 2 to 40 ASCII letters"):
+        register(name, "x*tanh(x)")
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "words"),
+    [
+        ("own(x)", UnknownNameError, "unknown name 'own'"),
+        ("log(x)", NotRealError, "undefined at x = 0"),
+        ("exp(x**2)", NotIntegrableError, "grows too fast"),
+        ("x + y", UnknownNameError, "one variable"),
+        ("__import__('os').getcwd()", ActivationSyntaxError, "Call"),
+        (3, InputError, "as text"),
+        (sp.tanh(x), InputError, "as text"),
+    ],
+)
+def test_what_is_no_activation_is_not_registered(text: str, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        register("own", text)
+    assert "own" not in REGISTRY
+    with pytest.raises(UnknownNameError):
+        activation("own")
+
+
+def test_a_registered_text_is_not_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ActivationSyntaxError):
+        register("own", "__import__('pathlib').Path('made').touch()")
+    assert not list(tmp_path.iterdir())

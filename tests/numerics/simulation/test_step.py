@@ -10,7 +10,7 @@ from scipy import stats
 from numerics.simulation import fulldim, montecarlo
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.step import draw_batch, draw_rotated
-from tests.numerics.test_misaligned import make, p_value
+from tests.numerics.simulation.test_montecarlo_misaligned import make, p_value
 from theory.symbols import x, y
 
 COEFFICIENTS = np.array([0.7, -1.2, 0.5])

@@ -19,7 +19,7 @@ from theory.language.labels import labels
 from theory.network.loss import Loss
 from theory.symbols import mu, q, r, x
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SCRIPT = "from theory.network.derivation import derive; s = derive('erf', 'relu'); print(s.loss, s.escape.A, sep='|')"
 
 
@@ -50,7 +50,7 @@ def test_unknown_content_is_refused(stored: str) -> None:
 
 def test_entries_are_read_back(cache: Path) -> None:
     def loss() -> Loss:
-        return Loss(activation("erf"), labels("abs"))
+        return Loss.of(activation("erf"), labels("abs"))
 
     first = loss().gradient(q, r)
     written = {path: path.read_text() for path in cache.iterdir()}

@@ -10,7 +10,7 @@ import pytest
 import sympy as sp
 
 from numerics.simulation import fulldim
-from tests.numerics.test_misaligned import make, p_value
+from tests.numerics.simulation.test_montecarlo_misaligned import make, p_value
 from theory.errors import ParameterError
 from theory.language.activations import REGISTRY, activation
 from theory.symbols import x

@@ -9,7 +9,7 @@ import pytest
 from numerics.simulation import fulldim, montecarlo
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.statistics import ExitSample, Stages, Status
-from tests.numerics.test_misaligned import make, p_value
+from tests.numerics.simulation.test_montecarlo_misaligned import make, p_value
 from theory.errors import ParameterError
 from theory.symbols import y
 

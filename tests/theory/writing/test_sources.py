@@ -10,7 +10,7 @@ from theory.errors import InputError
 from theory.network.derivation import derive
 from theory.writing.sources import RULES, entries
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 REQUIRED = {"article": {"journal"}, "inproceedings": {"booktitle"}}
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import sympy as sp
-from theory.latex import activation_equations, document, escape_equations, loss_equations
 
 from theory.calculus.explain import RULES
 from theory.errors import HermescapeError, ParameterError
@@ -20,6 +19,8 @@ from theory.typeset.macros import COMMANDS, MACROS, Notation, check_names
 from theory.typeset.printing import latex
 from theory.typeset.tree import parse, render, width
 from theory.writing import equations
+from theory.writing.document import document
+from theory.writing.equations import activation_equations, escape_equations, loss_equations
 from theory.writing.words import meaning as typeset
 
 GELU = "x*(1 + erf(x/sqrt(2)))/2"

@@ -8,7 +8,7 @@ NAMES = {
     *("BestPretraining", "BestStrength", "CriticalStrength", "best_mu", "best_pretraining"),
     *("EscapeTime", "Law", "LawReport", "check_law", "escape_law", "escape_time"),
     *("Outcome", "ParameterError", "Report", "Stage", "Stages", "System", "Trajectory", "__version__", "activation"),
-    *("StoreError", "SweepConfig", "WorkerError", "read_sweep", "sweep", "sweep_status"),
+    *("StoreError", "SweepConfig", "WorkerError", "read_sweep", "register", "sweep", "sweep_status"),
     *("best_stopping", "check", "coefficients", "compile", "derive", "exit_times", "experiment", "generative_exponent"),
     *("information_exponent", "integrate", "integrate_stages", "kernel_series", "labels", "sde_paths", "search_time"),
     *("explore", "log_spaced", "simulate", "simulate_stages", "smoothing", "total_time", "trajectories", "value"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 FORBIDDEN = {
     "theory": {"numerics", "hermescape", "numpy", "scipy", "numba", "matplotlib", "xarray"},
     "numerics": {"hermescape"},
