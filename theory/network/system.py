@@ -102,6 +102,18 @@ class System:
         parameters = (*self.parameters, *sorted(kappa.free_symbols - set(self.parameters), key=str))
         return replace(self, velocities=drifted, parameters=parameters)
 
+    def with_observable(self, name: Symbol, value: Expr) -> System:
+        r"""Return the system with a function of its states as one state more, moved by the chain rule.
+
+        >>> from theory.network.derivation import derive
+        >>> from theory.symbols import m
+        >>> square = sp.Symbol("h", nonnegative=True)
+        >>> derive("linear", model="plain").with_observable(square, m**2).velocities[square]
+        2*L_q*m*(m - 1)*(m + 1)
+        """
+        speed = sp.Add(*[sp.diff(value, state) * self.velocities[state] for state in self.states])
+        return replace(self, states=(*self.states, name), velocities={**self.velocities, name: speed})
+
     @cached_property
     def diffusion(self) -> sp.Matrix:
         r"""The covariance of the states' increments per unit of t, in chain-rule form; `covariance()`.
