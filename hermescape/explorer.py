@@ -26,6 +26,7 @@ from matplotlib.figure import Figure
 from theory.errors import InputError, ParameterError
 from theory.language.activations import Activation
 from theory.network.system import System
+from theory.search.critical import critical_strengths
 
 if TYPE_CHECKING:
     from numerics.rates.search_time import Search
@@ -59,7 +60,7 @@ def _curve(student: str | Activation, teacher: str | Activation | None) -> _Curv
     require_slope(system)
     found = (search_time(system, float(mu)).tau for mu in STRENGTHS)
     tau = np.array([math.inf if value is None else float(value) for value in found])
-    critical = tuple(float(c.mu) for c in system.escape.critical_mu() if c.diverges and c.mu < 1)
+    critical = tuple(float(c.mu) for c in critical_strengths(system) if c.diverges and c.mu < 1)
     return _Curve(system, tau, critical)
 
 

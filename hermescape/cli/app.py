@@ -88,7 +88,7 @@ def latex(
     options.check_output(output, ".tex", force)
     names = options.parse_names(rename)
     from theory.network.derivation import derive as derive_system
-    from theory.writing import document
+    from theory.writing.document import document
 
     system = derive_system(activation, teacher, model=model, label=label, noise=noise, alpha=alpha)
     text = document(system, names=names, fragment=fragment)

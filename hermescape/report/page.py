@@ -16,7 +16,7 @@ from hermescape.report.figures import FIGURES, drawn
 from hermescape.report.findings import Findings, Missing
 from hermescape.verify.at_one_dimension import Report
 from hermescape.verify.judge import LawReport
-from theory.writing import document
+from theory.writing.document import document
 
 __all__ = ["page"]
 

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from numerics.law import Ballistic, Law
 from theory.network.system import System
+from theory.search.critical import critical_strengths
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +30,7 @@ def _critical(system: System) -> list[float]:
     """The strengths mu at which the search time diverges; none unless w0 is aligned."""
     if system.escape.A is None or system.escape.A == 0:
         return []
-    return [float(strength.mu) for strength in system.escape.critical_mu() if strength.diverges]
+    return [float(strength.mu) for strength in critical_strengths(system) if strength.diverges]
 
 
 def law_summary(system: System, law: Law, settings: dict[str, object]) -> dict[str, object]:
