@@ -343,7 +343,7 @@ def check(
             **shared,
         )
     if plot is not None:
-        from hermescape.views.derivation import save_check_plot
+        from hermescape.views.plots import save_check_plot
 
         save(plot, lambda path: save_check_plot(report, path))
     if as_json:

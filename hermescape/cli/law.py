@@ -128,7 +128,7 @@ def run_law_check(
 ) -> None:
     """Test the law, print the report, and exit with code 1 unless it agrees."""
     from hermescape.verify.judge import check_law
-    from hermescape.verify.report import law_check_lines, save_law_plot
+    from hermescape.verify.report import law_check_lines
 
     options.check_output(plot, ".png", force)
     chosen = options.parametrisation(model, rho, mix)
@@ -149,6 +149,8 @@ def run_law_check(
             **settings,
         )
     if plot is not None and any(case.samples for case in report.cases):
+        from hermescape.views.plots import save_law_plot
+
         save(plot, lambda path: save_law_plot(report, path))
     if as_json:
         print_json(report.as_dict())

@@ -19,8 +19,8 @@ from hermescape.verify.at_one_dimension import SAMPLE_BUDGET, Report, check, lar
 from hermescape.verify.judge import LawReport, check_law
 from hermescape.views.derivation import derivation
 from hermescape.views.search import critical_report
-from numerics.best.stopping import MEDIAN, median_start
 from numerics.flows.flow import Exit, Trajectory, integrate
+from numerics.flows.starts import MEDIAN, median_start
 from numerics.law import Law, escape_law
 from numerics.rates.search_time import Search, search_time
 from numerics.simulation.experiment import Experiment

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sympy as sp
 from rich.table import Table
@@ -11,12 +11,9 @@ from rich.table import Table
 from numerics.best.alignment import BestStrength, best_mu
 from numerics.integrals.evaluate import as_double
 from numerics.integrals.quadrature import Real
-from numerics.rates.search_time import RateScale, slowdown
+from numerics.rates.search_time import RateScale, Search, slowdown
 from theory.network.system import System
 from theory.search.critical import Approach, CriticalStrength, critical_strengths, isolates_exactly
-
-if TYPE_CHECKING:
-    from numerics.rates.search_time import Search
 
 __all__ = ["critical_parts", "critical_report", "escape_points", "escape_table", "plain"]
 
