@@ -228,17 +228,17 @@ def _bound(house: House, package: str) -> set[str]:
 
 def by_name(house: House) -> list[str]:
     """Return the modules that import by a text, which no rule above can read."""
-    names = {"import_module", "__import__"}
+    texts = {"import_module", "__import__"}
     return sorted(
         module
         for module, tree in house.trees.items()
-        if module not in BY_NAME
-        and any(isinstance(node, ast.Name | ast.Attribute) and _last(node) in names for node in ast.walk(tree))
+        if module not in BY_NAME and any(_name(node) in texts for node in ast.walk(tree))
     )
 
 
-def _last(node: ast.Name | ast.Attribute) -> str:
-    return node.id if isinstance(node, ast.Name) else node.attr
+def _name(node: ast.AST) -> str | None:
+    """What a node names or imports."""
+    return next((getattr(node, field) for field in ("id", "attr", "name") if hasattr(node, field)), None)
 
 
 RULES = (undeclared, upwards, forbidden, circles, deferred, named_like_submodules, by_name)
@@ -285,6 +285,7 @@ EMPTY = {f"{storey}/__init__.py": "" for storey in ORDER}
         (named_like_submodules, {"hermescape/__init__.py": "__all__ = ['api']", "hermescape/api.py": ""}),
         (named_like_submodules, {"theory/a/__init__.py": "def b(): ...", "theory/a/b.py": ""}),
         (by_name, {"theory/errors.py": "from importlib import import_module\n\nimport_module('theory.search')"}),
+        (by_name, {"theory/errors.py": "from importlib import import_module as load\n\nload('theory.search')"}),
         (by_name, {"theory/errors.py": "import importlib\n\ndef f(): importlib.import_module('numpy')"}),
     ],
 )
