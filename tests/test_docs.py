@@ -68,7 +68,7 @@ def test_every_command_and_option_is_in_the_reference(site: Path) -> None:
 
 def test_docstrings_are_not_read_as_markup(site: Path) -> None:
     """Mathematics in plain text survives: no role, no emphasis and no escape is left over or made up."""
-    text = text_of(site / "api/modules/theory.regimes.html")
+    text = text_of(site / "api/modules/theory.search.regimes.html")
     assert "noise-driven. SGD keeps u^2 at kappa J_0/(2 |B| d)" in text
     assert "lambda(m) = -<v, H v> = B (1 - m^2) + A'(mu) m^2." in text
     for path in (site / "api/modules").glob("*.html"):

@@ -1,4 +1,4 @@
-"""The figures: for each, what it shows, how it is computed, drawn, described and checked.
+"""The figures: for each, how it is computed, drawn, described and checked.
 
 Computing needs no drawing and drawing no computing: between them stands one labelled dataset, which is what the data
 file holds.
@@ -26,12 +26,12 @@ from hermescape.paper.drawing.landscape import draw_landscape
 from hermescape.paper.drawing.search import draw_hermite, draw_search
 from hermescape.paper.dynamics import training
 from hermescape.paper.landscape import landscape
+from hermescape.paper.names import TITLES
 from hermescape.paper.search import hermite_times, search_times
 from hermescape.paper.settings import Advance, Settings
 from hermescape.paper.stages import two_stages
-from theory.errors import ParameterError
 
-__all__ = ["FIGURES", "Figure", "chosen"]
+__all__ = ["FIGURES", "Figure"]
 
 
 @dataclass(frozen=True)
@@ -55,64 +55,42 @@ class Figure:
     check: Callable[[xr.Dataset], list[Finding]]
 
 
-def _search(name: str, title: str, label: str | None) -> Figure:
+def _search(name: str, label: str | None) -> Figure:
     compute = partial(search_times, label=label)
-    return Figure(name, title, compute, draw_search, captions.search_times, check_search)
+    return Figure(name, TITLES[name], compute, draw_search, captions.search_times, check_search)
 
 
-def _hermite(name: str, title: str, label: str | None) -> Figure:
+def _hermite(name: str, label: str | None) -> Figure:
     compute = partial(hermite_times, label=label)
-    return Figure(name, title, compute, draw_hermite, captions.hermite_times, check_hermite)
+    return Figure(name, TITLES[name], compute, draw_hermite, captions.hermite_times, check_hermite)
 
 
-def _training(name: str, title: str, mixed: bool) -> Figure:
-    return Figure(name, title, partial(training, mixed=mixed), draw_training, captions.training, check_training)
+def _training(name: str, mixed: bool) -> Figure:
+    compute = partial(training, mixed=mixed)
+    return Figure(name, TITLES[name], compute, draw_training, captions.training, check_training)
+
+
+def _two_stage(name: str) -> Figure:
+    return Figure(name, TITLES[name], two_stages, draw_stages, captions.two_stages, check_stages)
+
+
+def _landscape(name: str) -> Figure:
+    return Figure(name, TITLES[name], landscape, draw_landscape, captions.landscape, check_landscape)
+
+
+def _corrected(name: str) -> Figure:
+    return Figure(name, TITLES[name], corrected, draw_corrected, captions.corrected, check_corrected)
 
 
 _ALL = (
-    _search("search-time", "Search time and exit times: linear, erf, ReLU, sigmoid", None),
-    _hermite("search-time-hermite", "Search time of Hermite links, critical strengths", None),
-    _search("search-time-squared", "Search time on squared labels: linear, erf, ReLU, sigmoid", "y**2"),
-    _hermite("search-time-hermite-squared", "Search time of Hermite links on squared labels", "y**2"),
-    _training("dynamics", "Training after aligned pre-training", False),
-    _training("dynamics-misaligned", "Training after misaligned pre-training", True),
-    Figure(
-        "two-stage",
-        "Training in two stages: squared labels first",
-        two_stages,
-        draw_stages,
-        captions.two_stages,
-        check_stages,
-    ),
-    Figure(
-        "landscape",
-        "Bias, potential, A and B",
-        landscape,
-        draw_landscape,
-        captions.landscape,
-        check_landscape,
-    ),
-    Figure(
-        "published-corrected",
-        "The published search time, corrected",
-        corrected,
-        draw_corrected,
-        captions.corrected,
-        check_corrected,
-    ),
+    _search("search-time", None),
+    _hermite("search-time-hermite", None),
+    _search("search-time-squared", "y**2"),
+    _hermite("search-time-hermite-squared", "y**2"),
+    _training("dynamics", False),
+    _training("dynamics-misaligned", True),
+    _two_stage("two-stage"),
+    _landscape("landscape"),
+    _corrected("published-corrected"),
 )
 FIGURES: dict[str, Figure] = {figure.name: figure for figure in _ALL}
-
-
-def chosen(names: list[str]) -> list[Figure]:
-    """Return the figures of these names, each once, in the order of the registry; "all" is all of them.
-
-    Raises `ParameterError` for an unknown name.
-
-    >>> [figure.name for figure in chosen(["landscape", "dynamics", "landscape"])]
-    ['dynamics', 'landscape']
-    """
-    unknown = [name for name in names if name not in FIGURES and name != "all"]
-    if unknown:
-        raise ParameterError(f"figure {unknown[0]!r} given; accepted: all, {', '.join(FIGURES)}.")
-    return [figure for name, figure in FIGURES.items() if name in names or "all" in names]
