@@ -9,14 +9,13 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from importlib.resources import files
 
-from hermescape import __version__
 from hermescape.report import tables
 from hermescape.report.article import sections
 from hermescape.report.figures import FIGURES, drawn
 from hermescape.report.findings import Findings, Missing
 from hermescape.verify.at_one_dimension import Report
 from hermescape.verify.judge import LawReport
-from theory.writing import document
+from theory.writing.document import document
 
 __all__ = ["page"]
 
@@ -68,14 +67,14 @@ def page(found: Findings, seconds: float, command: str, progress: Callable[[int,
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{POLICY}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="hermescape {__version__}">
+<meta name="generator" content="hermescape {version("hermescape")}">
 <title>{title}</title>
 <style>
 {style}</style>
 </head>
 <body>
 <header>
-<p class="kicker">hermescape {__version__}</p>
+<p class="kicker">hermescape {version("hermescape")}</p>
 <h1>{title}</h1>
 {_banner(found)}
 {tables.glance(found)}
@@ -155,7 +154,7 @@ def _origin(found: Findings, seconds: float, command: str) -> Iterator[str]:
         chosen = {name: value for name, value in found.verdict.settings.items() if name not in CONFIRMED}
         facts += [(f"check: {name.replace('_', ' ')}", _listed(value)) for name, value in chosen.items()]
     facts += [("time unit", "t = step size × steps"), ("computed in", f"{seconds:.1f} s")]
-    facts += [("hermescape", __version__), ("Python", platform.python_version())]
+    facts += [("hermescape", version("hermescape")), ("Python", platform.python_version())]
     facts += [(name, version(name)) for name in LIBRARIES]
     yield tables.settings_table(facts)
 

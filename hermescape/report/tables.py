@@ -241,7 +241,9 @@ def _law_row(case: Case) -> tuple[str, ...]:
     place = "–" if case.mu is None else f"{case.mu:g}"
     sample = case.sample
     kappa = (
-        None if sample is None else sample.experiment.step_size * sample.experiment.dimension / sample.experiment.batch
+        None
+        if sample is None
+        else sample.experiment.sgd.step_size * sample.experiment.sgd.dimension / sample.experiment.sgd.batch
     )
     measured = number(None if sample is None else sample.to_time(sample.median), 5)
     if isinstance(case.law, Missing):

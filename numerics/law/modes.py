@@ -6,7 +6,8 @@ overlaps of directions drawn uniformly are Gaussian of covariance Sigma_0 / d, t
 scalars and lengths are known. SGD's noise adds f^T M f / (lambda (2 + eta lambda) d) to the variance of p, M / d the
 covariance of the states' increments per unit of t, so that (`theory.search.law` has the same formula in symbols)
 
-    T = tau [ (1/2) log d - log|Z + z_0| - log S + C ] + o(1),     S^2 = f^T Sigma_0 f + f^T M f / (lambda (2 + eta lambda)).
+    T = tau [ (1/2) log d - log|Z + z_0| - log S + C ] + o(1),
+    S^2 = f^T Sigma_0 f + f^T M f / (lambda (2 + eta lambda)).
 
 For LoRA as derived this is `numerics.law.starts`, which knows more there (critical strengths, noise-driven escape).
 """
@@ -89,16 +90,15 @@ def leading_mode(system: System, kappa: float, parameters: Mapping[str, float]) 
         )
     jacobian = _numbers(escape.jacobian, at)
     rates, rights = np.linalg.eig(jacobian)
-    lead = int(np.argmax(rates.real))
-    rate = float(rates[lead].real)
-    rest = np.delete(rates.real, lead)
-    if rate <= 0 or abs(rates[lead].imag) > ISOLATED * rate or any(rest > (1 - ISOLATED) * rate):
+    real, turning = np.real(rates), np.imag(rates)
+    lead = int(np.argmax(real))
+    rate, rest = float(real[lead]), np.delete(real, lead)
+    if rate <= 0 or abs(turning[lead]) > ISOLATED * rate or any(rest > (1 - ISOLATED) * rate):
         raise InputError(
-            f"model {network.name} with {dict(parameters)}: rates {np.sort(rates.real)[::-1]} at the start, of which "
+            f"model {network.name} with {dict(parameters)}: rates {np.sort(real)[::-1]} at the start, of which "
             "no single one grows fastest; accepted are starts with one growing mode."
         )
-    left = np.linalg.inv(rights)[lead].real
-    right = rights[:, lead].real
+    left, right = np.real(np.linalg.inv(rights)[lead]), np.real(rights[:, lead])
     start = {state: value.subs(at) for state, value in network.start.items()}
     gradient = [sp.diff(network.alignment, state).subs(start).subs(at) for state in system.states]
     along = float(sum(float(g) * r for g, r in zip(gradient, right, strict=True)))

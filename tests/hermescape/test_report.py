@@ -17,7 +17,7 @@ from hermescape.report.findings import Request
 from hermescape.report.mathml import align_block, formula
 from theory.errors import ParameterError, UnsupportedExpressionError
 from theory.network.derivation import derive
-from theory.writing import document
+from theory.writing.document import document
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 CHAPTERS = ["derivation", "numbers", "law", "dynamics", "check", "origin"]

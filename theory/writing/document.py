@@ -9,25 +9,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 import sympy as sp
 from sympy import Expr
 
 from theory.calculus.expectations import is_closed
 from theory.calculus.explain import MOST_STEPS, RULES, Step
+from theory.language.activations import Activation
 from theory.language.hermite import coefficient
+from theory.network.equations import flow_of, rate_of
+from theory.network.system import System
 from theory.symbols import MEANINGS, Delta, L_q, L_r, alpha, c, m, mu, q, q_s, r, rho, s, t, u
 from theory.typeset.layout import Equation, Page, align
 from theory.typeset.lines import Names
 from theory.typeset.macros import BY_KEY, MACROS, Notation, check_names
 from theory.typeset.printing import latex
 from theory.writing import words
-from theory.writing.equations import of_definitions, of_escape, of_flow, of_loss, rate_of
-
-if TYPE_CHECKING:
-    from theory.language.activations import Activation
-    from theory.network.system import System
 
 __all__ = ["document"]
 
@@ -127,7 +124,7 @@ class _Writer:
             rf"is $\sigma(\langle w, x \rangle)$. {system.network.words.setting} One-pass SGD on the "
             "squared loss, in the limit of small steps, moves the summary statistics below."
         )
-        yield self.equations(*of_definitions(system))
+        yield self.equations(*system.definitions)
         yield self.symbols()
         yield self.prose(words.CONVENTIONS)
 
@@ -221,18 +218,16 @@ class _Writer:
             else "Not every expectation has a closed form; those left are computed by quadrature, with an error "
             "estimate:"
         )
-        yield self.equations(*of_loss(loss))
+        yield self.equations(*loss.equations)
 
     def flow(self) -> Iterator[str]:
         system = self.system
         sphere = " and with the constraint on $v$ projected out" if system.network.name != "pretrain" else ""
         yield self.prose(f"Gradient flow, by the chain rule through $q$ and $r${sphere}:")
-        yield self.equations(*of_flow(system))
+        yield self.equations(*flow_of(system.velocities))
         if system.is_exact and all(sp.count_ops(f) <= LONGEST_ODE for f in system.odes.values()):
             yield self.prose("With $L_{q}$ and $L_{r}$ substituted:")
-            yield self.equations(
-                *(Equation.of(f"ode-{state}", rate_of(state), latex(f)) for state, f in system.odes.items())
-            )
+            yield self.equations(*flow_of(system.odes, "ode"))
 
     def linearisation(self) -> Iterator[str]:
         system, escape = self.system, self.system.escape
@@ -255,7 +250,7 @@ class _Writer:
                 f"The start $({start}) = 0$ is a fixed point. Linearised there, $u$ couples to the overlaps and these "
                 r"to $u$ only, so that at most one direction grows, at rate $\lambda_{+}$:"
             )
-        yield self.equations(*(e for e in of_escape(escape) if e.label != "time"))
+        yield self.equations(*(e for e in escape.equations if e.label != "time"))
         if escape.G2 == 0:
             yield self.prose(
                 "The gradient of the loss vanishes at every such start: no direction is driven to first order, and "
@@ -264,7 +259,7 @@ class _Writer:
 
     def escape_time(self) -> Iterator[str]:
         escape = self.system.escape
-        time = [e for e in of_escape(escape) if e.label == "time"]
+        time = [e for e in escape.equations if e.label == "time"]
         if escape.is_linear and time:
             drive = "A" if escape.A is not None else "G"
             yield self.prose(r"The search lasts a multiple of the time scale")
@@ -290,7 +285,7 @@ class _Writer:
             r"$m = 0$,"
         )
         yield self.of("start", rate_of(m), r"c_{k_*}\, m^{k_{*} - 1} + O(m^{k_{*}})")
-        yield self.equations(*(e for e in of_escape(self.system.escape) if e.label != "time"))
+        yield self.equations(*(e for e in self.system.escape.equations if e.label != "time"))
         yield self.prose(words.EXIT[min(exponent, 3)][0])
         yield self.of("law", "T", words.EXIT[min(exponent, 3)][1])
         if time:

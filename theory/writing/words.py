@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
+from theory.language.activations import Activation
+from theory.network.system import System
 from theory.symbols import y
 from theory.typeset.layout import Equation
 from theory.typeset.printing import latex
-
-if TYPE_CHECKING:
-    from theory.language.activations import Activation
-    from theory.network.system import System
 
 __all__ = [
     "AGAIN",
