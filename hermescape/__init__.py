@@ -23,6 +23,10 @@ _HOMES = {
     "System": "theory.network.system",
     "Escape": "theory.network.linearisation",
     "CriticalStrength": "theory.search.critical",
+    "critical_strengths": "theory.search.critical",
+    "regime": "theory.search.regimes",
+    "document": "theory.writing.document",
+    "sources": "theory.writing.sources",
     "Loss": "theory.network.loss",
     "labels": "theory.language.labels",
     "generative_exponent": "theory.language.labels",
@@ -119,7 +123,9 @@ __all__ = [
     "check_law",
     "coefficients",
     "compile",
+    "critical_strengths",
     "derive",
+    "document",
     "escape_law",
     "escape_time",
     "exit_times",
@@ -134,12 +140,14 @@ __all__ = [
     "log_spaced",
     "phase_diagram",
     "read_sweep",
+    "regime",
     "register",
     "sde_paths",
     "search_time",
     "simulate",
     "simulate_stages",
     "smoothing",
+    "sources",
     "staged_law",
     "sweep",
     "sweep_status",
@@ -189,5 +197,8 @@ if TYPE_CHECKING:
     from theory.network.linearisation import Escape
     from theory.network.loss import Loss
     from theory.network.system import System
-    from theory.search.critical import CriticalStrength
+    from theory.search.critical import CriticalStrength, critical_strengths
     from theory.search.law import EscapeTime, escape_time
+    from theory.search.regimes import regime
+    from theory.writing.document import document
+    from theory.writing.sources import sources

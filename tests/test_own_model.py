@@ -16,7 +16,9 @@ from theory.network.derivation import derive
 from theory.network.models import TEACHER
 from theory.network.system import System
 from theory.network.vectors import Combination, Gram, Vector
+from theory.search.regimes import regime
 from theory.symbols import mu, u
+from theory.writing.document import document
 
 p, n = sp.Symbol("p", real=True), sp.Symbol("n", positive=True)
 nu = sp.Symbol("nu", positive=True)
@@ -97,10 +99,10 @@ def test_search_time_is_that_of_the_sphere(system: System) -> None:
 
 
 def test_prints_its_own_states_and_no_rho(system: System) -> None:
-    shown, document = system.latex(), system.latex(document=True)
+    shown, text = system.latex(), document(system)
     assert r"\frac{\mathrm{d} n}{\mathrm{d} t}" in shown
     assert r"\rho" not in shown
-    assert "$p$ & p" in document
+    assert "$p$ & p" in text
 
 
 def test_engines_agree_on_an_event_in_its_own_state(system: System) -> None:
@@ -165,7 +167,7 @@ def test_longer_factors_and_a_decay_have_the_rates_of_their_jacobians() -> None:
         assert abs(fine.rate - sp.Float(truth, 40)) < sp.Float("1e-30")
         assert float(system.escape.rate.subs(mu, sp.Rational(2, 5))) == pytest.approx(float(truth), rel=1e-14)
         assert float(system.escape.tau.subs(mu, sp.Rational(2, 5))) == pytest.approx(float(1 / truth), rel=1e-13)
-        assert float(system.escape.regime(0.4).rate) == pytest.approx(float(truth), rel=1e-14)
+        assert float(regime(system, 0.4).rate) == pytest.approx(float(truth), rel=1e-14)
         assert pytest.approx(0.3) == found.G
         assert pytest.approx(-0.5) == found.B
 
@@ -182,12 +184,12 @@ def test_the_drift_of_sgd_is_in_the_jacobian() -> None:
 def test_a_parameter_of_its_own_is_asked_for_by_name() -> None:
     system = derive("relu", model=AnyLoRA())
     with pytest.raises(ParameterError, match="nu"):
-        system.escape.regime(0.4)
+        regime(system, 0.4)
     with pytest.raises(ParameterError, match="nu"):
         search_time(system, 0.4)
     four = search_time(derive("relu", model=LongLoRA()), 0.4)
     assert search_time(system, 0.4, parameters={"nu": 4}).tau == pytest.approx(four.tau, rel=1e-14)
-    assert float(system.escape.regime(0.4, parameters={"nu": 4}).rate) == pytest.approx(four.rate, rel=1e-14)
+    assert float(regime(system, 0.4, parameters={"nu": 4}).rate) == pytest.approx(four.rate, rel=1e-14)
 
 
 def test_the_law_says_what_it_is_not_derived_for() -> None:
@@ -197,4 +199,4 @@ def test_the_law_says_what_it_is_not_derived_for() -> None:
 
 
 def test_prints_the_rate_of_its_jacobian() -> None:
-    assert r"\mathrm{spec}" in derive("relu", model=LongLoRA()).latex(document=True)
+    assert r"\mathrm{spec}" in document(derive("relu", model=LongLoRA()))

@@ -6,6 +6,7 @@ NAMES = {
     *("Activation", "Composition", "Escape", "Estimate", "Exit", "ExitSample", "HermescapeError", "InputError", "Loss"),
     *("Heyoka", "Native", "SciPy", "phase_diagram", "staged_law"),
     *("BestPretraining", "BestStrength", "CriticalStrength", "best_mu", "best_pretraining"),
+    *("critical_strengths", "regime", "sources", "document"),
     *("EscapeTime", "Law", "LawReport", "check_law", "escape_law", "escape_time"),
     *("Outcome", "ParameterError", "Report", "Stage", "Stages", "System", "Trajectory", "__version__", "activation"),
     *("StoreError", "SweepConfig", "WorkerError", "read_sweep", "register", "sweep", "sweep_status"),

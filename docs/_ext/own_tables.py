@@ -28,6 +28,7 @@ from hermescape import Exit, SciPy, activation, derive, escape_law, integrate, s
 from theory.calculus.reference import kernel as oracle
 from theory.language.activations import REGISTRY
 from theory.network.models import MODELS
+from theory.search.critical import critical_strengths
 from theory.symbols import MEANINGS, q, r
 from theory.writing.sources import RULES
 
@@ -195,7 +196,7 @@ class CriticalTable(Generated):
 
     @staticmethod
     def _rows(name: str) -> list[tuple[object, ...]]:
-        found = derive(name).escape.critical_mu()
+        found = critical_strengths(derive(name))
         how = {True: "isolation of the roots of a polynomial", False: "a scan, to a tolerance"}
         return [
             (f"`{name}`", f"{float(c.mu):.10g}", f"$\\lvert\\mu - \\mu_c\\rvert^{{-{c.order}}}$", how[c.exact])

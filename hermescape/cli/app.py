@@ -88,7 +88,7 @@ def latex(
     options.check_output(output, ".tex", force)
     names = options.parse_names(rename)
     from theory.network.derivation import derive as derive_system
-    from theory.writing import document
+    from theory.writing.document import document
 
     system = derive_system(activation, teacher, model=model, label=label, noise=noise, alpha=alpha)
     text = document(system, names=names, fragment=fragment)
@@ -343,7 +343,7 @@ def check(
             **shared,
         )
     if plot is not None:
-        from hermescape.views.derivation import save_check_plot
+        from hermescape.views.plots import save_check_plot
 
         save(plot, lambda path: save_check_plot(report, path))
     if as_json:

@@ -45,8 +45,9 @@ def cite(
         used = [Source(rule.key, rule.why) for rule in RULES if rule.key == PAPER]
     else:
         from theory.network.derivation import derive
+        from theory.writing.sources import sources
 
-        used = derive(activation, teacher, model=model or "lora", label=label, noise=noise, alpha=alpha).sources
+        used = sources(derive(activation, teacher, model=model or "lora", label=label, noise=noise, alpha=alpha))
     if as_json:
         own = {"key": "hermescape", **_bare(_own_fields()), "bibtex": toolkit_bibtex()}
         print_json({"toolkit": own, "sources": [_as_dict(source) for source in used]})

@@ -93,15 +93,17 @@ def _formula(system: System, mu: float | None, rho: float | None, kappa: float) 
     """The law in LaTeX: that of linear escape for any mu, or that of the regime which mu is in."""
     from numerics.law.starts import noise_beside
     from numerics.rates.search_time import search_time
+    from theory.search.critical import critical_strengths
     from theory.search.law import escape_time
+    from theory.search.regimes import regime
 
     if mu is None and system.network.name != "plain":
         return escape_time(system).latex()
     at: Expr | float | None = mu
     if system.escape.A is not None and mu is not None:
-        near = [strength.mu for strength in system.escape.critical_mu() if abs(float(strength.mu) - mu) < SAME]
+        near = [strength.mu for strength in critical_strengths(system) if abs(float(strength.mu) - mu) < SAME]
         at = near[0] if near else mu
-    found = system.escape.regime(at, rho, kappa=kappa)
+    found = regime(system, at, rho, kappa=kappa)
     if found.name == "linear":
         near = (
             system.escape.A is not None and mu is not None and noise_beside(system, search_time(system, mu), mu, kappa)
@@ -126,7 +128,7 @@ def run_law_check(
 ) -> None:
     """Test the law, print the report, and exit with code 1 unless it agrees."""
     from hermescape.verify.judge import check_law
-    from hermescape.verify.report import law_check_lines, save_law_plot
+    from hermescape.verify.report import law_check_lines
 
     options.check_output(plot, ".png", force)
     chosen = options.parametrisation(model, rho, mix)
@@ -147,6 +149,8 @@ def run_law_check(
             **settings,
         )
     if plot is not None and any(case.samples for case in report.cases):
+        from hermescape.views.plots import save_law_plot
+
         save(plot, lambda path: save_law_plot(report, path))
     if as_json:
         print_json(report.as_dict())

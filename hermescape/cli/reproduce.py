@@ -38,25 +38,26 @@ def reproduce(
 
     Finished figures with the same settings are kept: run it again to go on after an interruption.
     """
-    from hermescape.paper.registry import FIGURES, chosen
+    from hermescape.paper.names import TITLES, chosen
 
     if list_names or not names:
         if names or out is not None or check or quick or force:
             raise ParameterError(
                 "--list, or no figure, with other options given; accepted: NAME... or all with --out DIR; --list alone."
             )
-        _show(as_json, {name: figure.title for name, figure in FIGURES.items()})
+        _show(as_json, TITLES)
         return
-    figures = chosen(names)
+    wanted = chosen(names)
     if out is None:
         raise ParameterError("no --out given; accepted: --out DIR, a folder for the figures.")
+    from hermescape.paper.registry import FIGURES
     from hermescape.paper.runner import reproduce as run
     from hermescape.paper.settings import Settings
 
     settings = Settings(quick, seed, threads)
     try:
         made = run(
-            figures,
+            [FIGURES[name] for name in wanted],
             out,
             settings,
             force=force,

@@ -15,8 +15,8 @@ from typing import Any
 
 from hermescape.api import experiment
 from hermescape.paper.settings import BATCH, DIMENSION, divisor, step_size
-from numerics.best.stopping import median_start
 from numerics.flows.flow import Exit, integrate
+from numerics.flows.starts import median_start
 from numerics.rates.search_time import Search, gradient_noise, search_time
 from numerics.simulation.experiment import Experiment
 from theory.network.derivation import derive

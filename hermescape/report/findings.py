@@ -19,8 +19,8 @@ from hermescape.verify.at_one_dimension import SAMPLE_BUDGET, Report, check, lar
 from hermescape.verify.judge import LawReport, check_law
 from hermescape.views.derivation import derivation
 from hermescape.views.search import critical_report
-from numerics.best.stopping import MEDIAN, median_start
 from numerics.flows.flow import Exit, Trajectory, integrate
+from numerics.flows.starts import MEDIAN, median_start
 from numerics.law import Law, escape_law
 from numerics.rates.search_time import Search, search_time
 from numerics.simulation.experiment import Experiment
@@ -29,7 +29,7 @@ from numerics.simulation.statistics import ExitSample, ks_law
 from theory.errors import HermescapeError, ParameterError
 from theory.network.derivation import derive
 from theory.network.system import System
-from theory.search.regimes import Regime
+from theory.search.regimes import Regime, regime
 
 __all__ = ["Case", "Findings", "Missing", "Request", "gather"]
 
@@ -155,7 +155,7 @@ def gather(settings: Request, progress: Callable[[int, int], None] | None = None
         focus=focus,
         paths=_attempt(lambda: _paths(settings, focus)),
         flow=_attempt(lambda: _flow(settings, system, focus)),
-        regime=_attempt(lambda: system.escape.regime(focus.mu, settings.rho)),
+        regime=_attempt(lambda: regime(system, focus.mu, settings.rho)),
     )
 
 

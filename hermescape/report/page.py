@@ -12,7 +12,6 @@ from importlib.metadata import version
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from hermescape import __version__
 from hermescape.report import tables
 from hermescape.report.article import chapters
 from hermescape.report.figures import FIGURES, Figure, drawn
@@ -41,7 +40,7 @@ def page(found: Findings, seconds: float, command: str, progress: Callable[[int,
         templates()
         .get_template("page.html")
         .render(
-            version=__version__,
+            version=version("hermescape"),
             policy=POLICY,
             title=_title(found),
             banner=_banner(found),
@@ -125,7 +124,7 @@ def _settings(found: Findings, seconds: float) -> list[tuple[str, object]]:
         chosen = {name: value for name, value in found.verdict.settings.items() if name not in CONFIRMED}
         facts += [(f"check: {name.replace('_', ' ')}", _listed(value)) for name, value in chosen.items()]
     facts += [("time unit", "t = step size × steps"), ("computed in", f"{seconds:.1f} s")]
-    facts += [("hermescape", __version__), ("Python", platform.python_version())]
+    facts += [("hermescape", version("hermescape")), ("Python", platform.python_version())]
     facts += [(name, version(name)) for name in LIBRARIES]
     return facts
 

@@ -37,8 +37,8 @@ from typing import Any
 from sympy import Expr
 
 from hermescape.api import experiment
-from numerics.best.stopping import median_start
 from numerics.flows.flow import Exit, integrate
+from numerics.flows.starts import median_start
 from numerics.integrals.evaluate import evaluator
 from numerics.law.noise_driven import noise_growth
 from numerics.rates.search_time import Search, gradient_noise, search_time

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields, is_dataclass
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.table import Table
 
+from hermescape.verify.judge import LawCase, LawReport
 from numerics.law import Ballistic, Law
 from theory.network.system import System
+from theory.search.critical import critical_strengths
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from hermescape.verify.judge import LawCase, LawReport
-
-__all__ = ["law_check_lines", "law_summary", "law_table", "save_law_plot"]
+__all__ = ["law_check_lines", "law_summary", "law_table"]
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -29,7 +21,7 @@ def _critical(system: System) -> list[float]:
     """The strengths mu at which the search time diverges; none unless w0 is aligned."""
     if system.escape.A is None or system.escape.A == 0:
         return []
-    return [float(strength.mu) for strength in system.escape.critical_mu() if strength.diverges]
+    return [float(strength.mu) for strength in critical_strengths(system) if strength.diverges]
 
 
 def law_summary(system: System, law: Law, settings: dict[str, object]) -> dict[str, object]:
@@ -121,39 +113,6 @@ def law_check_lines(report: LawReport) -> tuple[str | Table, ...]:
     )
     parts = [part for case in report.cases for part in _case_parts(case)]
     return head, *parts, tail, "passed" if report.passed else "FAILED: the law does not agree in every case"
-
-
-def save_law_plot(report: LawReport, path: Path) -> None:
-    """Draw the collapse of exit times on their law, one plot a mu."""
-    from numerics.plots import figure_of_many
-
-    cases = [case for case in report.cases if case.samples]
-    titles = [_title(case, report) for case in cases]
-    figure_of_many([partial(_collapse, case=case) for case in cases], titles).savefig(path, dpi=150)
-
-
-def _title(case: LawCase, report: LawReport) -> str:
-    place = "" if case.mu is None else rf", $\mu$ = {case.mu:.4g}"
-    place += "" if case.rho is None else rf", $\rho$ = {case.rho:.4g}"
-    student, teacher = report.settings["student"], report.settings["teacher"]
-    pair = student if student == teacher else f"{student} on {teacher}"
-    return f"{pair}, {report.settings['model']}{place}: {case.regime}"
-
-
-def _collapse(ax: Axes, *, case: LawCase) -> Axes:
-    from numerics.plots import collapse
-
-    reduced = {
-        f"d = {sample.d:.3g}, {len(sample.times)} runs": (sample.times - sample.law.median) / sample.law.unit
-        for sample in case.samples
-    }
-    law = case.samples[-1].law
-    unit = r"\sigma_T" if isinstance(law, Ballistic) else r"T_{1/2}" if law.tau is None else r"\tau"
-
-    def shape(x: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.array([law.cdf(law.median + law.unit * float(at)) for at in x])
-
-    return collapse(ax, reduced, shape, unit=unit)
 
 
 def _case_parts(case: LawCase) -> tuple[str | Table, ...]:

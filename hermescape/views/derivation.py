@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sympy as sp
 from rich.table import Table
 from sympy import Expr, Symbol
 
+from hermescape.verify.at_one_dimension import Report
 from hermescape.views.search import plain
 from numerics.integrals.evaluate import evaluator, exact_number, value
 from numerics.integrals.hermite import hermite_coefficients
 from numerics.integrals.quadrature import Estimate
+from numerics.simulation.statistics import ExitSample
 from theory.calculus.expectations import Distribution, gaussian_kernel, is_closed
 from theory.errors import InputError, NotIntegrableError, ParameterError, QuadratureError
 from theory.language.activations import REGISTRY, Activation, activation
@@ -22,10 +23,6 @@ from theory.language.labels import generative_exponent
 from theory.network.system import GAP, System, guard
 from theory.symbols import mu, q, r, rho
 from theory.typeset.printing import as_text
-
-if TYPE_CHECKING:
-    from hermescape.verify.at_one_dimension import Report
-    from numerics.simulation.statistics import ExitSample
 
 __all__ = [
     "check_lines",
@@ -39,7 +36,6 @@ __all__ = [
     "kernel_report",
     "registry",
     "registry_table",
-    "save_check_plot",
 ]
 
 SHOWN_COEFFICIENTS = 7
@@ -349,13 +345,3 @@ def check_lines(report: Report) -> tuple[str | Table, ...]:
 
 def _short(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
-
-
-def save_check_plot(report: Report, path: Path) -> None:
-    """Draw prediction against measurement and save it."""
-    from numerics.plots import check_figure
-
-    settings = report.settings
-    title = f"{settings['student']} on {settings['teacher']}, d = {settings['d']}, {settings['replicas']} runs each"
-    figure = check_figure([row for row in report.rows if row.flow_exit is not None], title)
-    figure.savefig(path, dpi=160)

@@ -85,7 +85,7 @@ def best_mu(
     ends = tuple(exact_number(end, "mu") for end in (low, high))
     if not 0 <= ends[0] < ends[1] <= 1:
         raise ParameterError(f"interval {low}, {high} given; accepted: 0 <= low < high <= 1, an interval of mu.")
-    inside = stationary_mu(system.escape)
+    inside = stationary_mu(system)
     if inside is None:
         return _sampled(system, ends, tolerance)
     return _exact(system, ends, [v for v in inside if ends[0] < v < ends[1]])

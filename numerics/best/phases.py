@@ -23,6 +23,7 @@ from numerics.law.starts import noise_beside
 from numerics.rates.search_time import search_time
 from theory.errors import InputError, ParameterError
 from theory.network.system import System
+from theory.search.regimes import regime
 
 __all__ = ["phase_diagram"]
 
@@ -136,7 +137,7 @@ def _law(
     except ParameterError:
         raise
     except InputError:
-        found = system.escape.regime(mu, rho, kappa=shared["kappa"]).name
+        found = regime(system, mu, rho, kappa=shared["kappa"]).name
         return found if found in ("trapped", "undecided") else "unreached"
     assert isinstance(law, LinearEscape)
     return law

@@ -12,6 +12,7 @@ from numerics.law.protocol import RTOL, Law, Setting
 from numerics.law.starts import from_saddle, from_weight
 from theory.errors import InputError, ParameterError
 from theory.network.system import System
+from theory.search.regimes import regime
 
 __all__ = ["escape_law", "setting_of"]
 
@@ -109,9 +110,9 @@ def _plain(system: System, setting: Setting) -> Law:
             f"{FINEST * found.quantile(found.escaping / 4):.3g}, since this law is that of infinitesimal steps."
         )
     if found is None or found.escaping < NEVER:
-        regime = system.escape.regime(kappa=setting.kappa)
-        trapped = regime.name == "trapped"
+        way = regime(system, kappa=setting.kappa)
+        trapped = way.name == "trapped"
         what = "no run escapes" if trapped else "the way out is too long to follow, take a smaller d"
         name = system.loss_function.student.name
-        raise InputError(f"{name} with model plain, d = {setting.dimension:g}: {what} ({regime.because}).")
+        raise InputError(f"{name} with model plain, d = {setting.dimension:g}: {what} ({way.because}).")
     return found

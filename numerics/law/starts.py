@@ -32,6 +32,8 @@ from numerics.law.protocol import MEDIAN, Setting
 from numerics.rates.search_time import Search, gradient_noise, search_time
 from theory.errors import InputError
 from theory.network.system import System
+from theory.search.critical import critical_strengths
+from theory.search.regimes import regime
 from theory.symbols import J, M_ss, m, q, r
 from theory.symbols import mu as mu_symbol
 from theory.symbols import rho as rho_symbol
@@ -137,7 +139,7 @@ def _turn(system: System, mu: float, rho: float) -> float:
 
 def _refusal(system: System, setting: Setting, mu: float, rho: float | None) -> InputError:
     at = mu if rho is not None else _root(system, mu)
-    start = system.escape.regime(at, rho, kappa=setting.kappa)
+    start = regime(system, at, rho, kappa=setting.kappa)
     return InputError(
         f"{system.loss_function.student.name} at mu = {mu}: G = |grad L(w0)| counts as 0 there, regime {start.name} "
         f"({start.because}); accepted are starts with a way out."
@@ -172,7 +174,7 @@ def noise_beside(system: System, found: Search, mu: float, kappa: float) -> floa
 
 def _root(system: System, mu: float) -> sp.Expr:
     """The critical strength that is meant."""
-    return min((strength.mu for strength in system.escape.critical_mu()), key=lambda root: abs(float(root) - mu))
+    return min((strength.mu for strength in critical_strengths(system)), key=lambda root: abs(float(root) - mu))
 
 
 def _alone(system: System, setting: Setting, mu: float, start: float) -> LinearEscape:

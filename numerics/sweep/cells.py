@@ -21,8 +21,8 @@ from threading import Lock
 from types import MappingProxyType
 from typing import Any
 
-from numerics.best.stopping import median_start
 from numerics.flows.flow import Engine, Exit, Outcome, integrate
+from numerics.flows.starts import median_start
 from numerics.rates.search_time import search_time
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.montecarlo import simulate

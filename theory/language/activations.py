@@ -28,6 +28,7 @@ from theory.calculus.terms import as_terms
 from theory.errors import InputError, NotIntegrableError, NotRealError
 from theory.language.parser import RESERVED, parse
 from theory.symbols import x
+from theory.typeset.layout import Equation, on_screen
 
 __all__ = ["REGISTRY", "Activation", "activation", "he", "register", "registered_in"]
 
@@ -152,10 +153,13 @@ class Activation:
             return sp.S.Zero
         return sp.oo if rate < 1e-3 else 1 / (4 * sp.nsimplify(float(rate), rational=True, tolerance=1e-3))
 
-    def _repr_latex_(self) -> str:
-        from theory.writing import activation_equations  # noqa: PLC0415 (it prints activations, so it comes later)
+    @property
+    def equations(self) -> tuple[Equation, ...]:
+        """sigma(x), as its only equation."""
+        return (Equation.of("student", r"\sigma(x)", self.expr),)
 
-        return activation_equations(self)
+    def _repr_latex_(self) -> str:
+        return on_screen(self.equations)
 
     def __str__(self) -> str:
         return f"{self.name}: {self.expr}"

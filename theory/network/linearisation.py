@@ -20,7 +20,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import sympy as sp
 from sympy import Expr, S, Symbol
@@ -31,13 +30,11 @@ from theory.calculus.expectations import is_closed
 from theory.calculus.tidy import tidy
 from theory.errors import HermescapeError, NotIntegrableError
 from theory.language.hermite import coefficient, information_exponent, is_zero
+from theory.network.equations import gradient_at_start, jacobian_growth, lora_growth, no_slope, on_sphere
 from theory.network.loss import Loss
 from theory.network.ridges import Network
-from theory.symbols import J, L_q, L_r, mu, q, r
-
-if TYPE_CHECKING:
-    from theory.search.critical import CriticalStrength
-    from theory.search.regimes import Regime
+from theory.symbols import J, L_q, L_r, mu, q, r, rho
+from theory.typeset.layout import Equation, on_screen
 
 __all__ = ["Escape"]
 
@@ -260,44 +257,24 @@ class Escape:
             return _half_of(-trace, _root(trace, drive), drive)
         return 1 / self.rate if len(self._growth) > 1 or self.rate.is_positive else None
 
-    def regime(
-        self,
-        mu: Expr | float | str | None = None,
-        rho: Expr | float | str | None = None,
-        *,
-        kappa: Expr | float = 0,
-        initial_power: Expr | float | None = None,
-        parameters: Mapping[str, Expr | float | str] | None = None,
-    ) -> Regime:
-        """Return how the start at mu (and rho), u0 = d^-initial_power, escapes, with T(d): `theory.search.regimes`.
-
-        `parameters` are the values of a model's other parameters, by name.
-
-        >>> from theory.network.derivation import derive
-        >>> derive("linear").escape.regime(0.5).name, derive("he3", model="plain").escape.regime().power
-        ('linear', 1/2)
-        """
-        from theory.search.regimes import regime  # noqa: PLC0415 (it classifies searches, so it comes later)
-
-        return regime(self, mu, rho, kappa=kappa, initial_power=initial_power, parameters=parameters)
+    @cached_property
+    def equations(self) -> tuple[Equation, ...]:
+        """What there is of A, B, G, growth rate and search time."""
+        if not self.is_linear:
+            if self.network.start is None or self.exponent is None or self.drift is None:
+                return ()
+            return on_sphere(self.exponent, self.drift, self.tau)
+        if self.B is None:
+            return no_slope(self.states)
+        found = gradient_at_start(self.A, self.B, self.G2, rho if rho in self.network.parameters else mu)
+        if self.G2 == 0:
+            return found
+        if self.square is None:
+            return (*found, *jacobian_growth(self.rate, self.tau))
+        return (*found, *lora_growth(self.square, "G" if self.A is None else "A", self.rate, self.tau))
 
     def _repr_latex_(self) -> str:
-        from theory.writing import escape_equations  # noqa: PLC0415 (it prints searches, so it comes later)
-
-        return escape_equations(self)
-
-    def critical_mu(self) -> tuple[CriticalStrength, ...]:
-        """Return the roots of A in (0, 1], where tau diverges or u escapes alone, in ascending order.
-
-        Isolated with certainty where A is a polynomial, else to a tolerance: `theory.search.critical.critical_mu`.
-
-        >>> from theory.network.derivation import derive
-        >>> [(round(float(c.mu), 5), c.order, c.exact) for c in derive("he3").escape.critical_mu()]
-        [(0.32072, 2, True), (1.0, 2, True)]
-        """
-        from theory.search.critical import critical_mu  # noqa: PLC0415 (it analyses searches, so it comes later)
-
-        return critical_mu(self)
+        return on_screen([*self.loss.links, *self.equations])
 
     @property
     def is_closed(self) -> bool:

@@ -39,6 +39,7 @@ from theory.language.labels import Labels
 from theory.network.ridges import Network, Ridge
 from theory.network.vectors import Combination, Gram, Vector
 from theory.symbols import N_4, Delta, J, L_q, L_r, M_ll, M_ls, M_ss, N_l, N_s, q, r, x
+from theory.typeset.layout import Equation, on_screen
 
 __all__ = ["Loss"]
 
@@ -352,10 +353,20 @@ class Loss:
         """Whether L(q, r) contains no unevaluated expectation."""
         return is_closed(self.expr)
 
-    def _repr_latex_(self) -> str:
-        from theory.writing import loss_equations  # noqa: PLC0415 (it prints losses, so it comes later)
+    @property
+    def links(self) -> tuple[Equation, ...]:
+        """Student and learnt link."""
+        return (*self.student.equations, Equation.of("teacher", r"\varphi(x)", self.teacher.expr))
 
-        return loss_equations(self)
+    @property
+    def equations(self) -> tuple[Equation, ...]:
+        """L, L_q and L_r in q and r."""
+        slope, bend = self.gradient()
+        named = (("loss", "L(q, r)", self.expr), ("loss-q", "L_{q}", slope), ("loss-r", "L_{r}", bend))
+        return tuple(Equation.of(*each) for each in named)
+
+    def _repr_latex_(self) -> str:
+        return on_screen([*self.links, *self.equations])
 
 
 def _laws(f: Expr) -> list[tuple[Expr, Distribution]]:

@@ -19,14 +19,13 @@ from theory.calculus.expectations import is_closed
 from theory.calculus.nodes import exact
 from theory.calculus.tidy import in_lowest_terms, tidy
 from theory.language.hermite import information_exponent
+from theory.network.equations import arguments_of, flow_of, weight_of
 from theory.network.linearisation import Escape
 from theory.network.loss import Loss
 from theory.network.ridges import Network
 from theory.network.vectors import Sampling, noise_direction, noise_velocity
 from theory.symbols import N_4, J, L_q, L_r, M_ll, M_ls, M_ss, N_l, N_s, d, kappa, q, r
-from theory.writing import document as latex_document
-from theory.writing import equations
-from theory.writing.sources import Source, sources
+from theory.typeset.layout import Equation, on_screen
 
 __all__ = ["EDGE", "GAP", "System", "guard", "guard_in_states"]
 
@@ -102,6 +101,18 @@ class System:
         parameters = (*self.parameters, *sorted(kappa.free_symbols - set(self.parameters), key=str))
         return replace(self, velocities=drifted, parameters=parameters)
 
+    def with_observable(self, name: Symbol, value: Expr) -> System:
+        r"""Return the system with a function of its states as one state more, moved by the chain rule.
+
+        >>> from theory.network.derivation import derive
+        >>> from theory.symbols import m
+        >>> square = sp.Symbol("h", nonnegative=True)
+        >>> derive("linear", model="plain").with_observable(square, m**2).velocities[square]
+        2*L_q*m*(m - 1)*(m + 1)
+        """
+        speed = sp.Add(*[sp.diff(value, state) * self.velocities[state] for state in self.states])
+        return replace(self, states=(*self.states, name), velocities={**self.velocities, name: speed})
+
     @cached_property
     def diffusion(self) -> sp.Matrix:
         r"""The covariance of the states' increments per unit of t, in chain-rule form; `covariance()`.
@@ -173,19 +184,41 @@ class System:
         return information_exponent(self.loss_function.student, self.loss_function.teacher)
 
     @property
-    def sources(self) -> tuple[Source, ...]:
-        """The publications whose results this derivation uses, each with what of it is used."""
-        return sources(self)
+    def definitions(self) -> tuple[Equation, ...]:
+        """sigma, phi, w, and q and r in the states."""
+        weight = Equation.of("weight", "w", weight_of(self.network.weight))
+        return (*self.loss_function.links, weight, *arguments_of(self.entries))
 
-    def latex(self, *, document: bool = False, names: Mapping[str, str] | None = None, fragment: bool = False) -> str:
-        """Return the equations as `align` blocks, or the whole derivation as a document or fragment.
+    @property
+    def equations(self) -> tuple[Equation, ...]:
+        """Definitions, loss, velocities in chain-rule form and linearisation."""
+        return (
+            *self.definitions,
+            *self.loss_function.equations,
+            *flow_of(self.velocities),
+            *self.escape.equations,
+        )
 
-        Args:
-            document: the derivation, rule by rule, as a document that pdflatex compiles.
-            names: LaTeX of symbols by name, for a document or fragment, such as {"mu": "a"}.
-            fragment: the document's equations alone, for a paper.
+    def latex(self) -> str:
+        r"""Return `equations` as `align*` blocks (amsmath, amssymb); `theory.writing.document` writes the derivation.
+
+        >>> from theory.network.derivation import derive
+        >>> print(derive("linear", model="plain").latex())
+        \begin{align*}
+        \sigma(x) &= x \\
+        \varphi(x) &= x \\
+        w &= v \\
+        q &= m \\
+        r &= 1 \\
+        L(q, r) &= \frac{r}{2} - q + \frac{1}{2} \\
+        L_{q} &= -1 \\
+        L_{r} &= \frac{1}{2} \\
+        \frac{\mathrm{d} m}{\mathrm{d} t} &= L_{q} \left(m - 1\right) \left(m + 1\right) \\
+        k_{*} &= 1 \\
+        c_{k_*} &= 1
+        \end{align*}
         """
-        return latex_document(self, names, fragment) if document or fragment else equations(self)
+        return on_screen(self.equations)
 
     def _repr_latex_(self) -> str:
         return self.latex()

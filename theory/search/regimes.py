@@ -41,7 +41,8 @@ from theory.calculus.nodes import exact
 from theory.errors import InputError, ParameterError
 from theory.language.hermite import is_zero
 from theory.network.linearisation import Escape
-from theory.symbols import C, J, M_ss, R, Z, a, d, m, mu, q, r, rho
+from theory.network.system import System
+from theory.symbols import C, J, M_ss, R, Z, a, d, m, mu, q, r
 from theory.typeset.printing import latex
 
 __all__ = ["Regime", "regime"]
@@ -94,15 +95,15 @@ class Regime:
 
 
 def regime(
-    escape: Escape,
-    alignment: Expr | float | str | None = None,
-    strength: Expr | float | str | None = None,
+    system: System,
+    mu: Expr | float | str | None = None,
+    rho: Expr | float | str | None = None,
     *,
     kappa: Expr | float = 0,
     initial_power: Expr | float | None = None,
     parameters: Mapping[str, Expr | float | str] | None = None,
 ) -> Regime:
-    """Return the regime of a search phase at mu (and rho, where misaligned); for plain training without them.
+    """Return the regime of a system's search phase at mu (and rho, where misaligned); for plain training without them.
 
     A model with `parameters` of its own takes their values by name. Where its linearised velocities are not those of
     LoRA, the rate is the largest eigenvalue of its Jacobian, and C holds the widths of its start besides.
@@ -116,16 +117,16 @@ def regime(
     a student whose gradient at the start is infinite.
 
     >>> from theory.network.derivation import derive
-    >>> regime(derive("he3").escape, 0.2).name, regime(derive("he4", model="plain").escape).power
+    >>> regime(derive("he3"), 0.2).name, regime(derive("he4", model="plain")).power
     ('linear', 1)
-    >>> print(regime(derive("linear").escape, 1).because)
+    >>> print(regime(derive("linear"), 1).because)
     A = 0, B = -1 < 0 and A' = -1: w0 is a minimum of the loss along every direction, which noise does not leave
     """
-    noise = _exact("kappa", kappa)
+    escape, noise = system.escape, _exact("kappa", kappa)
     if noise.is_negative:
         raise ParameterError(f"kappa = {kappa} given; accepted: a number >= 0; 0 is the gradient flow.")
     if escape.network.name == "plain":
-        if alignment is not None or strength is not None:
+        if mu is not None or rho is not None:
             raise ParameterError("mu or rho with model plain given; accepted: none, since there is no w0.")
         if initial_power is not None:
             raise ParameterError("initial_power with model plain given; accepted: none, since there is no u.")
@@ -138,7 +139,7 @@ def regime(
     power = None if initial_power is None else _exact("initial_power", initial_power)
     if power is not None and not power > 0:
         raise ParameterError(f"initial_power = {initial_power} given; accepted: a number > 0, u0 = d^-a; try 2.")
-    at = _place(escape, {mu.name: alignment, rho.name: strength, **(parameters or {})})
+    at = _place(escape, {"mu": mu, "rho": rho, **(parameters or {})})
     return _lora(escape, at, noise, power) if escape.square is not None else _own(escape, at)
 
 

@@ -4,7 +4,7 @@ r"""The roots of A(mu) in (0, 1]: isolated with certainty where A is a polynomia
 is a remainder modulo its minimal polynomial, hence exactly zero or not.
 
 *Scanned*: samples of A, divided by (1 - mu)^k where mu = 1 is a k-fold root, betray a root by a change of sign, or by a
-minimum of |A| that reaches zero when followed down. `theory.search.critical.critical_mu` says what that may miss.
+minimum of |A| that reaches zero when followed down. `theory.search.critical` says what that may miss.
 """
 
 from __future__ import annotations

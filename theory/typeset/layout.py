@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from theory.typeset.lines import Names, fill
+from theory.typeset.printing import latex
 from theory.typeset.tree import parse, width
 
-__all__ = ["Equation", "Line", "Page", "align", "lay_out"]
+__all__ = ["Equation", "Line", "Page", "align", "lay_out", "on_screen"]
 
 RELATION = 1.4  # em of " = "
 INDENT = 1.0  # em of the \quad before a continued line
@@ -17,16 +19,23 @@ WIDEST_LEFT = 0.3  # of the line; wider left-hand sides stand on a line of their
 
 @dataclass(frozen=True)
 class Equation:
-    """left = rights[0] = rights[1] ..., in LaTeX; `label` without the prefix "eq:"."""
+    """left = rights[0] = rights[1] ..., in LaTeX; `label` without the prefix "eq:".
+
+    What a derived object lists of itself, for whoever sets it: Jupyter, a document, a page.
+    """
 
     label: str
     left: str
     rights: tuple[str, ...]
 
     @classmethod
-    def of(cls, label: str, left: str, *rights: str) -> Equation:
-        """Return the equation left = right = right ..."""
-        return cls(label, left, rights)
+    def of(cls, label: str, left: Any, *rights: Any) -> Equation:
+        """Return the equation left = right = right ..., each side LaTeX as text or an expression."""
+        return cls(label, _side(left), tuple(map(_side, rights)))
+
+
+def _side(given: Any) -> str:
+    return given if isinstance(given, str) else latex(given)
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,9 @@ class Page:
     numbered: bool = False
     write: Callable[[str], str] = str
     where: str = ""
+
+
+SCREEN = Page(line=60.0)
 
 
 @dataclass(frozen=True)
@@ -93,6 +105,18 @@ def lay_out(equations: Sequence[Equation], line: float, names: Names) -> Iterato
         known = len(names.contents)
         yield [[part for block in group for part in block.lines] for group in _groups(equations, line, names)]
         equations = [Equation.of(_label(name), name, content) for name, content in names.since(known)]
+
+
+def on_screen(equations: Sequence[Equation]) -> str:
+    r"""Return the equations as `align*` blocks (amsmath, amssymb) of a width that Jupyter and a terminal show.
+
+    >>> from theory.symbols import q, r
+    >>> print(on_screen([Equation.of("loss", "L(q, r)", r / 2 - q)]))
+    \begin{align*}
+    L(q, r) &= \frac{r}{2} - q
+    \end{align*}
+    """
+    return align(equations, SCREEN, Names())
 
 
 def _label(name: str) -> str:

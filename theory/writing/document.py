@@ -8,27 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 import sympy as sp
 from sympy import Expr
 
 from theory.calculus.expectations import is_closed
 from theory.calculus.explain import MOST_STEPS, RULES, Step
+from theory.language.activations import Activation
 from theory.language.hermite import coefficient
 from theory.network.constraints import Free
+from theory.network.equations import flow_of, rate_of, weight_of
+from theory.network.system import System
 from theory.symbols import MEANINGS, Delta, L_q, L_r, alpha, c, m, mu, q, q_s, r, rho, s, t, u
 from theory.typeset.layout import Equation
 from theory.typeset.macros import BY_KEY, check_names
 from theory.typeset.printing import latex
 from theory.writing import words
 from theory.writing.blocks import Block, Document, Equations, Math, Meanings, Paragraph, Section, Text, prose
-from theory.writing.equations import of_definitions, of_escape, of_flow, of_loss, rate_of, weight
 from theory.writing.tex import to_latex
-
-if TYPE_CHECKING:
-    from theory.language.activations import Activation
-    from theory.network.system import System
 
 __all__ = ["derivation", "document"]
 
@@ -105,13 +102,13 @@ class _Writer:
 
     def setting(self) -> Iterator[Block]:
         system = self.system
-        target = weight(system.network.target)
+        target = weight_of(system.network.target)
         yield Paragraph.of(
             rf"Inputs are $x \sim \mathcal{{N}}(0, I_{{d}})$, labels {words.labels(system, target)}, and the student "
             rf"is $\sigma(\langle w, x \rangle)$. {system.network.words.setting} One-pass SGD on the "
             "squared loss, in the limit of small steps, moves the summary statistics below."
         )
-        yield Equations.of(*of_definitions(system))
+        yield Equations.of(*system.definitions)
         yield self.symbols()
         yield words.CONVENTIONS
 
@@ -206,19 +203,17 @@ class _Writer:
             else "Not every expectation has a closed form; those left are computed by quadrature, with an error "
             "estimate:"
         )
-        yield Equations.of(*of_loss(loss))
+        yield Equations.of(*loss.equations)
 
     def flow(self) -> Iterator[Block]:
         system = self.system
         bound = [v.name for v in system.network.vectors if not isinstance(v.constraint, Free)]
         projected = f" and with the constraint on ${', '.join(bound)}$ projected out" if bound else ""
         yield Paragraph.of(f"Gradient flow, by the chain rule through $q$ and $r${projected}:")
-        yield Equations.of(*of_flow(system))
+        yield Equations.of(*flow_of(system.velocities))
         if system.is_exact and all(sp.count_ops(f) <= LONGEST_ODE for f in system.odes.values()):
             yield Paragraph.of("With $L_{q}$ and $L_{r}$ substituted:")
-            yield Equations.of(
-                *(Equation.of(f"ode-{state}", rate_of(state), latex(f)) for state, f in system.odes.items())
-            )
+            yield Equations.of(*flow_of(system.odes, "ode"))
 
     def linearisation(self) -> Iterator[Block]:
         system, escape = self.system, self.system.escape
@@ -241,7 +236,7 @@ class _Writer:
                 f"The start $({start}) = 0$ is a fixed point. Linearised there, $u$ couples to the overlaps and these "
                 r"to $u$ only, so that at most one direction grows, at rate $\lambda_{+}$:"
             )
-        yield Equations.of(*(e for e in of_escape(escape) if e.label != "time"))
+        yield Equations.of(*(e for e in escape.equations if e.label != "time"))
         if escape.G2 == 0:
             yield Paragraph.of(
                 "The gradient of the loss vanishes at every such start: no direction is driven to first order, and "
@@ -250,7 +245,7 @@ class _Writer:
 
     def escape_time(self) -> Iterator[Block]:
         escape = self.system.escape
-        time = [e for e in of_escape(escape) if e.label == "time"]
+        time = [e for e in escape.equations if e.label == "time"]
         if escape.is_linear and time:
             drive = "A" if escape.A is not None else "G"
             yield Paragraph.of(r"The search lasts a multiple of the time scale")
@@ -276,7 +271,7 @@ class _Writer:
             r"$m = 0$,"
         )
         yield _equation("start", rate_of(m), r"c_{k_*}\, m^{k_{*} - 1} + O(m^{k_{*}})")
-        yield Equations.of(*(e for e in of_escape(self.system.escape) if e.label != "time"))
+        yield Equations.of(*(e for e in self.system.escape.equations if e.label != "time"))
         yield Paragraph.of(words.EXIT[min(exponent, 3)][0])
         yield _equation("law", "T", words.EXIT[min(exponent, 3)][1])
         if time:

@@ -12,15 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
 import sympy as sp
 
 from theory.language.activations import REGISTRY
+from theory.network.system import System
 from theory.symbols import x, y
-
-if TYPE_CHECKING:
-    from theory.network.system import System
 
 __all__ = ["RULES", "Entry", "Source", "entries", "sources"]
 

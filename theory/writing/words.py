@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
+from theory.language.activations import Activation
+from theory.network.system import System
 from theory.symbols import y
 from theory.typeset.layout import Equation
 from theory.typeset.printing import latex
 from theory.writing.blocks import Code, Emphasis, Math, Paragraph, Piece, prose
-
-if TYPE_CHECKING:
-    from theory.language.activations import Activation
-    from theory.network.system import System
 
 __all__ = [
     "AGAIN",

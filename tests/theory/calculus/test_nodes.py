@@ -78,7 +78,7 @@ def test_text_in_the_place_of_a_number_is_not_evaluated(run: Callable[[str], obj
         run(f"__import__('pathlib').Path({str(written)!r}).write_text('')")
     assert not written.exists()
     with pytest.raises(ParameterError):
-        regime(derive("relu").escape, 0.5, kappa=f"open({str(written)!r}, 'w')")
+        regime(derive("relu"), 0.5, kappa=f"open({str(written)!r}, 'w')")
     assert not written.exists()
 
 

@@ -1,0 +1,41 @@
+"""Where a flow starts: the median of random directions."""
+
+from __future__ import annotations
+
+import math
+
+from scipy.special import ndtri
+
+from numerics.integrals.evaluate import evaluator
+from theory.errors import InputError, ParameterError
+from theory.network.system import System
+from theory.symbols import mu, rho
+
+__all__ = ["MEDIAN", "median_start"]
+
+MEDIAN = float(ndtri(0.75))  # of |Z|, Z ~ N(0, 1)
+
+
+def median_start(system: System, dimension: float, **parameters: float) -> dict[str, float]:
+    """Return the start of a LoRA system whose drive is the median of |G Z| / sqrt(d), u = d^-2.
+
+    Aligned, this is m = 0.674 / sqrt(d); misaligned, m and s are their mean given that drive.
+
+    >>> from theory.network.derivation import derive
+    >>> round(median_start(derive("linear"), 10_000, mu=0.3)["m"], 6)
+    0.006745
+    """
+    system.network.check(parameters)
+    size = MEDIAN / math.sqrt(dimension)
+    if rho not in system.parameters:
+        return {"u": float(dimension) ** -2, "m": size}
+    base = system.escape.base_gradient
+    if base is None:
+        raise InputError(f"{system.loss_function.student.name}: no gradient at w0; accepted are continuous students.")
+    along, strength = parameters["mu"], parameters["rho"]
+    slope, bend = (estimate.value for estimate in evaluator((mu, rho), base)(along, strength))
+    drive = (slope + 2 * along * bend, along * slope + 2 * strength**2 * bend)  # <grad L, w*>, <grad L, w0>
+    length = math.sqrt(max(slope * drive[0] + 2 * bend * drive[1], 0.0))
+    if length == 0:
+        raise ParameterError(f"mu = {along}, rho = {strength}: the loss has no slope there (G = 0), hence no drive.")
+    return {"u": float(dimension) ** -2, "m": size * drive[0] / length, "s": size * drive[1] / length}
