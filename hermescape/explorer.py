@@ -128,8 +128,8 @@ def _shown(time: Any) -> str:
 
 def _flow(field: Axes, history: Axes, system: System, search: Search, kappa: float, dimension: float) -> None:
     """Draw the plane of (u, m) and the trajectory from the median start."""
-    from numerics.best.stopping import median_start
     from numerics.flows.flow import compile_flow, integrate
+    from numerics.law.through_flow import median_start
     from numerics.plots import phase_portrait, trajectories
 
     mu, tau = float(search.mu), 10.0 if search.tau is None else float(search.tau)

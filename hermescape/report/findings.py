@@ -19,9 +19,10 @@ from hermescape.verify.at_one_dimension import SAMPLE_BUDGET, Report, check, lar
 from hermescape.verify.judge import LawReport, check_law
 from hermescape.views.derivation import derivation
 from hermescape.views.search import critical_report
-from numerics.best.stopping import MEDIAN, median_start
 from numerics.flows.flow import Exit, Trajectory, integrate
 from numerics.law import Law, escape_law
+from numerics.law.protocol import MEDIAN
+from numerics.law.through_flow import median_start
 from numerics.rates.search_time import Search, search_time
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.montecarlo import simulate, trajectories

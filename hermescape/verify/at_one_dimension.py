@@ -37,10 +37,10 @@ from typing import Any
 from sympy import Expr
 
 from hermescape.api import experiment
-from numerics.best.stopping import median_start
 from numerics.flows.flow import Exit, integrate
 from numerics.integrals.evaluate import evaluator
 from numerics.law.noise_driven import noise_growth
+from numerics.law.through_flow import median_start
 from numerics.rates.search_time import Search, gradient_noise, search_time
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.montecarlo import simulate

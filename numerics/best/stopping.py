@@ -30,51 +30,27 @@ import sympy as sp
 import xarray as xr
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import ndtri
 
 from numerics.flows.flow import Exit, Outcome, Trajectory, compile_flow, integrate
 from numerics.integrals.evaluate import evaluator
 from numerics.law.choose import escape_law
+from numerics.law.linear import widening
+from numerics.law.protocol import MEDIAN
+from numerics.law.through_flow import median_start
 from numerics.rates.search_time import gradient_noise, search_time
 from theory.errors import InputError, ParameterError
 from theory.network.system import System
 from theory.symbols import d as dimension_symbol
 from theory.symbols import kappa as kappa_symbol
-from theory.symbols import mu, q, r, rho
+from theory.symbols import q, r, rho
 
-__all__ = ["BestStopping", "Composition", "best_stopping", "median_start", "total_time"]
+__all__ = ["BestStopping", "Composition", "best_stopping", "total_time"]
 
-MEDIAN = float(ndtri(0.75))  # of |Z|, Z ~ N(0, 1)
 LONGEST_SEARCH = 1e4  # search times after which fine-tuning counts as not reached
 NOISE_STEPS = 64  # of Heun's method for the covariance of a checkpoint
 DIFFERENCE = 1e-6
 
 Array = NDArray[np.float64]
-
-
-def median_start(system: System, dimension: float, **parameters: float) -> dict[str, float]:
-    """Return the start of a LoRA system whose drive is the median of |G Z| / sqrt(d), u = d^-2.
-
-    Aligned, this is m = 0.674 / sqrt(d); misaligned, m and s are their mean given that drive.
-
-    >>> from theory.network.derivation import derive
-    >>> round(median_start(derive("linear"), 10_000, mu=0.3)["m"], 6)
-    0.006745
-    """
-    system.model.check(parameters)
-    size = MEDIAN / math.sqrt(dimension)
-    if rho not in system.parameters:
-        return {"u": float(dimension) ** -2, "m": size}
-    base = system.escape.base_gradient
-    if base is None:
-        raise InputError(f"{system.loss_function.student.name}: no gradient at w0; accepted are continuous students.")
-    along, strength = parameters["mu"], parameters["rho"]
-    slope, bend = (estimate.value for estimate in evaluator((mu, rho), base)(along, strength))
-    drive = (slope + 2 * along * bend, along * slope + 2 * strength**2 * bend)  # <grad L, w*>, <grad L, w0>
-    length = math.sqrt(max(slope * drive[0] + 2 * bend * drive[1], 0.0))
-    if length == 0:
-        raise ParameterError(f"mu = {along}, rho = {strength}: the loss has no slope there (G = 0), hence no drive.")
-    return {"u": float(dimension) ** -2, "m": size * drive[0] / length, "s": size * drive[1] / length}
 
 
 @dataclass(frozen=True)
@@ -103,7 +79,8 @@ class Composition:
     kappa: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.pretraining.model.name != "pretrain" or self.finetuning.model.name != "misaligned":
+        free = {"q_s", "q", "r"} <= {state.name for state in self.pretraining.states}
+        if not free or not self.finetuning.escape.is_linear or rho not in self.finetuning.parameters:
             given = f"{self.pretraining.model.name} and {self.finetuning.model.name}"
             raise ParameterError(f"models {given} given; accepted: pretrain, then misaligned.")
         Exit(self.threshold)
@@ -184,11 +161,10 @@ class Composition:
     def _seed(self, alignment: float, strength: float) -> float:
         """What SGD's noise adds to u at the start: the median drive over lambda, times the widening less 1."""
         found = search_time(self.finetuning, alignment, rho=strength)
-        rate, drive = float(found.rate), float(found.G)
-        noise = self.kappa * gradient_noise(self.finetuning, alignment, rho=strength)
-        scale = float(getattr(self.finetuning.model, "scale", 1))
-        widening = math.sqrt(1 + rate * noise / (2 * drive**2)) - 1
-        return scale * widening * MEDIAN * drive / math.sqrt(self.dimension) / rate
+        noise = gradient_noise(self.finetuning, alignment, rho=strength)
+        added = widening(found, noise, self.kappa, 0.0) - 1
+        drive = float(self.finetuning.escape.scale or 1) * float(found.G)
+        return added * MEDIAN * drive / math.sqrt(self.dimension) / float(found.rate)
 
     def reason(self, time: float) -> str:
         """Say why fine-tuning from this checkpoint never reaches the threshold, as the law of its exit time knows it.

@@ -62,7 +62,7 @@ def escape_law(
         if mu is None:
             raise ParameterError(f"no mu given; accepted with model {system.model.name}: the alignment of w0.")
         return from_weight(system, setting, mu, rho, initial_scale)
-    if system.model.start is None:
+    if not system.escape.on_sphere:
         raise InputError(f"model {system.model.name} given; accepted: lora, misaligned, plain, which have a search.")
     if mu is not None or rho is not None or initial_scale is not None:
         raise ParameterError("mu, rho or initial_scale with model plain given; accepted: none of them.")

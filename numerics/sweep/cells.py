@@ -20,8 +20,8 @@ from functools import lru_cache
 from threading import Lock
 from typing import Any
 
-from numerics.best.stopping import median_start
 from numerics.flows.flow import Exit, Outcome, integrate
+from numerics.law.through_flow import median_start
 from numerics.rates.search_time import search_time
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.montecarlo import simulate

@@ -16,9 +16,9 @@ from scipy.integrate import quad
 from scipy.special import ndtri
 
 import hermescape
-from numerics.best.stopping import median_start
 from numerics.flows.flow import Exit, SciPy, integrate
 from numerics.law import Ballistic, Law, LinearEscape, escape_law, staged_law
+from numerics.law.through_flow import median_start
 from numerics.rates.search_time import search_time
 from numerics.simulation.statistics import ExitSample, ks_law
 from theory.errors import InputError, ParameterError

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from hermescape import api
-from numerics.best.stopping import Composition, best_stopping, median_start, total_time
+from numerics.best.stopping import Composition, best_stopping, total_time
 from numerics.flows.flow import Exit, Outcome, integrate
 from numerics.flows.stages import Stage, integrate_stages
+from numerics.law.through_flow import median_start
 from numerics.simulation.montecarlo import simulate
 from theory.errors import InputError, ParameterError
 from theory.network.derivation import derive

@@ -16,8 +16,8 @@ import pytest
 import xarray as xr
 
 from hermescape import derive, search_time, simulate
-from numerics.best.stopping import median_start
 from numerics.flows.flow import Exit, integrate
+from numerics.law.through_flow import median_start
 from numerics.sweep import SweepConfig, read_sweep, runner, sweep, sweep_status, write_csv
 from numerics.sweep.cells import CellResult, cell_seed, run_cell
 from numerics.sweep.store import Store
