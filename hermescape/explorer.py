@@ -51,7 +51,7 @@ class _Curve:
 
 @lru_cache(maxsize=16)
 def _curve(student: str | Activation, teacher: str | Activation | None) -> _Curve:
-    from hermescape.verify.at_one_dimension import require_slope
+    from numerics.rates.curvature import require_slope
     from numerics.rates.search_time import search_time
     from theory.network.derivation import derive
 

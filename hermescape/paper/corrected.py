@@ -119,7 +119,8 @@ def _judge(link: str, mu: float, settings: Settings) -> tuple[str, float, float,
 def _early(link: str, mu: float, settings: Settings) -> tuple[Experiment, tuple[float, float]]:
     """Return runs that start well below a window of m which is well inside the linear part, at little cost.
 
-    Start and noise together give log c_0 = log(S/G) - prefactor - (1/2) log d, as in the law; kappa is as large as keeps the noise below the start and the drift kappa u^2 J_0 / 2 below 2 % of lambda.
+    Start and noise together give log c_0 = log(S/G) - prefactor - (1/2) log d, as in the law; kappa is as large as
+    keeps the noise below the start and the drift kappa u^2 J_0 / 2 below 2 % of lambda.
     """
     system = derive(link)
     found, noise = search_time(system, mu), gradient_noise(system, mu)

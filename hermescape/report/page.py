@@ -14,8 +14,7 @@ from hermescape.report import tables
 from hermescape.report.article import sections
 from hermescape.report.figures import FIGURES, drawn
 from hermescape.report.findings import Findings, Missing
-from hermescape.verify.at_one_dimension import Report
-from hermescape.verify.judge import LawReport
+from hermescape.verify.report import Report
 from theory.writing import document
 
 __all__ = ["page"]
@@ -105,9 +104,9 @@ def _banner(found: Findings) -> str:
     report = found.verdict
     if isinstance(report, Missing):
         return '<p class="banner undecided"><strong>Not checked.</strong> See the reason under Check.</p>'
-    parts = report.rows if isinstance(report, Report) else report.cases
+    parts = report.cases
     agreed = sum(part.passed for part in parts)
-    name = "check" if isinstance(report, Report) else "check --law"
+    name = "check" if report.at_one_dimension else "check --law"
     kind = "agree" if report.passed else "disagree"
     word = "Checked." if report.passed else "The check did not pass."
     where = "strengths" if found.settings.model != "plain" else "cases"
@@ -151,7 +150,7 @@ def _origin(found: Findings, seconds: float, command: str) -> Iterator[str]:
     loss = found.system.loss_function
     facts: list[tuple[str, object]] = [("student", loss.student.name), ("teacher", loss.labels.link.name)]
     facts += [(name.replace("_", " "), _listed(value)) for name, value in given.items()]
-    if isinstance(found.verdict, Report | LawReport):
+    if isinstance(found.verdict, Report):
         chosen = {name: value for name, value in found.verdict.settings.items() if name not in CONFIRMED}
         facts += [(f"check: {name.replace('_', ' ')}", _listed(value)) for name, value in chosen.items()]
     facts += [("time unit", "t = step size × steps"), ("computed in", f"{seconds:.1f} s")]

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 
 from hermescape.report.article import unnumbered
 from hermescape.report.findings import Case, Findings, Missing
-from hermescape.verify.at_one_dimension import Report, Row
-from hermescape.verify.judge import LawCase, LawReport
+from hermescape.verify.report import Case as Checked
+from hermescape.verify.report import Report
 from theory.errors import HermescapeError
 from theory.search.law import escape_time
 from theory.typeset.layout import Equation, Page, align
@@ -258,24 +258,24 @@ def verdict(found: Findings) -> str:
     report = found.verdict
     if isinstance(report, Missing):
         return missing(report)
-    return _check(report) if isinstance(report, Report) else _law_check(report)
+    return _check(report) if report.at_one_dimension else _law_check(report)
 
 
 def _check(report: Report) -> str:
     heads = ("μ", "verdict", "τ", "flow exit", "predicted", "SGD exit", "99 % interval", "tolerance", "runs")
     caption = "Medians of the exit time, in t = η × steps; runs: exited, censored, diverged."
     return (
-        table(heads, map(_check_row, report.rows), caption)
-        + "".join(f"<p>μ = {row.mu:g}: {html.escape(row.verdict)}.</p>" for row in report.rows if ":" in row.verdict)
+        table(heads, map(_check_row, report.cases), caption)
+        + "".join(f"<p>μ = {case.mu:g}: {html.escape(case.sentence)}.</p>" for case in report.cases if case.reason)
         + "<p>Flow exit: the gradient flow from the median start, m = 0.674/√d. Predicted: with the κ drift, gradient "
         "noise in u and the finite step size. They agree if the prediction lies in the interval widened by the "
         "tolerance, |predicted − flow exit| + η + predicted/√d.</p>"
     )
 
 
-def _check_row(row: Row) -> tuple[str, ...]:
-    word = row.verdict.partition(":")[0]
-    mark = f'<span class="{"good" if row.passed else "bad"}">{word}</span>'
+def _check_row(case: Checked) -> tuple[str, ...]:
+    (row,) = case.rows
+    mark = f'<span class="{"good" if case.passed else "bad"}">{case.verdict}</span>'
     times = (row.flow_exit, row.prediction, row.sgd_exit)
     return (
         f"{row.mu:g}",
@@ -288,22 +288,22 @@ def _check_row(row: Row) -> tuple[str, ...]:
     )
 
 
-def _law_check(report: LawReport) -> str:
+def _law_check(report: Report) -> str:
     return "".join(map(_law_case, report.cases)) + (
         "<p>p: Kolmogorov–Smirnov tests of the exit times against the law, and against two laws that are wrong on "
         "purpose, which the same data have to reject.</p>"
     )
 
 
-def _law_case(case: LawCase) -> str:
+def _law_case(case: Checked) -> str:
     heads = ("d", "κ", "runs", "SGD median", "law median", "p", "p without noise", "p 5 % slower")
     rows = (
         (
             f"{row.d:g}",
             number(row.kappa, 4),
             f"{row.exited}, {row.censored}, {row.diverged}",
-            number(row.median, 5),
-            number(row.law_median, 5),
+            number(row.sgd_exit, 5),
+            number(row.prediction, 5),
             *(number(p, 2) for p in (row.p_value, row.p_without_noise, row.p_slower)),
         )
         for row in case.rows

@@ -6,7 +6,7 @@ NAMES = {
     *("Activation", "Composition", "Escape", "Estimate", "Exit", "ExitSample", "HermescapeError", "InputError", "Loss"),
     *("Heyoka", "Native", "SciPy", "phase_diagram", "staged_law"),
     *("BestPretraining", "BestStrength", "CriticalStrength", "best_mu", "best_pretraining"),
-    *("EscapeTime", "Law", "LawReport", "check_law", "escape_law", "escape_time"),
+    *("EscapeTime", "Law", "check_law", "escape_law", "escape_time"),
     *("Outcome", "ParameterError", "Report", "Stage", "Stages", "System", "Trajectory", "__version__", "activation"),
     *("StoreError", "SweepConfig", "WorkerError", "read_sweep", "sweep", "sweep_status"),
     *("best_stopping", "check", "coefficients", "compile", "derive", "exit_times", "experiment", "generative_exponent"),
