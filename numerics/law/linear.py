@@ -179,8 +179,7 @@ def widening(found: Search, noise: float, kappa: float, step_size: float) -> flo
     >>> round(widening(found, 0.25, kappa=1.0, step_size=0.0) ** 2, 12)  # 1 + lambda J_0/(2 G^2)
     1.103553390593
     """
-    drive = float(found.G)
-    return compiled(spread)(drive**2, noise, kappa, float(found.rate), step_size) / drive
+    return compiled(spread)(1.0, noise / float(found.G) ** 2, kappa, float(found.rate), step_size)  # in units of G
 
 
 def _exp(x: float) -> float:

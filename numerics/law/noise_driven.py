@@ -125,7 +125,7 @@ def noise_driven(
     def guess(m: float) -> tuple[float, float, float]:
         """Equilibrium, spread and relaxation of u at m, where they are small."""
         relax = max(-(trace * (1 - m * m) + turn * m * m), SHALLOW * abs(trace))
-        variance = compiled(level_of)(-relax, (1 - m * m) * bulk + m * m * along, kappa, step_size) / dimension
+        variance = compiled(level_of)(-relax, (1 - m * m) * bulk + m * m * along, kappa / dimension, step_size)
         return drive * m / relax, math.sqrt(variance), relax
 
     def at_rest(m: float) -> float:
