@@ -246,6 +246,8 @@ def _numbers(system: System, strength: float) -> tuple[float, float, float, floa
     """A, B, A', J_0 and J_* at mu, with the LoRA scale."""
     moments = system.loss_function.noise_moments(mu, mu**2)
     escape = system.escape
+    assert escape.scale is not None  # asked of LoRA alone
+    assert escape.square is not None
     wanted = (escape.B, sp.diff(escape.A, mu), moments[J], moments[J] + moments[M_ss])
     found = evaluator((mu,), (escape.scale * escape.A, *(escape.square * f for f in wanted)))(strength)
     drive, trace, turn, bulk, along = (float(f.value) for f in found)

@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from numerics.compile.formulas import compiled
 from numerics.flows.flow import Exit, integrate
@@ -105,13 +106,13 @@ class ThroughFlow:
 
     def quiet(self, threshold: float, t_max: float) -> float | None:
         """Return when the flow reaches |m| = threshold; None where it stays inside until `t_max`."""
-        options = {"event": Exit(threshold), "t_max": t_max, "rtol": self.rtol}
-        return integrate(self.system, self.start, **options, **self.place).exit_time
+        options: dict[str, Any] = {"event": Exit(threshold), "t_max": t_max, "rtol": self.rtol, **self.place}
+        return integrate(self.system, self.start, **options).exit_time
 
     def drifted(self, start: Mapping[str, float], threshold: float, kappa: float, t_max: float) -> float | None:
         """Return when the flow with its kappa drift does, from a start of its own."""
-        options = {"event": Exit(threshold), "t_max": t_max, "rtol": self.rtol}
-        return integrate(self.system.sgd(), start, **options, **self.place, kappa=kappa).exit_time
+        options: dict[str, Any] = {"event": Exit(threshold), "t_max": t_max, "rtol": self.rtol, **self.place}
+        return integrate(self.system.sgd(), start, **options, kappa=kappa).exit_time
 
     def median(self, threshold: float, *, kappa: float, step_size: float, t_max: float) -> float | None:
         """Return the median exit time of SGD at finite kappa and step size; None where noise keeps the flow inside."""
