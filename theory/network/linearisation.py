@@ -72,7 +72,7 @@ class Escape:
         """Whether the start is a fixed point with a linearisation in mu (LoRA), not a point m = 0 on the sphere."""
         return bool(self.model.scalars)
 
-    @property
+    @cached_property
     def on_sphere(self) -> bool:
         """Whether the weight itself is learnt on the unit sphere: no scalars, and one state m = <w, w*>, |w| = 1."""
         if self.model.start is None or self.is_linear or len(self.states) != 1:
@@ -219,7 +219,7 @@ class Escape:
         is_lora = square != 0 and sp.expand(trace + 2 * square * L_r) == 0 and sp.expand(drive - square * gradient) == 0
         return square if is_lora else None
 
-    @property
+    @cached_property
     def scale(self) -> Expr | None:
         """alpha of w = w0 + alpha u v, with the sign that it has there; None where `square` is."""
         if self.square is None:

@@ -57,7 +57,7 @@ __all__ = [
     "turning_rate",
 ]
 
-VANISHING = sp.Rational(1, 10**9)  # of alpha |B|: a mu of ten digits cannot tell such a G from 0
+VANISHING = 1e-9  # of alpha |B|: a mu of ten digits cannot tell such a G from 0
 
 B = Symbol("B", real=True)
 C = Symbol("C", real=True)
