@@ -65,7 +65,7 @@ def phase_diagram(
     wanted = "lora" if rho is None else "misaligned"
     if not system.escape.is_linear or (rho is not None) != (rho_symbol in system.parameters):
         raise InputError(
-            f"model {system.model.name} given; accepted: {wanted} {'over d' if rho is None else 'over rho'}."
+            f"model {system.network.name} given; accepted: {wanted} {'over d' if rho is None else 'over rho'}."
         )
     name = "d" if rho is None else "rho"
     other = _ascending(name, dimension if rho is None else rho)

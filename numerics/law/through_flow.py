@@ -37,7 +37,7 @@ def median_start(system: System, dimension: float, **parameters: float) -> dict[
     >>> round(median_start(derive("linear"), 10_000, mu=0.3)["m"], 6)
     0.006745
     """
-    system.model.check(parameters)
+    system.network.check(parameters)
     size = MEDIAN / math.sqrt(dimension)
     if rho not in system.parameters:
         return {"u": float(dimension) ** -2, "m": size}

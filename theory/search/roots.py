@@ -85,7 +85,7 @@ def drive_of(escape: Escape) -> Expr:
     """Return A; raises `ParameterError`, `InputError` or `HermescapeError` where it is not defined, infinite or 0."""
     if not escape.is_aligned:
         raise ParameterError(
-            f"critical strengths of model {escape.model.name} given; accepted: model lora, whose search time depends "
+            f"critical strengths of model {escape.network.name} given; accepted: model lora, whose search time depends "
             "on mu alone."
         )
     drive = escape.A
