@@ -68,16 +68,15 @@ _HOMES = {
     "SweepConfig": "numerics.sweep",
     "ExitSample": "numerics.simulation.statistics",
     "Stages": "numerics.simulation.statistics",
-    "check": "hermescape.verify.at_one_dimension",
-    "check_law": "hermescape.verify.judge",
-    "LawReport": "hermescape.verify.judge",
+    "check": "hermescape.verify.check",
+    "check_law": "hermescape.verify.check",
     "escape_law": "numerics.law",
     "Law": "numerics.law",
     "staged_law": "numerics.law",
     "phase_diagram": "numerics.best.phases",
     "escape_time": "theory.search.law",
     "EscapeTime": "theory.search.law",
-    "Report": "hermescape.verify.at_one_dimension",
+    "Report": "hermescape.verify.report",
     "HermescapeError": "theory.errors",
     "InputError": "theory.errors",
     "ParameterError": "theory.errors",
@@ -100,7 +99,6 @@ __all__ = [
     "Heyoka",
     "InputError",
     "Law",
-    "LawReport",
     "Loss",
     "Native",
     "Outcome",
@@ -171,8 +169,8 @@ def __dir__() -> list[str]:
 if TYPE_CHECKING:
     from hermescape.api import experiment, simulate
     from hermescape.explorer import explore
-    from hermescape.verify.at_one_dimension import Report, check
-    from hermescape.verify.judge import LawReport, check_law
+    from hermescape.verify.check import check, check_law
+    from hermescape.verify.report import Report
     from numerics.best.alignment import BestPretraining, BestStrength, best_mu, best_pretraining
     from numerics.best.phases import phase_diagram
     from numerics.best.stopping import Composition, best_stopping, total_time

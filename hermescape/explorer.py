@@ -26,10 +26,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from hermescape.verify.at_one_dimension import require_slope
 from numerics.flows.flow import compile_flow, integrate
 from numerics.flows.starts import median_start
 from numerics.plots import STYLE, phase_portrait, tau_curve, trajectories
+from numerics.rates.curvature import require_slope
 from numerics.rates.search_time import Search, search_time
 from theory.errors import InputError, ParameterError
 from theory.language.activations import Activation

@@ -8,14 +8,18 @@ import numpy as np
 import pytest
 import sympy as sp
 
+from numerics.best.alignment import best_mu
+from numerics.best.phases import phase_diagram
 from numerics.flows.flow import Exit, Native, SciPy, integrate
 from numerics.law import escape_law
 from numerics.rates.search_time import search_time
 from theory.errors import InputError, ParameterError
 from theory.network.derivation import derive
-from theory.network.models import TEACHER
+from theory.network.models import TEACHER, AlignedLoRA, MisalignedLoRA, Model, Plain
 from theory.network.system import System
 from theory.network.vectors import Combination, Gram, Vector
+from theory.search.critical import critical_strengths
+from theory.search.law import escape_time
 from theory.search.regimes import regime
 from theory.symbols import mu, u
 from theory.writing.document import document
@@ -200,3 +204,42 @@ def test_the_law_says_what_it_is_not_derived_for() -> None:
 
 def test_prints_the_rate_of_its_jacobian() -> None:
     assert r"\mathrm{spec}" in document(derive("relu", model=LongLoRA()))
+
+
+@dataclass(frozen=True)
+class Renamed:
+    """A model of the library's under another name: nothing may depend on what it is called."""
+
+    of: Model
+    name: str = "mine"
+
+    def __getattr__(self, field: str) -> object:
+        return getattr(self.of, field)
+
+
+@pytest.mark.parametrize(
+    ("kind", "place"), [(AlignedLoRA(), {"mu": 0.4}), (MisalignedLoRA(), {"mu": 0.3, "rho": 0.6}), (Plain(), {})]
+)
+def test_laws_and_regimes_do_not_depend_on_the_name(kind: Model, place: dict[str, float]) -> None:
+    own, known = (derive("he2", model=made) for made in (Renamed(kind), kind))
+    options = {"dimension": 1e5, "kappa": 0.02, **place}
+    assert escape_law(own, **options) == escape_law(known, **options)
+    assert regime(own, *place.values(), kappa=0.02) == regime(known, *place.values(), kappa=0.02)
+    assert escape_time(own).latex() == escape_time(known).latex()
+
+
+def test_searches_do_not_depend_on_the_name() -> None:
+    """Critical strengths, the best one, and the phase diagram of He_3."""
+    own, known = (derive("he3", model=made) for made in (Renamed(AlignedLoRA()), AlignedLoRA()))
+    assert critical_strengths(own) == critical_strengths(known)
+    assert best_mu(own, "1/2") == best_mu(known, "1/2")
+    assert phase_diagram(own, [0.2, 0.6], dimension=[1e3]).identical(phase_diagram(known, [0.2, 0.6], dimension=[1e3]))
+    assert critical_strengths(derive("he3", model=FreeLoRA())) == critical_strengths(known)
+
+
+def test_the_scale_of_a_model_of_ones_own_is_read_off_its_weight() -> None:
+    own, known = (
+        derive("relu", model=made) for made in (Renamed(AlignedLoRA(scale=sp.S(-3))), AlignedLoRA(scale=sp.S(-3)))
+    )
+    assert (own.escape.scale, own.escape.square) == (-3, 9)
+    assert escape_law(own, mu=0.4, dimension=1e5, kappa=0.1) == escape_law(known, mu=0.4, dimension=1e5, kappa=0.1)

@@ -7,7 +7,7 @@ NAMES = {
     *("Heyoka", "Native", "SciPy", "phase_diagram", "staged_law"),
     *("BestPretraining", "BestStrength", "CriticalStrength", "best_mu", "best_pretraining"),
     *("critical_strengths", "regime", "sources", "document"),
-    *("EscapeTime", "Law", "LawReport", "check_law", "escape_law", "escape_time"),
+    *("EscapeTime", "Law", "check_law", "escape_law", "escape_time"),
     *("Outcome", "ParameterError", "Report", "Stage", "Stages", "System", "Trajectory", "__version__", "activation"),
     *("StoreError", "SweepConfig", "WorkerError", "read_sweep", "register", "sweep", "sweep_status"),
     *("best_stopping", "check", "coefficients", "compile", "derive", "exit_times", "experiment", "generative_exponent"),

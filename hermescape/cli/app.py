@@ -323,8 +323,8 @@ def check(
     options.refuse(
         "without --law", model=model, mix=mix or None, kappa=kappa, budget=budget, initial_scale=initial_scale
     )
-    from hermescape.verify.at_one_dimension import check as run
-    from hermescape.views.derivation import check_lines
+    from hermescape.verify.check import check as run
+    from hermescape.views.check import check_lines, save_check_plot
 
     strengths = options.parse_mu("0.2,0.4,0.6" if mu is None else mu, aligned=rho is None)
     dimensions = options.parse_dimensions("1000" if d is None else d)
@@ -343,8 +343,6 @@ def check(
             **shared,
         )
     if plot is not None:
-        from hermescape.views.plots import save_check_plot
-
         save(plot, lambda path: save_check_plot(report, path))
     if as_json:
         print_json(report.as_dict())

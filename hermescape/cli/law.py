@@ -13,13 +13,10 @@ from hermescape.output import print_json, print_parts, progress_bar, save
 from theory.errors import ParameterError
 
 if TYPE_CHECKING:
-    from sympy import Expr
-
     from theory.network.system import System
 
 __all__ = ["law", "run_law_check"]
 
-SAME = 1e-9  # as far as a typed mu may be from a critical strength that is meant
 NEAR = "% near a critical strength: SGD's noise leads out beside the slope, 1/tau = lambda + g/d at small d\n"
 DIMENSIONS = "1000,10000,100000"
 STRENGTHS = "0.2,0.4,0.6"
@@ -51,7 +48,7 @@ def law(
     T is in t = lr * steps. Every regime has its law: linear escape, u alone, noise-driven at and near a critical
     strength, and plain training with any information exponent; a start that traps is refused.
     """
-    from hermescape.verify.report import law_summary, law_table
+    from hermescape.views.law import law_summary, law_table
     from numerics.law import escape_law
     from theory.network.derivation import derive
 
@@ -93,17 +90,12 @@ def _formula(system: System, mu: float | None, rho: float | None, kappa: float) 
     """The law in LaTeX: that of linear escape for any mu, or that of the regime which mu is in."""
     from numerics.law.starts import noise_beside
     from numerics.rates.search_time import search_time
-    from theory.search.critical import critical_strengths
     from theory.search.law import escape_time
     from theory.search.regimes import regime
 
-    if mu is None and system.network.name != "plain":
+    if mu is None and not system.escape.on_sphere:
         return escape_time(system).latex()
-    at: Expr | float | None = mu
-    if system.escape.A is not None and mu is not None:
-        near = [strength.mu for strength in critical_strengths(system) if abs(float(strength.mu) - mu) < SAME]
-        at = near[0] if near else mu
-    found = regime(system, at, rho, kappa=kappa)
+    found = regime(system, mu, rho, kappa=kappa)
     if found.name == "linear":
         near = (
             system.escape.A is not None and mu is not None and noise_beside(system, search_time(system, mu), mu, kappa)
@@ -127,8 +119,8 @@ def run_law_check(
     **settings: Any,
 ) -> None:
     """Test the law, print the report, and exit with code 1 unless it agrees."""
-    from hermescape.verify.judge import check_law
-    from hermescape.verify.report import law_check_lines
+    from hermescape.verify.check import check_law
+    from hermescape.views.check import check_lines, save_check_plot
 
     options.check_output(plot, ".png", force)
     chosen = options.parametrisation(model, rho, mix)
@@ -149,12 +141,10 @@ def run_law_check(
             **settings,
         )
     if plot is not None and any(case.samples for case in report.cases):
-        from hermescape.views.plots import save_law_plot
-
-        save(plot, lambda path: save_law_plot(report, path))
+        save(plot, lambda path: save_check_plot(report, path))
     if as_json:
         print_json(report.as_dict())
     else:
-        print_parts(*law_check_lines(report))
+        print_parts(*check_lines(report))
     if not report.passed:
         raise typer.Exit(1)

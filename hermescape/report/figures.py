@@ -14,7 +14,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from hermescape.report.findings import Case, Findings, Missing
-from hermescape.verify.at_one_dimension import Report
+from hermescape.verify.report import Report
 from numerics import plots
 from numerics.flows.flow import Outcome, compile_flow, integrate
 from numerics.integrals.evaluate import on_covariance
@@ -169,7 +169,7 @@ def _interval(case: Case) -> tuple[float, float, float]:
 
 
 def _comparison(found: Findings) -> Picture:
-    if not isinstance(found.verdict, Report):
+    if not isinstance(found.verdict, Report) or not found.verdict.at_one_dimension:
         reason = (
             found.verdict.reason if isinstance(found.verdict, Missing) else "Its check tests the whole law instead."
         )

@@ -16,8 +16,7 @@ from hermescape.report import tables
 from hermescape.report.article import chapters
 from hermescape.report.figures import FIGURES, Figure, drawn
 from hermescape.report.findings import Findings, Missing
-from hermescape.verify.at_one_dimension import Report
-from hermescape.verify.judge import LawReport
+from hermescape.verify.report import Report
 from theory.writing.document import derivation
 
 __all__ = ["page", "templates"]
@@ -94,9 +93,9 @@ def _banner(found: Findings) -> dict[str, str]:
     report = found.verdict
     if isinstance(report, Missing):
         return {"kind": "undecided", "word": "Not checked.", "said": "See the reason under Check."}
-    parts = report.rows if isinstance(report, Report) else report.cases
+    parts = report.cases
     agreed = sum(part.passed for part in parts)
-    name = "check" if isinstance(report, Report) else "check --law"
+    name = "check" if report.at_one_dimension else "check --law"
     where = "cases" if found.focus.mu is None else "strengths"
     return {
         "kind": "agree" if report.passed else "disagree",
@@ -120,7 +119,7 @@ def _settings(found: Findings, seconds: float) -> list[tuple[str, object]]:
     loss = found.system.loss_function
     facts: list[tuple[str, object]] = [("student", loss.student.name), ("teacher", loss.labels.link.name)]
     facts += [(name.replace("_", " "), _listed(value)) for name, value in given.items()]
-    if isinstance(found.verdict, Report | LawReport):
+    if isinstance(found.verdict, Report):
         chosen = {name: value for name, value in found.verdict.settings.items() if name not in CONFIRMED}
         facts += [(f"check: {name.replace('_', ' ')}", _listed(value)) for name, value in chosen.items()]
     facts += [("time unit", "t = step size × steps"), ("computed in", f"{seconds:.1f} s")]

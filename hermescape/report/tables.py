@@ -11,8 +11,8 @@ from markupsafe import Markup
 
 from hermescape.report.article import Shown, displayed
 from hermescape.report.findings import Case, Findings, Missing
-from hermescape.verify.at_one_dimension import Report, Row
-from hermescape.verify.judge import LawCase, LawReport
+from hermescape.verify.report import Case as Checked
+from hermescape.verify.report import Report
 from theory.errors import HermescapeError
 from theory.search.law import escape_time
 from theory.typeset.layout import Equation
@@ -268,25 +268,26 @@ def check(found: Findings) -> Check | Missing:
     report = found.verdict
     if isinstance(report, Missing):
         return report
-    return _check(report) if isinstance(report, Report) else _law_check(report)
+    return _check(report) if report.at_one_dimension else _law_check(report)
 
 
 def _check(report: Report) -> Check:
     heads = ("μ", "verdict", "τ", "flow exit", "predicted", "SGD exit", "99 % interval", "tolerance", "runs")
     caption = "Medians of the exit time, in t = η × steps; runs: exited, censored, diverged."
-    reasons = tuple(f"μ = {row.mu:g}: {row.verdict}." for row in report.rows if ":" in row.verdict)
-    return Check("exits", (Part(Table.of(heads, map(_check_row, report.rows), caption), reasons),))
+    reasons = tuple(f"μ = {case.mu:g}: {case.sentence}." for case in report.cases if case.reason)
+    return Check("exits", (Part(Table.of(heads, map(_check_row, report.cases), caption), reasons),))
 
 
 def _verdict(word: str, passed: bool) -> Markup:
     return _markup('<span class="{}">{}</span>', "good" if passed else "bad", word)
 
 
-def _check_row(row: Row) -> tuple[str, ...]:
+def _check_row(case: Checked) -> tuple[str, ...]:
+    (row,) = case.rows
     times = (row.flow_exit, row.prediction, row.sgd_exit)
     return (
         f"{row.mu:g}",
-        _verdict(row.verdict.partition(":")[0], row.passed),
+        _verdict(case.verdict, case.passed),
         INFINITE if row.tau is None else number(row.tau, 5),
         *(number(time, 5) for time in times),
         _interval(*row.sgd_interval),
@@ -295,19 +296,19 @@ def _check_row(row: Row) -> tuple[str, ...]:
     )
 
 
-def _law_check(report: LawReport) -> Check:
+def _law_check(report: Report) -> Check:
     return Check("law", tuple(map(_law_case, report.cases)))
 
 
-def _law_case(case: LawCase) -> Part:
+def _law_case(case: Checked) -> Part:
     heads = ("d", "κ", "runs", "SGD median", "law median", "p", "p without noise", "p 5 % slower")
     rows = (
         (
             f"{row.d:g}",
             number(row.kappa, 4),
             f"{row.exited}, {row.censored}, {row.diverged}",
-            number(row.median, 5),
-            number(row.law_median, 5),
+            number(row.sgd_exit, 5),
+            number(row.prediction, 5),
             *(number(p, 2) for p in (row.p_value, row.p_without_noise, row.p_slower)),
         )
         for row in case.rows

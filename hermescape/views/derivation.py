@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 from rich.table import Table
 from sympy import Expr, Symbol
 
-from hermescape.verify.at_one_dimension import Report
 from hermescape.views.search import plain
 from numerics.integrals.evaluate import evaluator, exact_number, value
 from numerics.integrals.hermite import hermite_coefficients
 from numerics.integrals.quadrature import Estimate
 from numerics.simulation.statistics import ExitSample
 from theory.calculus.expectations import Distribution, gaussian_kernel, is_closed
-from theory.errors import InputError, NotIntegrableError, ParameterError, QuadratureError
-from theory.language.activations import REGISTRY, Activation, activation
+from theory.errors import InputError, ParameterError, QuadratureError
+from theory.language.activations import REGISTRY, Activation, activation, require_finite_kernel
 from theory.language.hermite import coefficient, coefficients, information_exponent
 from theory.language.labels import generative_exponent
 from theory.network.system import GAP, System, guard
 from theory.symbols import mu, q, r, rho
 from theory.typeset.printing import as_text
 
+if TYPE_CHECKING:
+    from numerics.simulation.statistics import ExitSample
+
 __all__ = [
-    "check_lines",
     "derivation",
     "derivation_table",
     "exit_summary",
@@ -226,7 +227,7 @@ def kernel_report(
     try:
         number = value(there, at | {GAP: at[r] - at[q] ** 2}, tolerance=tolerance, digits=digits)
     except QuadratureError as error:
-        _check_growth(sigma, phi, at)
+        require_finite_kernel(sigma, phi, at[q], at[r])
         raise error from None
     return report | {
         "q": as_text(at[q]),
@@ -234,19 +235,6 @@ def kernel_report(
         "value": plain(number.value),
         "error": float(number.error),
     }
-
-
-def _check_growth(sigma: Activation, phi: Activation, at: dict[Symbol, Expr]) -> None:
-    """Raise where E sigma(l) phi(l*) is infinite; sigma ~ exp(a x^2), phi ~ exp(b x^2), a = 1/(4 max_variance)."""
-    first, second = (1 / (4 * f.max_variance) for f in (sigma, phi))
-    if first == 0:
-        return
-    largest = (1 - 4 * first * second * at[q] ** 2 / (1 - 2 * second)) / (2 * first)
-    if at[r] >= largest:
-        raise NotIntegrableError(
-            f"q = {at[q]}, r = {at[r]} given: E sigma(l) phi(l*) of {sigma.name} and {phi.name} is infinite there; "
-            f"accepted: a variance r below {float(largest):.6g} at this q."
-        )
 
 
 def _covariance(overlap: str, norm: str) -> dict[Symbol, Expr]:
@@ -304,44 +292,3 @@ def exit_table(sample: ExitSample) -> Table:
 
 def _number(value: float | None) -> str:
     return "not reached" if value is None else f"{value:.6g}"
-
-
-def check_lines(report: Report) -> tuple[str | Table, ...]:
-    """Return the parts that `hermescape check` prints."""
-    settings = report.settings
-    batches = sorted(set(report.batches))
-    head = (
-        f"{settings['student']} on {settings['teacher']}: d = {settings['d']}, lr = {settings['lr']:.4g}, "
-        f"batch = {', '.join(map(str, batches))}, {settings['replicas']} runs each, exit at |m| = "
-        f"{settings['threshold']:g}, seed {settings['seed']}; times in t = lr * steps"
-    )
-    table = Table(show_edge=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("mu", "tau", "flow exit", "predicted", "SGD exit", "99 % interval", "tolerance", "verdict"):
-        table.add_column(column, justify="left" if column == "verdict" else "right", no_wrap=True)
-    notes = []
-    for row in report.rows:
-        low, high = row.sgd_interval
-        verdict, _, reason = row.verdict.partition(": ")
-        if reason:
-            notes.append(f"mu = {row.mu:g}: {reason}")
-        if row.censored or row.diverged:
-            notes.append(f"mu = {row.mu:g}: {row.censored} runs censored, {row.diverged} diverged")
-        table.add_row(
-            f"{row.mu:g}",
-            "infinite" if row.tau is None else f"{row.tau:.5g}",
-            _short(row.flow_exit),
-            _short(row.prediction),
-            _short(row.sgd_exit),
-            f"{_short(low)}..{_short(high)}",
-            _short(row.tolerance),
-            verdict,
-        )
-    tail = (
-        "flow exit: median over m0 = Z/sqrt(d). predicted: with kappa drift, gradient noise in u and finite lr. "
-        "They agree if predicted lies in the interval widened by |predicted - flow exit| + lr + predicted/sqrt(d)."
-    )
-    return head, table, *notes, tail, "passed" if report.passed else "FAILED: at least one row does not agree"
-
-
-def _short(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"

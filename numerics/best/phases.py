@@ -24,6 +24,7 @@ from numerics.rates.search_time import search_time
 from theory.errors import InputError, ParameterError
 from theory.network.system import System
 from theory.search.regimes import regime
+from theory.symbols import rho as rho_symbol
 
 __all__ = ["phase_diagram"]
 
@@ -63,7 +64,7 @@ def phase_diagram(
     [['linear', 'linear'], ['trapped', 'trapped']]
     """
     wanted = "lora" if rho is None else "misaligned"
-    if system.network.name != wanted:
+    if not system.escape.is_linear or (rho is not None) != (rho_symbol in system.parameters):
         raise InputError(
             f"model {system.network.name} given; accepted: {wanted} {'over d' if rho is None else 'over rho'}."
         )

@@ -35,12 +35,13 @@ from numerics.flows.flow import Exit, Outcome, Trajectory, compile_flow, integra
 from numerics.flows.starts import MEDIAN, median_start
 from numerics.integrals.evaluate import evaluator
 from numerics.law.choose import escape_law
+from numerics.law.linear import widening
 from numerics.rates.search_time import gradient_noise, search_time
 from theory.errors import InputError, ParameterError
 from theory.network.system import System
 from theory.symbols import d as dimension_symbol
 from theory.symbols import kappa as kappa_symbol
-from theory.symbols import q, r
+from theory.symbols import q, r, rho
 
 __all__ = ["BestStopping", "Composition", "best_stopping", "total_time"]
 
@@ -77,7 +78,8 @@ class Composition:
     kappa: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.pretraining.network.name != "pretrain" or self.finetuning.network.name != "misaligned":
+        free = {"q_s", "q", "r"} <= {state.name for state in self.pretraining.states}
+        if not free or not self.finetuning.escape.is_linear or rho not in self.finetuning.parameters:
             given = f"{self.pretraining.network.name} and {self.finetuning.network.name}"
             raise ParameterError(f"models {given} given; accepted: pretrain, then misaligned.")
         Exit(self.threshold)
@@ -158,11 +160,10 @@ class Composition:
     def _seed(self, alignment: float, strength: float) -> float:
         """What SGD's noise adds to u at the start: the median drive over lambda, times the widening less 1."""
         found = search_time(self.finetuning, alignment, rho=strength)
-        rate, drive = float(found.rate), float(found.G)
-        noise = self.kappa * gradient_noise(self.finetuning, alignment, rho=strength)
-        scale = float(getattr(self.finetuning.network, "scale", 1))
-        widening = math.sqrt(1 + rate * noise / (2 * drive**2)) - 1
-        return scale * widening * MEDIAN * drive / math.sqrt(self.dimension) / rate
+        noise = gradient_noise(self.finetuning, alignment, rho=strength)
+        added = widening(found, noise, self.kappa, 0.0) - 1
+        drive = float(self.finetuning.escape.scale or 1) * float(found.G)
+        return added * MEDIAN * drive / math.sqrt(self.dimension) / float(found.rate)
 
     def reason(self, time: float) -> str:
         """Say why fine-tuning from this checkpoint never reaches the threshold, as the law of its exit time knows it.

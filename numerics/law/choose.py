@@ -63,7 +63,7 @@ def escape_law(
         if mu is None:
             raise ParameterError(f"no mu given; accepted with model {system.network.name}: the alignment of w0.")
         return from_weight(system, setting, mu, rho, initial_scale)
-    if system.network.start is None:
+    if not system.escape.on_sphere:
         raise InputError(f"model {system.network.name} given; accepted: lora, misaligned, plain, which have a search.")
     if mu is not None or rho is not None or initial_scale is not None:
         raise ParameterError("mu, rho or initial_scale with model plain given; accepted: none of them.")

@@ -25,9 +25,10 @@ from numpy.typing import NDArray
 from sympy import Expr, Symbol
 
 from numerics.flows.flow import Exit, integrate
+from numerics.flows.starts import MEDIAN
 from numerics.integrals.evaluate import value as number_of
 from numerics.law.linear import LinearEscape
-from numerics.law.protocol import MEDIAN, Setting
+from numerics.law.protocol import Setting
 from theory.errors import InputError
 from theory.network.system import System
 from theory.network.vectors import Combination

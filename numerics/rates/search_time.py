@@ -37,7 +37,7 @@ from theory.symbols import mu as mu_symbol
 from theory.symbols import q, r
 from theory.symbols import rho as rho_symbol
 
-__all__ = ["RateScale", "Search", "gradient_noise", "search_time", "slowdown"]
+__all__ = ["RateScale", "Search", "gradient_noise", "growth_rate", "search_time", "slowdown"]
 
 RateScale = Literal["raw", "paper"]
 
@@ -429,8 +429,8 @@ def _search(system: System, place: _Place, parts: tuple[Estimate, Estimate], kin
         drive, bend = _length(place, *parts, kind), Estimate(-2 * parts[1].value, 2 * parts[1].error)
     centre, middle = drive.value * scale, bend.value * scale**2
     far, wide = drive.error * scale, bend.error * scale**2
-    rate, fastest = _rate(centre, middle), _rate(centre + far, middle + wide)
-    slowest = _rate(max(centre - far, 0 * far), middle - wide)
+    rate, fastest = growth_rate(centre, middle), growth_rate(centre + far, middle + wide)
+    slowest = growth_rate(max(centre - far, 0 * far), middle - wide)
     along = None if system.escape.A is None else parts[0].value
     return _timed((kind(place.mu), kind(place.rho), along, bend.value, drive.value), rate, (slowest, fastest))
 
@@ -476,8 +476,14 @@ def _of_jacobian(system: System, place: _Place, tolerance: float, digits: int | 
     return _rounded(found, digits)
 
 
-def _rate(a: Real, b: Real) -> Real:
-    """Return (b + sqrt(b^2 + 4 a^2))/2 without cancellation, a >= 0."""
+def growth_rate(a: Real, b: Real) -> Real:
+    """Return lambda = (b + sqrt(b^2 + 4 a^2))/2, a = alpha G >= 0 and b = alpha^2 B, in a form that keeps its digits.
+
+    `theory.search.law.growth` is the formula; at b < 0 it is a small difference, here 2 a^2/(sqrt(b^2 + 4 a^2) - b).
+
+    >>> growth_rate(1e-9, -1.0)
+    1e-18
+    """
     root = sp.sqrt(b * b + 4 * a * a) if isinstance(b, sp.Expr) else float(np.hypot(b, 2 * a))
     if b > 0:
         return (b + root) / 2

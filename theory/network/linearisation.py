@@ -74,6 +74,19 @@ class Escape:
         return bool(self.network.scalars)
 
     @cached_property
+    def on_sphere(self) -> bool:
+        """Whether the weight itself is learnt on the unit sphere: no scalars, and one state m = <w, w*>, |w| = 1."""
+        if self.network.start is None or self.is_linear or len(self.states) != 1:
+            return False
+        overlap, norm = (self.network.gram.inner(*pair) for pair in self.network.entries.values())
+        return overlap == self.states[0] and norm == 1
+
+    @cached_property
+    def is_aligned(self) -> bool:
+        """Whether the weight at the start is mu w*: q = mu and r = mu^2 there."""
+        return self.is_linear and self.at_start[q] == mu and self.at_start[r] == mu**2
+
+    @cached_property
     def base_gradient(self) -> tuple[Expr, Expr] | None:
         """(L_q, L_r) at the start, or None where one of them is infinite (a student that jumps)."""
         if self.network.start is None:
@@ -161,7 +174,7 @@ class Escape:
     @cached_property
     def A(self) -> Expr | None:
         """A(mu) = -(L_q + 2 mu L_r) = -dL(mu, mu^2)/dmu; None unless the pre-trained weight is aligned."""
-        if self.base_gradient is None or not self.is_linear or self.at_start[r] != self.at_start[q] ** 2:
+        if self.base_gradient is None or not self.is_aligned:
             return None
         slope, bend = self.base_gradient
         return _tidy_if_closed(-slope - 2 * mu * bend)
@@ -206,6 +219,14 @@ class Escape:
         gradient = L_q**2 + 4 * overlap * L_q * L_r + 4 * strength * L_r**2
         is_lora = square != 0 and sp.expand(trace + 2 * square * L_r) == 0 and sp.expand(drive - square * gradient) == 0
         return square if is_lora else None
+
+    @cached_property
+    def scale(self) -> Expr | None:
+        """alpha of w = w0 + alpha u v, with the sign that it has there; None where `square` is."""
+        if self.square is None:
+            return None
+        found = [value for scalar in self.network.scalars for _, value in self.network.weight.diff(scalar).parts]
+        return found[0] if len(found) == 1 and sp.expand(found[0] ** 2 - self.square) == 0 else sp.sqrt(self.square)
 
     @cached_property
     def _polynomials(self) -> tuple[tuple[Expr, ...], ...]:

@@ -34,6 +34,7 @@ from theory.calculus.tidy import tidy
 from theory.errors import ParameterError
 from theory.network.linearisation import Escape
 from theory.network.system import System
+from theory.search.law import growth
 from theory.search.roots import (
     TOUCHING,
     Root,
@@ -193,7 +194,8 @@ def stationary_mu(system: System) -> tuple[Expr, ...] | None:
 
 def _scale(escape: Escape) -> Expr:
     """Return |alpha|, the LoRA scale."""
-    return sp.Abs(getattr(escape.network, "scale", S.One))
+    assert escape.square is not None  # `drive_of` has seen it
+    return sp.sqrt(escape.square)
 
 
 def _strength(escape: Escape, root: Root, exact: bool) -> CriticalStrength:
@@ -228,8 +230,7 @@ def _approach(root: Root, a: Expr, n: int, b: Expr, scale: Expr) -> Approach:
         return Approach(2 * k - n, _quotient(-b, a**2, root))
     if n < k:
         return Approach(n, 1 / (scale**2 * b))
-    beta = scale**2 * b
-    return Approach(k, 2 / (beta + sp.sqrt(beta**2 + 4 * scale**2 * a**2)))
+    return Approach(k, 2 / (2 * growth(scale**2 * b, scale**2 * a**2)))  # a quotient of whole terms
 
 
 def _quotient(top: Expr, bottom: Expr, root: Root) -> Expr:

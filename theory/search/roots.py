@@ -83,7 +83,7 @@ class Root:
 
 def drive_of(escape: Escape) -> Expr:
     """Return A; raises `ParameterError`, `InputError` or `HermescapeError` where it is not defined, infinite or 0."""
-    if escape.network.name != "lora":
+    if not escape.is_aligned:
         raise ParameterError(
             f"critical strengths of model {escape.network.name} given; accepted: model lora, whose search time depends "
             "on mu alone."
