@@ -154,7 +154,10 @@ class Task:
         """The model itself, of scale 1."""
         if self.model is not None and not isinstance(self.model, str):
             return self.model
-        return find_model(model_name(self.model, lengthy=self.rho is not None, mixed=self.mix))
+        lengthy = self.rho is not None
+        if isinstance(self.model, str) and not (lengthy or self.mix):  # a derivation needs no length
+            return find_model(self.model)
+        return find_model(model_name(self.model, lengthy=lengthy, mixed=self.mix))
 
     @property
     def length(self) -> float | None:
@@ -227,4 +230,3 @@ def _label(label: object) -> Any:
     if not isinstance(label, Expr):
         raise ParameterError(f"label = {label!r} given; accepted: text or a SymPy expression in y, such as y**2.")
     return label.xreplace({symbol: y for symbol in label.free_symbols if str(symbol) == "y"})
-

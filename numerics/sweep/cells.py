@@ -22,7 +22,7 @@ from typing import Any
 
 from numerics.best.stopping import median_start
 from numerics.flows.flow import Exit, Outcome, integrate
-from numerics.parameters import PARAMETERS, Kind, Value, mixed_length, model_name
+from numerics.parameters import PARAMETERS, Kind, mixed_length, model_name
 from numerics.rates.search_time import search_time
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.montecarlo import simulate
@@ -45,7 +45,7 @@ HASHED = {"student": "activation", "dimension": "d", "step_size": "lr", "scale":
 _DERIVING = Lock()
 
 Values = Mapping[str, Any]
-"""The value of each parameter; a `Value`, or the object of a model."""
+"""The value of each parameter: a text, flag or number, or the object of a model."""
 
 
 @dataclass(frozen=True)
@@ -126,9 +126,8 @@ def _place(values: Values) -> dict[str, float]:
         given["rho"] = mixed_length(given["mu"])
     strange, missing = sorted(given.keys() - {*names}), [name for name in names if name not in given]
     if strange:
-        raise ParameterError(
-            f"{strange[0]} with model {model.name} given; accepted: {', '.join(names) or 'no parameters'}; leave it out."
-        )
+        accepted = ", ".join(names) or "no parameters"
+        raise ParameterError(f"{strange[0]} with model {model.name} given; accepted: {accepted}; leave it out.")
     if missing:
         meaning = f"; {PARAMETERS[missing[0]].meaning}" if missing[0] in PARAMETERS else ""
         raise ParameterError(f"no {missing[0]} given; accepted: a number with model {model.name}{meaning}.")
