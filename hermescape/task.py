@@ -221,7 +221,7 @@ class Task:
             model.check(given)
 
 
-def _label(label: object) -> Any:
+def _label(label: Any) -> Expr | None:
     """Parse text; give a symbol named y the assumptions of `theory.symbols.y`."""
     if label is None:
         return None

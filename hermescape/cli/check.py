@@ -65,7 +65,7 @@ def _one_dimension(given: Given, budget: float | None) -> Any:
         raise ParameterError(f"--d {given['dimension']} without --law given; accepted: one integer.")
     from hermescape.verify.at_one_dimension import check as run
 
-    place = {"mu": _alignments(given, aligned), "dimension": dimensions[0]}
+    place: Given = {"mu": _alignments(given, aligned), "dimension": dimensions[0]}
     with progress_bar("simulating", None) as advance:
         return run(given.pop("student"), given.pop("teacher"), **given | place, progress=advance)
 
@@ -77,8 +77,8 @@ def _law(given: Given, budget: float | None) -> Any:
     dimensions = options.parse_dimensions(given.pop("dimension") or DIMENSIONS)
     from hermescape.verify.judge import check_law as run
 
-    place = {"mu": _alignments(given, given["model"] == "lora"), "dimensions": dimensions}
-    more = {} if budget is None else {"budget": budget}
+    place: Given = {"mu": _alignments(given, given["model"] == "lora"), "dimensions": dimensions}
+    more: Given = {} if budget is None else {"budget": budget}
     with progress_bar("simulating", None) as advance:
         return run(given.pop("student"), given.pop("teacher"), **given | place | more, progress=advance)
 

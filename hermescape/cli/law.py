@@ -57,7 +57,7 @@ def law(
     if latex:
         typer.echo(_formula(system, task, apart["kappa"]))
         return
-    start = {"threshold": task.threshold, "initial_scale": task.initial_scale}
+    start: Given = {"threshold": task.threshold, "initial_scale": task.initial_scale}
     found = escape_law(system, mu=task.mu, rho=task.length, **apart, **start, rtol=rtol)
     settings: dict[str, object] = {
         **{"student": given["student"], "teacher": given["teacher"] or given["student"], "model": given["model"]},

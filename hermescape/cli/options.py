@@ -101,10 +101,7 @@ def use(name: str, *, default: Any = _OWN, note: str = "", kind: Any = None, met
 
 def takes(*names: str | Use) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command options for parameters of the table; its function gets their values as its first argument."""
-    uses = [use(name) if isinstance(name, str) else name for name in names]
-    uses = [
-        Use(u.parameter, u.default, NAMES, u.kind, u.metavar) if u.parameter.name == "student" else u for u in uses
-    ]
+    uses = [(use(name, note=NAMES if name == "student" else "") if isinstance(name, str) else name) for name in names]
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         _, *own = inspect.signature(function, eval_str=True).parameters.values()
