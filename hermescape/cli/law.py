@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hermescape.cli.options import Given, Json, one_form, parametrisation, takes, use
+from hermescape.cli.options import Given, Json, one_form, parametrisation, takes, use, written
 from hermescape.output import print_json, print_parts
+from numerics.parameters import PARAMETERS
 from theory.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def law(
     if as_json:
         print_json(law_summary(system, found, settings))
     else:
-        print_parts(*law_table(system, found, settings))
+        shown = {written(name).lstrip("-") if name in PARAMETERS else name: settings[name] for name in settings}
+        print_parts(*law_table(system, found, shown))
 
 
 def _formula(system: System, task: Task, kappa: float) -> str:

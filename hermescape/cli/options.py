@@ -112,7 +112,11 @@ def takes(*names: str | Use) -> Callable[[Callable[..., None]], Callable[..., No
 
         @wraps(function)
         def command(**values: Any) -> None:
-            function({one.parameter.name: values.pop(one.parameter.name) for one in uses}, **values)
+            given = {one.parameter.name: values.pop(one.parameter.name) for one in uses}
+            try:
+                function(given, **values)
+            except ParameterError as error:
+                raise ParameterError(_on_command_line(str(error), given)) from error
 
         command.__annotations__ = {one.name: one.annotation for one in declared}
         command.__signature__ = inspect.Signature(declared)  # pyright: ignore[reportAttributeAccessIssue]
@@ -123,6 +127,17 @@ def takes(*names: str | Use) -> Callable[[Callable[..., None]], Callable[..., No
 
 DERIVED = ("student", "teacher", use("model", default="lora"), "label", "noise", "scale")
 """What a derivation depends on."""
+
+
+def _on_command_line(message: str, names: Iterable[str]) -> str:
+    """Say the option, where a message is about a parameter of another name.
+
+    >>> _on_command_line("step_size = 0 given; accepted: ...", ["step_size"])
+    '--lr: step_size = 0 given; accepted: ...'
+    """
+    name = message.partition(" = ")[0]
+    renamed = name in names and written(name) != "--" + name.replace("_", "-")
+    return f"{written(name)}: {message}" if renamed else message
 
 
 def written(name: str) -> str:
