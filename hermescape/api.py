@@ -7,7 +7,7 @@ from typing import Literal, Unpack, cast
 
 from sympy import Expr
 
-from hermescape.task import Function, Settings, Task
+from hermescape.task import Fields, Function, Task
 from numerics.parameters import MODEL_NAMES
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.montecarlo import simulate as run
@@ -17,7 +17,7 @@ from theory.errors import InputError
 __all__ = ["experiment", "simulate"]
 
 
-def experiment(task: Task | Function, teacher: Function | None = None, **settings: Unpack[Settings]) -> Experiment:
+def experiment(task: Task | Function, teacher: Function | None = None, **settings: Unpack[Fields]) -> Experiment:
     """Return the validated Monte Carlo experiment of a task: of a `Task`, or of a student and a task's fields.
 
     Raises:
@@ -69,7 +69,7 @@ def simulate(
     start: ExitSample | None = None,
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
-    **settings: Unpack[Settings],
+    **settings: Unpack[Fields],
 ) -> ExitSample:
     """Simulate one-pass SGD exactly through its summary statistics and return the exit steps.
 

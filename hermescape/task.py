@@ -29,7 +29,7 @@ from theory.network.models import model as find_model
 from theory.network.system import System
 from theory.symbols import y
 
-__all__ = ["Function", "Settings", "Task"]
+__all__ = ["Fields", "Function", "Task"]
 
 Function = str | Expr | Activation
 """An activation or link: a registered name or an expression in x as text, a SymPy expression, or an `Activation`."""
@@ -43,7 +43,7 @@ def _default(name: str) -> Any:
     return PARAMETERS[name].default
 
 
-class Settings(TypedDict, total=False):
+class Fields(TypedDict, total=False):
     """The fields of a `Task` but its two links, as keywords."""
 
     label: str | Expr | None
@@ -133,7 +133,7 @@ class Task:
         self._check_model()
 
     @classmethod
-    def of(cls, task: Task | Function, teacher: Function | None = None, **settings: Unpack[Settings]) -> Task:
+    def of(cls, task: Task | Function, teacher: Function | None = None, **settings: Unpack[Fields]) -> Task:
         """Return the task of a student and the fields given; of a task itself, with these fields changed.
 
         >>> Task.of(Task("relu", mu=0.3), seed=2) == Task.of("relu", mu=0.3, seed=2)

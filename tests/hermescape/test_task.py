@@ -11,7 +11,7 @@ import sympy as sp
 
 import hermescape
 from hermescape.api import experiment
-from hermescape.task import Settings, Task
+from hermescape.task import Fields, Task
 from numerics.parameters import PARAMETERS
 from theory.errors import InputError, ParameterError
 from theory.network.derivation import derive
@@ -55,8 +55,8 @@ class Gain:
 
 def test_fields_are_those_of_the_table() -> None:
     own = {field.name: field.default for field in fields(Task)}
-    assert set(Settings.__annotations__) == set(own) - {"student", "teacher"}
-    hints, keywords = get_type_hints(Task), get_type_hints(Settings)
+    assert set(Fields.__annotations__) == set(own) - {"student", "teacher"}
+    hints, keywords = get_type_hints(Task), get_type_hints(Fields)
     assert {name: hints[name] for name in keywords} == keywords
     assert set(own) - set(PARAMETERS) == {"parameters"}
     for name in set(own) & set(PARAMETERS):
