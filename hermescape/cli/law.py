@@ -81,7 +81,7 @@ def _formula(system: System, task: Task, kappa: float) -> str:
     from theory.search.law import escape_time
 
     mu = task.mu
-    if mu is None and system.model.name != "plain":
+    if mu is None and system.network.name != "plain":
         return escape_time(system).latex()
     at: Expr | float | None = mu
     if system.escape.A is not None and mu is not None:

@@ -190,9 +190,9 @@ def _number(value: float | None) -> str:
 
 def _portrait(found: Findings) -> Picture:
     system, focus = found.system, found.focus
-    if system.model.name != "lora":
-        count = {"misaligned": "three states, u, m and s", "plain": "one state, m"}[system.model.name]
-        return Missing(f"Model {system.model.name} has {count}, so that no plane of (u, m) holds its flow.")
+    if system.network.name != "lora":
+        count = {"misaligned": "three states, u, m and s", "plain": "one state, m"}[system.network.name]
+        return Missing(f"Model {system.network.name} has {count}, so that no plane of (u, m) holds its flow.")
     assert focus.mu is not None
     search = search_time(system, focus.mu)
     if search.tau is None or not search.A:

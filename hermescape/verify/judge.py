@@ -279,7 +279,7 @@ def _lead(system: System, plan: Plan, sizes: Sequence[int]) -> float:
     if plan.mu is None or plan.laws[-1].regime != "linear":
         return math.inf
     found = search_time(system, plan.mu, rho=plan.rho)
-    scale = abs(float(getattr(system.model, "scale", 1)))
+    scale = abs(float(getattr(system.network, "scale", 1)))
     lead = scale * float(found.G) * math.sqrt(min(_counted(sizes))) / float(found.rate)
     return lead if float(found.B) > 0 else math.inf
 

@@ -88,7 +88,7 @@ def law_table(system: System, law: Law, settings: dict[str, object]) -> tuple[st
         table.add_row("tau log(R sqrt(d)) / median", f"{ratio:.4g}")
     critical = ", ".join(f"{strength:.6g}" for strength in _critical(system))
     return (
-        f"{loss.student.name} on {loss.teacher.name}, model {system.model.name}: regime {law.regime}; {shown}",
+        f"{loss.student.name} on {loss.teacher.name}, model {system.network.name}: regime {law.regime}; {shown}",
         table,
         *([f"the search time diverges at mu = {critical}"] if critical else []),
     )

@@ -58,7 +58,7 @@ def derivation(system: System) -> dict[str, object]:
     return {
         "student": loss.student.name,
         "teacher": loss.teacher.name,
-        "model": system.model.name,
+        "model": system.network.name,
         "label": as_text(loss.labels.transform),
         "noise": float(loss.labels.noise),
         "information_exponent": system.information_exponent,
@@ -96,7 +96,7 @@ def _generative_note(found: dict[str, Any] | None) -> str:
 def derivation_table(system: System) -> tuple[str | Table, ...]:
     """Return the parts that `hermescape derive` prints."""
     loss, escape = system.loss_function, system.escape
-    head = f"student {loss.student}    teacher {loss.teacher}    model {system.model.name}"
+    head = f"student {loss.student}    teacher {loss.teacher}    model {system.network.name}"
     exponent = system.information_exponent
     table = Table(show_edge=False, pad_edge=False, box=None)
     for column in ("quantity", "tier", "expression"):

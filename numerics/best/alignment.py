@@ -103,7 +103,7 @@ def _exact(system: System, ends: tuple[Expr, Expr], inside: list[Expr]) -> BestS
 
 def _tau(system: System, strength: Expr) -> Expr:
     """Return 2/(beta + sqrt(beta^2 + 4 alpha^2 A^2)), beta = alpha^2 B; a Float unless mu is rational."""
-    escape, scale = system.escape, sp.Abs(getattr(system.model, "scale", S.One))
+    escape, scale = system.escape, sp.Abs(getattr(system.network, "scale", S.One))
     assert escape.A is not None  # stationary_mu has seen it
     assert escape.B is not None
     drive, bend = scale * escape.A.subs(mu, strength), scale**2 * escape.B.subs(mu, strength)

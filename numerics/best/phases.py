@@ -62,9 +62,9 @@ def phase_diagram(
     [['linear', 'linear'], ['trapped', 'trapped']]
     """
     wanted = "lora" if rho is None else "misaligned"
-    if system.model.name != wanted:
+    if system.network.name != wanted:
         raise InputError(
-            f"model {system.model.name} given; accepted: {wanted} {'over d' if rho is None else 'over rho'}."
+            f"model {system.network.name} given; accepted: {wanted} {'over d' if rho is None else 'over rho'}."
         )
     name = "d" if rho is None else "rho"
     other = _ascending(name, dimension if rho is None else rho)

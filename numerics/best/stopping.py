@@ -61,7 +61,7 @@ def median_start(system: System, dimension: float, **parameters: float) -> dict[
     >>> round(median_start(derive("linear"), 10_000, mu=0.3)["m"], 6)
     0.006745
     """
-    system.model.check(parameters)
+    system.network.check(parameters)
     size = MEDIAN / math.sqrt(dimension)
     if rho not in system.parameters:
         return {"u": float(dimension) ** -2, "m": size}
@@ -103,21 +103,21 @@ class Composition:
     kappa: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.pretraining.model.name != "pretrain" or self.finetuning.model.name != "misaligned":
-            given = f"{self.pretraining.model.name} and {self.finetuning.model.name}"
+        if self.pretraining.network.name != "pretrain" or self.finetuning.network.name != "misaligned":
+            given = f"{self.pretraining.network.name} and {self.finetuning.network.name}"
             raise ParameterError(f"models {given} given; accepted: pretrain, then misaligned.")
         Exit(self.threshold)
         if not self.dimension >= 3:
             raise ParameterError(f"dimension = {self.dimension!r} given; accepted: a number >= 3.")
         if not (math.isfinite(self.kappa) and self.kappa >= 0):
             raise ParameterError(f"kappa = {self.kappa!r} given; accepted: a finite number >= 0; 0 is the flow.")
-        drifting = [s.model.name for s in (self.pretraining, self.finetuning) if kappa_symbol in s.parameters]
+        drifting = [s.network.name for s in (self.pretraining, self.finetuning) if kappa_symbol in s.parameters]
         if drifting or "kappa" in self.parameters:
             raise ParameterError(
                 f"kappa given {'with the system ' + drifting[0] if drifting else 'among the parameters'}; accepted: "
                 "systems without .sgd(), and the field kappa, which adds drift and noise to both phases."
             )
-        self.pretraining.model.check(self.parameters)
+        self.pretraining.network.check(self.parameters)
 
     def _own(self, system: System) -> dict[str, Any]:
         names = {p.name for p in system.parameters}
@@ -221,7 +221,7 @@ def _spread(system: System, values: Mapping[str, float], dimension: float) -> Ca
     functions, at = system.diffusion_functions, {p: values[p.name] for p in system.parameters}
     matrix = system.diffusion.subs({**at, dimension_symbol: dimension})
     entries = sp.lambdify((*system.states, *functions), list(matrix), "math")
-    place = sp.lambdify(system.states, [system.arguments[q], system.arguments[r], system.gap], "math")
+    place = sp.lambdify(system.states, [system.entries[q], system.entries[r], system.gap], "math")
     inner = evaluator((q, r), tuple(functions.values()))
 
     def spread(state: Array) -> Array:

@@ -50,7 +50,7 @@ def random_start(
     >>> start["u"]
     array([1.e-08, 1.e-08, 1.e-08])
     """
-    model, rng = system.model, np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=(0, 2))))
+    model, rng = system.network, np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=(0, 2))))
     values = {p: parameters[p.name] for p in system.parameters}
     model.check(parameters)
     frozen = [b for _, b in model.overlaps.values()]
@@ -109,7 +109,7 @@ def paths(
         raise ParameterError(
             f"parameters {given} given; accepted: {[n for n in wanted if n != 'kappa']}, each by name."
         )
-    system.model.check(parameters)
+    system.network.check(parameters)
     names = [state.name for state in system.states]
     initial = np.stack([np.broadcast_to(np.asarray(start[n], float), replicas) for n in names], axis=1)
     bounds = _bounds(system, parameters)
@@ -170,11 +170,11 @@ def _bounds(system: System, parameters: Mapping[str, float]) -> Array:
     values = {p: parameters[p.name] for p in system.parameters}
     lengths = []
     for state in system.states:
-        v, b = system.model.overlaps.get(state, (None, None))
+        v, b = system.network.overlaps.get(state, (None, None))
         if v is None or b is None or v.kind != "sphere":
             lengths.append(math.inf)
         else:
-            squared = system.model.gram.inner(Combination.of(b), Combination.of(b))
+            squared = system.network.gram.inner(Combination.of(b), Combination.of(b))
             lengths.append(math.sqrt(float(squared.subs(values))))
     return np.array(lengths)
 

@@ -58,12 +58,12 @@ def escape_law(
     if not SMALLEST_RTOL <= rtol <= LARGEST_RTOL:
         raise ParameterError(f"rtol = {rtol!r} given; accepted: from {SMALLEST_RTOL:g} to {LARGEST_RTOL:g}.")
     setting = replace(setting_of(dimension, threshold, kappa, step_size, initial_scale), rtol=rtol)
-    if system.model.scalars:
+    if system.network.scalars:
         if mu is None:
-            raise ParameterError(f"no mu given; accepted with model {system.model.name}: the alignment of w0.")
+            raise ParameterError(f"no mu given; accepted with model {system.network.name}: the alignment of w0.")
         return from_weight(system, setting, mu, rho, initial_scale)
-    if system.model.start is None:
-        raise InputError(f"model {system.model.name} given; accepted: lora, misaligned, plain, which have a search.")
+    if system.network.start is None:
+        raise InputError(f"model {system.network.name} given; accepted: lora, misaligned, plain, which have a search.")
     if mu is not None or rho is not None or initial_scale is not None:
         raise ParameterError("mu, rho or initial_scale with model plain given; accepted: none of them.")
     return _plain(system, setting)

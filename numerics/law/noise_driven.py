@@ -241,7 +241,7 @@ def noise_growth(system: System, strength: float, kappa: float) -> float:
 
 def _numbers(system: System, strength: float) -> tuple[float, float, float, float, float]:
     """A, B, A', J_0 and J_* at mu, with the LoRA scale."""
-    scale = sp.sympify(getattr(system.model, "scale", 1))
+    scale = sp.sympify(getattr(system.network, "scale", 1))
     moments = system.loss_function.noise_moments(mu, mu**2)
     escape = system.escape
     wanted = (escape.B, sp.diff(escape.A, mu), moments[J], moments[J] + moments[M_ss])

@@ -73,7 +73,7 @@ def from_weight(
 
 def _check_model(system: System, found: Search) -> None:
     """Refuse velocities that are not those of LoRA, and rates that float64 does not hold."""
-    name, tau = system.model.name, "infinite" if found.tau is None else f"{found.tau:.6g}"
+    name, tau = system.network.name, "infinite" if found.tau is None else f"{found.tau:.6g}"
     if system.escape.square is None or m not in system.states:
         raise InputError(
             f"model {name} given, with a search time of {tau} at mu = {float(found.mu):g} (from its own Jacobian): the "
@@ -88,7 +88,7 @@ def _check_model(system: System, found: Search) -> None:
 
 
 def _scale(system: System) -> float:
-    return float(getattr(system.model, "scale", 1))
+    return float(getattr(system.network, "scale", 1))
 
 
 def _lag(system: System, found: Search) -> float:

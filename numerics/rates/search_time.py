@@ -233,7 +233,7 @@ def _place(system: System, mu: float | Expr | str, rho: float | Expr | str | Non
     escape, loss = system.escape, system.loss_function
     if escape.B is None or escape.base_gradient is None:
         raise InputError(
-            f"student {loss.student.name} with model {system.model.name}: the search phase has no linearisation "
+            f"student {loss.student.name} with model {system.network.name}: the search phase has no linearisation "
             "(plain or pretrain model, or a student that jumps or has an infinite slope); accepted are continuous "
             "students with finite slopes and model lora or misaligned."
         )
@@ -283,12 +283,12 @@ def _arguments(system: System, point: tuple[Expr, Expr], others: Mapping) -> dic
     if missing or unknown:
         given = ", ".join(f"{name} = {value}" for name, value in others.items()) or "none"
         raise ParameterError(
-            f"parameters {given} with model {system.model.name} given; accepted: a value by name for each of "
+            f"parameters {given} with model {system.network.name} given; accepted: a value by name for each of "
             f"{', '.join(s.name for s in wanted if s not in (mu_symbol, rho_symbol)) or 'none'}; the LoRA scale alpha "
             "may also be a number from the start."
         )
     found = {symbol: values[symbol.name] for symbol in wanted}
-    system.model.check({symbol.name: float(number) for symbol, number in found.items()})
+    system.network.check({symbol.name: float(number) for symbol, number in found.items()})
     return found
 
 
@@ -458,7 +458,7 @@ def _of_jacobian(system: System, place: _Place, tolerance: float, digits: int | 
     escape = system.escape
     if escape.jacobian is None or not escape.is_fixed or escape.base_gradient is None or escape.B is None:
         raise InputError(
-            f"model {system.model.name}: the flow does not rest at its start, or has no Jacobian there; accepted are "
+            f"model {system.network.name}: the flow does not rest at its start, or has no Jacobian there; accepted are "
             "models that start at a fixed point."
         )
     rate = largest(escape.jacobian.subs(place.at), escape.blocks, working)

@@ -272,7 +272,7 @@ def _start(system: System, values: Values, place: Mapping[str, float]) -> dict[s
     median = median_start(system, d, **place)
     missing = [state for state in states if state not in given | median]
     if missing:
-        raise ParameterError(f"no start of {missing[0]} known with model {system.model.name}; accepted: other models.")
+        raise ParameterError(f"no start of {missing[0]} known with model {system.network.name}; accepted: other models.")
     return {state: given.get(state, median[state]) for state in states}
 
 

@@ -123,7 +123,7 @@ def growth(system: System, **values: float) -> float:
     at = {symbol: values[symbol.name] for symbol in system.parameters if symbol.name in values}
     rates, vectors = np.linalg.eig(np.array(system.escape.jacobian.subs(at).evalf().tolist(), float))
     lead = int(np.argmax(rates.real))
-    fixed = {s.name: float(v.subs(at)) for s, v in system.model.start.items()}
+    fixed = {s.name: float(v.subs(at)) for s, v in system.network.start.items()}
     tiny = dict(zip(fixed, 1e-9 * vectors[:, lead].real, strict=True))
     start = {name: fixed[name] + tiny[name] for name in fixed}
     lasts = float(np.log(100) / rates[lead].real)

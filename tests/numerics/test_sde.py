@@ -26,7 +26,7 @@ def diffusion_at(
     values: dict[sp.Symbol, float] = {symbol: state[symbol.name] for symbol in system.states}
     values |= {symbol: parameters[symbol.name] for symbol in system.parameters} | {kappa: KAPPA, d: DIMENSION}
     functions = system.diffusion_functions
-    at = [float(system.arguments[name].subs(values)) for name in (q, r)]
+    at = [float(system.entries[name].subs(values)) for name in (q, r)]
     estimates = evaluator((q, r), tuple(functions.values()))(*at)
     values |= {name: estimate.value for name, estimate in zip(functions, estimates, strict=True)}
     return np.array(matrix.subs(values), float)

@@ -78,7 +78,7 @@ def test_velocities_are_projected_gradients_in_eight_dimensions(kind: Model) -> 
     state = {name: vectors[a.name] @ vectors[b.name] for name, (a, b) in kind.overlaps.items()}
     inner = {L_q: 0.0, L_r: 0.0}
     at = {**given, **scalars, **state}
-    arguments = {name: number(expr, at) for name, expr in system.arguments.items()}
+    arguments = {name: number(expr, at) for name, expr in system.entries.items()}
     inner = dict(zip((L_q, L_r), (float(f.subs(arguments)) for f in system.loss_function.gradient()), strict=True))
     for p in kind.scalars:
         slope = (value(vectors, {**scalars, p: scalars[p] + h}) - value(vectors, {**scalars, p: scalars[p] - h})) / (
@@ -159,5 +159,5 @@ def test_every_model_closes() -> None:
         system = derive("he2", model=kind)
         known = {*system.states, *system.parameters, L_q, L_r}
         assert set().union(*(f.free_symbols for f in system.velocities.values())) <= known
-        assert set().union(*(f.free_symbols for f in system.arguments.values())) <= known
+        assert set().union(*(f.free_symbols for f in system.entries.values())) <= known
         assert isinstance(kind.weight, Combination)

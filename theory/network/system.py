@@ -190,7 +190,7 @@ class System:
 
 def guard_in_states(system: System, functions: Mapping[Symbol, Expr], gap: Expr | None = None) -> dict[Symbol, Expr]:
     """Return functions of (q, r), guarded and written in states and parameters; D is `floored_gap` if not given."""
-    inner = {GAP: system.floored_gap if gap is None else gap, **system.arguments}
+    inner = {GAP: system.floored_gap if gap is None else gap, **system.entries}
     return {name: guard(f).xreplace(inner) for name, f in functions.items()}
 
 

@@ -191,7 +191,7 @@ def stationary_mu(escape: Escape) -> tuple[Expr, ...] | None:
 
 def _scale(escape: Escape) -> Expr:
     """Return |alpha|, the LoRA scale."""
-    return sp.Abs(getattr(escape.model, "scale", S.One))
+    return sp.Abs(getattr(escape.network, "scale", S.One))
 
 
 def _strength(escape: Escape, root: Root, exact: bool) -> CriticalStrength:

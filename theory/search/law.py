@@ -91,19 +91,19 @@ def escape_time(system: System) -> EscapeTime:
         return _lora(system)
     if escape.is_linear and escape.B is not None and escape.square is None:
         raise InputError(
-            f"model {system.model.name}: its linearised velocities are not those of LoRA, of which this is the law; "
+            f"model {system.network.name}: its linearised velocities are not those of LoRA, of which this is the law; "
             "accepted are the models lora, misaligned and plain as derived."
         )
-    if system.model.name == "plain" and escape.exponent == 2:
+    if system.network.name == "plain" and escape.exponent == 2:
         return _plain(system)
     raise InputError(
-        f"{system.loss_function.student.name} with model {system.model.name}, information exponent {escape.exponent}: "
+        f"{system.loss_function.student.name} with model {system.network.name}, information exponent {escape.exponent}: "
         "the start is not linearly unstable; accepted are LoRA with G != 0, and plain training with exponent 2."
     )
 
 
 def _lora(system: System) -> EscapeTime:
-    escape, scale = system.escape, sp.sympify(getattr(system.model, "scale", 1))
+    escape, scale = system.escape, sp.sympify(getattr(system.network, "scale", 1))
     strength, bend = mu if escape.A is not None else rho, scale**2 * B
     size = scale**2 * G**2
     prefactor = sp.log((rate**2 + size) / (scale**2 * sp.Abs(a_m) * S))

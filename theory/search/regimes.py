@@ -124,7 +124,7 @@ def regime(
     noise = _exact("kappa", kappa)
     if noise.is_negative:
         raise ParameterError(f"kappa = {kappa} given; accepted: a number >= 0; 0 is the gradient flow.")
-    if escape.model.name == "plain":
+    if escape.network.name == "plain":
         if alignment is not None or strength is not None:
             raise ParameterError("mu or rho with model plain given; accepted: none, since there is no w0.")
         if initial_power is not None:
@@ -132,7 +132,7 @@ def regime(
         return _plain(escape, noise)
     if escape.B is None or escape.base_gradient is None:
         raise InputError(
-            f"{escape.loss.student.name} with model {escape.model.name}: no search phase with a finite gradient; "
+            f"{escape.loss.student.name} with model {escape.network.name}: no search phase with a finite gradient; "
             "accepted are the models lora, misaligned and plain, with a continuous student."
         )
     power = None if initial_power is None else _exact("initial_power", initial_power)
@@ -158,11 +158,11 @@ def _place(escape: Escape, given: Mapping[str, Expr | float | str | None]) -> di
     if missing or any(value is not None and name not in wanted for name, value in given.items()):
         shown = ", ".join(f"{name} = {value}" for name, value in given.items())
         raise ParameterError(
-            f"{shown} with model {escape.model.name} given; accepted: a value for each of {', '.join(wanted)}, for "
+            f"{shown} with model {escape.network.name} given; accepted: a value for each of {', '.join(wanted)}, for "
             "others than mu and rho in `parameters`, by name."
         )
     at = {symbol: _exact(name, given[name] or 0) for name, symbol in wanted.items()}
-    escape.model.check({symbol.name: float(value) for symbol, value in at.items()})
+    escape.network.check({symbol.name: float(value) for symbol, value in at.items()})
     return at
 
 

@@ -83,9 +83,9 @@ class Root:
 
 def drive_of(escape: Escape) -> Expr:
     """Return A; raises `ParameterError`, `InputError` or `HermescapeError` where it is not defined, infinite or 0."""
-    if escape.model.name != "lora":
+    if escape.network.name != "lora":
         raise ParameterError(
-            f"critical strengths of model {escape.model.name} given; accepted: model lora, whose search time depends "
+            f"critical strengths of model {escape.network.name} given; accepted: model lora, whose search time depends "
             "on mu alone."
         )
     drive = escape.A

@@ -121,10 +121,10 @@ class _Writer:
 
     def setting(self) -> Iterator[str]:
         system = self.system
-        target = "w_{s}" if system.model.name == "pretrain" else "w_{*}"
+        target = "w_{s}" if system.network.name == "pretrain" else "w_{*}"
         yield self.prose(
             rf"Inputs are $x \sim \mathcal{{N}}(0, I_{{d}})$, labels {words.labels(system, target)}, and the student "
-            rf"is $\sigma(\langle w, x \rangle)$. {words.SETTINGS.get(system.model.name, '')} One-pass SGD on the "
+            rf"is $\sigma(\langle w, x \rangle)$. {words.SETTINGS.get(system.network.name, '')} One-pass SGD on the "
             "squared loss, in the limit of small steps, moves the summary statistics below."
         )
         yield self.equations(*of_definitions(system))
@@ -225,7 +225,7 @@ class _Writer:
 
     def flow(self) -> Iterator[str]:
         system = self.system
-        sphere = " and with the constraint on $v$ projected out" if system.model.name != "pretrain" else ""
+        sphere = " and with the constraint on $v$ projected out" if system.network.name != "pretrain" else ""
         yield self.prose(f"Gradient flow, by the chain rule through $q$ and $r${sphere}:")
         yield self.equations(*of_flow(system))
         if system.is_exact and all(sp.count_ops(f) <= LONGEST_ODE for f in system.odes.values()):
@@ -274,7 +274,7 @@ class _Writer:
                 "overlap at"
             )
             yield self.of("law", "T", r"\frac{\tau}{2} \log d + O(1)")
-        elif not escape.is_linear and self.system.model.start is not None:
+        elif not escape.is_linear and self.system.network.start is not None:
             yield from self.sphere(time)
 
     def sphere(self, time: Sequence[Equation]) -> Iterator[str]:

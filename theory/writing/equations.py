@@ -82,8 +82,8 @@ def of_definitions(system: System) -> list[Equation]:
     """Return sigma, phi, w, and q and r in the states."""
     return [
         *_links(system.loss_function),
-        Equation.of("weight", "w", weight(system.model.weight)),
-        *(_definition(name, system.arguments[name]) for name in (q, r)),
+        Equation.of("weight", "w", weight(system.network.weight)),
+        *(_definition(name, system.entries[name]) for name in (q, r)),
     ]
 
 
@@ -147,7 +147,7 @@ def of_escape(escape: Escape) -> list[Equation]:
 
 def _gradient_at_start(escape: Escape, curvature: Expr) -> list[Equation]:
     """Define A (aligned) or G, and B, and give their closed forms."""
-    strength, at = (rho, r"\mu, \rho") if rho in escape.model.parameters else (mu, r"\mu")
+    strength, at = (rho, r"\mu, \rho") if rho in escape.network.parameters else (mu, r"\mu")
     where = rf"\;\Big|_{{q = \mu,\, r = {latex(strength**2)}}}"
     bend = Equation.of("bend", f"B({at})", rf"-2 L_{{r}}{where}", *_shown(curvature))
     if escape.A is not None:
@@ -197,7 +197,7 @@ def _shown(value: Expr | None, longest: int = LONGEST) -> list[str]:
 
 def _of_sphere(escape: Escape) -> list[Equation]:
     """Return information exponent, drift and search time of training on the sphere."""
-    if escape.model.start is None or escape.exponent is None or escape.drift is None:
+    if escape.network.start is None or escape.exponent is None or escape.drift is None:
         return []
     found = [
         Equation.of("exponent", "k_{*}", str(escape.exponent)),

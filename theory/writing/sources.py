@@ -61,7 +61,7 @@ class Rule:
 
 
 def _model(*names: str) -> Callable[[System], bool]:
-    return lambda system: system.model.name in names
+    return lambda system: system.network.name in names
 
 
 def _step(rule: str) -> Callable[[System], bool]:
