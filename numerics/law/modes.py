@@ -42,7 +42,6 @@ SMALLEST_START = 1e-9  # of |alignment|, where the way out begins: eigenvectors 
 EARLY = 0.01
 LONGEST_WAY = 1e4
 ISOLATED = 1e-6  # of the leading rate: rates closer to it have no mode of their own
-ALIGNMENT = Symbol("alignment", real=True)
 
 
 @dataclass(frozen=True)
@@ -214,20 +213,12 @@ def from_mode(
     return replace(law, remainder=_remainder(system, setting, law, mode, parameters))
 
 
-def _observed(system: System) -> tuple[System, Symbol]:
-    """Return the system with its alignment among the states, and the symbol of that."""
-    alignment = system.network.alignment
-    if isinstance(alignment, Symbol) and alignment in system.states:
-        return system, alignment
-    return system.with_observable(ALIGNMENT, alignment), ALIGNMENT
-
-
 def _started(
     system: System, mode: Mode, away: Mapping[str, float], parameters: Mapping[str, float]
 ) -> dict[str, float]:
     """Return the states at `away` from rest, the alignment among them where it is one more."""
     found = {name: value + away.get(name, 0.0) for name, value in mode.rest.items()}
-    observed, symbol = _observed(system)
+    observed, symbol = system.observed()
     if observed is not system:
         at = {state: found[state.name] for state in system.states}
         at |= {p: parameters[p.name] for p in system.parameters}
@@ -239,7 +230,7 @@ def _way_out(
     system: System, setting: Setting, mode: Mode, parameters: Mapping[str, float], side: float
 ) -> tuple[float, float]:
     """Return C and its error on one side of the mode; infinite where that side does not exit."""
-    observed, symbol = _observed(system)
+    observed, symbol = system.observed()
     drifting = observed.sgd()
 
     def way(size: float) -> float:
@@ -271,7 +262,7 @@ def _remainder(
     if own:
         away = {name: away[name] + side * MEDIAN * pull / own / root for name, pull in mode.pull.items()}
     lasts = min(law.constant, law.constant_below) + law.offset - math.log(MEDIAN)
-    observed, symbol = _observed(system)
+    observed, symbol = system.observed()
     start = _started(system, mode, away, parameters)
     if abs(start[symbol.name]) > setting.threshold / 2:
         return math.nan

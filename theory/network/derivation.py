@@ -20,7 +20,7 @@ from theory.network.ridges import Network
 from theory.network.system import System
 from theory.network.vectors import Combination, Vector, gradient, velocity
 
-__all__ = ["derive", "network_of", "system_of", "velocities"]
+__all__ = ["blank", "derive", "network_of", "system_of", "velocities"]
 
 
 def velocities(network: Network) -> dict[Symbol, Expr]:
@@ -113,6 +113,16 @@ def network_of(
     sigma = activation(student)
     given = shown_labels(sigma if teacher is None else activation(teacher), transform=label, noise=noise)
     return _parametrisation(model, alpha).network(sigma, given)
+
+
+@lru_cache(maxsize=64)
+def blank(model: str | Model) -> Network:
+    """Return a model's network with linear links: its vectors, states and parameters do not depend on them.
+
+    >>> blank("misaligned").parameters
+    (mu, rho)
+    """
+    return network_of("linear", model=model)
 
 
 def _parametrisation(model: str | Model, alpha: float | Expr) -> Model:

@@ -30,6 +30,7 @@ from theory.typeset.layout import Equation, on_screen
 __all__ = ["EDGE", "GAP", "System", "guard", "guard_in_states"]
 
 MAX_TIDY = 120  # operations; longer right-hand sides stay in chain-rule form, where expansion would only grow them
+ALIGNMENT = Symbol("alignment", real=True)  # <v, b>/|v| of the watched pair, where no state is just that
 GAP = Symbol("D", nonnegative=True)  # r - q^2, written without cancellation
 EDGE = sp.Rational(1, 2**500)  # D where it vanishes, in float64: quotients 0/0 at the edge then keep their limits
 
@@ -112,6 +113,13 @@ class System:
         """
         speed = sp.Add(*[sp.diff(value, state) * self.velocities[state] for state in self.states])
         return replace(self, states=(*self.states, name), velocities={**self.velocities, name: speed})
+
+    def observed(self) -> tuple[System, Symbol]:
+        """Return the system with the alignment that its network watches among the states, and that state."""
+        alignment = self.network.alignment
+        if isinstance(alignment, Symbol) and alignment in self.states:
+            return self, alignment
+        return self.with_observable(ALIGNMENT, alignment), ALIGNMENT
 
     @cached_property
     def diffusion(self) -> sp.Matrix:
