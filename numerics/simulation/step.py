@@ -64,9 +64,8 @@ class Step:
         self.label = _labels(experiment)
         self.lengths = [retraction(v.constraint) for v in network.vectors]
         watched, target = network.watched
-        self.watched = network.vectors.index(watched)
-        direction = experiment.frame.of_vector(target)
-        self.target = direction / np.linalg.norm(direction)
+        self.watched = [network.vectors.index(v) for v in (watched, target) if v.is_trained]
+        self.target = None if target.is_trained else experiment.frame.of_vector(target)
 
     def fields(self, rows: Array, scalars: Array) -> Array:
         """Return the weights of units, then of teacher terms, in coordinates."""
@@ -125,33 +124,29 @@ class Step:
 
     def alignment(self, rows: Array) -> float:
         """|<v, b>|/(|v| |b|) of the watched pair."""
-        v = rows[self.watched]
-        return abs(float(v[: self.frame.shape[1]] @ self.target)) / float(np.linalg.norm(v))
+        v = rows[self.watched[0]]
+        b = self.target if self.target is not None else rows[self.watched[1]]
+        return abs(float(v[: len(b)] @ b)) / float(np.linalg.norm(v) * np.linalg.norm(b))
 
     def run(self, rng: np.random.Generator, state: Array, threshold: float, span: tuple[int, int]) -> tuple[int, int]:
         """Advance `state` in place over a span of steps, until it exits or diverges: last step and status."""
-        scalars, rows = self.place.unpack(state)
-        scalars, status = scalars.copy(), CENSORED
         first, last = span
-        step = first
+        scalars, rows = self.place.unpack(state)
         with np.errstate(all="ignore"):
             if self.alignment(rows) >= threshold:
                 return first, EXITED
-            while step < last and status == CENSORED:
-                step += 1
+            for step in range(first + 1, last + 1):
                 try:
-                    new = self.move(rng, scalars, rows)
+                    new = self.place.pack(*self.move(rng, scalars, rows))
                 except np.linalg.LinAlgError:
-                    status = DIVERGED
-                    break
-                if not all(np.all(np.abs(part) <= LARGEST_SCALE) for part in new):
-                    status = DIVERGED
-                    break
-                scalars, rows = new
+                    return step, DIVERGED
+                if not np.all(np.abs(new) <= LARGEST_SCALE):
+                    return step, DIVERGED
+                state[:] = new
+                scalars, rows = self.place.unpack(state)  # of what is stored: slices of a run change no bit
                 if self.alignment(rows) >= threshold:
-                    status = EXITED
-        state[:] = self.place.pack(scalars, rows)
-        return step, status
+                    return step, EXITED
+        return last, CENSORED
 
 
 def root(square: Array) -> Array:

@@ -91,8 +91,14 @@ class AlignedLoRA:
         )
 
 
+ALIGNMENT = (
+    "a number in (0, 1]; mu is the alignment <w0, w*> of w0 = mu w*: for any other w0 give rho = |w0| too (model "
+    "misaligned), without pre-training take model plain"
+)
+
+
 def _check_aligned(values: Mapping[str, float]) -> None:
-    _require(0 < values["mu"] <= 1, "mu", values["mu"], "a number in (0, 1]; mu is the alignment <w0, w*>")
+    _require(0 < values["mu"] <= 1, "mu", values["mu"], ALIGNMENT)
     _check_scale(values)
 
 
@@ -143,6 +149,7 @@ class MisalignedLoRA:
 def check_misaligned(values: Mapping[str, float]) -> None:
     """Rho >= |mu|, by the Cauchy-Schwarz inequality; rho > 0."""
     length = values["rho"]
+    _require(math.isfinite(values["mu"]), "mu", values["mu"], "a finite number with |mu| <= rho; it is <w0, w*>")
     domain = f"rho >= |mu| = {abs(values['mu']):g}, rho > 0; mu = <w0, w*> cannot exceed the length rho of w0"
     _require(math.isfinite(length) and length >= abs(values["mu"]) and length > 0, "rho", length, domain)
     _check_scale(values)
