@@ -245,7 +245,7 @@ def model(value: str | Model, scale: Expr = S.One) -> Model:
     kinds = {"lora": AlignedLoRA, "misaligned": MisalignedLoRA}
     if value not in kinds or not (scale == alpha or (scale.is_Rational and scale != 0)):
         raise ParameterError(
-            f"alpha = {scale} with model {value!r} given; accepted: a number other than 0, or the symbol "
+            f"alpha = {scale} with model {value!r} given; accepted: a finite number other than 0, or the symbol "
             "theory.symbols.alpha, with model lora or misaligned."
         )
     return kinds[value](scale=scale)

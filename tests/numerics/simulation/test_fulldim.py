@@ -79,7 +79,5 @@ def test_torch_evaluates_the_same_functions(name: str) -> None:
 @pytest.mark.parametrize("changes", [{}, {"mu": None, "rho": None, "model": "pretrain", "c": 0.5}])
 def test_torch_has_the_law_of_numpy(changes: dict[str, Any]) -> None:
     setting = make("relu", replicas=200, max_steps=40, teacher=sp.erf(x), **changes)
-    one, other = (
-        fulldim.simulate(setting.but(seed=seed), array_module=m) for seed, m in ((1, "numpy"), (2, "torch"))
-    )
+    one, other = (fulldim.simulate(setting.but(seed=seed), array_module=m) for seed, m in ((1, "numpy"), (2, "torch")))
     assert p_value(one, other) > 1e-3

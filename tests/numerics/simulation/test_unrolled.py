@@ -7,10 +7,11 @@ import pytest
 import sympy as sp
 from scipy import stats
 
+from numerics.compile.codegen import compile_function
 from numerics.simulation import fulldim, montecarlo
 from numerics.simulation.experiment import Experiment
-from numerics.simulation.step import draw_batch, draw_rotated
-from tests.numerics.simulation.test_montecarlo_misaligned import make, p_value
+from numerics.simulation.unrolled import NOISE, Z, draw_batch, draw_rotated, functions, is_unrolled
+from tests.numerics.simulation.cases import noisy, p_value
 from theory.symbols import x, y
 
 COEFFICIENTS = np.array([0.7, -1.2, 0.5])
@@ -68,7 +69,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "rho": None,
         "dimension": 3,
         "student": 2 * x,
-        "derivative": sp.Integer(2),
         "teacher": -0.3 * x,
         "step_size": 0.05,
         "label": y / 2,
@@ -76,15 +76,22 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
+def samples(setting: Experiment) -> int:
+    """Samples that a step draws."""
+    found = montecarlo._prepare(setting, 0.95).samples
+    assert found == montecarlo.samples_per_step(setting)
+    return found
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_same_law_as_sums_over_the_batch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     setting = altered(SETTINGS[name])
-    run = montecarlo._compile(setting)
-    assert run.samples == min(run.rows, setting.batch)
+    run = montecarlo._prepare(setting, 0.95)
+    assert run.samples == min(run.rows, setting.sgd.batch)
     fast = montecarlo.simulate(setting)
-    monkeypatch.setattr(montecarlo, "_is_linear", lambda functions: False)
+    monkeypatch.setattr(montecarlo, "residual_is_linear", lambda functions: False)
     slow = montecarlo.simulate(altered(SETTINGS[name] | {"seed": 2}))
-    assert montecarlo._compile(setting).samples == setting.batch
+    assert samples(setting) == setting.sgd.batch
     assert slow.counts.exited > 500
     assert p_value(fast, slow) > 1e-3
 
@@ -92,7 +99,7 @@ def test_the_same_law_as_sums_over_the_batch(name: str, monkeypatch: pytest.Monk
 def test_an_offset_is_left_to_the_loop() -> None:
     # d-dimensional SGD with other links than the other tests have: student x, teacher x + 1/2.
     setting = altered({"teacher": x + sp.Rational(1, 2), "replicas": 2000})
-    assert montecarlo._compile(setting).samples == setting.batch
+    assert samples(setting) == setting.sgd.batch
     full = fulldim.simulate(altered({"teacher": x + sp.Rational(1, 2), "replicas": 300, "seed": 2}))
     assert p_value(montecarlo.simulate(setting), full) > 1e-3
 
@@ -106,21 +113,18 @@ def test_an_offset_is_left_to_the_loop() -> None:
         ({"teacher": x + 1}, False),
         ({"teacher": sp.Max(x, 0)}, False),
         ({"teacher": x + sp.Piecewise((0, x <= 0), (1, True))}, False),
-        ({"student": x**2, "derivative": 2 * x, "teacher": x**2}, False),
+        ({"student": x**2, "teacher": x**2}, False),
         ({"label": 2 * y}, True),
         ({"label": y**2}, False),
     ],
 )
 def test_linear_residuals_are_found(changes: dict[str, Any], linear: bool) -> None:
     setting = altered({"batch": 50} | changes)
-    assert montecarlo._compile(setting).samples == (3 if linear else 50)
+    assert samples(setting) == (3 if linear else 50)
 
 
 def altered(changes: dict[str, Any]) -> Experiment:
-    functions = {"student": x, "derivative": sp.Integer(1)} | changes
-    setting = make("linear", **{key: value for key, value in changes.items() if key not in ("student", "derivative")})
-    fields = {name: getattr(setting, name) for name in setting.__dataclass_fields__}
-    return Experiment(**(fields | functions))
+    return noisy("linear", **changes)
 
 
 def test_a_million_million_dimensions() -> None:
@@ -129,11 +133,26 @@ def test_a_million_million_dimensions() -> None:
     shared |= {"threshold": 0.5, "replicas": 2000, "max_steps": 2000}
     medians = []
     for dimension in (10**6, 10**12):
-        setting = make("linear", **(shared | {"dimension": dimension, "batch": dimension // 40}))
-        assert setting.step_size * dimension / setting.batch == pytest.approx(4)
+        setting = noisy("linear", **(shared | {"dimension": dimension, "batch": dimension // 40}))
+        assert setting.sgd.kappa == pytest.approx(4)
         sample = montecarlo.simulate(setting)
         assert sample.counts == (2000, 0, 0)
         medians.append(sample.to_time(sample.median))
     rate = (np.sqrt(2) - 1) / 2  # lambda of A = 1 - mu = 1/2, B = -1
     tau = 0.1 / np.log(1 + 0.1 * rate)
     assert medians[1] - medians[0] == pytest.approx(tau / 2 * np.log(1e6), abs=0.8)
+
+
+def test_holes_are_filled_in_compiled_functions() -> None:
+    """sigma = sin(x)/x and its slope, which cancels all digits near 0, in the triple that a kernel compiles."""
+    sinc = sp.sin(x) / x
+    setting = noisy("linear", student=sinc, rho=None, dimension=5, replicas=20)
+    triple = compile_function((x, Z, NOISE), functions(setting))
+    assert triple(0.0, 0.0, 0.0) == (1.0, 0.0, 1.0)
+    assert triple(1e-7, 1e-7, 0.0) == pytest.approx((1.0, -1e-7 / 3, 1.0), rel=1e-12)
+    assert np.isfinite(montecarlo.simulate(setting).final.m).all()
+
+
+def test_one_unit_with_one_trained_vector_is_unrolled() -> None:
+    for changes in SETTINGS.values():
+        assert is_unrolled(altered(changes))
