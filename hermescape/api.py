@@ -42,7 +42,7 @@ def experiment(
 ) -> Experiment:
     """Return the validated Monte Carlo experiment of an activation; the student's own link is the default teacher.
 
-    The arguments are the fields of `numerics.simulation.experiment.Experiment`. Model "misaligned" is "lora" with the
+    The arguments are those of `numerics.simulation.experiment.Experiment.of`. Model "misaligned" is "lora" with the
     norm `rho` = |w0| required; "pretrain" takes `c` = <w_s, w*> and, as `initial_scale`, the norm of w at the start;
     the label transform `label` is a SymPy expression or text in y.
 
@@ -50,8 +50,8 @@ def experiment(
         InputError: a student whose derivative vanishes almost everywhere, since SGD would never move it; text
             that is no activation or label (`ActivationSyntaxError`); a parameter outside its domain (`ParameterError`).
 
-    >>> experiment("erf", dimension=100, batch=10, step_size=0.1, mu=-0.3, rho=0.5, label="y**2").label
-    y**2
+    >>> experiment("erf", dimension=100, batch=10, step_size=0.1, mu=-0.3, rho=0.5, label="y**2").network.name
+    'misaligned'
     >>> experiment("step", dimension=100, batch=10, step_size=0.1, mu=0.5)
     Traceback (most recent call last):
     theory.errors.InputError: step: its derivative is zero almost everywhere, so SGD never moves it; ...
@@ -108,7 +108,7 @@ def simulate(
     """Simulate one-pass SGD exactly through its summary statistics and return the exit steps.
 
     A step costs the same at every dimension. Exit is the first step with |m| >= threshold; t = step_size * step.
-    For model "pretrain", w* is the source w_s and m = <w, w_s>/|w|; `ExitSample.final_overlaps` has q_s, q and r.
+    For model "pretrain", w* is the source w_s and m = <w, w_s>/|w|; `ExitSample.final` has q_s, q and r.
     Labels are y = T(phi(<w*, x>) + sqrt(noise) xi), T given by `label`. The parameters are those of `experiment`;
     `start`, a sample of an earlier stage of training with the same weights, is continued. The result depends on the
     arguments other than `threads` and `progress` only.

@@ -318,7 +318,7 @@ class Experiment:
             found |= vars(record)
         return {name: _plain(value) for name, value in found.items()}
 
-    @property
+    @cached_property
     def noise(self) -> float:
         """Delta, the variance of the label noise."""
         return float(self.network.teacher.noise.subs(self.network.values))

@@ -233,7 +233,7 @@ def model(value: str | Model, scale: Expr = S.One) -> Model:
 
     Raises `ParameterError` for an unknown name, or a scale other than 1 with a model that has none.
 
-    >>> model("lora"), model("misaligned", sp.Integer(2)).scale
+    >>> model("lora"), model("misaligned", S(2)).scale
     (AlignedLoRA(name='lora', scale=1), 2)
     """
     if not isinstance(value, str):

@@ -298,7 +298,7 @@ class Network:
         known = {symbol.name: symbol for symbol in (*self.parameters, *self.extra_parameters)}
         given = {name: exact(value, name) for name, value in values.items() if value is not None}
         if set(given) != set(known):
-            missing, unknown = (", ".join(sorted(names)) for names in (set(known) - set(given), set(given) - set(known)))
+            missing, unknown = ", ".join(sorted({*known} - {*given})), ", ".join(sorted({*given} - {*known}))
             remedy = " and ".join(filter(None, (missing and f"give {missing}", unknown and f"leave out {unknown}")))
             accepted = f"a value by name for each of {', '.join(known)}" if known else "none"
             raise ParameterError(

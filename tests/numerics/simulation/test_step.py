@@ -31,7 +31,7 @@ def p_value(a: ExitSample, b: ExitSample) -> float:
 
 def moved(sample: ExitSample) -> bool:
     """Whether every state is where it does not start: no test below compares starts."""
-    rngs = [np.random.default_rng(i) for i in range(500)]
+    rngs = [np.random.default_rng(i) for i in range(400)]
     first = overlaps(sample.experiment, np.stack([uniform(sample.experiment, rng) for rng in rngs], axis=1))
     names = [state.name for state in sample.experiment.network.states]
     return min(stats.ks_2samp(sample.final[name], first[name]).pvalue for name in names) < 1e-6
@@ -43,13 +43,13 @@ def moved(sample: ExitSample) -> bool:
         made(
             "relu",
             {"mu": 0.4, "dimension": 5, "batch": 4, "step_size": 0.3, "threshold": 0.9, "initial_scale": 0.5}
-            | {"noise": 0.25, "max_steps": 60, "replicas": 1500},
+            | {"noise": 0.25, "max_steps": 60, "replicas": 800},
         ),
-        noisy("erf", dimension=20, batch=4, max_steps=60, threshold=0.7, replicas=1500),
+        noisy("erf", dimension=20, batch=4, max_steps=60, threshold=0.7, replicas=800),
         made(
             "erf",
             {"model": "pretrain", "c": 0.5, "dimension": 5, "batch": 3, "step_size": 0.3, "max_steps": 30}
-            | {"replicas": 1500, "threshold": 0.9},
+            | {"replicas": 800, "threshold": 0.9},
         ),
     ],
     ids=["lora", "misaligned", "pretrain"],
@@ -60,7 +60,7 @@ def test_one_unit_with_one_vector_has_the_unrolled_law(experiment: Experiment, m
     monkeypatch.setattr(montecarlo, "is_unrolled", lambda _: False)
     general = montecarlo.simulate(experiment.but(seed=2))
     assert not np.array_equal(general.state, unrolled.state)
-    assert unrolled.counts.exited > 100
+    assert unrolled.counts.exited > 80
     assert p_value(unrolled, general) > 1e-3
 
 
@@ -74,14 +74,14 @@ CASES: dict[str, tuple[Network, dict[str, Any]]] = {
     "committee": (committee("erf", 3, noise=NOISE), {}),
     "committee on spheres": (committee("relu", 2, constraint=Sphere()), {"step_size": 0.2}),
 }
-"""Two units with one vector between them; one unit with two vectors, whose overlap is a state; several with their own."""
+"""Two units on one vector; one unit on two, whose overlap is a state; units with vectors of their own."""
 
 
 @pytest.mark.parametrize("dimension", [7, 20])
 @pytest.mark.parametrize("name", CASES)
 def test_same_law_as_sgd_in_d_dimensions(name: str, dimension: int) -> None:
     network, changes = CASES[name]
-    experiment = setting(network, dimension, replicas=800, **changes)
+    experiment = setting(network, dimension, replicas=400, **changes)
     assert not is_unrolled(experiment)
     reduced = montecarlo.simulate(experiment)
     full = fulldim.simulate(experiment.but(seed=2))
@@ -93,7 +93,7 @@ def test_same_law_as_sgd_in_d_dimensions(name: str, dimension: int) -> None:
 @pytest.mark.parametrize("name", ["pair, erf", "pair, relu", "two vectors, erf", "two free vectors", "committee"])
 def test_a_wrong_number_of_degrees_of_freedom_is_rejected(name: str) -> None:
     network, changes = CASES[name]
-    experiment = setting(network, 6, **({"replicas": 1500, "step_size": 0.5, "batch": 2} | changes))
+    experiment = setting(network, 6, **({"replicas": 600, "step_size": 0.5, "batch": 2} | changes))
     full = fulldim.simulate(experiment.but(seed=2))
     assert p_value(montecarlo.simulate(experiment), full) > 1e-3
     assert p_value(montecarlo._simulate(experiment, degrees_of_freedom_shift=1), full) < 1e-5
@@ -112,7 +112,7 @@ def test_a_wrong_number_of_degrees_of_freedom_is_rejected(name: str) -> None:
     ids=["nu = 0", "nu = 1", "nu = 2", "adapter, nu = 0", "batch 1", "three units, batch 1"],
 )
 def test_degenerate_sizes(network: Network, dimension: int, batch: int) -> None:
-    experiment = setting(network, dimension, batch=batch, step_size=0.2, replicas=800, max_steps=20)
+    experiment = setting(network, dimension, batch=batch, step_size=0.2, replicas=400, max_steps=20)
     full = fulldim.simulate(experiment.but(seed=2))
     assert moved(full)
     assert p_value(montecarlo.simulate(experiment), full) > 1e-3
@@ -139,21 +139,21 @@ DECAYED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 @pytest.mark.parametrize("name", DECAYED)
 def test_coefficients_and_decay_have_the_law_of_r_d(name: str) -> None:
     fields, penalty = DECAYED[name]
-    experiment = setting(pair("erf", **fields, **penalty, noise=NOISE), 8, replicas=800)
+    experiment = setting(pair("erf", **fields, **penalty, noise=NOISE), 8, replicas=400)
     full = fulldim.simulate(experiment.but(seed=2))
     assert moved(full)
     assert p_value(montecarlo.simulate(experiment), full) > 1e-3
     if penalty:
-        without = setting(pair("erf", **fields, noise=NOISE), 8, replicas=800)
+        without = setting(pair("erf", **fields, noise=NOISE), 8, replicas=400)
         assert p_value(montecarlo.simulate(without), full) < 1e-6
 
 
 def test_decay_of_two_free_vectors() -> None:
     decay = {"v1": Rational(1, 4), "u2": Rational(1, 4)}
-    experiment = setting(adapter("relu", Free(), penalty=decay, noise=NOISE), 7, replicas=800, step_size=0.2)
+    experiment = setting(adapter("relu", Free(), penalty=decay, noise=NOISE), 7, replicas=400, step_size=0.2)
     full = fulldim.simulate(experiment.but(seed=2))
     assert p_value(montecarlo.simulate(experiment), full) > 1e-3
-    without = setting(adapter("relu", Free(), noise=NOISE), 7, replicas=800, step_size=0.2)
+    without = setting(adapter("relu", Free(), noise=NOISE), 7, replicas=400, step_size=0.2)
     assert p_value(montecarlo.simulate(without), full) < 1e-6
 
 
@@ -186,7 +186,7 @@ def test_exits_by_any_pair(watched: str) -> None:
     network = adapter("erf", Free(), noise=NOISE)
     couple = next(couple for symbol, couple in network.overlaps.items() if symbol.name == watched)
     network = adapter("erf", Free(), noise=NOISE, progress=couple)
-    experiment = setting(network, 6, threshold=0.9, replicas=800, step_size=0.5)
+    experiment = setting(network, 6, threshold=0.9, replicas=400, step_size=0.5)
     reduced, full = montecarlo.simulate(experiment), fulldim.simulate(experiment.but(seed=2))
     assert min(full.counts.exited, full.counts.censored) > 100
     assert p_value(reduced, full) > 1e-3
@@ -230,7 +230,7 @@ def test_a_start_with_other_frozen_vectors_is_refused() -> None:
     network = pair("erf")
     key = next(key for key in network.gram.entries if [v.name for v in key] == ["w02", "w02"])
     longer = pair("erf", entries={key: sp.Integer(2)})
-    with pytest.raises(ValueError, match="start with frozen vectors = .* given; accepted"):
+    with pytest.raises(ValueError, match=r"start with frozen vectors = .* given; accepted"):
         montecarlo.simulate(setting(longer, 8, replicas=2, max_steps=1), start=first)
 
 
@@ -276,7 +276,7 @@ def test_fields_have_the_gram_matrix_of_the_weights() -> None:
     experiment = setting(pair("erf"), 8)
     step = Step(experiment)
     scalars, rows = step.place.unpack(uniform(experiment, np.random.default_rng(2)))
-    weights = step.fields(rows, scalars)
+    weights = step.fields(rows, step.weights.at(scalars))
     frozen = np.pad(experiment.frame.coordinates, ((0, 0), (0, 1)))
     expected = [frozen[2] + scalars[0] * rows[0], frozen[3] + scalars[1] * rows[0], frozen[0], frozen[1]]
     assert weights == pytest.approx(np.array(expected))
