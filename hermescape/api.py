@@ -21,8 +21,8 @@ def experiment(task: Task | Function, teacher: Function | None = None, **setting
         InputError: a student whose derivative vanishes almost everywhere, since SGD would never move it; a model
             that cannot be simulated; what `Task` refuses (`ParameterError` names the parameter and its domain).
 
-    >>> experiment("erf", dimension=100, batch=10, step_size=0.1, mu=-0.3, rho=0.5, label="y**2").label
-    y**2
+    >>> experiment("erf", dimension=100, batch=10, step_size=0.1, mu=-0.3, rho=0.5).network.name
+    'misaligned'
     >>> experiment(Task("step", dimension=100, batch=10, step_size=0.1, mu=0.5))
     Traceback (most recent call last):
     theory.errors.InputError: step: its derivative is zero almost everywhere, so SGD never moves it; ...
@@ -57,11 +57,9 @@ def simulate(
 ) -> ExitSample:
     """Simulate one-pass SGD exactly through its summary statistics and return the exit steps.
 
-    Takes a `Task`, or a student and a task's fields as keywords. A step costs the same at every dimension. Exit is the
-    first step with |m| >= threshold; t = step_size * step. For model "pretrain", w* is the source w_s and
-    m = <w, w_s>/|w|; `ExitSample.final_overlaps` has q_s, q and r. Labels are y = T(phi(<w*, x>) + sqrt(noise) xi), T
-    given by `label`. `start`, a sample of an earlier stage of training with the same weights, is continued. The result
-    depends on the arguments other than `threads` and `progress` only.
+    >>> experiment("erf", dimension=100, batch=10, step_size=0.1, mu=-0.3, rho=0.5).network.name
+    'misaligned'
+    >>> experiment(Task("step", dimension=100, batch=10, step_size=0.1, mu=0.5))
 
     Raises:
         InputError: bad activations or parameters (`ParameterError` names the parameter and its domain).

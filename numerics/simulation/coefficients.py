@@ -6,7 +6,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from sympy import Expr, diff
+from sympy import Expr, diff, sympify
 
 from numerics.compile.codegen import compile_function
 from numerics.simulation.experiment import Experiment
@@ -50,9 +50,11 @@ class Weights:
         )
         """(teacher terms, frozen vectors)"""
         self.teacher_amplitudes = np.array([float(term.coefficient.subs(network.values)) for term in teacher])
-        self.decays = [float(network.penalty.get(s, 0)) if s in network.penalty else 0.0 for s in self.scalars]
-        """lambda of every trained scalar"""
-        self.vector_decays = np.array([float(network.penalty.get(v, 0)) for v in self.trained])
+        self.decays, self.vector_decays = (
+            np.array([float(sympify(network.penalty.get(p, 0)).subs(network.values)) for p in trained])
+            for trained in (self.scalars, self.trained)
+        )
+        """lambda of every trained scalar, and vector"""
 
     def at(self, scalars: Array) -> Coefficients:
         """Return the coefficients at these scalars."""

@@ -120,7 +120,7 @@ class Experiment:
     """with numbers for its parameters: `Network.at`"""
     start: Mapping[str, float]
     """trained scalars and lengths of free vectors at step 0, by name; what is left out is where the search begins, or
-    d^-2 for a scalar that rests at 0 there and 1 for a length without a search"""
+    d^-2 for what rests at 0 there, and 1 for a length without a search"""
     sgd: SGD
     stop: Stop = field(default_factory=Stop)
     runs: Runs = field(default_factory=Runs)
@@ -146,7 +146,7 @@ class Experiment:
         >>> Experiment.of(derive("relu").network, dimension=100, batch=50, step_size=0.2, mu=0.5).sgd
         SGD(dimension=100, batch=50, step_size=0.2)
         """
-        known = network if network.values else network.at(**parameters)
+        known = network.at(**parameters) if parameters or not network.values else network
         first = next(iter([s.name for s in known.scalars] + [v.name for v in known.vectors if _is_long(v)]), None)
         if initial_scale is not None and first is None:
             raise ParameterError(
@@ -185,7 +185,14 @@ class Experiment:
                     f"{ridge.function.name}: its derivative is zero almost everywhere, so SGD never moves it; accepted "
                     "are students with a slope: use it as --teacher, or give a continuous student."
                 )
-        least = len(self.frame.coordinates[0]) + len(network.vectors) + 1
+        stray = {v for w in network.weights for v, _ in w.parts if v.is_trained} - set(network.vectors)
+        if stray:
+            raise InputError(
+                f"network {network.name} with {', '.join(sorted(v.name for v in stray))} trained, but in no overlap "
+                "given; accepted: every trained vector in an overlap; add one to `overlaps`, its norm for example."
+            )
+        single = len(network.vectors) == 1  # its part across is a chi, drawn with one degree of freedom at least
+        least = self.frame.coordinates.shape[1] + len(network.vectors) + single
         _integer("dimension", self.sgd.dimension, least, "below it the reduction to overlaps is empty")
         lengths = {v.name for v in network.vectors if _is_long(v)}
         allowed = {s.name for s in network.scalars} | lengths
@@ -219,7 +226,7 @@ class Experiment:
         for v in network.vectors:
             own = Combination.of(v)
             length = 1.0 if network.start is None else math.sqrt(self._number(network.gram.inner(own, own)))
-            found[v.name] = float(self.start.get(v.name, length))
+            found[v.name] = float(self.start.get(v.name, length or float(self.sgd.dimension) ** -2))
         return found
 
     def _at_rest(self, state: Symbol) -> float:
@@ -311,7 +318,7 @@ class Experiment:
             found |= vars(record)
         return {name: _plain(value) for name, value in found.items()}
 
-    @property
+    @cached_property
     def noise(self) -> float:
         """Delta, the variance of the label noise."""
         return float(self.network.teacher.noise.subs(self.network.values))

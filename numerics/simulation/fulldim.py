@@ -187,7 +187,7 @@ class _Replica:
                 _combine(row, frozen) + _combine(own, self.trained)
                 for row, own in zip(slope.frozen, slope.trained, strict=True)
             ]
-            pull = sum(float(turn @ g) for turn, g in zip(turns, gradients, strict=True) if not isinstance(turn, float))
+            pull = sum(float(turn @ g) for turn, g in zip(turns, gradients, strict=True))
             moved.append(s - eta * (pull + float(slope.amplitudes @ by_amplitude) + fixed.decays[index] * s))
         vectors, norms = [], []
         for index, v in enumerate(self.trained):
@@ -204,14 +204,16 @@ class _Replica:
 
     def alignment(self, experiment: Experiment) -> float:
         """|<v, b>|/(|v| |b|) of the watched pair."""
-        v, b = experiment.network.watched
-        moving = self.trained[experiment.network.vectors.index(v)]
-        target = self.frozen[experiment.frame.vectors.index(b)]
-        return abs(float(moving @ target)) / (_norm(moving) * _norm(target))
+        found = dict(zip(experiment.network.vectors, self.trained, strict=True))
+        found |= zip(experiment.frame.vectors, self.frozen, strict=True)
+        v, b = (found[vector] for vector in experiment.network.watched)
+        return abs(float(v @ b)) / (_norm(v) * _norm(b))
 
 
 def _combine(coefficients: NDArray[np.float64], vectors: Sequence[Array]) -> Array:
-    return sum((float(c) * v for c, v in zip(coefficients, vectors, strict=True) if c != 0), 0.0)
+    """Return sum_k c_k v_k, a vector also where all coefficients vanish."""
+    parts = [float(c) * v for c, v in zip(coefficients, vectors, strict=True) if c != 0]
+    return sum(parts[1:], parts[0]) if parts else 0.0 * vectors[0]
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,15 @@ def _weight_spaces(first: Experiment, second: Experiment) -> dict[str, tuple[obj
     }
     for symbol in dict.fromkeys((*first.network.values, *second.network.values)):
         found[symbol.name] = (first.network.values.get(symbol), second.network.values.get(symbol))
-    return found | {"state": (layout(first).names, layout(second).names)}
+    found["state"] = (layout(first).names, layout(second).names)
+    found["frozen vectors"] = (_frozen(first), _frozen(second))
+    return found
+
+
+def _frozen(experiment: Experiment) -> dict[str, list[float]]:
+    """Return the coordinates of the frozen vectors by name."""
+    frame = experiment.frame
+    return {v.name: row.tolist() for v, row in zip(frame.vectors, frame.coordinates, strict=True)}
 
 
 def _prepare(

@@ -24,6 +24,7 @@ signs. Nothing is approximated.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import cast
 
 import numpy as np
@@ -32,7 +33,7 @@ from numpy.typing import NDArray
 from sympy import Expr, Symbol
 
 from numerics.compile.codegen import compile_function
-from numerics.simulation.coefficients import Weights
+from numerics.simulation.coefficients import Coefficients, Weights
 from numerics.simulation.experiment import LARGEST_SCALE, Experiment
 from numerics.simulation.state import CENSORED, DIVERGED, EXITED, Layout, layout
 from theory.calculus.removable import filled
@@ -53,32 +54,29 @@ class Step:
         network = experiment.network
         self.weights = Weights(experiment)
         self.place: Layout = layout(experiment)
-        self.frame = experiment.frame.coordinates
+        self.rank, count = experiment.frame.coordinates.shape[1], len(network.vectors)
+        self.frozen = np.pad(experiment.frame.coordinates, ((0, 0), (0, count)))
+        self.teacher = self.weights.teacher @ self.frozen
         self.eta, self.batch = float(experiment.sgd.step_size), int(experiment.sgd.batch)
         self.noise = experiment.noise**0.5
-        size = self.frame.shape[1] + len(network.vectors)
-        self.across = int(experiment.sgd.dimension) - size + degrees_of_freedom_shift
+        self.across = int(experiment.sgd.dimension) - self.rank - count + degrees_of_freedom_shift
         self.units = [
             _vectorised((x,), (filled(r.function.expr), filled(r.function.derivative))) for r in network.ridges
         ]
         self.label = _labels(experiment)
         self.lengths = [retraction(v.constraint) for v in network.vectors]
         watched, target = network.watched
-        self.watched = network.vectors.index(watched)
-        direction = experiment.frame.of_vector(target)
-        self.target = direction / np.linalg.norm(direction)
+        self.watched = [network.vectors.index(v) for v in (watched, target) if v.is_trained]
+        self.target = None if target.is_trained else experiment.frame.of_vector(target)
 
-    def fields(self, rows: Array, scalars: Array) -> Array:
+    def fields(self, rows: Array, at: Coefficients) -> Array:
         """Return the weights of units, then of teacher terms, in coordinates."""
-        at = self.weights.at(scalars)
-        width = rows.shape[1] - self.frame.shape[1]
-        frozen = np.pad(self.frame, ((0, 0), (0, width)))
-        return np.vstack([at.frozen @ frozen + at.trained @ rows, self.weights.teacher @ frozen])
+        return np.concatenate([at.frozen @ self.frozen + at.trained @ rows, self.teacher])
 
     def move(self, rng: np.random.Generator, scalars: Array, rows: Array) -> tuple[Array, Array]:
         """Return scalars and trained vectors after one step."""
         at, count = self.weights.at(scalars), len(self.units)
-        weights = self.fields(rows, scalars)
+        weights = self.fields(rows, at)
         basis, factor = np.linalg.qr(weights.T, mode="complete")
         k = min(weights.shape)
         z = rng.standard_normal((self.batch, k))
@@ -104,18 +102,16 @@ class Step:
         return residual, amplitudes * slopes * residual[:, None], values
 
     def _scalar_gradient(self, scalars: Array, rows: Array, gradient: Array, residual: Array, values: Array) -> Array:
-        width = rows.shape[1] - self.frame.shape[1]
-        frozen = np.pad(self.frame, ((0, 0), (0, width)))
         found = []
         for slope, scalar, decay in zip(self.weights.slopes(scalars), scalars, self.weights.decays, strict=True):
-            turn = slope.frozen @ frozen + slope.trained @ rows
+            turn = slope.frozen @ self.frozen + slope.trained @ rows
             own = float(residual @ (values @ slope.amplitudes)) / self.batch
             found.append(float(np.sum(turn * gradient)) + own + decay * scalar)
         return np.array(found)
 
     def _retract(self, inside: Array, out: Array) -> Array:
         """Bring the vectors back to a triangle across the frozen span, and to their lengths."""
-        rank = self.frame.shape[1]
+        rank = self.rank
         triangle = cast(Array, np.linalg.qr(np.hstack([inside[:, rank:], out]).T, mode="r")).T
         size = inside.shape[0]
         rows = np.hstack([inside[:, :rank], triangle[:, :size]])
@@ -125,33 +121,29 @@ class Step:
 
     def alignment(self, rows: Array) -> float:
         """|<v, b>|/(|v| |b|) of the watched pair."""
-        v = rows[self.watched]
-        return abs(float(v[: self.frame.shape[1]] @ self.target)) / float(np.linalg.norm(v))
+        v = rows[self.watched[0]]
+        b = self.target if self.target is not None else rows[self.watched[1]]
+        return abs(float(v[: len(b)] @ b)) / float(np.linalg.norm(v) * np.linalg.norm(b))
 
     def run(self, rng: np.random.Generator, state: Array, threshold: float, span: tuple[int, int]) -> tuple[int, int]:
         """Advance `state` in place over a span of steps, until it exits or diverges: last step and status."""
-        scalars, rows = self.place.unpack(state)
-        scalars, status = scalars.copy(), CENSORED
         first, last = span
-        step = first
+        scalars, rows = self.place.unpack(state)
         with np.errstate(all="ignore"):
             if self.alignment(rows) >= threshold:
                 return first, EXITED
-            while step < last and status == CENSORED:
-                step += 1
+            for step in range(first + 1, last + 1):
                 try:
-                    new = self.move(rng, scalars, rows)
+                    new = self.place.pack(*self.move(rng, scalars, rows))
                 except np.linalg.LinAlgError:
-                    status = DIVERGED
-                    break
-                if not all(np.all(np.abs(part) <= LARGEST_SCALE) for part in new):
-                    status = DIVERGED
-                    break
-                scalars, rows = new
+                    return step, DIVERGED
+                if not np.all(np.abs(new) <= LARGEST_SCALE):
+                    return step, DIVERGED
+                state[:] = new
+                scalars, rows = self.place.unpack(state)  # of what is stored: slices of a run change no bit
                 if self.alignment(rows) >= threshold:
-                    status = EXITED
-        state[:] = self.place.pack(scalars, rows)
-        return step, status
+                    return step, EXITED
+        return last, CENSORED
 
 
 def root(square: Array) -> Array:
@@ -181,6 +173,7 @@ def _bartlett(rng: np.random.Generator, size: int, degrees: int) -> Array:
     return found
 
 
+@lru_cache(maxsize=256)
 def _vectorised(arguments: tuple[Symbol, ...], outputs: tuple[Expr, ...]) -> Callable[..., tuple[Array, ...]]:
     """Return a compiled function of arrays."""
     scalar, count = compile_function(arguments, outputs), len(outputs)

@@ -108,7 +108,8 @@ def is_unrolled(experiment: Experiment) -> bool:
     network, frame = experiment.network, experiment.frame
     if not network.is_single_index or len(network.vectors) > 1 or network.watched[1].is_trained:
         return False
-    return len(network.target.parts) == 1 and frame.coordinates.shape[1] <= MAX_RANK
+    ahead = frame.of_combination(network.target, {s: float(k) for s, k in network.values.items()})[0] > 0
+    return ahead and len(network.target.parts) == 1 and frame.coordinates.shape[1] <= MAX_RANK
 
 
 def functions(experiment: Experiment) -> Triple:

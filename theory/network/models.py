@@ -91,8 +91,14 @@ class AlignedLoRA:
         )
 
 
+ALIGNMENT = (
+    "a number in (0, 1]; mu is the alignment <w0, w*> of w0 = mu w*: for any other w0 give rho = |w0| too (model "
+    "misaligned), without pre-training take model plain"
+)
+
+
 def _check_aligned(values: Mapping[str, float]) -> None:
-    _require(0 < values["mu"] <= 1, "mu", values["mu"], "a number in (0, 1]; mu is the alignment <w0, w*>")
+    _require(0 < values["mu"] <= 1, "mu", values["mu"], ALIGNMENT)
     _check_scale(values)
 
 
@@ -143,6 +149,7 @@ class MisalignedLoRA:
 def check_misaligned(values: Mapping[str, float]) -> None:
     """Rho >= |mu|, by the Cauchy-Schwarz inequality; rho > 0."""
     length = values["rho"]
+    _require(math.isfinite(values["mu"]), "mu", values["mu"], "a finite number with |mu| <= rho; it is <w0, w*>")
     domain = f"rho >= |mu| = {abs(values['mu']):g}, rho > 0; mu = <w0, w*> cannot exceed the length rho of w0"
     _require(math.isfinite(length) and length >= abs(values["mu"]) and length > 0, "rho", length, domain)
     _check_scale(values)
@@ -226,7 +233,7 @@ def model(value: str | Model, scale: Expr = S.One) -> Model:
 
     Raises `ParameterError` for an unknown name, or a scale other than 1 with a model that has none.
 
-    >>> model("lora"), model("misaligned", sp.Integer(2)).scale
+    >>> model("lora"), model("misaligned", S(2)).scale
     (AlignedLoRA(name='lora', scale=1), 2)
     """
     if not isinstance(value, str):
@@ -238,7 +245,7 @@ def model(value: str | Model, scale: Expr = S.One) -> Model:
     kinds = {"lora": AlignedLoRA, "misaligned": MisalignedLoRA}
     if value not in kinds or not (scale == alpha or (scale.is_Rational and scale != 0)):
         raise ParameterError(
-            f"alpha = {scale} with model {value!r} given; accepted: a number other than 0, or the symbol "
+            f"alpha = {scale} with model {value!r} given; accepted: a finite number other than 0, or the symbol "
             "theory.symbols.alpha, with model lora or misaligned."
         )
     return kinds[value](scale=scale)

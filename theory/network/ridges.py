@@ -296,14 +296,20 @@ class Network:
         {}
         """
         known = {symbol.name: symbol for symbol in (*self.parameters, *self.extra_parameters)}
-        given = {name: value for name, value in values.items() if value is not None}
+        given = {name: exact(value, name) for name, value in values.items() if value is not None}
         if set(given) != set(known):
+            missing, unknown = ", ".join(sorted({*known} - {*given})), ", ".join(sorted({*given} - {*known}))
+            remedy = " and ".join(filter(None, (missing and f"give {missing}", unknown and f"leave out {unknown}")))
+            accepted = f"a value by name for each of {', '.join(known)}" if known else "none"
             raise ParameterError(
-                f"parameters {', '.join(sorted(given)) or 'none'} with model {self.name} given; accepted: a value by "
-                f"name for each of {', '.join(known) or 'none'}."
+                f"parameters {', '.join(sorted(given)) or 'none'} with model {self.name} given; accepted: {accepted}; "
+                f"{remedy}."
             )
+        for name, value in given.items():
+            if value.is_number is not True or value.is_extended_real is False:
+                raise ParameterError(f"{name} = {values[name]!r} given; accepted: a real number; substitute symbols.")
         self.check({name: float(value) for name, value in given.items()})
-        return replace(self, values={known[name]: exact(value, name) for name, value in given.items()})
+        return replace(self, values={known[name]: value for name, value in given.items()})
 
 
 def _name(key: Symbol | Vector) -> str:

@@ -1,6 +1,5 @@
 """The verdict must be able to fail, and must not depend on the machine."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -73,8 +72,8 @@ def test_the_work_is_bounded_where_u_leaves_first_and_near_critical_strengths(
 
     def count(setting: Experiment, **options: Any) -> ExitSample:
         nonlocal drawn
-        drawn += setting.replicas * (setting.max_steps - 100) * (setting.batch + planning.STEP_COST)
-        return simulate(replace(setting, replicas=2, max_steps=2), **options)
+        drawn += setting.replicas * (setting.stop.max_steps - 100) * (setting.sgd.batch + planning.STEP_COST)
+        return simulate(setting.but(replicas=2, max_steps=2), **options)
 
     monkeypatch.setattr(checking, "simulate", count)
     for budget in (1e6, checking.SAMPLE_BUDGET):

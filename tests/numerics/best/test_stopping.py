@@ -87,8 +87,8 @@ def test_finite_kappa_against_simulation_of_both_phases() -> None:
     before = api.experiment(
         "relu", model="pretrain", c=0.8, **sizes, threshold=None, replicas=200, seed=4, max_steps=40, initial_scale=0.1
     )
-    weights = simulate(before).final_overlaps
-    alignment, strength = weights["q"][0], np.sqrt(weights["r"][0])
+    weights = simulate(before).final
+    alignment, strength = weights.q.values, np.sqrt(weights.r.values)
     after = [
         simulate(
             api.experiment(
