@@ -13,6 +13,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from hermescape.shadows import refuse_shadows
+
+refuse_shadows()
+
 __version__ = "0.1.0"
 
 _HOMES = {
