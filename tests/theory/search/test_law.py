@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
+from tests.test_own_model import FreeLoRA
 from theory.errors import InputError
 from theory.network.derivation import derive
 from theory.search import law as room
@@ -118,3 +119,8 @@ def test_it_prints() -> None:
 def test_other_starts_are_refused(name: str, model: str) -> None:
     with pytest.raises(InputError, match="not linearly unstable"):
         escape_time(derive(name, model=model))
+
+
+def test_velocities_that_are_not_those_of_lora_are_refused() -> None:
+    with pytest.raises(InputError, match="not those of LoRA"):
+        escape_time(derive("erf", model=FreeLoRA()))
