@@ -47,7 +47,13 @@ class Target:
 
 
 TARGETS = {
-    "linear": Target("numerics.law.linear", ("tests/numerics/law/test_linear.py",)),
+    "linear": Target(
+        "numerics.law.linear",
+        ("tests/numerics/law/test_linear.py",),
+        {
+            "22: 40.0 -> 41.0": "a normal density is zero in float64 from 38.6 standard deviations on",
+        },
+    ),
     "law": Target(
         "theory.search.law",
         ("tests/theory/search/test_law.py",),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from tests.test_own_model import FreeLoRA
+from tests.test_own_model import LongLoRA
 from theory.errors import InputError
 from theory.network.derivation import derive
 from theory.search import law as room
@@ -123,4 +123,4 @@ def test_other_starts_are_refused(name: str, model: str) -> None:
 
 def test_velocities_that_are_not_those_of_lora_are_refused() -> None:
     with pytest.raises(InputError, match="not those of LoRA"):
-        escape_time(derive("erf", model=FreeLoRA()))
+        escape_time(derive("erf", model=LongLoRA()))
