@@ -30,7 +30,7 @@ SIDED = replace(BASE, constant_below=0.9)
 SHIFTED = replace(SIDED, shift=0.8)
 FAR = replace(BASE, shift=-6.0, constant_below=1.1)
 TRAPPED = replace(SHIFTED, constant_below=math.inf)
-LAWS = [BASE, SIDED, SHIFTED, FAR, TRAPPED, replace(TRAPPED, shift=-0.8)]
+LAWS = [BASE, SIDED, SHIFTED, FAR, TRAPPED, replace(TRAPPED, shift=-0.8), replace(SIDED, shift=30.0)]
 COUNT = 400_000
 Z = ndtri((np.arange(COUNT) + 0.5) / COUNT)  # quantiles of N(0, 1): a sample without noise
 
@@ -78,7 +78,10 @@ def test_ends_of_the_distribution() -> None:
     assert math.isfinite(TRAPPED.quantile(TRAPPED.escaping * 0.999))
 
 
-@pytest.mark.parametrize("law", [BASE, SIDED, SHIFTED, FAR, replace(SHIFTED, shift=-2.5), replace(SIDED, shift=12.0)])
+@pytest.mark.parametrize(
+    "law",
+    [BASE, SIDED, SHIFTED, FAR, replace(SHIFTED, shift=-2.5), replace(SIDED, shift=12.0), replace(SIDED, shift=1.0)],
+)
 def test_mean_is_the_integral_of_the_formula(law: LinearEscape) -> None:
     def weighted(z: float) -> float:
         side = law.constant if z + law.shift > 0 else law.constant_below
@@ -108,6 +111,7 @@ def test_slope_in_log_d_where_tau_grows_too() -> None:
 
 def test_names_of_its_parts() -> None:
     law = SHIFTED
+    assert (law.power, law.start, law.flow_tau, law.crossover) == (0.0, 1.0, 0.0, 0.0)
     assert law.unit == law.tau == 3.0
     assert law.published_ratio == 11.0 / law.median
     slower = law.slower(1.5)
