@@ -30,7 +30,19 @@ SIDED = replace(BASE, constant_below=0.9)
 SHIFTED = replace(SIDED, shift=0.8)
 FAR = replace(BASE, shift=-6.0, constant_below=1.1)
 TRAPPED = replace(SHIFTED, constant_below=math.inf)
-LAWS = [BASE, SIDED, SHIFTED, FAR, TRAPPED, replace(TRAPPED, shift=-0.8), replace(SIDED, shift=30.0)]
+LAWS = [
+    *(BASE, replace(BASE, shift=0.8), SIDED, SHIFTED, FAR, TRAPPED),
+    *(replace(TRAPPED, shift=-0.8), replace(SIDED, shift=30.0)),
+]
+    BASE,
+    replace(BASE, shift=0.8),
+    SIDED,
+    SHIFTED,
+    FAR,
+    TRAPPED,
+    replace(TRAPPED, shift=-0.8),
+    replace(SIDED, shift=30.0),
+]
 COUNT = 400_000
 Z = ndtri((np.arange(COUNT) + 0.5) / COUNT)  # quantiles of N(0, 1): a sample without noise
 
