@@ -54,6 +54,7 @@ TARGETS = {
             "22: 40.0 -> 41.0": "a normal density is zero in float64 from 38.6 standard deviations on",
             "< NEGLIGIBLE -> abs(self.shift) <= NEGLIGIBLE": "both branches agree where the shift is negligible",
             "129: level <= self.cdf(0.0) ->": "at equality the root that is then looked for is t = 0 too",
+            "135: (min(finite) - math.log(size), max(finite)": "the ends of a bracket, in the other order",
             "146: 1 -> -1": "an infinite constant makes the sum infinite by itself",
             "171: x < math.inf -> x <= math.inf": "exp(700) of a side that never exits has no normal mass beyond it",
         },

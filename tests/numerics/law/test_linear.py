@@ -31,19 +31,10 @@ SHIFTED = replace(SIDED, shift=0.8)
 FAR = replace(BASE, shift=-6.0, constant_below=1.1)
 TRAPPED = replace(SHIFTED, constant_below=math.inf)
 LAWS = [
-    *(BASE, replace(BASE, shift=0.8), SIDED, SHIFTED, FAR, TRAPPED),
+    *(BASE, replace(BASE, shift=0.8), replace(BASE, shift=1.0), SIDED, SHIFTED, FAR, TRAPPED),
     *(replace(TRAPPED, shift=-0.8), replace(SIDED, shift=30.0)),
 ]
-    BASE,
-    replace(BASE, shift=0.8),
-    SIDED,
-    SHIFTED,
-    FAR,
-    TRAPPED,
-    replace(TRAPPED, shift=-0.8),
-    replace(SIDED, shift=30.0),
-]
-COUNT = 400_000
+COUNT = 100_000
 Z = ndtri((np.arange(COUNT) + 0.5) / COUNT)  # quantiles of N(0, 1): a sample without noise
 
 
@@ -60,15 +51,15 @@ def test_distribution_is_that_of_the_formula(law: LinearEscape) -> None:
     for level in (0.01, 0.2, 0.5, 0.7, 0.95):
         share = level * law.escaping
         t = times[int(share * COUNT)]
-        assert law.cdf(t) == pytest.approx(share, abs=1e-5)
-        assert law.quantile(share) == pytest.approx(t, rel=1e-4)
+        assert law.cdf(t) == pytest.approx(share, abs=2e-5)
+        assert law.quantile(share) == pytest.approx(t, rel=3e-4)
         assert law.cdf(law.quantile(share)) == pytest.approx(share, abs=1e-10)
     assert law.median == law.quantile(0.5)
-    assert law.escaping == pytest.approx(np.isfinite(times).mean(), abs=1e-5)
+    assert law.escaping == pytest.approx(np.isfinite(times).mean(), abs=2e-5)
 
 
 def test_every_level_has_its_time() -> None:
-    for law in LAWS:
+    for law in (*LAWS, replace(SIDED, constant=-1.05)):
         for level in (1e-12, 1e-3, 0.999):
             t = law.quantile(level)
             assert t == math.inf if level >= law.escaping else law.cdf(t) == pytest.approx(level, rel=1e-6)
@@ -78,7 +69,7 @@ def test_ends_of_the_distribution() -> None:
     early = replace(BASE, dimension=9.0, threshold=0.2, prefactor=-1.5)  # so that some runs start beyond
     begun = float(np.mean(time_of(early, Z) <= 0))
     assert 0.1 < begun < 0.9
-    assert early.cdf(0.0) == pytest.approx(begun, abs=1e-5)
+    assert early.cdf(0.0) == pytest.approx(begun, abs=2e-5)
     assert early.cdf(-1e-9) == 0.0
     assert early.quantile(begun / 2) == 0.0
     assert early.quantile(early.cdf(0.0)) == 0.0
