@@ -5,6 +5,7 @@ In continuous integration Hypothesis draws the same examples every time; elsewhe
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -14,6 +15,36 @@ os.environ["HERMESCAPE_CACHE"] = "off"  # tests derive; test_cache.py turns it o
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
+
+
+ROOT = Path(__file__).parent
+QUICK = (
+    *("theory/errors.py", "theory/symbols.py", "theory/language", "theory/typeset", "theory/network"),
+    *("numerics/compile", "numerics/sweep/parameters.py", "numerics/flows/engines", "hermescape/output.py"),
+    *("tests/test_layers.py", "tests/test_tree.py", "tests/test_public.py"),
+    *("tests/theory/language/test_activations.py", "tests/theory/language/test_labels.py"),
+    *("tests/theory/language/test_parser.py", "tests/theory/network/test_vectors.py"),
+    *("tests/theory/writing/test_sources.py", "tests/numerics/compile/test_primitives.py"),
+    *("tests/numerics/simulation/test_statistics.py", "tests/hermescape/test_shadows.py"),
+)
+"""Files and folders whose tests together take under a minute on two cores; `pytest -m quick` runs them."""
+
+
+def _is_quick(path: Path) -> bool:
+    return any(path == ROOT / place or ROOT / place in path.parents for place in QUICK)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m quick` alone, import nothing that it would leave out: that takes half the time."""
+    left_out = config.option.markexpr == "quick" and collection_path.suffix == ".py" and not _is_quick(collection_path)
+    return True if left_out else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is quick."""
+    for item in items:
+        if _is_quick(item.path):
+            item.add_marker(pytest.mark.quick)
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,10 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+from hermescape.shadows import refuse_shadows
+
+refuse_shadows()
+
 __version__ = "0.1.0"
 
 

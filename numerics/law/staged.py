@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from numerics.flows.flow import Exit, Outcome
 from numerics.flows.stages import Stage, integrate_stages
@@ -78,7 +79,7 @@ def staged_law(
     return replace(first, threshold=thresholds[-1], constant=above, constant_below=below, remainder=float("nan"))
 
 
-def _later(stages: Sequence[Stage], side: float, parameters: dict[str, float]) -> float:
+def _later(stages: Sequence[Stage], side: float, parameters: dict[str, Any]) -> float:
     """The time of the stages after the first."""
     begun = {state.name: side * START for state in stages[0].system.states}
     paths = integrate_stages(stages, begun, rtol=RTOL, engine=None, **parameters)

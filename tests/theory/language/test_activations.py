@@ -150,7 +150,7 @@ def test_names_before_may_be_used_by_names_after() -> None:
     assert registered_in(["tanh(x)", "bumps"]) == {}
 
 
-@pytest.mark.parametrize("name", [*REGISTRY, *RESERVED, "he21"])
+@pytest.mark.parametrize("name", [*REGISTRY, *sorted(RESERVED - set(REGISTRY)), "he21"])
 def test_a_name_that_is_taken_is_refused(name: str) -> None:
     before = dict(REGISTRY)
     with pytest.raises(InputError, match=f"name '{name}' given"):

@@ -1,0 +1,126 @@
+"""The law in symbols against the linear recursions that it solves, step by step and at any step size."""
+
+import math
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from tests.test_own_model import LongLoRA
+from theory.errors import InputError
+from theory.network.derivation import derive
+from theory.search import law as room
+from theory.search.law import EscapeTime, escape_time
+from theory.symbols import L_q, L_r, d, eta, kappa, mu, rho
+
+FIXED = {mu: 0.3, eta: 0.15, kappa: 1.4, d: 1e9, room.u_0: 3e-5, room.Z: 0.7, room.J_0: 0.8, room.V_0: 1.1}
+
+
+def numbers(law: EscapeTime, values: dict[sp.Symbol, float]) -> dict[sp.Symbol, float]:
+    """The definitions in numbers, last to first: each is in terms of later ones."""
+    known = dict(values)
+    for symbol, definition in reversed(law.definitions.items()):
+        if symbol not in known:
+            known[symbol] = float(definition.subs(known))
+    return known
+
+
+def steps_until(values: dict[sp.Symbol, float], matrix: np.ndarray, start: np.ndarray, reached: float) -> float:
+    """t = eta n after which |m|, the last component, passes `reached`, interpolated between steps."""
+    state, n = start, 0
+    while abs(state[-1]) < reached:
+        before, state, n = state, matrix @ state, n + 1
+    share = math.log(reached / abs(before[-1])) / math.log(abs(state[-1] / before[-1]))
+    return values[eta] * (n - 1 + share)
+
+
+@pytest.mark.parametrize(("alpha", "kicked"), [(1, 0.0), (sp.Rational(17, 10), 0.0), (sp.Rational(-2, 3), 3e-5)])
+def test_lora_law_solves_the_linear_steps(alpha: sp.Expr, kicked: float) -> None:
+    """u -> u + eta alpha (A m + alpha B u), m -> m + eta alpha A u, without noise; C = log c at |m| = c.
+
+    p = lambda u + alpha A m starts with lambda u_0 + alpha A m_0, and m_0 = Z/sqrt(d) where A > 0.
+    """
+    system = derive("relu", alpha=alpha)
+    law = escape_time(system)
+    values = numbers(
+        law, {**FIXED, kappa: 0.0, room.u_0: kicked, L_q: -0.5, L_r: 0.25}
+    )  # ReLU: A = (1 - mu)/2, B = -1/2
+    A, B, scale, h = 0.35, -0.5, float(alpha), FIXED[eta]
+    assert values[room.rate] == pytest.approx(
+        max(np.linalg.eigvals([[scale**2 * B, scale * A], [scale * A, 0.0]]).real), rel=1e-12
+    )
+    matrix = np.eye(2) + h * np.array([[scale**2 * B, scale * A], [scale * A, 0.0]])
+    start = np.array([kicked, FIXED[room.Z] / math.sqrt(FIXED[d])])
+    values[room.C] = math.log(1e3)
+    expected = steps_until(values, matrix, start, 1e3)
+    assert float(law.time.subs(values)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_spread_of_lora_is_the_variance_of_its_steps() -> None:
+    """p -> (1 + eta lambda) p + noise of variance eta lambda^2 alpha^2 kappa J_0/d, from alpha^2 G^2/d."""
+    law = escape_time(derive("relu"))
+    values = numbers(law, {**FIXED, L_q: -0.5, L_r: 0.25})
+    rate, h = values[room.rate], values[eta]
+    variance, growth = values[room.G] ** 2, 1.0
+    for _ in range(4000):
+        variance, growth = (1 + h * rate) ** 2 * variance + h * rate**2 * 1.4 * 0.8, growth * (1 + h * rate) ** 2
+        if growth > 1e40:
+            break
+    assert values[room.S] ** 2 == pytest.approx(variance / growth, rel=1e-10)
+
+
+def test_definitions_of_a_misaligned_start() -> None:
+    """G^2 = |L_q w* + 2 L_r w0|^2 and a_m = its component along w*, from vectors; J_0 stands at (mu, rho^2)."""
+    law = escape_time(derive("tanh", model="misaligned"))
+    at = {mu: 0.3, rho: 0.7, L_q: -0.41, L_r: 0.23}
+    target, weight = np.array([1.0, 0.0]), np.array([0.3, math.sqrt(0.7**2 - 0.3**2)])
+    slope = -0.41 * target + 2 * 0.23 * weight
+    assert float(law.definitions[room.G].subs(at)) == pytest.approx(np.linalg.norm(slope))
+    assert float(law.definitions[room.a_m].subs(at)) == pytest.approx(slope @ target)
+    assert float(law.definitions[room.B].subs(at)) == pytest.approx(-2 * 0.23)
+    assert law.definitions[room.J_0] == sp.Function("J")(mu, rho**2)
+    assert escape_time(derive("tanh")).definitions[room.J_0] == sp.Function("J")(mu, mu**2)
+    aligned = escape_time(derive("tanh")).definitions[room.G]
+    assert float(aligned.subs(at)) == pytest.approx(abs(-0.41 + 2 * 0.23 * 0.3))
+
+
+@pytest.mark.parametrize("noise", [0.0, 1.4])
+def test_plain_law_solves_its_steps(noise: float) -> None:
+    """m -> (h + eta c) m / sqrt(h^2 + eta kappa J_0), and the variance that noise adds to m beside it."""
+    law = escape_time(derive("he2", model="plain"))
+    assert law.regime == "plain-2"
+    values = numbers(law, {**FIXED, kappa: noise, L_r: 0.2})
+    h, c, step = 1 - 2 * 0.15 * 0.2, 4.0, 0.15
+    assert (values[room.h], values[room.c]) == (pytest.approx(h), c)
+    factor, shrink = h + step * c, h**2 + step * noise * 0.8
+    variance, growth = 1.0, 1.0
+    for _ in range(400):
+        variance, growth = (factor**2 * variance + step * noise * 1.1) / shrink, growth * factor**2 / shrink
+    assert values[room.S] ** 2 == pytest.approx(variance / growth, rel=1e-10)
+    values[room.C] = math.log(1e3)
+    begun = values[room.S] * FIXED[room.Z] / math.sqrt(FIXED[d])
+    expected = steps_until(values, np.array([[factor / math.sqrt(shrink)]]), np.array([begun]), 1e3)
+    assert float(law.time.subs(values)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_it_prints() -> None:
+    law = escape_time(derive("he2", model="plain"))
+    block = law.latex()
+    assert block == law._repr_latex_()
+    lines = block.splitlines()
+    assert (lines[0], lines[-1]) == (r"\begin{align*}", r"\end{align*}")
+    assert len(lines) == 2 + 1 + len(law.definitions)
+    assert [line.split(" &= ")[0] for line in lines[1:-1]] == ["T", r"\tau", "S", "h", "c"]
+
+
+@pytest.mark.parametrize(
+    ("name", "model"), [("he3", "plain"), ("linear", "plain"), ("erf", "pretrain")], ids=["he3", "linear", "pretrain"]
+)
+def test_other_starts_are_refused(name: str, model: str) -> None:
+    with pytest.raises(InputError, match="not linearly unstable"):
+        escape_time(derive(name, model=model))
+
+
+def test_velocities_that_are_not_those_of_lora_are_refused() -> None:
+    with pytest.raises(InputError, match="not those of LoRA"):
+        escape_time(derive("erf", model=LongLoRA()))
