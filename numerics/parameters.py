@@ -21,6 +21,7 @@ from theory.errors import ParameterError
 __all__ = [
     "KINDS",
     "MODEL_NAMES",
+    "MODEL_PARAMETERS",
     "PARAMETERS",
     "Domain",
     "Kind",
@@ -39,7 +40,9 @@ Type = Literal["text", "model", "flag", "integer", "number"]
 Value = str | bool | int | float
 
 KINDS: tuple[Kind, ...] = ("flow", "montecarlo")
-MODEL_NAMES = ("lora", "misaligned", "plain", "pretrain")
+MODEL_PARAMETERS = {"lora": ("mu",), "misaligned": ("mu", "rho"), "plain": (), "pretrain": ("c",)}
+"""The parameters of the models by name: those of `theory.network.models`, which --help cannot wait for."""
+MODEL_NAMES = tuple(MODEL_PARAMETERS)
 LARGEST_INTEGER = 2**63 - 1
 DEFAULT_KAPPA = 1.0
 
@@ -299,9 +302,9 @@ def model_name(
     if model is not None and model not in accepted:
         raise ParameterError(f"{kind} {model!r} given; accepted: {', '.join(accepted)}.")
     given = lengthy or mixed
-    if given and model not in (None, "misaligned"):
+    if given and model is not None and "rho" not in MODEL_PARAMETERS[model]:
         raise ParameterError(f"{rho} or {mix} with {kind} {model} given; accepted: them with {kind} misaligned.")
-    if model == "misaligned" and not given:
+    if model is not None and "rho" in MODEL_PARAMETERS[model] and not given:
         raise ParameterError(
             f"{kind} misaligned with {rho} or {mix} not given; accepted: {rho} or {mix} with it, the length of w0."
         )

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from hermescape.cli import options
-from hermescape.cli.options import MU_HELP, Force, Given, Json, Threads, takes, use
+from hermescape.cli.options import ALIGNED, MU_HELP, Force, Given, Json, Threads, takes, use
 from hermescape.output import print_json, print_parts, progress_bar, save
 from theory.errors import ParameterError
 
@@ -79,7 +79,7 @@ def _law(given: Given, budget: float | None) -> Any:
     dimensions = options.parse_dimensions(given.pop("dimension") or DIMENSIONS)
     from hermescape.verify.check import check_law as run
 
-    place: Given = {"mu": _alignments(given, given["model"] == "lora"), "dimensions": dimensions}
+    place: Given = {"mu": _alignments(given, given["model"] in ALIGNED), "dimensions": dimensions}
     more: Given = {} if budget is None else {"budget": budget}
     with progress_bar("simulating", None) as advance:
         return run(given.pop("student"), given.pop("teacher"), **given | place | more, progress=advance)

@@ -43,7 +43,7 @@ def escape(
     mu = given.pop("mu")
     if mu is None:
         options.check_without_mu(critical, order, digits, tolerance)
-    alignments = [] if mu is None else options.parse_mu(mu, aligned=model == "lora")
+    alignments = [] if mu is None else options.parse_mu(mu, aligned=model in options.ALIGNED)
     if given["mix"] and digits is not None:
         raise ParameterError("--mix with --digits given; accepted: --rho R, since the rho of --mix is rounded.")
     from hermescape.task import Task

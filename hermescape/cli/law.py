@@ -8,7 +8,7 @@ import typer
 
 from hermescape.cli.options import Given, Json, one_form, parametrisation, takes, use, written
 from hermescape.output import print_json, print_parts
-from numerics.parameters import PARAMETERS
+from numerics.parameters import MODEL_PARAMETERS, PARAMETERS
 from theory.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def law(
     """
     one_form(latex, as_json)
     given["model"] = parametrisation(given, MODELS)
-    if given["model"] != "plain" and given["mu"] is None and not latex:
+    if "mu" in MODEL_PARAMETERS[given["model"]] and given["mu"] is None and not latex:
         raise ParameterError("no --mu given; accepted: a number, in (0, 1] with model lora; none with plain.")
     from hermescape.task import Task
     from hermescape.views.law import law_summary, law_table

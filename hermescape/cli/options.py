@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from numerics.parameters import MODEL_NAMES, OTHER_NAMES, PARAMETERS, Parameter, model_name
+from numerics.parameters import MODEL_NAMES, MODEL_PARAMETERS, OTHER_NAMES, PARAMETERS, Parameter, model_name
 from theory.errors import ParameterError
 
 __all__ = [
@@ -90,6 +90,10 @@ class Use:
         kind = self.kind if default is not None else self.kind | None
         annotation = Annotated[kind, info]
         return inspect.Parameter(own.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+ALIGNED = [name for name, parameters in MODEL_PARAMETERS.items() if parameters == ("mu",)]
+"""The models whose w0 is mu w*, with mu in (0, 1]."""
 
 
 def use(name: str, *, default: Any = _OWN, note: str = "", kind: Any = None, metavar: str | None = None) -> Use:
@@ -239,7 +243,7 @@ def parametrisation(given: Given, accepted: Iterable[str] = MODEL_NAMES, command
     found = model_name(given["model"], lengthy=lengthy, mixed=mixed, written=written)
     if found not in accepted:
         raise ParameterError(f"{command}--model {found} given; accepted: {', '.join(accepted)}.")
-    if found == "plain" and given.get("mu") is not None:
+    if not MODEL_PARAMETERS[found] and given.get("mu") is not None:
         raise ParameterError("--mu with --model plain given; accepted: no --mu, it has no pre-trained weight.")
     return found
 

@@ -16,6 +16,7 @@ from hermescape.output import print_json, progress_bar, save
 
 if TYPE_CHECKING:
     from hermescape.report.findings import Request
+from numerics.parameters import MODEL_PARAMETERS
 
 __all__ = ["report"]
 
@@ -46,11 +47,11 @@ def report(
     """
     options.check_output(output, ".html", force)
     given["model"] = model = options.parametrisation(given)
-    alignments = options.parse_mu(given["mu"] or ALIGNMENTS, aligned=model == "lora")
+    alignments = options.parse_mu(given["mu"] or ALIGNMENTS, aligned=model in options.ALIGNED)
     from hermescape.report.findings import Request, gather
     from hermescape.report.page import page
 
-    given["mu"] = () if model == "plain" else tuple(sorted(set(alignments)))
+    given["mu"] = () if "mu" not in MODEL_PARAMETERS[model] else tuple(sorted(set(alignments)))
     settings = Request(**given, threads=threads, quick=quick)
     begun = time.perf_counter()
     with progress_bar("simulating", None) as advance:

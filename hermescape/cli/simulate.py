@@ -9,6 +9,7 @@ import typer
 
 from hermescape.cli.options import Force, Given, Json, Threads, check_output, parametrisation, takes
 from hermescape.output import print_json, print_parts, progress_bar, save
+from numerics.parameters import MODEL_PARAMETERS
 from theory.errors import ParameterError
 
 __all__ = ["simulate"]
@@ -30,7 +31,7 @@ def simulate(
     With --model pretrain, |m| is the overlap |<w, w_s>|/|w| with the source.
     """
     check_output(output, ".nc", force)
-    if parametrisation(given) not in ("plain", "pretrain") and given["mu"] is None:
+    if "mu" in MODEL_PARAMETERS[parametrisation(given)] and given["mu"] is None:
         raise ParameterError("no --mu given; accepted: a number, in (0, 1] with model lora; none with plain, pretrain.")
     from hermescape.api import simulate as run
     from hermescape.task import Task

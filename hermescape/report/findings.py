@@ -22,6 +22,7 @@ from hermescape.views.search import critical_report
 from numerics.flows.flow import Exit, Trajectory, integrate
 from numerics.flows.starts import MEDIAN, median_start
 from numerics.law import Law, escape_law
+from numerics.parameters import MODEL_PARAMETERS
 from numerics.rates.curvature import largest_curvature
 from numerics.rates.search_time import Search, search_time
 from numerics.simulation.experiment import Experiment
@@ -64,6 +65,11 @@ class Request:
     seed: int = 0
     threads: int | None = None
     quick: bool = False
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether the model has a pre-trained weight."""
+        return "mu" in MODEL_PARAMETERS[self.model]
 
 
 @dataclass(frozen=True)
@@ -139,7 +145,7 @@ def gather(settings: Request, progress: Callable[[int, int], None] | None = None
         alpha=settings.scale,
     )
     _refuse(settings)
-    verdict, cases = (_on_sphere if settings.model == "plain" else _pretrained)(settings, system, progress)
+    verdict, cases = (_pretrained if settings.is_pretrained else _on_sphere)(settings, system, progress)
     focus = _focus(cases)
     critical = _attempt(lambda: critical_report(system))
     strengths = sorted({*TABLE_MU, *settings.mu})
@@ -200,10 +206,10 @@ def _setting(settings: Request, mu: float | None, eta: float, batch: int, runs: 
 
 def _refuse(settings: Request) -> None:
     """Make every experiment once, so that bad values are refused before any work."""
-    if settings.model == "plain" and settings.batch is not None:
+    if not settings.is_pretrained and settings.batch is not None:
         raise ParameterError("--batch with --model plain given; accepted: --lr, its batch follows from kappa.")
     runs = 2 if settings.replicas is None else settings.replicas
-    places = (None,) if settings.model == "plain" else settings.mu
+    places = settings.mu if settings.is_pretrained else (None,)
     for mu in places:
         eta = 1.0 if settings.step_size is None else settings.step_size
         _setting(settings, mu, eta, 1 if settings.batch is None else settings.batch, runs, 1)
@@ -310,7 +316,7 @@ def _focus(cases: Sequence[Case]) -> Case:
 
 def _searches(settings: Request, system: System, strengths: Sequence[float]) -> tuple[Search, ...] | Missing:
     """Return the search phase at each strength that the model accepts."""
-    if settings.model == "plain":
+    if not settings.is_pretrained:
         return Missing("Plain training has no pre-trained weight, hence no strength mu.")
     rho = settings.rho
     inside = [mu for mu in strengths if (0 < mu <= 1 if rho is None else abs(mu) <= rho)]
