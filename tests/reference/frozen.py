@@ -3,7 +3,9 @@
     python -m tests.reference.frozen
 
 Each case is a command line with --json, or a call of a public name; every number in what it answers is kept under
-"case | path". `tests/test_frozen.py` computes them again: simulations bit for bit, all else to 1e-12.
+"case | path". `tests/test_frozen.py` computes them again: simulations bit for bit, all else to 1e-12. The numbers are
+those of the code before one description held every network; names that changed since were changed here (final_p is
+final_v_across; a law's settings d, lr and alpha are dimension, step_size and scale; a derivative is no setting).
 """
 
 from __future__ import annotations
@@ -82,19 +84,19 @@ SWEEPS = {
     "sweep of flows": """
 kind = "flow"
 [fixed]
-activation = "relu"
-d = 1000
+student = "relu"
+dimension = 1000
 [grid]
 mu = [0.2, 0.5]
-alpha = [1.0, 2.0]
+scale = [1.0, 2.0]
 """,
     "sweep of simulations": """
 kind = "montecarlo"
 [fixed]
-activation = "erf"
-d = 100
+student = "erf"
+dimension = 100
 batch = 10
-lr = 0.1
+step_size = 0.1
 replicas = 6
 seed = 2
 [grid]
