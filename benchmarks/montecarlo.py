@@ -27,7 +27,7 @@ from numba import njit
 from numerics.compile.codegen import compile_function
 from numerics.simulation import montecarlo
 from numerics.simulation.experiment import Experiment
-from numerics.simulation.unrolled import Z, draw_batch, functions
+from numerics.simulation.unrolled import NOISE, Z, draw_batch, functions
 from theory.language.activations import REGISTRY, activation
 from theory.network.derivation import network_of
 from theory.symbols import x
@@ -70,7 +70,7 @@ def steps(setting: Experiment, *, by_sums: bool = False) -> Work:
 
 def floor(setting: Experiment) -> Work:
     """Return the draws and evaluations of `STEPS` steps, and nothing else."""
-    evaluate = compile_function((x, Z), functions(setting))
+    evaluate = compile_function((x, Z), tuple(f.subs(NOISE, 0) for f in functions(setting)))
 
     @njit(error_model="numpy", nogil=True, fastmath={"reassoc", "contract"})
     def evaluations(rows: np.ndarray) -> float:

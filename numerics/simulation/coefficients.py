@@ -49,7 +49,6 @@ class Weights:
             [[float(term.weight.coefficient(v).subs(network.values)) for v in self.frozen] for term in teacher]
         )
         """(teacher terms, frozen vectors)"""
-        self.teacher_amplitudes = np.array([float(term.coefficient.subs(network.values)) for term in teacher])
         self.decays, self.vector_decays = (
             np.array([float(sympify(network.penalty.get(p, 0)).subs(network.values)) for p in trained])
             for trained in (self.scalars, self.trained)

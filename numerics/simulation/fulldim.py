@@ -24,13 +24,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sympy import Abs, Basic, Expr, Heaviside, Max, Min, N, Symbol, erf, erfc, lambdify, sign
+from sympy import Abs, Basic, Expr, Heaviside, Matrix, Max, Min, N, Symbol, erf, erfc, lambdify, sign, sympify
 
-from numerics.simulation.coefficients import Weights
 from numerics.simulation.experiment import LARGEST_SCALE, Experiment
 from numerics.simulation.state import Status, layout
 from numerics.simulation.statistics import ExitSample, Stages
-from numerics.simulation.step import retraction
 from theory.errors import ParameterError
 from theory.symbols import x, y
 
@@ -100,6 +98,49 @@ def _functions(module: ModuleType, experiment: Experiment) -> _Functions:
     )
 
 
+class _Coefficients(NamedTuple):
+    """At given scalars: w_i = sum_k frozen_ik F_k + sum_l trained_il v_l, and a_i."""
+
+    amplitudes: NDArray[np.float64]
+    frozen: NDArray[np.float64]
+    trained: NDArray[np.float64]
+
+
+class _Weights:
+    """What the network's weights are made of; written again here, not shared with the step that this judges."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        network, values = experiment.network, experiment.network.values
+        self.scalars, self.count = network.scalars, len(network.frozen)
+        vectors = (*network.frozen, *network.vectors)
+        table = Matrix([[unit.coefficient, *map(unit.weight.coefficient, vectors)] for unit in network.ridges])
+        known = table.subs(values)
+        self._at = lambdify(self.scalars, known)
+        self._slopes = [lambdify(self.scalars, known.diff(s)) for s in self.scalars]
+        terms = network.teacher.ridges
+        self.teacher_amplitudes = [float(term.coefficient.subs(values)) for term in terms]
+        self.teacher = [
+            np.array([float(term.weight.coefficient(v).subs(values)) for v in network.frozen]) for term in terms
+        ]
+        decays = [float(sympify(network.penalty.get(p, 0)).subs(values)) for p in (*self.scalars, *network.vectors)]
+        self.decays, self.vector_decays = decays[: len(self.scalars)], decays[len(self.scalars) :]
+        norm = Symbol("norm", positive=True)
+        lengths = [v.constraint.length(norm) for v in network.vectors if v.constraint is not None]
+        self.lengths: list[Callable[[float], float]] = [lambdify(norm, length, "math") for length in lengths]
+
+    def at(self, scalars: NDArray[np.float64]) -> _Coefficients:
+        """Return the coefficients at these scalars."""
+        return self._split(self._at(*scalars))
+
+    def slopes(self, scalars: NDArray[np.float64]) -> list[_Coefficients]:
+        """Return their derivatives by every scalar."""
+        return [self._split(slope(*scalars)) for slope in self._slopes]
+
+    def _split(self, table: Any) -> _Coefficients:
+        rows = np.asarray(table, np.float64)
+        return _Coefficients(rows[:, 0], rows[:, 1 : 1 + self.count], rows[:, 1 + self.count :])
+
+
 def _normals(module: ModuleType, seed: np.random.SeedSequence) -> Callable[..., Array]:
     """Return shape -> standard normals, from a generator of the module."""
     number = int(seed.generate_state(1, np.uint64)[0] >> np.uint64(1))
@@ -163,7 +204,7 @@ class _Replica:
             samples = min(left, max(1, BLOCK // experiment.sgd.dimension))
             inputs = normals(samples, experiment.sgd.dimension)
             noise = math.sqrt(experiment.noise) * normals(samples)
-            links = zip(fixed.teacher_amplitudes.tolist(), functions.terms, teacher, strict=True)
+            links = zip(fixed.teacher_amplitudes, functions.terms, teacher, strict=True)
             labels = functions.label(sum(b * phi(inputs @ w) for b, phi, w in links) + noise)
             fields = [inputs @ w for w in weights]
             values = [unit(field) for (unit, _), field in zip(functions.units, fields, strict=True)]
@@ -194,7 +235,7 @@ class _Replica:
             pull = _combine(at.trained[:, index], gradients) + fixed.vector_decays[index] * v
             vectors.append(v - eta * pull)
             norms.append(_norm(vectors[-1]))
-        lengths = [length(norm) for length, norm in zip(problem.lengths, norms, strict=True)]
+        lengths = [length(norm) for length, norm in zip(fixed.lengths, norms, strict=True)]
         bounded = all(abs(value) <= LARGEST_SCALE for value in (*moved, *lengths))
         if not (bounded and all(math.isfinite(norm) and norm > 0 for norm in norms)):
             return False
@@ -222,13 +263,11 @@ class _Problem:
 
     experiment: Experiment
     functions: _Functions
-    weights: Weights
-    lengths: list[Callable[[float], float]]
+    weights: _Weights
 
     @classmethod
     def of(cls, experiment: Experiment, module: ModuleType) -> _Problem:
-        lengths = [retraction(v.constraint) for v in experiment.network.vectors]
-        return cls(experiment, _functions(module, experiment), Weights(experiment), lengths)
+        return cls(experiment, _functions(module, experiment), _Weights(experiment))
 
 
 def _run(problem: _Problem, replica: _Replica, normals: Callable[..., Array]) -> tuple[int, Status]:

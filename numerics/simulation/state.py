@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 
 import numpy as np
 import xarray as xr
@@ -52,13 +53,26 @@ class Layout:
     @property
     def names(self) -> tuple[str, ...]:
         """One name for every number of the state."""
-        found = list(self.scalars)
-        for i, vector in enumerate(self.vectors):
-            found += [f"{vector}_{j + 1}" for j in range(self.rank)]
+        return tuple(name for name, _ in self._described)
+
+    @property
+    def meanings(self) -> tuple[str, ...]:
+        """What every number is, in words."""
+        return tuple(meaning for _, meaning in self._described)
+
+    @cached_property
+    def _described(self) -> list[tuple[str, str]]:
+        found = [(name, f"trained scalar {name}") for name in self.scalars]
+        for i, v in enumerate(self.vectors):
             single = len(self.vectors) == 1
-            found += [f"{vector}_across"] if single else [f"{vector}_across_{j + 1}" for j in range(i + 1)]
-            found += [f"{vector}_length"] if self.long[i] else []
-        return tuple(found)
+            found += [(f"{v}_{j + 1}", f"coordinate {j + 1} of {v}/|{v}| in the frozen span") for j in range(self.rank)]
+            for j in range(i + 1):
+                index = "" if single else f" {j + 1}"
+                found.append(
+                    (f"{v}_across{index.replace(' ', '_')}", f"part{index} of {v}/|{v}| across the frozen span")
+                )
+            found += [(f"{v}_length", f"length |{v}|")] if self.long[i] else []
+        return found
 
     def unpack(self, state: Array) -> tuple[Array, Array]:
         """Return (scalars, trained vectors as rows of frozen coordinates and a lower triangle) of states.

@@ -91,10 +91,10 @@ class ExitSample:
 
         `v_1`, ... are those of v/|v| in the basis of the frozen vectors, `v_across` is the rest and `v_length` |v|.
         """
-        found = overlaps(self.experiment, self.state)
-        names = [name for name in layout(self.experiment).names if name not in found]
-        rows = dict(zip(layout(self.experiment).names, self.state, strict=True))
-        return found.assign({name: ("replica", rows[name], {"units": "1"}) for name in names})
+        found, place = overlaps(self.experiment, self.state), layout(self.experiment)
+        rows = zip(place.names, place.meanings, self.state, strict=True)
+        parts = {name: ("replica", row, {"long_name": word, "units": "1"}) for name, word, row in rows}
+        return found.assign({name: part for name, part in parts.items() if name not in found})
 
     @property
     def counts(self) -> Counts:
@@ -171,7 +171,7 @@ class ExitSample:
             "status": ("replica", self.status, {"meaning": "0 exited, 1 censored, 2 diverged", "units": "1"}),
         }
         for name, values in self.final.data_vars.items():
-            meaning = f"{values.attrs.get('long_name', f'part {name} of the state')} at the end"
+            meaning = f"{values.attrs['long_name']} at the end"
             variables[f"final_{name}"] = ("replica", values.values, {"long_name": meaning, "units": "1"})
         counts = {f"count_{name}": count for name, count in self.counts._asdict().items()}
         conventions = {"time": "t = step_size * step", "noise_meaning": "variance of the label noise"}

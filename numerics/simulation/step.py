@@ -40,7 +40,7 @@ from theory.calculus.removable import filled
 from theory.network.vectors import Constraint
 from theory.symbols import x, y
 
-__all__ = ["Step", "retraction", "root"]
+__all__ = ["Step", "root"]
 
 Array = NDArray[np.float64]
 DEGENERATE = 1e-14
@@ -64,7 +64,7 @@ class Step:
             _vectorised((x,), (filled(r.function.expr), filled(r.function.derivative))) for r in network.ridges
         ]
         self.label = _labels(experiment)
-        self.lengths = [retraction(v.constraint) for v in network.vectors]
+        self.lengths = [_retraction(v.constraint) for v in network.vectors]
         watched, target = network.watched
         self.watched = [network.vectors.index(v) for v in (watched, target) if v.is_trained]
         self.target = None if target.is_trained else experiment.frame.of_vector(target)
@@ -217,7 +217,7 @@ def _labels(experiment: Experiment) -> Callable[[Array, Array], Array]:
     return total
 
 
-def retraction(constraint: Constraint | None) -> Callable[[float], float]:
+def _retraction(constraint: Constraint | None) -> Callable[[float], float]:
     """Return the length of a trained vector as a function of its norm after a step."""
     norm = Symbol("norm", positive=True)
     assert constraint is not None

@@ -189,7 +189,7 @@ def test_progress_is_reported_from_the_calling_thread() -> None:
 
 def test_an_interrupt_ends_running_replicas_promptly() -> None:
     # With mu = 1 and u = 0 the linear student is exact and stays put: a run ends at step 0 or not for hours.
-    setting = make("linear", mu=1.0, initial_scale=0.0, dimension=3, batch=1000, max_steps=10**9, replicas=40)
+    setting = make("linear", mu=1.0, initial_scale=0.0, dimension=3, batch=1000, max_steps=10**9, replicas=10)
 
     def interrupt(_: int) -> None:
         raise KeyboardInterrupt
@@ -197,7 +197,7 @@ def test_an_interrupt_ends_running_replicas_promptly() -> None:
     montecarlo.simulate(setting.but(max_steps=1))
     start = time.perf_counter()
     with pytest.raises(KeyboardInterrupt):
-        montecarlo.simulate(setting, threads=40, progress=interrupt)
+        montecarlo.simulate(setting, threads=10, progress=interrupt)
     assert time.perf_counter() - start < 5
 
 
@@ -208,8 +208,8 @@ def test_bad_calls() -> None:
     for steps in ([], [3, 3], [-1], [1.5], [151]):
         with pytest.raises(ParameterError, match="steps"):
             montecarlo.trajectories(setting, steps)
-    with pytest.raises(UnsupportedExpressionError, match="gamma"):
-        montecarlo.simulate(make("linear", teacher=sp.gamma(x)))
+    with pytest.raises(UnsupportedExpressionError, match="besselj"):
+        montecarlo.simulate(make("linear", teacher=sp.besselj(0, x)))
 
 
 def test_ground_truth_does_not_import_what_it_checks() -> None:
@@ -217,6 +217,8 @@ def test_ground_truth_does_not_import_what_it_checks() -> None:
     assert not {node.module for node in imports} & {
         "numerics.simulation.montecarlo",
         "numerics.simulation.step",
+        "numerics.simulation.unrolled",
+        "numerics.simulation.coefficients",
         "numerics.compile.codegen",
     }
     assert all("montecarlo" not in {name.name for name in node.names} for node in imports)

@@ -36,6 +36,7 @@ def test_names_and_both_ways(name: str) -> None:
     experiment = make()
     place = layout(experiment)
     assert place.names == names
+    assert len(set(place.meanings)) == len(names)
     state = uniform(experiment, np.random.default_rng(1))
     assert state.shape == (len(names),)
     scalars, rows = place.unpack(state)

@@ -37,7 +37,7 @@ def observed(sample: ExitSample) -> tuple[list[str], np.ndarray]:
     gram = np.einsum("ikr,jkr->ijr", across, across)[np.tril_indices(len(place.vectors))]
     names = [state.name for state in sample.experiment.network.states]
     values = np.concatenate([np.stack([sample.final[name].values for name in names]), gram])
-    return [*names, *map(str, range(len(gram)))], values
+    return [*names, *map(str, range(len(gram)))], values.round(9)  # lengths of unit vectors are 1 up to rounding
 
 
 def moved(sample: ExitSample) -> bool:
