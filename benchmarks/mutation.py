@@ -69,7 +69,7 @@ TARGETS = {
         ("tests/theory/search/test_law.py",),
         {
             "= Symbol(": "an assumption steers what SymPy simplifies; the law it is part of is compared in numbers",
-            "0 -> 1   [if escape.square is not None": "G^2 = 0 for every mu needs a loss without slope anywhere, which no link of the language has",
+            "0 -> 1   [if escape.square is not None": "G^2 = 0 for every mu needs a loss without slope anywhere",
         },
     ),
     "vectors": Target("theory.network.vectors", ("tests/theory/network",)),
