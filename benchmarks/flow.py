@@ -60,7 +60,7 @@ print(time.perf_counter() - start)
 def by_lambdify(system: System) -> Callable[[float, np.ndarray, float], tuple[float, float]]:
     """Return the right-hand side as lambdify makes it, with q and r substituted."""
     inner = {L_q: system.functions[L_q], L_r: system.functions[L_r]}
-    odes = [system.velocities[s].xreplace(inner).subs(system.arguments, simultaneous=True) for s in system.states]
+    odes = [system.velocities[s].xreplace(inner).subs(system.entries, simultaneous=True) for s in system.states]
     function = sp.lambdify((u, m, mu), odes, modules=["scipy", "numpy"])
     return lambda _, state, strength: function(*state, strength)
 

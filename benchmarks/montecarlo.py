@@ -19,7 +19,6 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,8 +27,9 @@ from numba import njit
 from numerics.compile.codegen import compile_function
 from numerics.simulation import montecarlo
 from numerics.simulation.experiment import Experiment
-from numerics.simulation.step import draw_batch
+from numerics.simulation.unrolled import Z, draw_batch, functions
 from theory.language.activations import REGISTRY, activation
+from theory.network.derivation import network_of
 from theory.symbols import x
 
 from .measure import Row, Work, interleaved, main, median_ratio
@@ -37,18 +37,17 @@ from .measure import Row, Work, interleaved, main, median_ratio
 STEPS = 3000
 CHILD = """
 import sys, time
-from dataclasses import replace
 from hermescape import experiment
 from numerics.simulation import fulldim, montecarlo
 
 def seconds_a_step(simulate, setting, **options):
     start = time.perf_counter()
     simulate(setting, **options)
-    return (time.perf_counter() - start) / setting.max_steps / setting.replicas
+    return (time.perf_counter() - start) / setting.stop.max_steps / setting.replicas
 
 full = experiment("relu", mu=0.5, dimension=1000, batch=500, step_size=0.1, threshold=None, replicas=2, max_steps=10)
-reduced = replace(full, max_steps=10_000)
-montecarlo.simulate(replace(reduced, max_steps=1))
+reduced = full.but(max_steps=10_000)
+montecarlo.simulate(reduced.but(max_steps=1))
 for _ in range(int(sys.argv[1])):
     print(seconds_a_step(fulldim.simulate, full), seconds_a_step(montecarlo.simulate, reduced, threads=1))
 """
@@ -56,24 +55,22 @@ for _ in range(int(sys.argv[1])):
 
 def experiment(name: str, **changes: Any) -> Experiment:
     """LoRA at mu = 0.5 with steps so small that the state stays where it starts: every step is the same work."""
-    link = activation(name)
     settings: dict[str, Any] = {"mu": 0.5, "dimension": 1000, "batch": 500, "step_size": 1e-40, "threshold": None}
     settings |= {"replicas": 2, "seed": 1, "max_steps": 10**9}
-    return Experiment(link.expr, link.derivative, link.expr, **(settings | changes))
+    return Experiment.of(network_of(name), **(settings | changes))
 
 
 def steps(setting: Experiment, *, by_sums: bool = False) -> Work:
     """Return `STEPS` steps of one replica, by sums over the batch also where the O(1) step would do."""
-    run, law = montecarlo._compile(setting, by_sums=by_sums), montecarlo._law(setting, np.inf)
+    run = montecarlo._prepare(setting, np.inf, by_sums=by_sums)
     replica = montecarlo._Replica(setting, 0, None)
     rows = np.empty((run.rows, min(run.samples, montecarlo.BLOCK)))
-    return lambda: run.kernel(replica.rng, replica.state, rows, law, (0, STEPS))
+    return lambda: run.advance(replica.rng, replica.state, rows, (0, STEPS))
 
 
 def floor(setting: Experiment) -> Work:
     """Return the draws and evaluations of `STEPS` steps, and nothing else."""
-    functions = (setting.student, setting.derivative, setting.teacher.xreplace({x: montecarlo.Z}))
-    evaluate = compile_function((x, montecarlo.Z), functions)
+    evaluate = compile_function((x, Z), functions(setting))
 
     @njit(error_model="numpy", nogil=True, fastmath={"reassoc", "contract"})
     def evaluations(rows: np.ndarray) -> float:
@@ -91,7 +88,7 @@ def floor(setting: Experiment) -> Work:
             total += evaluations(rows)
         return total
 
-    rng, rows = np.random.Generator(np.random.SFC64(1)), np.empty((2, setting.batch))
+    rng, rows = np.random.Generator(np.random.SFC64(1)), np.empty((2, setting.sgd.batch))
     return lambda: loop(rng, rows, STEPS)
 
 
@@ -152,7 +149,7 @@ def memory_row() -> Row:
     few, many = 1000, 100_000
     setting = experiment("relu", max_steps=1)
     montecarlo.simulate(setting)
-    peaks = [peak(replace(setting, replicas=count)) for count in (few, many)]
+    peaks = [peak(setting.but(replicas=count)) for count in (few, many)]
     return Row("memory", (peaks[1] - peaks[0]) / (many - few), "bytes a replica", None, "", "O(1)")
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hermescape import derive, escape_law, search_time, simulate
 from numerics.plots import collapse, figure_of, tau_curve
+from theory.search.critical import critical_strengths
 
 FOLDER = Path(__file__).parent / "figures"
 SHOWN = {"linear": "linear", "relu": "ReLU", "gelu": "GELU", "erf": "erf", "he2": "He₂", "he3": "He₃"}
@@ -23,7 +24,7 @@ def tau() -> Figure:
     def draw(ax: Axes) -> Axes:
         for index, (name, label) in enumerate(SHOWN.items()):
             system = derive(name)
-            critical = [float(c.mu) for c in system.escape.critical_mu() if c.mu < 1]
+            critical = [float(c.mu) for c in critical_strengths(system) if c.mu < 1]
             values = [float(search_time(system, mu).tau or np.inf) for mu in grid]
             tau_curve(ax, grid, values, label=label, index=index, critical=critical)
         ax.set_ylim(0.1, 3e4)

@@ -1,163 +1,79 @@
-"""The verbs of the package in the user's terms: activations in, samples and samples' statistics out."""
+"""The verbs of the package in the user's terms: a task in, samples and samples' statistics out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Unpack
 
-from sympy import Expr
-
+from hermescape.task import Fields, Function, Task
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.montecarlo import simulate as run
 from numerics.simulation.statistics import ExitSample
-from theory.errors import InputError, ParameterError
-from theory.language.activations import Activation, activation
-from theory.language.parser import parse_label
-from theory.symbols import y
+from theory.network.derivation import network_of
 
 __all__ = ["experiment", "simulate"]
 
-Model = Literal["lora", "misaligned", "plain", "pretrain"]
 
-
-def experiment(
-    student: str | Expr | Activation,
-    teacher: str | Expr | Activation | None = None,
-    *,
-    mu: float | None = None,
-    dimension: int,
-    batch: int,
-    step_size: float,
-    threshold: float | None = 0.5,
-    replicas: int = 200,
-    seed: int = 0,
-    max_steps: int = 100_000,
-    model: Model = "lora",
-    initial_scale: float | None = None,
-    rho: float | None = None,
-    scale: float = 1.0,
-    noise: float = 0.0,
-    label: str | Expr | None = None,
-    c: float | None = None,
-) -> Experiment:
-    """Return the validated Monte Carlo experiment of an activation; the student's own link is the default teacher.
-
-    The arguments are the fields of `numerics.simulation.experiment.Experiment`. Model "misaligned" is "lora" with the
-    norm `rho` = |w0| required; "pretrain" takes `c` = <w_s, w*> and, as `initial_scale`, the norm of w at the start;
-    the label transform `label` is a SymPy expression or text in y.
+def experiment(task: Task | Function, teacher: Function | None = None, **settings: Unpack[Fields]) -> Experiment:
+    """Return the validated Monte Carlo experiment of a task: of a `Task`, or of a student and a task's fields.
 
     Raises:
-        InputError: a student whose derivative vanishes almost everywhere, since SGD would never move it; text
-            that is no activation or label (`ActivationSyntaxError`); a parameter outside its domain (`ParameterError`).
+        InputError: a student whose derivative vanishes almost everywhere, since SGD would never move it; a model
+            that cannot be simulated; what `Task` refuses (`ParameterError` names the parameter and its domain).
 
-    >>> experiment("erf", dimension=100, batch=10, step_size=0.1, mu=-0.3, rho=0.5, label="y**2").label
-    y**2
-    >>> experiment("step", dimension=100, batch=10, step_size=0.1, mu=0.5)
+    >>> experiment("erf", dimension=100, batch=10, step_size=0.1, mu=-0.3, rho=0.5).network.name
+    'misaligned'
+    >>> experiment(Task("step", dimension=100, batch=10, step_size=0.1, mu=0.5))
     Traceback (most recent call last):
     theory.errors.InputError: step: its derivative is zero almost everywhere, so SGD never moves it; ...
     """
-    sigma = activation(student)
-    phi = sigma if teacher is None else activation(teacher)
-    if sigma.derivative == 0:
-        raise InputError(
-            f"{sigma.name}: its derivative is zero almost everywhere, so SGD never moves it; accepted are students "
-            "with a slope: use it as --teacher, or give a continuous student."
-        )
-    if model == "misaligned" and rho is None:
-        raise ParameterError("no rho given; accepted: |w0| >= |mu| with model misaligned; model lora is w0 = mu w*.")
-    return Experiment(
-        student=sigma.expr,
-        derivative=sigma.derivative,
-        teacher=phi.expr,
-        mu=mu,
-        dimension=dimension,
-        batch=batch,
-        step_size=step_size,
-        threshold=threshold,
-        replicas=replicas,
-        seed=seed,
-        max_steps=max_steps,
-        model="lora" if model == "misaligned" else model,
-        initial_scale=initial_scale,
-        rho=rho,
-        scale=scale,
-        noise=noise,
-        label=_label(label),
-        c=c,
+    given = Task.of(task, teacher, **settings)
+    sigma, phi = given.links
+    network = network_of(
+        sigma, phi, model=given.named_model, label=given.label, noise=given.noise, alpha=given.named_scale
+    )
+    return Experiment.of(
+        network,
+        dimension=given.dimension,
+        batch=given.batch,
+        step_size=given.step_size,
+        threshold=given.threshold,
+        max_steps=given.max_steps,
+        replicas=given.replicas,
+        seed=given.seed,
+        initial_scale=given.initial_scale,
+        **given.place,
     )
 
 
-def _label(label: str | Expr | None) -> Expr | None:
-    """Parse text; give a symbol named y the assumptions of `theory.symbols.y`."""
-    if isinstance(label, str):
-        return parse_label(label)
-    if label is None or not isinstance(label, Expr):
-        return label  # left to `Experiment` to refuse
-    return label.xreplace({symbol: y for symbol in label.free_symbols if str(symbol) == "y"})
-
-
 def simulate(
-    student: str | Expr | Activation,
-    teacher: str | Expr | Activation | None = None,
+    task: Task | Function,
+    teacher: Function | None = None,
     *,
-    mu: float | None = None,
-    dimension: int,
-    batch: int,
-    step_size: float,
-    threshold: float | None = 0.5,
-    replicas: int = 200,
-    seed: int = 0,
-    max_steps: int = 100_000,
-    model: Model = "lora",
-    initial_scale: float | None = None,
-    rho: float | None = None,
-    scale: float = 1.0,
-    noise: float = 0.0,
-    label: str | Expr | None = None,
-    c: float | None = None,
     start: ExitSample | None = None,
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
+    **settings: Unpack[Fields],
 ) -> ExitSample:
     """Simulate one-pass SGD exactly through its summary statistics and return the exit steps.
 
-    A step costs the same at every dimension. Exit is the first step with |m| >= threshold; t = step_size * step.
-    For model "pretrain", w* is the source w_s and m = <w, w_s>/|w|; `ExitSample.final_overlaps` has q_s, q and r.
-    Labels are y = T(phi(<w*, x>) + sqrt(noise) xi), T given by `label`. The parameters are those of `experiment`;
-    `start`, a sample of an earlier stage of training with the same weights, is continued. The result depends on the
-    arguments other than `threads` and `progress` only.
+    >>> experiment("erf", dimension=100, batch=10, step_size=0.1, mu=-0.3, rho=0.5).network.name
+    'misaligned'
+    >>> experiment(Task("step", dimension=100, batch=10, step_size=0.1, mu=0.5))
 
     Raises:
         InputError: bad activations or parameters (`ParameterError` names the parameter and its domain).
 
-    >>> sample = simulate("linear", mu=0.3, dimension=1000, batch=50, step_size=0.1, replicas=20, seed=1)
+    >>> sample = simulate("linear", mu=0.3, batch=50, step_size=0.1, replicas=20, seed=1)
     >>> sample.counts
     Counts(exited=20, censored=0, diverged=0)
 
     Two stages, on squared labels for 50 steps and then on the true ones:
 
-    >>> shared = dict(mu=0.3, rho=0.6, dimension=1000, batch=50, step_size=0.1, replicas=20, seed=1)
-    >>> first = simulate("erf", **shared, label="y**2", threshold=None, max_steps=50)
-    >>> simulate("erf", **shared, start=first).counts.diverged
+    >>> task = Task("erf", mu=0.3, rho=0.6, batch=50, step_size=0.1, replicas=20, seed=1)
+    >>> first = simulate(task, label="y**2", threshold=None, max_steps=50)
+    >>> simulate(task, start=first).counts.diverged
     0
     """
-    setting = experiment(
-        student,
-        teacher,
-        mu=mu,
-        dimension=dimension,
-        batch=batch,
-        step_size=step_size,
-        threshold=threshold,
-        replicas=replicas,
-        seed=seed,
-        max_steps=max_steps,
-        model=model,
-        initial_scale=initial_scale,
-        rho=rho,
-        scale=scale,
-        noise=noise,
-        label=label,
-        c=c,
-    )
+    setting = experiment(task, teacher, **settings)
     return run(setting, start=start, threads=threads, progress=progress)

@@ -17,18 +17,25 @@ import io
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from html import escape
+from typing import Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from numerics.flows.flow import compile_flow, integrate
+from numerics.flows.starts import median_start
+from numerics.plots import STYLE, phase_portrait, tau_curve, trajectories
+from numerics.rates.curvature import require_slope
+from numerics.rates.search_time import Search, search_time
 from theory.errors import InputError, ParameterError
 from theory.language.activations import Activation
+from theory.network.derivation import derive
 from theory.network.system import System
-
-if TYPE_CHECKING:
-    from numerics.rates.search_time import Search
+from theory.search.critical import critical_strengths
 
 __all__ = ["explore", "panels"]
 
@@ -51,15 +58,11 @@ class _Curve:
 
 @lru_cache(maxsize=16)
 def _curve(student: str | Activation, teacher: str | Activation | None) -> _Curve:
-    from hermescape.verify.at_one_dimension import require_slope
-    from numerics.rates.search_time import search_time
-    from theory.network.derivation import derive
-
     system = derive(student, teacher)
     require_slope(system)
     found = (search_time(system, float(mu)).tau for mu in STRENGTHS)
     tau = np.array([math.inf if value is None else float(value) for value in found])
-    critical = tuple(float(c.mu) for c in system.escape.critical_mu() if c.diverges and c.mu < 1)
+    critical = tuple(float(c.mu) for c in critical_strengths(system) if c.diverges and c.mu < 1)
     return _Curve(system, tau, critical)
 
 
@@ -87,12 +90,6 @@ def panels(
     >>> [ax.get_ylabel() for ax in panels("linear", mu=0.3).axes][1:]
     ['overlap $m$', 'overlap']
     """
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    from numerics.plots import STYLE, tau_curve
-    from numerics.rates.search_time import search_time
-
     _check(mu, kappa, dimension)
     curve = _curve(student, teacher)
     search = search_time(curve.system, mu)
@@ -128,10 +125,6 @@ def _shown(time: Any) -> str:
 
 def _flow(field: Axes, history: Axes, system: System, search: Search, kappa: float, dimension: float) -> None:
     """Draw the plane of (u, m) and the trajectory from the median start."""
-    from numerics.best.stopping import median_start
-    from numerics.flows.flow import compile_flow, integrate
-    from numerics.plots import phase_portrait, trajectories
-
     mu, tau = float(search.mu), 10.0 if search.tau is None else float(search.tau)
     place: Any = {"mu": mu, "kappa": kappa}
     drifting = system.sgd()
@@ -216,6 +209,4 @@ def _png(figure: Figure) -> bytes:
 
 
 def _escaped(error: InputError) -> str:
-    from html import escape
-
     return escape(str(error))

@@ -8,15 +8,21 @@ import numpy as np
 import pytest
 import sympy as sp
 
+from numerics.best.alignment import best_mu
+from numerics.best.phases import phase_diagram
 from numerics.flows.flow import Exit, Native, SciPy, integrate
 from numerics.law import escape_law
 from numerics.rates.search_time import search_time
 from theory.errors import InputError, ParameterError
 from theory.network.derivation import derive
-from theory.network.models import TEACHER
+from theory.network.models import TEACHER, AlignedLoRA, MisalignedLoRA, Model, Plain
 from theory.network.system import System
 from theory.network.vectors import Combination, Gram, Vector
+from theory.search.critical import critical_strengths
+from theory.search.law import escape_time
+from theory.search.regimes import regime
 from theory.symbols import mu, u
+from theory.writing.document import document
 
 p, n = sp.Symbol("p", real=True), sp.Symbol("n", positive=True)
 nu = sp.Symbol("nu", positive=True)
@@ -97,10 +103,10 @@ def test_search_time_is_that_of_the_sphere(system: System) -> None:
 
 
 def test_prints_its_own_states_and_no_rho(system: System) -> None:
-    shown, document = system.latex(), system.latex(document=True)
+    shown, text = system.latex(), document(system)
     assert r"\frac{\mathrm{d} n}{\mathrm{d} t}" in shown
     assert r"\rho" not in shown
-    assert "$p$ & p" in document
+    assert "$p$ & p" in text
 
 
 def test_engines_agree_on_an_event_in_its_own_state(system: System) -> None:
@@ -123,7 +129,7 @@ def growth(system: System, **values: float) -> float:
     at = {symbol: values[symbol.name] for symbol in system.parameters if symbol.name in values}
     rates, vectors = np.linalg.eig(np.array(system.escape.jacobian.subs(at).evalf().tolist(), float))
     lead = int(np.argmax(rates.real))
-    fixed = {s.name: float(v.subs(at)) for s, v in system.model.start.items()}
+    fixed = {s.name: float(v.subs(at)) for s, v in system.network.start.items()}
     tiny = dict(zip(fixed, 1e-9 * vectors[:, lead].real, strict=True))
     start = {name: fixed[name] + tiny[name] for name in fixed}
     lasts = float(np.log(100) / rates[lead].real)
@@ -165,7 +171,7 @@ def test_longer_factors_and_a_decay_have_the_rates_of_their_jacobians() -> None:
         assert abs(fine.rate - sp.Float(truth, 40)) < sp.Float("1e-30")
         assert float(system.escape.rate.subs(mu, sp.Rational(2, 5))) == pytest.approx(float(truth), rel=1e-14)
         assert float(system.escape.tau.subs(mu, sp.Rational(2, 5))) == pytest.approx(float(1 / truth), rel=1e-13)
-        assert float(system.escape.regime(0.4).rate) == pytest.approx(float(truth), rel=1e-14)
+        assert float(regime(system, 0.4).rate) == pytest.approx(float(truth), rel=1e-14)
         assert pytest.approx(0.3) == found.G
         assert pytest.approx(-0.5) == found.B
 
@@ -182,12 +188,12 @@ def test_the_drift_of_sgd_is_in_the_jacobian() -> None:
 def test_a_parameter_of_its_own_is_asked_for_by_name() -> None:
     system = derive("relu", model=AnyLoRA())
     with pytest.raises(ParameterError, match="nu"):
-        system.escape.regime(0.4)
+        regime(system, 0.4)
     with pytest.raises(ParameterError, match="nu"):
         search_time(system, 0.4)
     four = search_time(derive("relu", model=LongLoRA()), 0.4)
     assert search_time(system, 0.4, parameters={"nu": 4}).tau == pytest.approx(four.tau, rel=1e-14)
-    assert float(system.escape.regime(0.4, parameters={"nu": 4}).rate) == pytest.approx(four.rate, rel=1e-14)
+    assert float(regime(system, 0.4, parameters={"nu": 4}).rate) == pytest.approx(four.rate, rel=1e-14)
 
 
 def test_the_law_says_what_it_is_not_derived_for() -> None:
@@ -197,4 +203,43 @@ def test_the_law_says_what_it_is_not_derived_for() -> None:
 
 
 def test_prints_the_rate_of_its_jacobian() -> None:
-    assert r"\mathrm{spec}" in derive("relu", model=LongLoRA()).latex(document=True)
+    assert r"\mathrm{spec}" in document(derive("relu", model=LongLoRA()))
+
+
+@dataclass(frozen=True)
+class Renamed:
+    """A model of the library's under another name: nothing may depend on what it is called."""
+
+    of: Model
+    name: str = "mine"
+
+    def __getattr__(self, field: str) -> object:
+        return getattr(self.of, field)
+
+
+@pytest.mark.parametrize(
+    ("kind", "place"), [(AlignedLoRA(), {"mu": 0.4}), (MisalignedLoRA(), {"mu": 0.3, "rho": 0.6}), (Plain(), {})]
+)
+def test_laws_and_regimes_do_not_depend_on_the_name(kind: Model, place: dict[str, float]) -> None:
+    own, known = (derive("he2", model=made) for made in (Renamed(kind), kind))
+    options = {"dimension": 1e5, "kappa": 0.02, **place}
+    assert escape_law(own, **options) == escape_law(known, **options)
+    assert regime(own, *place.values(), kappa=0.02) == regime(known, *place.values(), kappa=0.02)
+    assert escape_time(own).latex() == escape_time(known).latex()
+
+
+def test_searches_do_not_depend_on_the_name() -> None:
+    """Critical strengths, the best one, and the phase diagram of He_3."""
+    own, known = (derive("he3", model=made) for made in (Renamed(AlignedLoRA()), AlignedLoRA()))
+    assert critical_strengths(own) == critical_strengths(known)
+    assert best_mu(own, "1/2") == best_mu(known, "1/2")
+    assert phase_diagram(own, [0.2, 0.6], dimension=[1e3]).identical(phase_diagram(known, [0.2, 0.6], dimension=[1e3]))
+    assert critical_strengths(derive("he3", model=FreeLoRA())) == critical_strengths(known)
+
+
+def test_the_scale_of_a_model_of_ones_own_is_read_off_its_weight() -> None:
+    own, known = (
+        derive("relu", model=made) for made in (Renamed(AlignedLoRA(scale=sp.S(-3))), AlignedLoRA(scale=sp.S(-3)))
+    )
+    assert (own.escape.scale, own.escape.square) == (-3, 9)
+    assert escape_law(own, mu=0.4, dimension=1e5, kappa=0.1) == escape_law(known, mu=0.4, dimension=1e5, kappa=0.1)

@@ -1,7 +1,8 @@
 """Directives whose content is computed from the project while the documentation is built.
 
 `public-names` (every public name with its summary), `module-list` (the modules of one storey), `activation-table` (the
-registry, each kernel against the oracle), `law-table` (constants of the law against another integrator),
+registry, each kernel against the oracle), `parameter-table` (the table of parameters), `law-table` (constants of the
+law against another integrator),
 `law-test-table` (laws against simulation),
 `critical-table`, `test-table` (what every test file says of itself) and `source-table` (the literature).
 """
@@ -25,9 +26,11 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from hermescape import Exit, SciPy, activation, derive, escape_law, integrate, search_time, value
+from numerics.parameters import PARAMETERS, Parameter
 from theory.calculus.reference import kernel as oracle
 from theory.language.activations import REGISTRY
 from theory.network.models import MODELS
+from theory.search.critical import critical_strengths
 from theory.symbols import MEANINGS, q, r
 from theory.writing.sources import RULES
 
@@ -195,7 +198,7 @@ class CriticalTable(Generated):
 
     @staticmethod
     def _rows(name: str) -> list[tuple[object, ...]]:
-        found = derive(name).escape.critical_mu()
+        found = critical_strengths(derive(name))
         how = {True: "isolation of the roots of a polynomial", False: "a scan, to a tolerance"}
         return [
             (f"`{name}`", f"{float(c.mu):.10g}", f"$\\lvert\\mu - \\mu_c\\rvert^{{-{c.order}}}$", how[c.exact])
@@ -233,10 +236,27 @@ class ModelTable(Generated):
     def markdown(self) -> str:
         """Return the table."""
         rows = [
-            (f"`{name}`", summary(type(model)), names(model.scalars, model.overlaps), names(model.parameters))
+            (f"`{name}`", summary(type(model)), names(system.states), names(system.parameters))
             for name, model in MODELS.items()
+            for system in (derive("linear", model=model),)
         ]
         return table(("model", "what it is", "states", "parameters"), rows)
+
+
+class ParameterTable(Generated):
+    """Every parameter of a task or a sweep, from the one table that all of them read."""
+
+    def markdown(self) -> str:
+        """Return the table."""
+        header = ("Python, JSON, TOML", "command line", "what it is", "accepted", "default", "unit", "sweeps")
+        return table(header, [self._row(one) for one in PARAMETERS.values()])
+
+    @staticmethod
+    def _row(one: Parameter) -> tuple[object, ...]:
+        default = "" if one.default is None else f"`{one.default}`"
+        units = one.units if one.type in ("integer", "number") else ""
+        words = (escaped(one.meaning), escaped(one.accepted))
+        return f"`{one.name}`", f"`{one.option}`", *words, default, escaped(units), ", ".join(one.kinds)
 
 
 class SymbolTable(Generated):
@@ -258,7 +278,7 @@ def power(error: float) -> str:
 
 
 DIRECTIVES = (
-    *(PublicNames, ModuleList, ModelTable, SymbolTable, NotebookList),
+    *(PublicNames, ModuleList, ModelTable, ParameterTable, SymbolTable, NotebookList),
     *(ActivationTable, LawTable, LawTestTable, CriticalTable, TestTable, SourceTable),
 )
 

@@ -1,20 +1,41 @@
-"""The benchmarks as a table: those of the folder benchmarks/, which the wheel carries along."""
+"""The command `hermescape bench`: the benchmarks of the folder benchmarks/, which the wheel carries along."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from hermescape.cli.options import Json
+from hermescape.output import print_json, print_parts, progress_bar
 from theory.errors import ParameterError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["bench_table", "measurements"]
+__all__ = ["bench", "bench_table", "measurements"]
 
 _MODULES = ("flow", "montecarlo")
+
+
+def bench(
+    runs: Annotated[int, typer.Option(min=1, help="runs of which each median is taken")] = 3,
+    only: Annotated[str, typer.Option(metavar="TEXT", help="rows whose names contain this text")] = "",
+    as_json: Json = False,
+) -> None:
+    """Measure this machine: flows, search times and simulation, each against a baseline in the same run.
+
+    All of it takes a few minutes; --only relu or --only tau a part.
+    """
+    with progress_bar("measuring", None) as advance:
+        found = measurements(runs, only, advance)
+    if as_json:
+        print_json({"rows": [row._asdict() for row in found]})
+    else:
+        print_parts(bench_table(found))
 
 
 def _benchmark(name: str) -> Any:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hermescape.cli import options
-from hermescape.cli.options import Alpha, Json, Label, Noise, Teacher
+from hermescape.cli.options import ACTIVATION, Given, Json, takes, written
 from hermescape.output import print_json
+from numerics.parameters import PARAMETERS
 from theory.errors import HermescapeError, ParameterError
 
 if TYPE_CHECKING:
@@ -24,29 +24,23 @@ __all__ = ["cite", "toolkit", "toolkit_bibtex"]
 PAPER = "nwemadji2026"
 
 
+@takes("teacher", "model", "label", "noise", "scale")
 def cite(
-    activation: Annotated[
-        str | None, typer.Argument(metavar="[ACT]", help=f"student activation: {options.ACTIVATION}")
-    ] = None,
-    teacher: Teacher = None,
-    model: options.Model = None,
-    label: Label = None,
-    noise: Noise = 0.0,
-    alpha: Alpha = 1.0,
+    given: Given,
+    activation: Annotated[str | None, typer.Argument(metavar="[ACT]", help=f"student activation: {ACTIVATION}")] = None,
     as_json: Json = False,
 ) -> None:
     """Print BibTeX: the toolkit and the paper of its model; with ACT all that this derivation uses."""
     if activation is None:
-        _refuse_alone(
-            teacher=teacher, model=model, label=label, noise=noise or None, alpha=alpha if alpha != 1 else None
-        )
+        _refuse_alone(given)
         from theory.writing.sources import RULES, Source
 
         used = [Source(rule.key, rule.why) for rule in RULES if rule.key == PAPER]
     else:
-        from theory.network.derivation import derive
+        from hermescape.task import Task
+        from theory.writing.sources import sources
 
-        used = derive(activation, teacher, model=model or "lora", label=label, noise=noise, alpha=alpha).sources
+        used = sources(Task(activation, **given).system())
     if as_json:
         own = {"key": "hermescape", **_bare(_own_fields()), "bibtex": toolkit_bibtex()}
         print_json({"toolkit": own, "sources": [_as_dict(source) for source in used]})
@@ -55,10 +49,11 @@ def cite(
         typer.echo("\n\n".join(parts))
 
 
-def _refuse_alone(**given: object) -> None:
+def _refuse_alone(given: Given) -> None:
     for name, value in given.items():
-        if value is not None:
-            raise ParameterError(f"--{name} without an activation given; accepted: hermescape cite ACT --{name} ...")
+        if value != PARAMETERS[name].default:
+            option = written(name)
+            raise ParameterError(f"{option} without an activation given; accepted: hermescape cite ACT {option} ...")
 
 
 def _as_dict(source: Source) -> dict[str, Any]:

@@ -1,46 +1,36 @@
-"""The commands about the law of the exit time: `hermescape law`, and what `hermescape check --law` runs."""
+"""The command `hermescape law`: the law of the exit time."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hermescape.cli import options
-from hermescape.cli.options import Act, Alpha, Json, Label, Mix, Noise, Rho, Teacher
-from hermescape.output import print_json, print_parts, progress_bar, save
+from hermescape.cli.options import Given, Json, one_form, parametrisation, takes, use, written
+from hermescape.output import print_json, print_parts
+from numerics.parameters import PARAMETERS
 from theory.errors import ParameterError
 
 if TYPE_CHECKING:
-    from sympy import Expr
-
+    from hermescape.task import Task
     from theory.network.system import System
 
-__all__ = ["law", "run_law_check"]
+__all__ = ["law"]
 
-SAME = 1e-9  # as far as a typed mu may be from a critical strength that is meant
 NEAR = "% near a critical strength: SGD's noise leads out beside the slope, 1/tau = lambda + g/d at small d\n"
-DIMENSIONS = "1000,10000,100000"
-STRENGTHS = "0.2,0.4,0.6"
+MODELS = ("lora", "misaligned", "plain")  # pre-training has no search
+APART = ("dimension", "step_size", "kappa")  # of which a law takes values that no simulation has: 1e6.5, 0
 
 
+@takes(
+    *("student", "mu", use("dimension", kind=float, note="such as 1e6")),
+    use("kappa", default=0.0, note="0 is the gradient flow from a random start"),
+    use("step_size", default=0.0, note="0 is the limit of small steps at this kappa"),
+    *("threshold", "teacher", "model", "rho", "mix", "label", "noise", "scale", "initial_scale"),
+    use("rtol", default=1e-11, note="behind C"),
+)
 def law(
-    activation: Act,
-    mu: Annotated[float | None, typer.Option(help="alignment <w0, w*>; in (0, 1] where w0 is aligned")] = None,
-    d: Annotated[float, typer.Option(help="input dimension, such as 1e6")] = 1000,
-    kappa: Annotated[float, typer.Option(help="lr d / batch; 0 is the gradient flow from a random start")] = 0.0,
-    lr: Annotated[float, typer.Option(help="step size eta; 0 is the limit of small steps at this kappa")] = 0.0,
-    threshold: Annotated[float, typer.Option(help="exit when |m| reaches it, in (0, 1)")] = 0.5,
-    teacher: Teacher = None,
-    model: options.Model = None,
-    rho: Rho = None,
-    mix: Mix = False,
-    label: Label = None,
-    noise: Noise = 0.0,
-    alpha: Alpha = 1.0,
-    initial_scale: Annotated[float | None, typer.Option(help="u at the start, d^-2")] = None,
-    rtol: Annotated[float, typer.Option(help="relative tolerance of the integrations behind C")] = 1e-11,
+    given: Given,
     latex: Annotated[
         bool, typer.Option("--latex", help="print the formula and its symbols; with --mu that of its regime")
     ] = False,
@@ -51,106 +41,50 @@ def law(
     T is in t = lr * steps. Every regime has its law: linear escape, u alone, noise-driven at and near a critical
     strength, and plain training with any information exponent; a start that traps is refused.
     """
-    from hermescape.verify.report import law_summary, law_table
-    from numerics.law import escape_law
-    from theory.network.derivation import derive
-
-    if latex and as_json:
-        raise ParameterError("--latex and --json given; accepted: one of them.")
-    chosen = options.parametrisation(model, rho, mix)
-    if chosen == "pretrain":
-        raise ParameterError("--model pretrain given; accepted: lora, misaligned, plain (pre-training has no search).")
-    if chosen != "plain" and mu is None and not latex:
+    one_form(latex, as_json)
+    given["model"] = parametrisation(given, MODELS)
+    if given["model"] != "plain" and given["mu"] is None and not latex:
         raise ParameterError("no --mu given; accepted: a number, in (0, 1] with model lora; none with plain.")
-    system = derive(activation, teacher, model=chosen, label=label, noise=noise, alpha=alpha)
+    from hermescape.task import Task
+    from hermescape.views.law import law_summary, law_table
+    from numerics.law import escape_law
+
+    rtol, apart = given.pop("rtol"), {name: given.pop(name) for name in APART}
+    task = Task(**given)
+    system = task.system()
     if latex:
-        typer.echo(_formula(system, mu, rho if mu is None else options.strength(mu, rho, mix), kappa))
+        typer.echo(_formula(system, task, apart["kappa"]))
         return
-    strength = rho if mu is None else options.strength(mu, rho, mix)
-    found = escape_law(
-        system,
-        mu=mu,
-        rho=strength,
-        dimension=d,
-        threshold=threshold,
-        kappa=kappa,
-        step_size=lr,
-        initial_scale=initial_scale,
-        rtol=rtol,
-    )
+    start: Given = {"threshold": task.threshold, "initial_scale": task.initial_scale}
+    found = escape_law(system, mu=task.mu, rho=task.length, **apart, **start, rtol=rtol)
     settings: dict[str, object] = {
-        **{"student": activation, "teacher": teacher or activation, "model": chosen, "label": label},
-        **{"mu": mu, "rho": strength, "d": d, "kappa": kappa, "lr": lr, "threshold": threshold},
-        **{"noise": noise, "alpha": alpha, "initial_scale": initial_scale, "time_unit": "t = lr * steps"},
+        **{"student": given["student"], "teacher": given["teacher"] or given["student"], "model": given["model"]},
+        **{"label": given["label"], "mu": task.mu, "rho": task.length, "dimension": apart["dimension"]},
+        **{"kappa": apart["kappa"], "step_size": apart["step_size"], "threshold": task.threshold},
+        **{"noise": task.noise, "scale": task.scale, "initial_scale": task.initial_scale},
+        "time_unit": "t = step_size * steps",
     }
     if as_json:
         print_json(law_summary(system, found, settings))
     else:
-        print_parts(*law_table(system, found, settings))
+        shown = {written(name).lstrip("-") if name in PARAMETERS else name: settings[name] for name in settings}
+        print_parts(*law_table(system, found, shown))
 
 
-def _formula(system: System, mu: float | None, rho: float | None, kappa: float) -> str:
+def _formula(system: System, task: Task, kappa: float) -> str:
     """The law in LaTeX: that of linear escape for any mu, or that of the regime which mu is in."""
     from numerics.law.starts import noise_beside
     from numerics.rates.search_time import search_time
     from theory.search.law import escape_time
+    from theory.search.regimes import regime
 
-    if mu is None and system.model.name != "plain":
+    mu = task.mu
+    if mu is None and not system.escape.on_sphere:
         return escape_time(system).latex()
-    at: Expr | float | None = mu
-    if system.escape.A is not None and mu is not None:
-        near = [strength.mu for strength in system.escape.critical_mu() if abs(float(strength.mu) - mu) < SAME]
-        at = near[0] if near else mu
-    found = system.escape.regime(at, rho, kappa=kappa)
+    found = regime(system, mu, task.length, kappa=kappa)
     if found.name == "linear":
         near = (
             system.escape.A is not None and mu is not None and noise_beside(system, search_time(system, mu), mu, kappa)
         )
         return (NEAR if near else "") + escape_time(system).latex()
     return f"% {found.name}: {found.because}\n\\[\n{found.latex()}\n\\]"
-
-
-def run_law_check(
-    activation: str,
-    teacher: str | None,
-    *,
-    mu: str | None,
-    d: str | None,
-    model: options.ModelName | None,
-    rho: float | None,
-    mix: bool,
-    plot: Path | None,
-    force: bool,
-    as_json: bool,
-    **settings: Any,
-) -> None:
-    """Test the law, print the report, and exit with code 1 unless it agrees."""
-    from hermescape.verify.judge import check_law
-    from hermescape.verify.report import law_check_lines, save_law_plot
-
-    options.check_output(plot, ".png", force)
-    chosen = options.parametrisation(model, rho, mix)
-    if chosen == "pretrain":
-        raise ParameterError("--law with --model pretrain given; accepted: lora, misaligned, plain.")
-    if chosen == "plain" and mu is not None:
-        raise ParameterError("--mu with --model plain given; accepted: no --mu, it has no pre-trained weight.")
-    with progress_bar("simulating", None) as advance:
-        report = check_law(
-            activation,
-            teacher,
-            mu=options.parse_mu(STRENGTHS if mu is None else mu, aligned=chosen == "lora"),
-            rho=rho,
-            mix=mix,
-            model=chosen,
-            dimensions=options.parse_dimensions(DIMENSIONS if d is None else d),
-            progress=advance,
-            **settings,
-        )
-    if plot is not None and any(case.samples for case in report.cases):
-        save(plot, lambda path: save_law_plot(report, path))
-    if as_json:
-        print_json(report.as_dict())
-    else:
-        print_parts(*law_check_lines(report))
-    if not report.passed:
-        raise typer.Exit(1)

@@ -1,40 +1,47 @@
-"""Options that several commands share: their types, and the text that they accept."""
+"""Options: those of the table of parameters, made from it, others that several commands share, and what they accept.
+
+A command asks for parameters of `numerics.parameters` by name and gets their values under these names:
+
+    @takes("student", "teacher", use("dimension", note="such as 1e6", kind=float))
+    def command(given: Given, latex: bool = False) -> None:
+        task = Task(**given)
+"""
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
+from numerics.parameters import MODEL_NAMES, OTHER_NAMES, PARAMETERS, Parameter, model_name
 from theory.errors import ParameterError
 
 __all__ = [
+    "ACTIVATION",
+    "DERIVED",
     "MAX_ORDER",
     "MU_HELP",
-    "Act",
-    "Alpha",
     "Digits",
     "Force",
+    "Given",
     "Json",
-    "Label",
-    "Lora",
-    "Mix",
-    "Model",
-    "ModelName",
-    "Noise",
-    "Parametrisation",
     "RateScale",
     "Rename",
-    "Rho",
-    "Teacher",
+    "Threads",
     "Tolerance",
+    "Use",
     "accuracy",
     "check_output",
     "check_without_mu",
+    "one_form",
     "parametrisation",
     "parse_dimensions",
     "parse_mu",
@@ -42,31 +49,125 @@ __all__ = [
     "parse_point",
     "parse_variance",
     "refuse",
-    "strength",
+    "takes",
+    "use",
+    "written",
+    "wrong_name",
 ]
 
-ACTIVATION = "a name (linear, relu, erf, tanh, gelu, he1...he20, see hermescape activations) or an expression in x"
-Act = Annotated[str, typer.Argument(metavar="ACT", help=f"student activation: {ACTIVATION}")]
-Teacher = Annotated[str | None, typer.Option(metavar="ACT", help="teacher link, the student's own by default")]
+# --- from the table ---------------------------------------------------------------------------------------------
+
+Given = dict[str, Any]
+"""The values of parameters of the table, by their names there."""
+
+NAMES = "linear, relu, erf, tanh, gelu, he1...he20, see hermescape activations"
+ACTIVATION = f"a name ({NAMES}) or an expression in x"
+_OWN: Any = object()  # stands for what the table says
+_TYPES = {"text": str, "model": str, "flag": bool, "integer": int, "number": float}
+
+
+@dataclass(frozen=True)
+class Use:
+    """How a command takes a parameter where it differs from the table: its default, a note, its type, its metavar."""
+
+    parameter: Parameter
+    default: Any
+    note: str
+    kind: Any
+    metavar: str | None
+
+    def declared(self) -> inspect.Parameter:
+        """Return the parameter of a command's function, with the option that Typer reads."""
+        own = self.parameter
+        flag = self.kind is bool
+        odd = isinstance(self.default, float) and self.default not in own.domain  # this command takes more
+        meaning = own.meaning if odd else own.help
+        shown = {"help": f"{meaning}; {self.note}" if self.note else meaning, "metavar": self.metavar}
+        option = own.option.startswith("--")
+        info = typer.Option(own.option, **shown) if option else typer.Argument(**shown)
+        empty = None if option else inspect.Parameter.empty
+        default = False if flag else empty if self.default is None else self.default
+        kind = self.kind if default is not None else self.kind | None
+        annotation = Annotated[kind, info]
+        return inspect.Parameter(own.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def use(name: str, *, default: Any = _OWN, note: str = "", kind: Any = None, metavar: str | None = None) -> Use:
+    """Return a parameter of the table with what is particular to one command."""
+    own = PARAMETERS[name]
+    read = kind or (Literal[MODEL_NAMES] if own.type == "model" else _TYPES[own.type])
+    return Use(own, own.default if default is _OWN else default, note, read, metavar or own.metavar)
+
+
+def takes(*names: str | Use) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command options for parameters of the table; its function gets their values as its first argument."""
+    uses = [(use(name, note=NAMES if name == "student" else "") if isinstance(name, str) else name) for name in names]
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        _, *own = inspect.signature(function, eval_str=True).parameters.values()
+        declared = [
+            *(one.declared() for one in uses),
+            *(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own),
+        ]
+
+        @wraps(function)
+        def command(**values: Any) -> None:
+            given = {one.parameter.name: values.pop(one.parameter.name) for one in uses}
+            try:
+                function(given, **values)
+            except ParameterError as error:
+                raise ParameterError(_on_command_line(str(error), given)) from error
+
+        command.__annotations__ = {one.name: one.annotation for one in declared}
+        command.__signature__ = inspect.Signature(declared)  # pyright: ignore[reportAttributeAccessIssue]
+        return command
+
+    return decorate
+
+
+DERIVED = ("student", "teacher", use("model", default="lora"), "label", "noise", "scale")
+"""What a derivation depends on."""
+
+
+def _on_command_line(message: str, names: Iterable[str]) -> str:
+    """Say the option, where a message is about a parameter of another name.
+
+    >>> _on_command_line("step_size = 0 given; accepted: ...", ["step_size"])
+    '--lr: step_size = 0 given; accepted: ...'
+    """
+    name = message.partition(" = ")[0]
+    renamed = name in names and written(name) != "--" + name.replace("_", "-")
+    return f"{written(name)}: {message}" if renamed else message
+
+
+def written(name: str) -> str:
+    """Return a parameter's name on the command line.
+
+    >>> written("step_size"), written("max_steps")
+    ('--lr', '--max-steps')
+    """
+    return PARAMETERS[name].option if name in PARAMETERS else "--" + name.replace("_", "-")
+
+
+def wrong_name(option: str) -> str | None:
+    """Return what to say to an option that is a parameter's name elsewhere; None for any other.
+
+    >>> wrong_name("--step-size")
+    '--step-size given; accepted: --lr (step size eta).'
+    """
+    name = option.lstrip("-").replace("-", "_")
+    own = PARAMETERS.get(OTHER_NAMES.get(name, name))
+    if own is None or own.option == option or not own.option.startswith("--"):
+        return None
+    return f"{option} given; accepted: {own.option} ({own.meaning})."
+
+
+# --- others -----------------------------------------------------------------------------------------------------
+
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 Force = Annotated[bool, typer.Option("--force", help="overwrite an existing output file")]
-MU_HELP = "one number, a LIST a,b,c, or a grid START:STOP:COUNT; in (0, 1] where w0 is aligned"
-
-MODELS = "lora: w = mu w* + u v; misaligned: w = w0 + u v; plain: w = v on the sphere"
-LoraName = Literal["lora", "misaligned"]
-ModelName = Literal["lora", "misaligned", "plain", "pretrain"]
-Lora = Annotated[
-    LoraName | None, typer.Option(help="lora: w0 = mu w*; misaligned: any w0 (with --rho or --mix); default: lora")
-]
-Model = Annotated[ModelName | None, typer.Option(help=f"{MODELS}; pretrain: w free; default: lora")]
-Parametrisation = Annotated[
-    Literal["lora", "misaligned", "plain", "pretrain"], typer.Option(help=f"{MODELS}; pretrain: w free")
-]
-Label = Annotated[str | None, typer.Option(metavar="T", help='label transform, text in y such as "y**2"')]
-Noise = Annotated[float, typer.Option(metavar="DELTA", help="variance of the label noise")]
-Alpha = Annotated[float, typer.Option(metavar="A", help="fixed LoRA scale: w = w0 + A u v")]
-Rho = Annotated[float | None, typer.Option(metavar="R", help="misaligned w0 of length R >= |mu|")]
-Mix = Annotated[bool, typer.Option("--mix", help="misaligned w0 = mu w* + (1 - mu) xi, xi a random unit vector")]
+Threads = Annotated[int | None, typer.Option(PARAMETERS["threads"].option, help=PARAMETERS["threads"].meaning)]
+MU_HELP = "one number, a LIST a,b,c, or a grid START:STOP:COUNT"
 RateScale = Annotated[
     Literal["raw", "paper"],
     typer.Option(
@@ -128,29 +229,25 @@ def parse_dimensions(text: str) -> list[int]:
     return [int(value) for value in values]
 
 
-def parametrisation(model: ModelName | None, rho: float | None, mix: bool) -> ModelName:
+def parametrisation(given: Given, accepted: Iterable[str] = MODEL_NAMES, command: str = "") -> str:
     """Return the model that the options ask for; a length of w0 means misaligned.
 
-    >>> parametrisation(None, None, True), parametrisation(None, None, False)
+    >>> parametrisation({"model": None, "rho": None, "mix": True}), parametrisation({"model": None})
     ('misaligned', 'lora')
     """
-    if rho is not None and mix:
-        raise ParameterError("--rho and --mix given; accepted: one of them, --mix sets rho^2 = mu^2 + (1 - mu)^2.")
-    given = rho is not None or mix
-    if given and model not in (None, "misaligned"):
-        raise ParameterError(f"--rho or --mix with --model {model} given; accepted: them with --model misaligned.")
-    if model == "misaligned" and not given:
-        raise ParameterError("--model misaligned without the length of w0 given; accepted: --rho R or --mix with it.")
-    return "misaligned" if given else model or "lora"
+    lengthy, mixed = given.get("rho") is not None, bool(given.get("mix"))
+    found = model_name(given["model"], lengthy=lengthy, mixed=mixed, written=written)
+    if found not in accepted:
+        raise ParameterError(f"{command}--model {found} given; accepted: {', '.join(accepted)}.")
+    if found == "plain" and given.get("mu") is not None:
+        raise ParameterError("--mu with --model plain given; accepted: no --mu, it has no pre-trained weight.")
+    return found
 
 
-def strength(mu: float, rho: float | None, mix: bool) -> float | None:
-    """Return rho at this mu; None where w0 is aligned.
-
-    >>> strength(0.5, None, True), strength(0.5, 0.7, False), strength(0.5, None, False)  # 1/sqrt(2), ...
-    (0.7071067811865476, 0.7, None)
-    """
-    return math.sqrt(mu**2 + (1 - mu) ** 2) if mix else rho
+def one_form(latex: bool, as_json: bool) -> None:
+    """Refuse two forms of output at once."""
+    if latex and as_json:
+        raise ParameterError("--latex and --json given; accepted: one of them.")
 
 
 def accuracy(tolerance: float | None, digits: int | None, order: int | None = None) -> float:
@@ -222,7 +319,7 @@ def refuse(where: str, **given: object) -> None:
     """
     for name, value in given.items():
         if value is not None:
-            option = "--" + name.replace("_", "-")
+            option = written(name)
             raise ParameterError(f"{option} {where} given; accepted: {option} left out (see hermescape check --help).")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hermescape.cli import options
-from hermescape.cli.options import Act, Alpha, Force, Json, Label, Noise, Teacher
+from hermescape.cli.options import Force, Given, Json, takes, use
 from hermescape.output import print_json, print_parts, progress_bar, save
 from theory.errors import ParameterError
 
@@ -24,22 +24,18 @@ GRIDS = "START:STOP:COUNT or a LIST"
 SHOWN = 12  # rows of the table at most
 
 
+@takes(
+    "student",
+    use("mu", default="0.02:0.98:49", kind=str, metavar="MU", note=options.MU_HELP),
+    use("dimension", default="1e2:1e8:25", kind=str, metavar="D", note=f"{GRIDS}, evenly in log d; one with --rho"),
+    use("rho", kind=str, metavar="RHO", note=f"{GRIDS}; draws (mu, rho) at one d"),
+    use("kappa", default=0.0, note="the same at every d; 0 is the gradient flow"),
+    "threshold",
+    use("step_size", default=0.0, note="0 is the limit of small steps at this kappa"),
+    *("teacher", "label", "noise", "scale"),
+)
 def phases(
-    activation: Act,
-    mu: Annotated[str, typer.Option(metavar="MU", help=options.MU_HELP)] = "0.02:0.98:49",
-    d: Annotated[
-        str, typer.Option(metavar="D", help=f"dimensions, {GRIDS} (spaced evenly in log d); one number with --rho")
-    ] = "1e2:1e8:25",
-    rho: Annotated[
-        str | None, typer.Option(metavar="RHO", help=f"lengths of a misaligned w0, {GRIDS}; draws (mu, rho) at one d")
-    ] = None,
-    kappa: Annotated[float, typer.Option(help="lr d / batch, the same at every d; 0 is the gradient flow")] = 0.0,
-    threshold: Annotated[float, typer.Option(help="exit when |m| reaches it, in (0, 1)")] = 0.5,
-    lr: Annotated[float, typer.Option(help="step size eta; 0 is the limit of small steps at this kappa")] = 0.0,
-    teacher: Teacher = None,
-    label: Label = None,
-    noise: Noise = 0.0,
-    alpha: Alpha = 1.0,
+    given: Given,
     plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="draw the phase diagram")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE.nc", help="save the grid")] = None,
     force: Force = False,
@@ -50,29 +46,23 @@ def phases(
     Times are t = lr * steps. Near a critical strength SGD's noise leads out at small d, the slope of the loss at
     large d; where neither does, the start traps.
     """
-    from numerics.best.phases import phase_diagram
-    from theory.network.derivation import derive
-
     options.check_output(plot, ".png", force)
     options.check_output(output, ".nc", force)
-    strengths = options.parse_mu(mu, aligned=rho is None)
-    dimensions = _grid("--d", d, logarithmic=True)
+    grids = {name: given.pop(name) for name in ("mu", "dimension", "rho")}
+    flow = {name: given.pop(name) for name in ("kappa", "threshold", "step_size")}
+    rho = grids["rho"]
+    alignments = options.parse_mu(grids["mu"], aligned=rho is None)
+    dimensions = _grid("--d", grids["dimension"], logarithmic=True)
     lengths = None if rho is None else _grid("--rho", rho, logarithmic=False)
     if lengths is not None and len(dimensions) > 1:
-        raise ParameterError(f"--d {d} with --rho given; accepted: one dimension with --rho, such as --d 1e5.")
-    model = "lora" if rho is None else "misaligned"
-    system = derive(activation, teacher, model=model, label=label, noise=noise, alpha=alpha)
-    with progress_bar("strengths", None) as advance:
-        found = phase_diagram(
-            system,
-            strengths,
-            dimension=dimensions if lengths is None else dimensions[0],
-            rho=lengths,
-            kappa=kappa,
-            threshold=threshold,
-            step_size=lr,
-            progress=advance,
-        )
+        raise ParameterError(f"--d {grids['dimension']} with --rho given; accepted: one dimension, such as --d 1e5.")
+    from hermescape.task import Task
+    from numerics.best.phases import phase_diagram
+
+    system = Task(**given, model="lora" if rho is None else "misaligned").system()
+    size = dimensions if lengths is None else dimensions[0]
+    with progress_bar("alignments", None) as advance:
+        found = phase_diagram(system, alignments, dimension=size, rho=lengths, **flow, progress=advance)
     if plot is not None:
         save(plot, lambda path: _draw(found, path))
     if output is not None:

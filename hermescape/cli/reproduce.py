@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hermescape.cli.options import Json
+from hermescape.cli.options import Given, Json, Threads, takes
 from hermescape.output import print_json, print_parts, progress_bar
 from theory.errors import ParameterError
 
@@ -21,15 +21,16 @@ __all__ = ["reproduce"]
 WORST = 8  # findings listed for people, --json has all
 
 
+@takes("seed")
 def reproduce(
+    given: Given,
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...|all]", help="figures; none: list them")] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="folder for .png, .pdf, .md and .nc of each")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="coarse: all figures in two minutes")] = False,
     check: Annotated[
         bool, typer.Option("--check", help="compare every curve with closed forms or quadrature; exit code 1 if off")
     ] = False,
-    seed: Annotated[int, typer.Option(help="of all simulations")] = 0,
-    threads: Annotated[int | None, typer.Option(help="worker threads; no effect on the result")] = None,
+    threads: Threads = None,
     list_names: Annotated[bool, typer.Option("--list", help="list the figures; make none")] = False,
     force: Annotated[bool, typer.Option("--force", help="compute again what is there, overwrite its files")] = False,
     as_json: Json = False,
@@ -38,25 +39,26 @@ def reproduce(
 
     Finished figures with the same settings are kept: run it again to go on after an interruption.
     """
-    from hermescape.paper.registry import FIGURES, chosen
+    from hermescape.paper.names import TITLES, chosen
 
     if list_names or not names:
         if names or out is not None or check or quick or force:
             raise ParameterError(
                 "--list, or no figure, with other options given; accepted: NAME... or all with --out DIR; --list alone."
             )
-        _show(as_json, {name: figure.title for name, figure in FIGURES.items()})
+        _show(as_json, TITLES)
         return
-    figures = chosen(names)
+    wanted = chosen(names)
     if out is None:
         raise ParameterError("no --out given; accepted: --out DIR, a folder for the figures.")
+    from hermescape.paper.registry import FIGURES
     from hermescape.paper.runner import reproduce as run
     from hermescape.paper.settings import Settings
 
-    settings = Settings(quick, seed, threads)
+    settings = Settings(quick, given["seed"], threads)
     try:
         made = run(
-            figures,
+            [FIGURES[name] for name in wanted],
             out,
             settings,
             force=force,

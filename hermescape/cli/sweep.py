@@ -72,7 +72,7 @@ def _run(setting: SweepConfig, config: Path, store: Path, workers: int | None, r
         typer.echo(f"warning: {setting.caution}", err=True)
     try:
         with warnings.catch_warnings(), progress_bar("sweeping", None) as advance:
-            warnings.filterwarnings("ignore", "a grid in d at given batch")  # said already
+            warnings.filterwarnings("ignore", "a grid in dimension at given batch")  # said already
             run(setting, store, workers=workers, retry_failed=retry_failed, progress=advance)
     except KeyboardInterrupt:
         again = f"hermescape sweep {config}" + ("" if store == config.with_suffix(".sqlite") else f" -o {store}")

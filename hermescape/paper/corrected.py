@@ -23,17 +23,20 @@ from numpy.typing import NDArray
 
 from hermescape.api import experiment
 from hermescape.paper.settings import ETA, Advance, Settings
+from numerics.compile.formulas import compiled
 from numerics.integrals.evaluate import evaluator
-from numerics.rates.search_time import gradient_noise, search_time
+from numerics.law.linear import widening
+from numerics.rates.search_time import gradient_noise, growth_rate, search_time
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.montecarlo import trajectories
 from theory.calculus.pieces import pieces
 from theory.language.activations import activation
 from theory.language.hermite import coefficient
 from theory.network.derivation import derive
+from theory.search.law import prefactor
 from theory.symbols import mu as mu_symbol
 
-__all__ = ["CUT", "ORDERS", "QUOTED", "corrected", "published_tau", "rate_to_tau"]
+__all__ = ["CUT", "ORDERS", "QUOTED", "corrected", "published_tau"]
 
 JUDGED = {"relu": (0.05, 0.1, 0.3, 0.6, 0.8985), "erf": (0.1, 0.3, 0.6, 0.8)}
 ORDERS = (16, 64, 1024)
@@ -47,11 +50,6 @@ QUOTED = {0.032: 19.46, 0.8985: 251.3}
 """tau of ReLU in the published curve, by mu."""
 
 
-def rate_to_tau(A: float, B: float) -> float:
-    """Return tau = 2/(B + sqrt(B^2 + 4 A^2)) in the form that keeps its digits for B < 0."""
-    return (math.hypot(B, 2 * A) - B) / (2 * A * A)
-
-
 def published_tau(link: str, mu: float) -> float:
     """Return tau of the sums as published: cut at k = 16, B without its k = 0 term.
 
@@ -62,7 +60,7 @@ def published_tau(link: str, mu: float) -> float:
     found = search_time(derive(link), mu, order=CUT)
     first = coefficient(sigma, 0) * coefficient(sigma, 2, mu_symbol**2) / mu_symbol**4
     (dropped,) = evaluator((mu_symbol,), (first,)).values(mu)
-    return rate_to_tau(float(found.A or 0.0), float(found.B) - dropped)
+    return 1 / growth_rate(float(found.G), float(found.B) - dropped)
 
 
 def corrected(settings: Settings, advance: Advance) -> xr.Dataset:
@@ -107,22 +105,22 @@ def corrected(settings: Settings, advance: Advance) -> xr.Dataset:
 def _judge(link: str, mu: float, settings: Settings) -> tuple[str, float, float, float, float, int, int]:
     """Measure tau by the growth of rms m over exact runs; its interval is at 99 %, by redrawing runs."""
     setting, window = _early(link, mu, settings)
-    steps = np.unique(np.linspace(0, setting.max_steps, RECORDED).round().astype(int))
+    steps = np.unique(np.linspace(0, setting.stop.max_steps, RECORDED).round().astype(int))
     paths = trajectories(setting, [int(step) for step in steps], threads=settings.threads)
     squares = paths.m.values**2
-    rng = np.random.Generator(np.random.SFC64(setting.seed))
+    rng = np.random.Generator(np.random.SFC64(setting.runs.seed))
     own = _growth(steps, squares, window)
     redrawn = [_growth(steps, squares[rng.integers(0, len(squares), len(squares))], window) for _ in range(REDRAWN)]
     growth = np.array([own, *np.quantile(redrawn, [1 - LEVEL / 2, LEVEL / 2])])  # a step
     tau = ETA / np.expm1(growth)
-    return link, mu, float(tau[0]), float(tau[1]), float(tau[2]), setting.replicas, setting.batch
+    return link, mu, float(tau[0]), float(tau[1]), float(tau[2]), setting.replicas, setting.sgd.batch
 
 
 def _early(link: str, mu: float, settings: Settings) -> tuple[Experiment, tuple[float, float]]:
     """Return runs that start well below a window of m which is well inside the linear part, at little cost.
 
-    Start and noise together give c_0^2 = (G^2 + kappa lambda J_0 / 2) A^2 / (d (lambda^2 + A^2)^2) (the prefactor of
-    the law); kappa is as large as keeps the noise below the start and the drift kappa u^2 J_0 / 2 below 2 % of lambda.
+    Start and noise together give log c_0 = log(S/G) - prefactor - (1/2) log d, as in the law; kappa is as large as
+    keeps the noise below the start and the drift kappa u^2 J_0 / 2 below 2 % of lambda.
     """
     system = derive(link)
     found, noise = search_time(system, mu), gradient_noise(system, mu)
@@ -133,8 +131,8 @@ def _early(link: str, mu: float, settings: Settings) -> tuple[Experiment, tuple[
     top = min(LINEAR_OVERLAP, bound * drive / rate)
     low = top / WINDOW
     kappa = min(2 * drive**2 / (rate * noise), 0.04 * rate / ((top * rate / drive) ** 2 * noise))
-    seeded = (drive**2 + kappa * rate * noise / 2) * (drive / (rate**2 + drive**2)) ** 2
-    dimension = math.ceil(seeded * (BELOW / low) ** 2)
+    seeded = widening(found, noise, kappa, 0.0) / math.exp(compiled(prefactor)(rate, drive**2, drive, drive))
+    dimension = math.ceil((seeded * BELOW / low) ** 2)
     batch = max(1, math.ceil(ETA * dimension / kappa))
     last = math.ceil(LONG_ENOUGH / (rate * ETA))
     runs = settings.replicas(last, batch=batch, least=12, most=settings.pick(600, 300))

@@ -1,7 +1,7 @@
-"""The figures: for each, what it shows, how it is computed, drawn, described and checked.
+"""The figures: for each, how it is computed, drawn, described and checked.
 
 Computing needs no drawing and drawing no computing: between them stands one labelled dataset, which is what the data
-file holds. Modules are imported when a figure needs them.
+file holds.
 """
 
 from __future__ import annotations
@@ -9,31 +9,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
-from theory.errors import ParameterError
+import xarray as xr
+from matplotlib.figure import Figure as Drawn
 
-if TYPE_CHECKING:
-    import xarray as xr
-    from matplotlib.figure import Figure as Drawn
+from hermescape.paper import captions
+from hermescape.paper.checks.corrected import check_corrected
+from hermescape.paper.checks.dynamics import check_stages, check_training
+from hermescape.paper.checks.findings import Finding
+from hermescape.paper.checks.landscape import check_landscape
+from hermescape.paper.checks.search import check_hermite, check_search
+from hermescape.paper.corrected import corrected
+from hermescape.paper.drawing.corrected import draw_corrected
+from hermescape.paper.drawing.dynamics import draw_stages, draw_training
+from hermescape.paper.drawing.landscape import draw_landscape
+from hermescape.paper.drawing.search import draw_hermite, draw_search
+from hermescape.paper.dynamics import training
+from hermescape.paper.landscape import landscape
+from hermescape.paper.names import TITLES
+from hermescape.paper.search import hermite_times, search_times
+from hermescape.paper.settings import Advance, Settings
+from hermescape.paper.stages import two_stages
 
-    from hermescape.paper.checks.findings import Finding
-    from hermescape.paper.settings import Advance, Settings
-
-__all__ = ["FIGURES", "Figure", "chosen"]
-
-HERE = "hermescape.paper"
-
-
-def _at(where: str, **options: Any) -> Callable[..., Any]:
-    """Return a function that imports module:name when called first."""
-
-    def call(*given: Any) -> Any:
-        module, _, name = where.partition(":")
-        return partial(getattr(import_module(f"{HERE}.{module}"), name), **options)(*given)
-
-    return call
+__all__ = ["FIGURES", "Figure"]
 
 
 @dataclass(frozen=True)
@@ -57,72 +55,42 @@ class Figure:
     check: Callable[[xr.Dataset], list[Finding]]
 
 
-def _search(name: str, title: str, kind: str, label: str | None) -> Figure:
-    return Figure(
-        name,
-        title,
-        _at(f"search:{kind}_times", label=label),
-        _at(f"drawing.search:draw_{kind}"),
-        _at(f"captions:{kind}_times"),
-        _at(f"checks.search:check_{kind}"),
-    )
+def _search(name: str, label: str | None) -> Figure:
+    compute = partial(search_times, label=label)
+    return Figure(name, TITLES[name], compute, draw_search, captions.search_times, check_search)
 
 
-def _training(name: str, title: str, mixed: bool) -> Figure:
-    return Figure(
-        name,
-        title,
-        _at("dynamics:training", mixed=mixed),
-        _at("drawing.dynamics:draw_training"),
-        _at("captions:training"),
-        _at("checks.dynamics:check_training"),
-    )
+def _hermite(name: str, label: str | None) -> Figure:
+    compute = partial(hermite_times, label=label)
+    return Figure(name, TITLES[name], compute, draw_hermite, captions.hermite_times, check_hermite)
+
+
+def _training(name: str, mixed: bool) -> Figure:
+    compute = partial(training, mixed=mixed)
+    return Figure(name, TITLES[name], compute, draw_training, captions.training, check_training)
+
+
+def _two_stage(name: str) -> Figure:
+    return Figure(name, TITLES[name], two_stages, draw_stages, captions.two_stages, check_stages)
+
+
+def _landscape(name: str) -> Figure:
+    return Figure(name, TITLES[name], landscape, draw_landscape, captions.landscape, check_landscape)
+
+
+def _corrected(name: str) -> Figure:
+    return Figure(name, TITLES[name], corrected, draw_corrected, captions.corrected, check_corrected)
 
 
 _ALL = (
-    _search("search-time", "Search time and exit times: linear, erf, ReLU, sigmoid", "search", None),
-    _search("search-time-hermite", "Search time of Hermite links, critical strengths", "hermite", None),
-    _search("search-time-squared", "Search time on squared labels: linear, erf, ReLU, sigmoid", "search", "y**2"),
-    _search("search-time-hermite-squared", "Search time of Hermite links on squared labels", "hermite", "y**2"),
-    _training("dynamics", "Training after aligned pre-training", False),
-    _training("dynamics-misaligned", "Training after misaligned pre-training", True),
-    Figure(
-        "two-stage",
-        "Training in two stages: squared labels first",
-        _at("stages:two_stages"),
-        _at("drawing.dynamics:draw_stages"),
-        _at("captions:two_stages"),
-        _at("checks.dynamics:check_stages"),
-    ),
-    Figure(
-        "landscape",
-        "Bias, potential, A and B",
-        _at("landscape:landscape"),
-        _at("drawing.landscape:draw_landscape"),
-        _at("captions:landscape"),
-        _at("checks.landscape:check_landscape"),
-    ),
-    Figure(
-        "published-corrected",
-        "The published search time, corrected",
-        _at("corrected:corrected"),
-        _at("drawing.corrected:draw_corrected"),
-        _at("captions:corrected"),
-        _at("checks.corrected:check_corrected"),
-    ),
+    _search("search-time", None),
+    _hermite("search-time-hermite", None),
+    _search("search-time-squared", "y**2"),
+    _hermite("search-time-hermite-squared", "y**2"),
+    _training("dynamics", False),
+    _training("dynamics-misaligned", True),
+    _two_stage("two-stage"),
+    _landscape("landscape"),
+    _corrected("published-corrected"),
 )
 FIGURES: dict[str, Figure] = {figure.name: figure for figure in _ALL}
-
-
-def chosen(names: list[str]) -> list[Figure]:
-    """Return the figures of these names, each once, in the order of the registry; "all" is all of them.
-
-    Raises `ParameterError` for an unknown name.
-
-    >>> [figure.name for figure in chosen(["landscape", "dynamics", "landscape"])]
-    ['dynamics', 'landscape']
-    """
-    unknown = [name for name in names if name not in FIGURES and name != "all"]
-    if unknown:
-        raise ParameterError(f"figure {unknown[0]!r} given; accepted: all, {', '.join(FIGURES)}.")
-    return [figure for name, figure in FIGURES.items() if name in names or "all" in names]

@@ -21,6 +21,7 @@ from hermescape.paper.simulation import Case
 from numerics.rates.search_time import search_time
 from numerics.simulation.montecarlo import simulate, trajectories
 from theory.network.derivation import derive
+from theory.search.critical import critical_strengths
 
 __all__ = ["hermite_times", "search_times"]
 
@@ -130,7 +131,7 @@ def hermite_times(settings: Settings, advance: Advance, *, label: str | None = N
     work = len(links) + (0 if label else len(INSET))
     places: list[list[float]] = []
     for number, link in enumerate(links):
-        strengths = [c for c in derive(link, label=label).escape.critical_mu() if c.mu != 1]
+        strengths = [c for c in critical_strengths(derive(link, label=label)) if c.mu != 1]
         places.append([float(c.mu) for c in strengths])
         advance(number + 1, work)
     width = max(map(len, places)) or 1

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from math import factorial
 from typing import TypeVar
 
-from hermescape import __version__
 from theory.errors import ParameterError
 
 __all__ = ["BATCH", "DIMENSION", "ETA", "EVEN", "LINKS", "ODD", "Advance", "Settings", "divisor", "step_size"]
@@ -52,7 +52,7 @@ class Settings:
     @property
     def key(self) -> dict[str, int | str]:
         """What decides the numbers of a figure, as attributes of its data."""
-        return {"quick": int(self.quick), "seed": self.seed, "version": __version__}
+        return {"quick": int(self.quick), "seed": self.seed, "version": version("hermescape")}
 
     @property
     def strengths(self) -> tuple[float, ...]:

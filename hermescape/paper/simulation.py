@@ -1,9 +1,8 @@
 r"""What figures need of one link at one strength: its system, the exit that is expected, and runs of exact SGD.
 
-*Expected exit.* As in `hermescape.verify.at_one_dimension`: the flow with its kappa drift from the median start,
-widened by the gradient noise in u, sqrt(1 + kappa lambda J_0 / ((2 + eta lambda) G^2)), and stretched by eta
-lambda/log(1 + eta lambda), since a step multiplies the unstable direction by 1 + eta lambda. Times are t = eta * step
-with the undivided eta of the paper, so that He_k, whose step is eta / (k! k), has times k! k as long: `divisor`.
+*Expected exit.* That of `numerics.law.through_flow`: the flow with its kappa drift from the median start, widened by
+the gradient noise in u and stretched by finite steps. Times are t = eta * step with the undivided eta of the paper, so
+that He_k, whose step is eta / (k! k), has times k! k as long: `divisor`.
 """
 
 from __future__ import annotations
@@ -15,9 +14,8 @@ from typing import Any
 
 from hermescape.api import experiment
 from hermescape.paper.settings import BATCH, DIMENSION, divisor, step_size
-from numerics.best.stopping import median_start
-from numerics.flows.flow import Exit, integrate
-from numerics.rates.search_time import Search, gradient_noise, search_time
+from numerics.law.through_flow import ThroughFlow, stretching
+from numerics.rates.search_time import Search
 from numerics.simulation.experiment import Experiment
 from theory.network.derivation import derive
 from theory.network.system import System
@@ -75,9 +73,14 @@ class Case:
         return derive(self.link, model="misaligned" if self.mixed else "lora", label=self.label)
 
     @cached_property
+    def through_flow(self) -> ThroughFlow:
+        """Exit times of the flow from the median start, in units of the divided step size."""
+        return ThroughFlow(self.system, self.place, DIMENSION, RTOL)
+
+    @property
     def search(self) -> Search:
         """The search phase, in units of the divided step size."""
-        return search_time(self.system, self.mu, rho=self.rho)
+        return self.through_flow.search
 
     @property
     def eta(self) -> float:
@@ -97,14 +100,8 @@ class Case:
     @cached_property
     def start(self) -> dict[str, float]:
         """The median start of the flow, widened by the noise of SGD in u."""
-        start = median_start(self.system, DIMENSION, **self.place)
-        rate, drive = float(self.search.rate), float(self.search.G)
-        if not (rate > 0 and drive > 0):
-            return start
-        noise = gradient_noise(self.system, self.mu, rho=self.rho)
-        gain = math.sqrt(1 + self.kappa * rate * noise / ((2 + self.eta * rate) * drive**2))
-        gain = min(gain, 0.5 / max(abs(start["m"]), abs(start.get("s", 0.0))))
-        return {name: value if name == "u" else gain * value for name, value in start.items()}
+        begun = self.through_flow.start
+        return self.through_flow.widened(self.kappa, self.eta, 0.5 / max(abs(begun["m"]), abs(begun.get("s", 0.0))))
 
     def drifted_exit(self, threshold: float) -> float | None:
         """Return the step at which the flow with its kappa drift reaches |m| = threshold; None where it stays."""
@@ -114,16 +111,13 @@ class Case:
         rate = float(self.search.rate)
         if not rate > 0:
             return None
-        system, event, horizon = self.system.sgd(), Exit(threshold), LONGEST_SEARCH / rate
-        found = integrate(system, start, event=event, t_max=horizon, rtol=RTOL, kappa=kappa, **self.place)
-        return None if found.exit_time is None else found.exit_time / self.eta
+        time = self.through_flow.drifted(start, threshold, kappa, LONGEST_SEARCH / rate)
+        return None if time is None else time / self.eta
 
     def expected(self, threshold: float) -> Expected:
         """Return when |m| is expected to reach the threshold."""
-        quiet = self._exit(median_start(self.system, DIMENSION, **self.place), threshold, 0.0)
-        noisy = self.drifted_exit(threshold)
-        growth = self.eta * float(self.search.rate)
-        return Expected(quiet, None if noisy is None else noisy * growth / math.log1p(growth))
+        quiet, noisy = self._exit(self.through_flow.start, threshold, 0.0), self.drifted_exit(threshold)
+        return Expected(quiet, None if noisy is None else noisy * stretching(float(self.search.rate), self.eta))
 
     def experiment(self, replicas: int, seed: int, max_steps: int, threshold: float | None = None) -> Experiment:
         """Return the Monte Carlo experiment of this case."""

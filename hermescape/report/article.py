@@ -1,125 +1,103 @@
-r"""The derivation of `theory.writing.document` as sections of HTML: the same words and equations, set by the browser.
-
-The document uses a small part of LaTeX: macros without arguments, sections, paragraphs, `align`, one table, \emph
-and formulas between dollars. Anything else is an error and never reaches a page.
-"""
+r"""A document of `theory.writing.blocks` for a page: the same words and equations as in LaTeX, set by the browser."""
 
 from __future__ import annotations
 
-import html
+import itertools
 import re
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
-from hermescape.report.mathml import align_block, formula
-from theory.errors import UnsupportedExpressionError
+from markupsafe import Markup, escape
 
-__all__ = ["Section", "sections", "text_to_html", "unnumbered"]
+from hermescape.report.mathml import aligned, formula
+from theory.typeset.layout import Equation, lay_out
+from theory.typeset.lines import Names
+from theory.writing.blocks import Block, Code, Document, Emphasis, Equations, Math, Meanings, Paragraph, Piece, Text
 
-MACRO = re.compile(r"^\\newcommand\{\\(\w+)\}\{(.*)\}$", re.MULTILINE)
-ENVIRONMENT = re.compile(r"\\begin\{(align\*?|center)\}\n?(.*?)\\end\{\1\}", re.DOTALL)
-BARE = re.compile(r"^\{(\\?[A-Za-z]+)\}$")  # braces that no script needs; some converters take them for arguments
-PUNCTUATION = re.compile(r"^[,.;:)]+")
-TABULAR = re.compile(r"\\begin\{tabular\}\{l+\}(.*)\\end\{tabular\}", re.DOTALL)
+__all__ = ["Chapter", "Shown", "chapters", "displayed", "inline"]
+
+LINE = 41.0  # em, as in the document of LaTeX
+PUNCTUATION = re.compile(r"[,.;:)]+")
 
 
-class Section(NamedTuple):
-    """A title and what follows it, as HTML."""
+@dataclass(frozen=True)
+class Shown:
+    """A block for a template: a paragraph, equations that share an alignment mark, or rows (symbol, meaning)."""
+
+    kind: Literal["paragraph", "equations", "meanings"]
+    content: Markup | tuple[tuple[Markup, Markup], ...]
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A title and what follows it."""
 
     title: str
-    content: str
+    blocks: tuple[Shown, ...]
 
 
-def sections(document: str, prefix: str = "") -> list[Section]:
-    r"""Return the sections of a document; numbers of equations run through all of them.
+def chapters(document: Document) -> list[Chapter]:
+    """Return the sections of a document; numbers of equations run through all of them.
 
-    Raises `UnsupportedExpressionError` for LaTeX that has no HTML.
+    Raises `UnsupportedExpressionError` for a formula that has no MathML.
 
-    >>> made = sections(r"\begin{document}\section{Loss} With $q$,\end{document}")
-    >>> made[0].title, made[0].content
-    ('Loss', '<p>With <span class="whole"><math><mrow><mi>q</mi></mrow></math>,</span></p>')
+    >>> from theory.network.derivation import derive
+    >>> from theory.writing.document import derivation
+    >>> [chapter.title for chapter in chapters(derivation(derive("linear")))][2:4]
+    ['Kernel', 'Population loss']
     """
-    body = document.partition(r"\begin{document}")[2].partition(r"\end{document}")[0]
-    macros = dict(MACRO.findall(document))
-    expanded = _expanded(body, macros)
-    number, found = 1, []
-    for part in re.split(r"\\section\{", expanded)[1:]:
-        title, _, content = part.partition("}")
-        blocks = []
-        for block in _blocks(content):
-            text, number = _block(block, number)
-            blocks.append(text)
-        found.append(Section(title, "\n".join(blocks)))
-    return found
+    numbers, names = itertools.count(1), Names()
+    return [
+        Chapter(section.title, tuple(shown for block in section.blocks for shown in _shown(block, names, numbers)))
+        for section in document.sections
+    ]
 
 
-def unnumbered(text: str) -> str:
-    r"""Return paragraphs and `align*` environments as HTML.
+def displayed(equations: Sequence[Equation]) -> tuple[Shown, ...]:
+    """Return equations without numbers."""
+    return tuple(_laid_out(equations, Names(), None))
 
-    >>> unnumbered("where").startswith("<p>")
-    True
+
+def inline(text: Text) -> Markup:
+    r"""Return running text; a formula keeps the punctuation that follows it on its line.
+
+    >>> print(inline(("At ", Math("t"), ", <now>")))
+    At <span class="whole"><math><mrow><mi>t</mi></mrow></math>,</span> &lt;now&gt;
     """
-    return "\n".join(_block(block, 0)[0] for block in _blocks(text))
+    made, taken = Markup(), 0
+    for piece, after in itertools.pairwise((*text, "")):
+        shown = _piece(piece[taken:] if isinstance(piece, str) else piece)
+        mark = PUNCTUATION.match(after) if isinstance(piece, Math) and isinstance(after, str) else None
+        made += shown if mark is None else Markup('<span class="whole">{}{}</span>').format(shown, mark[0])
+        taken = 0 if mark is None else mark.end()
+    return made
 
 
-def _expanded(text: str, macros: Mapping[str, str]) -> str:
-    """Replace macros without arguments; what they stand for holds no other."""
-    if not macros:
-        return text
-    plain = {name: BARE.sub(r"\1", body) for name, body in macros.items()}
-    names = re.compile(rf"\\({'|'.join(sorted(macros, key=len, reverse=True))})(?![A-Za-z])")
-    return names.sub(lambda found: plain[found[1]], text)
+def _shown(block: Block, names: Names, numbers: Iterator[int]) -> Iterator[Shown]:
+    match block:
+        case Paragraph(text):
+            yield Shown("paragraph", inline(text))
+        case Equations(equations):
+            yield from _laid_out(equations, names, numbers)
+        case Meanings(rows):
+            yield Shown("meanings", tuple((_piece(symbol), inline(meaning)) for symbol, meaning in rows))
 
 
-def _blocks(content: str) -> Iterator[str]:
-    """Yield environments and paragraphs."""
-    at = 0
-    for found in ENVIRONMENT.finditer(content):
-        yield from _paragraphs(content[at : found.start()])
-        yield found[0]
-        at = found.end()
-    yield from _paragraphs(content[at:])
+def _laid_out(equations: Sequence[Equation], names: Names, numbers: Iterator[int] | None) -> Iterator[Shown]:
+    for place, groups in enumerate(lay_out(equations, LINE, names)):
+        if place:
+            yield Shown("paragraph", escape("where"))
+        yield from (Shown("equations", aligned(lines, numbers)) for lines in groups)
 
 
-def _paragraphs(text: str) -> Iterator[str]:
-    yield from (part.strip() for part in re.split(r"\n\s*\n", text) if part.strip())
-
-
-def _block(block: str, number: int) -> tuple[str, int]:
-    """Return one block as HTML, and the number of the next equation."""
-    environment = ENVIRONMENT.fullmatch(block)
-    if environment is None:
-        return f"<p>{text_to_html(block)}</p>", number
-    if environment[1] == "center":
-        table = TABULAR.fullmatch(environment[2].strip())
-        if table is None:
-            raise UnsupportedExpressionError(f"{block[:80]} given; accepted: a tabular in the center environment.")
-        rows = (line.split(" & ", 1) for line in table[1].split(" \\\\\n"))
-        body = "".join(f'<tr><th scope="row">{text_to_html(a)}</th><td>{text_to_html(b)}</td></tr>' for a, b in rows)
-        return f'<div class="scroll"><table class="symbols">{body}</table></div>', number
-    text, number = align_block(environment[2], number)
-    return f'<div class="scroll equation" tabindex="0">{text}</div>', number
-
-
-def text_to_html(text: str) -> str:
-    r"""Return a paragraph as HTML.
-
-    >>> text_to_html(r"\emph{Time} < $t$")
-    '<em>Time</em> &lt; <math><mrow><mi>t</mi></mrow></math>'
-    """
-    pieces = re.split(r"\$([^$]*)\$", text)
-    made = [_words(pieces[0])]
-    for inner, after in zip(pieces[1::2], pieces[2::2], strict=True):
-        mark = PUNCTUATION.match(after)
-        shown = formula(inner)
-        made.append(f'<span class="whole">{shown}{mark[0]}</span>' if mark else shown)
-        made.append(_words(after[mark.end() :] if mark else after))
-    return "".join(made)
-
-
-def _words(text: str) -> str:
-    marked = html.escape(text, quote=False)
-    marked = re.sub(r"\\emph\{([^{}]*)\}", r"<em>\1</em>", marked)
-    if "\\" in marked:
-        raise UnsupportedExpressionError(rf"{text} given; accepted: text with \emph and formulas between dollars.")
-    return re.sub(r"\s+", " ", marked)
+def _piece(piece: Piece) -> Markup:
+    match piece:
+        case Math(tex):
+            return formula(tex)
+        case Emphasis(text):
+            return Markup("<em>{}</em>").format(text)
+        case Code(text):
+            return Markup("<code>{}</code>").format(text)
+        case _:
+            return escape(piece)

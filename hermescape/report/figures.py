@@ -5,15 +5,16 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import matplotlib as mpl
 import numpy as np
+from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from hermescape.report.findings import Case, Findings, Missing
-from hermescape.verify.at_one_dimension import Report
+from hermescape.verify.report import Report
 from numerics import plots
 from numerics.flows.flow import Outcome, compile_flow, integrate
 from numerics.integrals.evaluate import on_covariance
@@ -21,6 +22,8 @@ from numerics.integrals.hermite import hermite_coefficients
 from numerics.rates.search_time import search_time
 from theory.errors import HermescapeError
 from theory.language.activations import Activation
+from theory.symbols import m as m_symbol
+from theory.symbols import u as u_symbol
 
 __all__ = ["FIGURES", "Figure", "drawn"]
 
@@ -32,11 +35,12 @@ LARGEST_NORM = 2.0
 FLAT = 1e-12  # a kernel that varies less is constant
 SMALLEST = 1e-6  # size of m at the start of the unstable manifold
 BAND = (0.05, 0.95)
+COUNTS = {1: "one state", 2: "two states", 3: "three states", 4: "four states"}
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing: title, text for those who do not see it, caption (HTML) and SVG."""
+    """A drawing: title, text for those who do not see it, caption (text, or markup) and SVG."""
 
     key: str
     title: str
@@ -92,7 +96,7 @@ def _spectrum(found: Findings) -> Picture:
     return (
         draw,
         alt,
-        "|σ<sub>k</sub>|/√k! at variance one: the squares add up to E σ(Z)². Crosses at the lower edge vanish.",
+        Markup("|σ<sub>k</sub>|/√k! at variance one: the squares add up to E σ(Z)². Crosses at the lower edge vanish."),
     )
 
 
@@ -165,7 +169,7 @@ def _interval(case: Case) -> tuple[float, float, float]:
 
 
 def _comparison(found: Findings) -> Picture:
-    if not isinstance(found.verdict, Report):
+    if not isinstance(found.verdict, Report) or not found.verdict.at_one_dimension:
         reason = (
             found.verdict.reason if isinstance(found.verdict, Missing) else "Its check tests the whole law instead."
         )
@@ -190,9 +194,9 @@ def _number(value: float | None) -> str:
 
 def _portrait(found: Findings) -> Picture:
     system, focus = found.system, found.focus
-    if system.model.name != "lora":
-        count = {"misaligned": "three states, u, m and s", "plain": "one state, m"}[system.model.name]
-        return Missing(f"Model {system.model.name} has {count}, so that no plane of (u, m) holds its flow.")
+    if set(system.states) != {u_symbol, m_symbol}:
+        said = f"{COUNTS.get(len(system.states), f'{len(system.states)} states')}, {_listed(system.states)}"
+        return Missing(f"Model {system.network.name} has {said}, so that no plane of (u, m) holds its flow.")
     assert focus.mu is not None
     search = search_time(system, focus.mu)
     if search.tau is None or not search.A:
@@ -224,6 +228,11 @@ def _portrait(found: Findings) -> Picture:
         return plots.phase_portrait(ax, u, m, field[..., 0], field[..., 1], manifold=manifold, paths=paths)
 
     return draw, alt, caption
+
+
+def _listed(names: Sequence[object]) -> str:
+    *first, last = map(str, names)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _trajectories(found: Findings) -> Picture:
@@ -283,12 +292,11 @@ def _law(found: Findings, plot: Callable[..., Axes], what: str, uncertainty: str
         return Missing("No run of SGD left here, so that there are no exit times to compare.")
     times, law, counts = focus.times, focus.law, focus.sample.counts
     setting = focus.sample.experiment
-    kappa = setting.step_size * setting.dimension / setting.batch
+    kappa = setting.sgd.kappa
     place = "" if focus.mu is None else f"μ = {focus.mu:g}, "
     counted = f"{counts.exited} runs exited, {counts.censored} did not, {counts.diverged} diverged"
-    caption = (
-        f"{place}d = {setting.dimension:g}, κ = {kappa:.3g}, η = {setting.step_size:.3g}: {counted}; {uncertainty}."
-    )
+    sizes = f"d = {setting.sgd.dimension:g}, κ = {kappa:.3g}, η = {setting.sgd.step_size:.3g}"
+    caption = f"{place}{sizes}: {counted}; {uncertainty}."
     medians = f"median of the law {law.median:.4g}, of the runs {_number(focus.sample.to_time(focus.sample.median))}"
     return (lambda ax: plot(ax, times, law)), f"{what}: {medians}; {counted}.", caption
 

@@ -15,13 +15,14 @@ import numpy as np
 import xarray as xr
 
 from hermescape.api import experiment
-from hermescape.verify.at_one_dimension import SAMPLE_BUDGET, Report, check, largest_curvature
-from hermescape.verify.judge import LawReport, check_law
+from hermescape.verify.check import DEFAULT_MU, SAMPLE_BUDGET, check, check_law
+from hermescape.verify.report import Report
 from hermescape.views.derivation import derivation
 from hermescape.views.search import critical_report
-from numerics.best.stopping import MEDIAN, median_start
 from numerics.flows.flow import Exit, Trajectory, integrate
+from numerics.flows.starts import MEDIAN, median_start
 from numerics.law import Law, escape_law
+from numerics.rates.curvature import largest_curvature
 from numerics.rates.search_time import Search, search_time
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.montecarlo import simulate, trajectories
@@ -29,11 +30,10 @@ from numerics.simulation.statistics import ExitSample, ks_law
 from theory.errors import HermescapeError, ParameterError
 from theory.network.derivation import derive
 from theory.network.system import System
-from theory.search.regimes import Regime
+from theory.search.regimes import Regime, regime
 
 __all__ = ["Case", "Findings", "Missing", "Request", "gather"]
 
-DEFAULT_MU = (0.2, 0.4, 0.6)
 TABLE_MU = tuple(round(0.1 * i, 1) for i in range(1, 10))
 LAW_RUNS = {False: 400, True: 100}  # plain training: runs of the histogram, quick or not
 BUDGET = {False: SAMPLE_BUDGET, True: SAMPLE_BUDGET / 10}
@@ -108,7 +108,7 @@ class Findings:
     critical: dict[str, Any] | Missing
     table: tuple[Search, ...] | Missing
     curve: tuple[Search, ...] | Missing
-    verdict: Report | LawReport | Missing
+    verdict: Report | Missing
     cases: tuple[Case, ...]
     focus: Case
     paths: xr.Dataset | Missing
@@ -155,7 +155,7 @@ def gather(settings: Request, progress: Callable[[int, int], None] | None = None
         focus=focus,
         paths=_attempt(lambda: _paths(settings, focus)),
         flow=_attempt(lambda: _flow(settings, system, focus)),
-        regime=_attempt(lambda: system.escape.regime(focus.mu, settings.rho)),
+        regime=_attempt(lambda: regime(system, focus.mu, settings.rho)),
     )
 
 
@@ -212,7 +212,7 @@ def _refuse(settings: Request) -> None:
 
 
 Progress = Callable[[int, int], None] | None
-Verdict = tuple[Report | LawReport | Missing, tuple[Case, ...]]
+Verdict = tuple[Report | Missing, tuple[Case, ...]]
 
 
 def _pretrained(settings: Request, system: System, progress: Progress) -> Verdict:
@@ -242,10 +242,10 @@ def _pretrained(settings: Request, system: System, progress: Progress) -> Verdic
         return report, tuple(Case(mu, None, report, None) for mu in given.mu)
     eta = float(str(report.settings["lr"]))
     return report, tuple(
-        Case(row.mu, sample, Missing(row.verdict), None)
+        Case(row.mu, case.sample, Missing(case.sentence), None)
         if row.prediction is None
-        else _case(settings, system, row.mu, sample, eta, batch)
-        for row, sample, batch in zip(report.rows, report.samples, report.batches, strict=True)
+        else _case(settings, system, row.mu, case.sample, eta, row.batch)
+        for case, row in zip(report.cases, report.rows, strict=True)
     )
 
 
@@ -334,8 +334,8 @@ def _paths(settings: Request, focus: Case) -> xr.Dataset:
         raise ParameterError("nothing was simulated here, or fewer than half of the runs leave.")
     last = max(MOMENTS, math.ceil(LONGEST_PATH * sample.median))
     runs = min(RECORDED[settings.quick], sample.experiment.replicas)
-    eta = sample.experiment.step_size
-    recorded = _setting(settings, focus.mu, eta, sample.experiment.batch, runs, last)
+    eta = sample.experiment.sgd.step_size
+    recorded = _setting(settings, focus.mu, eta, sample.experiment.sgd.batch, runs, last)
     steps = np.unique(np.linspace(0, last, MOMENTS).round().astype(int))
     return trajectories(recorded, steps.tolist(), threads=settings.threads)
 
@@ -348,11 +348,11 @@ def _flow(settings: Request, system: System, focus: Case) -> Trajectory:
     start = median_start(system, settings.dimension, **place) if place else {"m": size}
     sample = focus.sample
     if sample is None or sample.median is None:
-        horizon = 50.0 / largest_curvature(system, settings.scale)
+        horizon = 50.0 / largest_curvature(system)
         path = integrate(system, start, event=Exit(settings.threshold), t_max=1e4 * horizon, rtol=1e-8, **place)
         last = LONGEST_PATH * path.exit_time if path.exit_time else horizon
         return integrate(system, start, t_max=last, rtol=1e-8, **place)
     setting = sample.experiment
-    kappa = setting.step_size * setting.dimension / setting.batch
-    last = max(MOMENTS, math.ceil(LONGEST_PATH * sample.median)) * setting.step_size
+    kappa = setting.sgd.kappa
+    last = max(MOMENTS, math.ceil(LONGEST_PATH * sample.median)) * setting.sgd.step_size
     return integrate(system.sgd(), start, t_max=last, rtol=1e-8, kappa=kappa, **place)

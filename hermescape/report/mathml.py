@@ -1,4 +1,4 @@
-r"""Formulas as MathML, which browsers set by themselves: LaTeX of `theory.writing` in, presentation MathML out.
+r"""Formulas as MathML, which browsers set by themselves: one formula of LaTeX in, presentation MathML out.
 
 `latex2mathml` converts; what it leaves slanted, unspaced or unknown is mended here. A command that it does not know
 would be printed as text, so that is an error and never reaches a page.
@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree as ET
 
 from latex2mathml.converter import convert
+from markupsafe import Markup
 
 from theory.errors import UnsupportedExpressionError
+from theory.typeset.layout import Line
 
-__all__ = ["align_block", "formula"]
+__all__ = ["aligned", "formula"]
 
 UPRIGHT = re.compile(
     r"<mi>(&#x000(?:4[1-9A-F]|5[0-9A]|6[1-9A-F]|7[0-9A]);)</mi>"
@@ -23,63 +26,44 @@ RELATIONS = {"~": "∼", ":": ":", ";": ";"}  # identifiers to the library
 CLOSE = {"lspace": "0", "rspace": "0"}
 TALLER = {"stretchy": "true", "symmetric": "true"}
 TALL = {"mfrac", "mtable", "munder", "mover", "munderover", "msqrt", "mroot"}
-LABEL = re.compile(r"\\label\{eq:([^{}]*)\}")
-NEW_LINE = " \\\\\n"
 
 
-def formula(tex: str, *, display: bool = False) -> str:
+def formula(tex: str, *, display: bool = False) -> Markup:
     r"""Return one formula as a `math` element.
 
     Raises `UnsupportedExpressionError` for a command that has no MathML.
 
-    >>> formula(r"\mathrm{d} q^{2}")
-    '<math><mrow><mi mathvariant="normal">d</mi><msup><mi>q</mi><mrow><mn>2</mn></mrow></msup></mrow></math>'
+    >>> print(formula(r"\mathrm{d} q^{2}"))
+    <math><mrow><mi mathvariant="normal">d</mi><msup><mi>q</mi><mrow><mn>2</mn></mrow></msup></mrow></math>
     """
-    content = _converted(tex, display)
-    found = ET.Element("math", {"display": "block"} if display else {})
-    found.extend(content)
-    return _text(found)
+    block = ET.Element("math", {"display": "block"} if display else {})
+    block.extend(_converted(tex, display))
+    return _text(block)
 
 
-def align_block(body: str, first: int) -> tuple[str, int]:
-    r"""Return the rows of an `align` environment as one table of MathML, and the number after its last one.
+def aligned(lines: Sequence[Line], numbers: Iterator[int] | None = None) -> Markup:
+    r"""Return lines that share an alignment mark as one table of MathML.
 
-    Rows have three cells: number, left, right. A row with a \label gets the next number, from `first` on.
+    Rows have three cells: number, left, right. The first line of an equation gets the next of `numbers`, if any, and
+    its label as id.
 
-    >>> text, following = align_block(r"a &= b \label{eq:one}", 3)
-    >>> "(3)" in text, 'id="eq-one"' in text, following
-    (True, True, 4)
+    >>> text = aligned([Line("one", "a", "= b"), Line(None, "", r"\quad + c")], iter([3]))
+    >>> "(3)" in text, text.count('id="eq-one"'), text.count("<mtr")
+    (True, 1, 2)
     """
     table = ET.Element("mtable", {"displaystyle": "true", "columnalign": "left right left"})
-    number = first
-    for line in body.strip().split(NEW_LINE):
-        label = LABEL.search(line)
-        row = ET.SubElement(table, "mtr", {"id": f"eq-{label[1]}"} if label else {})
+    for line in lines:
+        row = ET.SubElement(table, "mtr")
         mark = ET.SubElement(row, "mtd", {"class": "number"})
-        if label:
-            ET.SubElement(mark, "mtext").text = f"({number})"
-            number += 1
-        left, right = _sides(LABEL.sub("", line).replace(r"\notag", ""))
-        for name, side in (("left", left), ("right", right)):
+        if numbers is not None and line.label is not None:
+            row.set("id", f"eq-{line.label}")
+            ET.SubElement(mark, "mtext").text = f"({next(numbers)})"
+        for name, side in (("left", line.left), ("right", line.right)):
             cell = ET.SubElement(row, "mtd", {"class": name})
             cell.extend(_converted(side, True) if side else ())
     block = ET.Element("math", {"display": "block"})
     block.append(table)
-    return _text(block), number
-
-
-def _sides(line: str) -> tuple[str, str]:
-    r"""Split at the alignment mark, the first & outside any environment.
-
-    >>> _sides(r"\begin{matrix} a & b \end{matrix} &= c")
-    ('\\begin{matrix} a & b \\end{matrix}', '= c')
-    """
-    depth = 0
-    for mark in re.finditer(r"\\begin\{|\\end\{|(?<!\\)&", line):
-        if mark[0] == "&" and depth == 0:
-            return line[: mark.start()].strip(), line[mark.end() :].strip()
-        depth += {r"\begin{": 1, r"\end{": -1}.get(mark[0], 0)
-    return "", line.strip()
+    return _text(block)
 
 
 def _converted(tex: str, display: bool) -> list[ET.Element]:
@@ -146,5 +130,5 @@ def _opens(node: ET.Element | None) -> bool:
     return node.tag == "mo" and (node.text or "").strip() in ("(", "[", "{")
 
 
-def _text(element: ET.Element) -> str:
-    return ET.tostring(element, encoding="unicode")
+def _text(element: ET.Element) -> Markup:
+    return Markup(ET.tostring(element, encoding="unicode"))

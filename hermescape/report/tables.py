@@ -1,88 +1,111 @@
-"""The numbers of a report as HTML: what was found, in tables that scroll where they are wide."""
+"""The numbers of a report: facts, and tables whose cells the page escapes unless they are markup of our own."""
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from hermescape.report.article import unnumbered
+from markupsafe import Markup
+
+from hermescape.report.article import Shown, displayed
 from hermescape.report.findings import Case, Findings, Missing
-from hermescape.verify.at_one_dimension import Report, Row
-from hermescape.verify.judge import LawCase, LawReport
+from hermescape.verify.report import Case as Checked
+from hermescape.verify.report import Report
 from theory.errors import HermescapeError
 from theory.search.law import escape_time
-from theory.typeset.layout import Equation, Page, align
-from theory.typeset.lines import Names
+from theory.typeset.layout import Equation
 from theory.typeset.printing import latex
 
-__all__ = ["escape_law", "exponents", "glance", "missing", "search_times", "settings_table", "strengths", "verdict"]
+__all__ = [
+    "Check",
+    "Part",
+    "Table",
+    "check",
+    "exponents",
+    "facts",
+    "law_of_exit",
+    "laws",
+    "roots",
+    "search_times",
+    "settings_table",
+    "without_law",
+]
 
 MINUS = "−"
 INFINITE = "∞"
 SHOWN_ROOT = 60  # characters of an exact root
-LINES = Page(line=41.0, where="where")
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]], caption: str) -> str:
-    """Return a table of HTML cells; the first of each row is its head."""
-    head = "".join(f'<th scope="col">{cell}</th>' for cell in heads)
-    body = "".join(
-        f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in rest)}</tr>' for first, *rest in rows
-    )
-    return (
-        f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-        f'<p class="note">{caption}</p>'
-    )
+@dataclass(frozen=True)
+class Table:
+    """Heads, rows and caption; the first cell of a row is its head."""
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    caption: str
+
+    @classmethod
+    def of(cls, heads: Iterable[str], rows: Iterable[Iterable[str]], caption: str) -> Table:
+        """Return a table of text and markup."""
+        return cls(tuple(heads), tuple(map(tuple, rows)), caption)
 
 
-def missing(part: Missing, title: str = "") -> str:
-    """Say why a part does not apply.
+@dataclass(frozen=True)
+class Part:
+    """A table and remarks on it."""
 
-    >>> missing(Missing("one state"), "Portrait")
-    '<p class="missing"><strong>Portrait.</strong> Does not apply: one state.</p>'
+    table: Table
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Check:
+    """What `hermescape check` found; `kind` is "law" for check --law, else "exits"."""
+
+    kind: str
+    parts: tuple[Part, ...]
+
+
+def number(value: object, digits: int = 6) -> Markup:
+    """Return a number with a true minus sign; a dash for None, and ∞.
+
+    >>> print(number(-0.00125), number(None), number(float("inf")), number(2e-9))
+    −0.00125 – ∞ 2 × 10<sup>−9</sup>
     """
-    reason = html.escape(part.reason.strip().rstrip("."))
-    head = f"<strong>{title}.</strong> " if title else ""
-    return f'<p class="missing">{head}Does not apply: {reason}.</p>'
-
-
-def number(value: object, digits: int = 6) -> str:
-    """Return a number as text with a true minus sign; a dash for None, and ∞.
-
-    >>> number(-0.00125), number(None), number(float("inf"))
-    ('−0.00125', '–', '∞')
-    """
-    if value is None:
-        return "–"
-    size = float(str(value))
+    size = math.nan if value is None else float(str(value))
     if math.isnan(size):
-        return "–"
+        return Markup("–")
     if math.isinf(size):
-        return INFINITE if size > 0 else f"{MINUS}{INFINITE}"
+        return Markup(INFINITE if size > 0 else f"{MINUS}{INFINITE}")
     mantissa, _, exponent = f"{size:.{digits}g}".partition("e")
     power = f" × 10<sup>{_signed(str(int(exponent)))}</sup>" if exponent else ""
-    return _signed(mantissa) + power
+    return Markup(_signed(mantissa) + power)
 
 
 def _signed(text: str) -> str:
     return text.replace("-", MINUS)
 
 
-def _interval(low: object, high: object, digits: int = 4) -> str:
-    return f"{number(low, digits)} … {number(high, digits)}"
+def _markup(template: str, *values: object) -> Markup:
+    """Fill markup of our own with values, which are escaped unless they are markup."""
+    return Markup(template).format(*values)
 
 
-def glance(found: Findings) -> str:
+def _interval(low: object, high: object, digits: int = 4) -> Markup:
+    return _markup("{} … {}", number(low, digits), number(high, digits))
+
+
+def facts(found: Findings) -> list[tuple[str, str]]:
     """Return the few numbers that a reader looks for first."""
-    facts = [
+    return [
         ("information exponent", _exponent(found)),
         ("generative exponent", _generative(found)),
         ("divergences of τ", _divergences(found)),
-        ("best strength", _best(found)),
+        ("best strength", best(found)),
         *_of_focus(found),
     ]
-    return f"<dl>{''.join(f'<div><dt>{name}</dt><dd>{value}</dd></div>' for name, value in facts)}</dl>"
 
 
 def _exponent(found: Findings) -> str:
@@ -94,92 +117,93 @@ def _generative(found: Findings) -> str:
     known = found.summary["generative_exponent"]
     if known is None:
         return "not defined here"
-    return "none found" if known["k"] is None else f"{known['k']}, by y ↦ {html.escape(known['transform'])}"
+    return "none found" if known["k"] is None else f"{known['k']}, by y ↦ {known['transform']}"
 
 
 def _divergences(found: Findings) -> str:
     if isinstance(found.critical, Missing):
         return "do not apply"
     places = [number(c["mu"], 8) for c in found.critical["critical"] if c["diverges"]]
-    return "none in (0, 1]" if not places else "μ = " + ", ".join(places)
+    return Markup("μ = ") + Markup(", ").join(places) if places else "none in (0, 1]"
 
 
-def _best(found: Findings) -> str:
+def best(found: Findings) -> str:
+    """Return where the search is shortest."""
     if isinstance(found.critical, Missing):
         return "does not apply"
-    best = found.critical["best"]
-    if not best["attained"]:
-        return f"μ → 0, where τ = {number(best['tau'])}"
-    return f"μ = {number(best['mu'])}, where τ = {number(best['tau'])}"
+    known = found.critical["best"]
+    if not known["attained"]:
+        return _markup("μ → 0, where τ = {}", number(known["tau"]))
+    return _markup("μ = {}, where τ = {}", number(known["mu"]), number(known["tau"]))
 
 
 def _of_focus(found: Findings) -> list[tuple[str, str]]:
-    case = found.focus
+    case, named = found.focus, []
     place = "" if case.mu is None else f" at μ = {case.mu:g}"
-    facts = [] if isinstance(case.law, Missing) else [(f"median exit{place}, law", number(case.law.median, 4))]
+    if not isinstance(case.law, Missing):
+        named.append((f"median exit{place}, law", number(case.law.median, 4)))
     if case.sample is not None:
-        low, high = (case.sample.to_time(end) for end in case.sample.median_interval(0.99))
         middle = number(case.sample.to_time(case.sample.median), 4)
-        facts.append((f"median exit{place}, SGD", f"{middle} <small>({_interval(low, high)})</small>"))
-    return facts
+        low, high = map(case.sample.to_time, case.sample.median_interval(0.99))
+        ends = _interval(low, high)
+        named.append((f"median exit{place}, SGD", _markup("{} <small>({})</small>", middle, ends)))
+    return named
 
 
-def exponents(found: Findings) -> str:
-    """Return the exponents, and how the generative one was searched."""
+def exponents(found: Findings) -> dict[str, str | None]:
+    """Return the exponents, and which transforms of the label were searched."""
     known = found.summary["generative_exponent"]
-    searched = "" if known is None else f" Searched: {html.escape(', '.join(known['searched']))}."
-    meaning = (
-        "The information exponent k* is the smallest k ≥ 1 with σ<sub>k</sub> φ<sub>k</sub> ≠ 0; the generative "
-        "exponent is the smallest that a transform of the label can make of it."
-    )
-    return (
-        f"<p>{meaning}</p><ul><li>information exponent: <strong>{_exponent(found)}</strong></li>"
-        f"<li>generative exponent: <strong>{_generative(found)}</strong>.{searched}</li></ul>"
-    )
+    return {
+        "information": _exponent(found),
+        "generative": _generative(found),
+        "searched": None if known is None else ", ".join(known["searched"]),
+    }
 
 
-def strengths(found: Findings) -> str:
-    """Return the critical strengths and the best one."""
+def roots(found: Findings) -> Part | Missing:
+    """Return the critical strengths, and where the search is shortest."""
     if isinstance(found.critical, Missing):
-        return missing(found.critical)
+        return found.critical
     known = found.critical
     tier = "isolated with certainty" if known["exact"] else "found to a tolerance, by a scan of A in steps of 1/64"
-    rows = [
-        (
-            number(c["mu"], 12),
-            _root(c),
-            {-1: "&lt; 0", 0: "= 0", 1: "&gt; 0"}[c["sign_B"]],
-            _approach(c["below"]),
-            "–" if c["above"] is None else _approach(c["above"]),
-            html.escape(c["regime"]),
-        )
-        for c in known["critical"]
-    ]
-    heads = ("μ<sub>c</sub>", "exactly", "B", "τ below", "τ above", "at μ<sub>c</sub>")
-    caption = f"Critical strengths, the roots of A in (0, 1], {tier}; x = |μ − μ<sub>c</sub>|."
-    shown = table(heads, rows, caption) if rows else f"<p>A has no root in (0, 1] ({tier}).</p>"
-    return f"{shown}<p>The search is shortest at {_best(found)}.</p>"
+    heads = (Markup("μ<sub>c</sub>"), "exactly", "B", "τ below", "τ above", Markup("at μ<sub>c</sub>"))
+    caption = _markup("Critical strengths, the roots of A in (0, 1], {}; x = |μ − μ<sub>c</sub>|.", tier)
+    table = Table.of(heads, map(_root_row, known["critical"]), caption)
+    none = () if table.rows else (f"A has no root in (0, 1] ({tier}).",)
+    return Part(table, (*none, _markup("The search is shortest at {}.", best(found))))
 
 
-def _root(critical: dict[str, object]) -> str:
+def _root_row(critical: dict[str, Any]) -> tuple[str, ...]:
+    below, above = critical["below"], critical["above"]
+    return (
+        number(critical["mu"], 12),
+        _root(critical),
+        {-1: "< 0", 0: "= 0", 1: "> 0"}[critical["sign_B"]],
+        _approach(below),
+        "–" if above is None else _approach(above),
+        critical["regime"],
+    )
+
+
+def _root(critical: dict[str, Any]) -> str:
     text = critical["expression"]
     if text is None:
-        return f"error {number(critical['error'], 1)}"
-    return html.escape(str(text)) if len(str(text)) < SHOWN_ROOT else "algebraic"
+        return _markup("error {}", number(critical["error"], 1))
+    return text if len(text) < SHOWN_ROOT else "algebraic"
 
 
-def _approach(side: dict[str, float]) -> str:
+def _approach(side: dict[str, float]) -> Markup:
     order = int(side["order"])
     power = {0: "", 1: "/x"}.get(order, f"/x<sup>{order}</sup>")
-    return f"{number(side['constant'])}{power}"
+    return number(side["constant"]) + Markup(power)
 
 
-def search_times(found: Findings) -> str:
+def search_times(found: Findings) -> Table | Missing:
     """Return tau at the strengths of the report and at tenths."""
     if isinstance(found.table, Missing):
-        return missing(found.table)
-    aligned = found.settings.model == "lora"
-    rows = [
+        return found.table
+    aligned = all(s.A is not None for s in found.table)
+    rows = (
         (
             f"{float(s.mu):g}",
             *((number(s.A),) if aligned else (number(s.rho), number(s.G))),
@@ -189,38 +213,25 @@ def search_times(found: Findings) -> str:
             "exact" if s.error == 0 else number(s.error, 2),
         )
         for s in found.table
-    ]
-    heads = ("μ", *(("A",) if aligned else ("ρ", "G")), "B", "rate λ", "τ", "error of τ")
-    return table(heads, rows, "Search time τ = 1/λ, in units of t = η × steps.")
-
-
-def escape_law(found: Findings) -> str:
-    """Return the law of the exit time in symbols, and in numbers at each strength."""
-    try:
-        lines = escape_time(found.system)
-    except HermescapeError as error:
-        return _regime(found) + missing(Missing(str(error))) + _laws(found)
-    pairs = [("T", latex(lines.time)), *((latex(name), latex(value)) for name, value in lines.definitions.items())]
-    shown = unnumbered(align([Equation.of("", left, right) for left, right in pairs], LINES, Names()))
-    return (
-        "<p>From a random start, Z ~ N(0, 1), with C the constant of the way out along the unstable manifold and κ = "
-        f"η d / B, up to o(1) as d grows:</p>{shown}{_regime(found)}{_laws(found)}"
     )
+    heads = ("μ", *(("A",) if aligned else ("ρ", "G")), "B", "rate λ", "τ", "error of τ")
+    return Table.of(heads, rows, "Search time τ = 1/λ, in units of t = η × steps.")
 
 
-def _regime(found: Findings) -> str:
-    """Return how the flow leaves the start that is shown in detail."""
-    regime = found.regime
-    if isinstance(regime, Missing):
-        return missing(regime)
-    place = "" if found.focus.mu is None else f" at μ = {found.focus.mu:g}"
-    return f"<p>Regime of the flow{place}: <strong>{regime.name}</strong>. {html.escape(regime.because)}.</p>"
+def law_of_exit(found: Findings) -> tuple[Shown, ...] | Missing:
+    """Return the law of the exit time in symbols."""
+    try:
+        law = escape_time(found.system)
+    except HermescapeError as error:
+        return Missing(str(error))
+    pairs = [("T", latex(law.time)), *((latex(name), latex(value)) for name, value in law.definitions.items())]
+    return displayed([Equation.of("", left, right) for left, right in pairs])
 
 
-def _laws(found: Findings) -> str:
+def laws(found: Findings) -> Table | None:
+    """Return the law in numbers at each strength; None where it has none."""
     if all(isinstance(case.law, Missing) for case in found.cases):
-        return _lawless(found)
-    rows = [_law_row(case) for case in found.cases]
+        return None
     heads = ("μ", "regime", "κ", "τ", "C", "median T", "5 … 95 %", "SGD median", "p")
     setting = found.settings
     caption = (
@@ -228,58 +239,55 @@ def _laws(found: Findings) -> str:
         "Kolmogorov–Smirnov test of the runs against it. It is a law for large d: the last column can be small here "
         "where its o(1) is not."
     )
-    return table(heads, rows, caption) + _lawless(found)
+    return Table.of(heads, map(_law_row, found.cases), caption)
 
 
-def _lawless(found: Findings) -> str:
+def without_law(found: Findings) -> list[tuple[str, Missing]]:
     """Say why there is no law where there is none."""
     absent = [(case.mu, case.law) for case in found.cases if isinstance(case.law, Missing)]
-    return "".join(missing(law, "Law" if mu is None else f"Law at μ = {mu:g}") for mu, law in absent)
+    return [("Law" if mu is None else f"Law at μ = {mu:g}", law) for mu, law in absent]
 
 
 def _law_row(case: Case) -> tuple[str, ...]:
     place = "–" if case.mu is None else f"{case.mu:g}"
     sample = case.sample
-    kappa = (
-        None if sample is None else sample.experiment.step_size * sample.experiment.dimension / sample.experiment.batch
-    )
+    sgd = None if sample is None else sample.experiment.sgd
+    kappa = None if sgd is None else sgd.step_size * sgd.dimension / sgd.batch
     measured = number(None if sample is None else sample.to_time(sample.median), 5)
     if isinstance(case.law, Missing):
         return (place, "none", number(kappa, 4), "–", "–", "–", "–", measured, "–")
     law = case.law
-    constant = f"{number(law.constant, 7)} <small>± {number(law.constant_error, 1)}</small>"
+    constant = _markup("{} <small>± {}</small>", number(law.constant, 7), number(law.constant_error, 1))
     ends = _interval(law.quantile(0.05), law.quantile(0.95))
     times = (number(law.tau), constant, number(law.median), ends)
     return (place, law.regime, number(kappa, 4), *times, measured, number(case.p_value, 2))
 
 
-def verdict(found: Findings) -> str:
-    """Return the table of the check and what its verdict means."""
+def check(found: Findings) -> Check | Missing:
+    """Return the tables of the check."""
     report = found.verdict
     if isinstance(report, Missing):
-        return missing(report)
-    return _check(report) if isinstance(report, Report) else _law_check(report)
+        return report
+    return _check(report) if report.at_one_dimension else _law_check(report)
 
 
-def _check(report: Report) -> str:
+def _check(report: Report) -> Check:
     heads = ("μ", "verdict", "τ", "flow exit", "predicted", "SGD exit", "99 % interval", "tolerance", "runs")
     caption = "Medians of the exit time, in t = η × steps; runs: exited, censored, diverged."
-    return (
-        table(heads, map(_check_row, report.rows), caption)
-        + "".join(f"<p>μ = {row.mu:g}: {html.escape(row.verdict)}.</p>" for row in report.rows if ":" in row.verdict)
-        + "<p>Flow exit: the gradient flow from the median start, m = 0.674/√d. Predicted: with the κ drift, gradient "
-        "noise in u and the finite step size. They agree if the prediction lies in the interval widened by the "
-        "tolerance, |predicted − flow exit| + η + predicted/√d.</p>"
-    )
+    reasons = tuple(f"μ = {case.mu:g}: {case.sentence}." for case in report.cases if case.reason)
+    return Check("exits", (Part(Table.of(heads, map(_check_row, report.cases), caption), reasons),))
 
 
-def _check_row(row: Row) -> tuple[str, ...]:
-    word = row.verdict.partition(":")[0]
-    mark = f'<span class="{"good" if row.passed else "bad"}">{word}</span>'
+def _verdict(word: str, passed: bool) -> Markup:
+    return _markup('<span class="{}">{}</span>', "good" if passed else "bad", word)
+
+
+def _check_row(case: Checked) -> tuple[str, ...]:
+    (row,) = case.rows
     times = (row.flow_exit, row.prediction, row.sgd_exit)
     return (
         f"{row.mu:g}",
-        mark,
+        _verdict(case.verdict, case.passed),
         INFINITE if row.tau is None else number(row.tau, 5),
         *(number(time, 5) for time in times),
         _interval(*row.sgd_interval),
@@ -288,37 +296,39 @@ def _check_row(row: Row) -> tuple[str, ...]:
     )
 
 
-def _law_check(report: LawReport) -> str:
-    return "".join(map(_law_case, report.cases)) + (
-        "<p>p: Kolmogorov–Smirnov tests of the exit times against the law, and against two laws that are wrong on "
-        "purpose, which the same data have to reject.</p>"
-    )
+def _law_check(report: Report) -> Check:
+    return Check("law", tuple(map(_law_case, report.cases)))
 
 
-def _law_case(case: LawCase) -> str:
+def _law_case(case: Checked) -> Part:
     heads = ("d", "κ", "runs", "SGD median", "law median", "p", "p without noise", "p 5 % slower")
     rows = (
         (
             f"{row.d:g}",
             number(row.kappa, 4),
             f"{row.exited}, {row.censored}, {row.diverged}",
-            number(row.median, 5),
-            number(row.law_median, 5),
+            number(row.sgd_exit, 5),
+            number(row.prediction, 5),
             *(number(p, 2) for p in (row.p_value, row.p_without_noise, row.p_slower)),
         )
         for row in case.rows
     )
-    word = f'<span class="{"good" if case.passed else "bad"}">{case.verdict}</span>'
-    reason = f": {html.escape(case.reason)}" if case.reason else ""
-    caption = f"Regime {case.regime}: {word}{reason}. Runs: exited, censored, diverged."
-    slope = (
-        f"<p>Slope of the median in log d: {number(case.slope, 4)}, 99.5 % interval "
-        f"{_interval(*case.slope_interval)}; by the law {number(case.slope_law, 4)}.</p>"
+    caption = _markup(
+        "Regime {}: {}{}. Runs: exited, censored, diverged.",
+        case.regime,
+        _verdict(case.verdict, case.passed),
+        f": {case.reason}" if case.reason else "",
     )
-    return table(heads, rows, caption) + slope
+    slope = _markup(
+        "Slope of the median in log d: {}, 99.5 % interval {}; by the law {}.",
+        number(case.slope, 4),
+        _interval(*case.slope_interval),
+        number(case.slope_law, 4),
+    )
+    return Part(Table.of(heads, rows, caption), (slope,))
 
 
-def settings_table(facts: Sequence[tuple[str, object]]) -> str:
+def settings_table(facts: Sequence[tuple[str, object]]) -> Table:
     """Return names and values; numbers as they are given."""
-    rows = [(html.escape(name), html.escape("–" if value is None else str(value))) for name, value in facts]
-    return table(("parameter", "value"), rows, "Everything that the numbers above depend on.")
+    rows = ((name, "–" if value is None else str(value)) for name, value in facts)
+    return Table.of(("parameter", "value"), rows, "Everything that the numbers above depend on.")

@@ -1,200 +1,176 @@
-"""What `hermescape law` and `hermescape check --law` print: plain dictionaries for JSON, tables for people."""
+"""What a check found: for each start a case with its verdict, for each dimension of it a row."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import fields, is_dataclass
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.table import Table
 
-from numerics.law import Ballistic, Law
-from theory.network.system import System
+from numerics.law import Law
+from numerics.simulation.statistics import ExitSample, Status
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+__all__ = ["Case", "Measured", "Report", "Row"]
 
-    from hermescape.verify.judge import LawCase, LawReport
-
-__all__ = ["law_check_lines", "law_summary", "law_table", "save_law_plot"]
-
-LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+Interval = tuple[float | None, float | None]
 
 
-def _critical(system: System) -> list[float]:
-    """The strengths mu at which the search time diverges; none unless w0 is aligned."""
-    if system.escape.A is None or system.escape.A == 0:
-        return []
-    return [float(strength.mu) for strength in system.escape.critical_mu() if strength.diverges]
+@dataclass(frozen=True)
+class Row:
+    """One start at one dimension; times in t = eta * step, None where infinite or not reached.
+
+    Attributes:
+        mu: alignment of w0; None without one.
+        tau: search time of the flow at one dimension, that of the law at several.
+        d: dimension.
+        batch: B; and `kappa` = eta d / B.
+        prediction: median exit of SGD, by the flow (one dimension) or by the law (several).
+        flow_exit: median exit of the flow, at one dimension.
+        sgd_exit: median exit of the runs.
+        sgd_interval: its distribution-free 99 % interval.
+        tolerance: what the prediction may be off by; the remainder of the law.
+        runs: of which `exited`, `censored` and `diverged`.
+        counts: whether the verdict looks at this dimension.
+        distance: of Kolmogorov and Smirnov, with the p-values of their tests; NaN at one dimension.
+    """
+
+    mu: float | None
+    tau: float | None
+    d: int
+    batch: int
+    kappa: float
+    prediction: float | None
+    flow_exit: float | None = None
+    sgd_exit: float | None = None
+    sgd_interval: Interval = (None, None)
+    tolerance: float | None = None
+    runs: int = 0
+    exited: int = 0
+    censored: int = 0
+    diverged: int = 0
+    counts: bool = True
+    distance: float = math.nan
+    p_value: float = math.nan
+    p_holm: float | None = None
+    p_within_remainder: float = math.nan
+    p_without_noise: float = math.nan
+    p_slower: float = math.nan
 
 
-def law_summary(system: System, law: Law, settings: dict[str, object]) -> dict[str, object]:
-    """Return the JSON object of `hermescape law`; infinite times become null."""
-    return {
-        "regime": law.regime,
-        "tau": law.tau,
-        "constant": law.constant,
-        "constant_error": law.constant_error,
-        "slope_log_d": law.slope_log_d,
-        "critical_mu": _critical(system),
-        "quantiles": {str(level): law.quantile(level) for level in LEVELS},
-        "median": law.median,
-        "mean": law.mean,
-        "published_ratio": getattr(law, "published_ratio", None),
-        "remainder": _remainder(law),
-        "details": _details(law),
-        "settings": settings,
-    }
+@dataclass(frozen=True)
+class Measured:
+    """The runs of one row, and the law that they were tested against, if any."""
+
+    sample: ExitSample
+    law: Law | None = None
+
+    @property
+    def d(self) -> int:
+        """The dimension."""
+        return self.sample.experiment.sgd.dimension
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """Exit times t = eta * step of the runs that did not diverge, infinite where censored."""
+        sample = self.sample
+        times = np.where(sample.status == Status.EXITED, sample.experiment.sgd.step_size * sample.exit_steps, np.inf)
+        return times[sample.status != Status.DIVERGED]
 
 
-def _details(law: Law) -> dict[str, object]:
-    """The numbers that the law consists of; a passage's table of times is left to its quantiles."""
-    assert is_dataclass(law)
-    named = {field.name: getattr(law, field.name) for field in fields(law)}
-    return {name: value for name, value in named.items() if value is None or isinstance(value, int | float | str)}
+@dataclass(frozen=True)
+class Case:
+    """One start: what is expected, what was measured, and the verdict: agree, disagree or undecided, and a reason.
+
+    At several dimensions `regime`, `constant` and the slope (of `slope_of` in log d) are those of the law.
+    """
+
+    mu: float | None
+    rho: float | None
+    tau: float | None
+    lr: float
+    rows: tuple[Row, ...]
+    verdict: str
+    reason: str
+    regime: str = ""
+    constant: float = math.nan
+    constant_error: float = math.nan
+    slope: float | None = None
+    slope_interval: Interval = (None, None)
+    slope_law: float = math.nan
+    slope_of: str = ""
+    control_factor: float = math.nan
+    samples: tuple[Measured, ...] = field(default=(), repr=False, compare=False)
+
+    @property
+    def passed(self) -> bool:
+        """Whether theory and simulation agree."""
+        return self.verdict == "agree"
+
+    @property
+    def sample(self) -> ExitSample | None:
+        """The runs at the first dimension; None where nothing was simulated."""
+        return self.samples[0].sample if self.samples else None
+
+    @property
+    def sentence(self) -> str:
+        """The verdict and its reason."""
+        return f"{self.verdict}: {self.reason}" if self.reason else self.verdict
 
 
-def law_table(system: System, law: Law, settings: dict[str, object]) -> tuple[str | Table, ...]:
-    """Return the parts that `hermescape law` prints."""
-    loss = system.loss_function
-    shown = ", ".join(f"{name} = {value:g}" for name, value in settings.items() if isinstance(value, int | float))
-    table = Table(title="times in t = lr * steps", show_edge=False, box=None, title_justify="left")
-    table.add_column("quantity")
-    table.add_column("value", justify="right")
-    if law.tau is not None:
-        table.add_row("rate 1/tau", f"{1 / law.tau:.8g}")
-        table.add_row("search time tau", f"{law.tau:.8g}")
-    table.add_row("slope in log d", f"{law.slope_log_d:.8g}")
-    table.add_row("constant", f"{law.constant:.10g}")
-    table.add_row("  its error", f"{law.constant_error:.1g}")
-    table.add_row("median of T", _time(law.median))
-    table.add_row("5 to 95 % of runs", f"{_time(law.quantile(0.05))} .. {_time(law.quantile(0.95))}")
-    table.add_row("mean of T", _time(law.mean))
-    remainder = _remainder(law)
-    if remainder is not None and _is_bound(law):
-        bound = f"{remainder:.2g}" if math.isfinite(remainder) else "not bounded"
-        table.add_row("left out of the median at this d, at most", bound)
-    elif remainder is not None:
-        table.add_row("o(1) at this d, noise aside", f"{remainder:+.2g}")
-    crossover = getattr(law, "crossover", 0.0)
-    if crossover:
-        table.add_row("SGD's noise leads for d below", f"{crossover:.3g}")
-    ratio = getattr(law, "published_ratio", None)
-    if ratio is not None:
-        table.add_row("tau log(R sqrt(d)) / median", f"{ratio:.4g}")
-    critical = ", ".join(f"{strength:.6g}" for strength in _critical(system))
-    return (
-        f"{loss.student.name} on {loss.teacher.name}, model {system.model.name}: regime {law.regime}; {shown}",
-        table,
-        *([f"the search time diverges at mu = {critical}"] if critical else []),
+@dataclass(frozen=True)
+class Report:
+    """The cases of a check and the settings that fix them."""
+
+    cases: tuple[Case, ...]
+    settings: dict[str, object]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every case agrees."""
+        return all(case.passed for case in self.cases)
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The rows of all cases: one each at one dimension."""
+        return tuple(row for case in self.cases for row in case.rows)
+
+    @property
+    def at_one_dimension(self) -> bool:
+        """Whether medians at one dimension were compared, not laws at several."""
+        return isinstance(self.settings["d"], int)
+
+    def as_dict(self) -> dict[str, object]:
+        """Return plain numbers for JSON: `rows` at one dimension, `cases` with rows of their own at several."""
+        if self.at_one_dimension:
+            key, parts = "rows", [{**_named(case.rows[0], MEDIANS), "verdict": case.sentence} for case in self.cases]
+        else:
+            key = "cases"
+            parts = [{**_named(case, CASE), "rows": [_named(row, LAW) for row in case.rows]} for case in self.cases]
+        return {"passed": self.passed, key: parts, "settings": self.settings}
+
+
+COUNTS = {name: name for name in ("exited", "censored", "diverged")}
+MEDIANS = {
+    name: name for name in ("mu", "tau", "flow_exit", "prediction", "sgd_exit", "sgd_interval", "tolerance")
+} | COUNTS
+LAW = {
+    **{name: name for name in ("d", "batch", "kappa", "runs")},
+    **COUNTS,
+    **{"median": "sgd_exit", "law_median": "prediction", "distance": "distance", "counts": "counts"},
+    **{"p_value": "p_value", "p_holm": "p_holm", "remainder": "tolerance"},
+    **{name: name for name in ("p_within_remainder", "p_without_noise", "p_slower")},
+}
+"""Keys in JSON, and the fields that they show."""
+CASE = {
+    name: name
+    for name in (
+        *("mu", "rho", "regime", "tau", "constant", "constant_error", "lr", "rows", "slope", "slope_interval"),
+        *("slope_law", "slope_of", "control_factor", "verdict", "reason"),
     )
+}
 
 
-def _remainder(law: Law) -> float | None:
-    found = getattr(law, "remainder", math.nan)
-    return None if math.isnan(found) else found
-
-
-def _is_bound(law: Law) -> bool:
-    """Whether the remainder is a bound on its modulus: a ballistic law, and where noise leads out or helps."""
-    return isinstance(law, Ballistic) or bool(getattr(law, "flow_tau", 0.0))
-
-
-def _time(value: float | None) -> str:
-    return "never" if value is None or value == math.inf else f"{value:.8g}"
-
-
-def law_check_lines(report: LawReport) -> tuple[str | Table, ...]:
-    """Return the parts that `hermescape check --law` prints."""
-    settings = report.settings
-    head = (
-        f"{settings['student']} on {settings['teacher']}, model {settings['model']}: exit at |m| = "
-        f"{settings['threshold']:g}, seed {settings['seed']}; times in t = lr * steps"
-    )
-    tail = (
-        "p: Kolmogorov-Smirnov test of the exit times against the law; without noise, longer T: the same against two "
-        "laws that are wrong, which the data have to reject. * does not count: the smallest d of three or more."
-    )
-    parts = [part for case in report.cases for part in _case_parts(case)]
-    return head, *parts, tail, "passed" if report.passed else "FAILED: the law does not agree in every case"
-
-
-def save_law_plot(report: LawReport, path: Path) -> None:
-    """Draw the collapse of exit times on their law, one plot a mu."""
-    from numerics.plots import figure_of_many
-
-    cases = [case for case in report.cases if case.samples]
-    titles = [_title(case, report) for case in cases]
-    figure_of_many([partial(_collapse, case=case) for case in cases], titles).savefig(path, dpi=150)
-
-
-def _title(case: LawCase, report: LawReport) -> str:
-    place = "" if case.mu is None else rf", $\mu$ = {case.mu:.4g}"
-    place += "" if case.rho is None else rf", $\rho$ = {case.rho:.4g}"
-    student, teacher = report.settings["student"], report.settings["teacher"]
-    pair = student if student == teacher else f"{student} on {teacher}"
-    return f"{pair}, {report.settings['model']}{place}: {case.regime}"
-
-
-def _collapse(ax: Axes, *, case: LawCase) -> Axes:
-    from numerics.plots import collapse
-
-    reduced = {
-        f"d = {sample.d:.3g}, {len(sample.times)} runs": (sample.times - sample.law.median) / sample.law.unit
-        for sample in case.samples
-    }
-    law = case.samples[-1].law
-    unit = r"\sigma_T" if isinstance(law, Ballistic) else r"T_{1/2}" if law.tau is None else r"\tau"
-
-    def shape(x: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.array([law.cdf(law.median + law.unit * float(at)) for at in x])
-
-    return collapse(ax, reduced, shape, unit=unit)
-
-
-def _case_parts(case: LawCase) -> tuple[str | Table, ...]:
-    place = "" if case.mu is None else f"mu = {case.mu:g}: "
-    place += "" if case.rho is None else f"rho = {case.rho:g}, "
-    tau = "" if case.tau is None else f"tau = {case.tau:.5g}, "
-    title = f"{place}regime {case.regime}, {tau}constant {case.constant:.6g}, lr = {case.lr:.4g}"
-    table = Table(show_edge=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in (
-        "d",
-        "kappa",
-        "runs",
-        "median",
-        "law",
-        "p",
-        "p (Holm)",
-        "p without noise",
-        f"p {case.control_factor:g} T",
-    ):
-        table.add_column(column, justify="right", no_wrap=True)
-    for row in case.rows:
-        table.add_row(
-            f"{row.d:g}" + ("" if row.counts else "*"),
-            f"{row.kappa:.4g}",
-            str(row.runs),
-            "-" if row.median is None else f"{row.median:.5g}",
-            f"{row.law_median:.5g}",
-            *("-" if p is None else f"{p:.2g}" for p in (row.p_value, row.p_holm, row.p_without_noise, row.p_slower)),
-        )
-    lost = [f"d = {row.d:g}: {row.censored} censored, {row.diverged} diverged" for row in case.rows]
-    lost = [text for text, row in zip(lost, case.rows, strict=True) if row.censored or row.diverged]
-    return title, *([table] if case.rows else []), *lost, *_slope_lines(case), f"  {_sentence(case)}"
-
-
-def _slope_lines(case: LawCase) -> list[str]:
-    low, high = case.slope_interval
-    if case.slope is None or low is None or high is None:
-        return []
-    interval = f"99.5 % interval {low:.4g}..{high:.4g}"
-    return [f"  slope of the {case.slope_of} in log d {case.slope:.4g}, {interval}; law {case.slope_law:.4g}"]
-
-
-def _sentence(case: LawCase) -> str:
-    return f"{case.verdict}: {case.reason}" if case.reason else case.verdict
+def _named(part: Row | Case, keys: dict[str, str]) -> dict[str, Any]:
+    return {key: getattr(part, name) for key, name in keys.items()}

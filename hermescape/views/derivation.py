@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sympy as sp
@@ -14,9 +13,10 @@ from hermescape.views.search import plain
 from numerics.integrals.evaluate import evaluator, exact_number, value
 from numerics.integrals.hermite import hermite_coefficients
 from numerics.integrals.quadrature import Estimate
+from numerics.simulation.statistics import ExitSample
 from theory.calculus.expectations import Distribution, gaussian_kernel, is_closed
-from theory.errors import InputError, NotIntegrableError, ParameterError, QuadratureError
-from theory.language.activations import REGISTRY, Activation, activation
+from theory.errors import InputError, ParameterError, QuadratureError
+from theory.language.activations import REGISTRY, Activation, activation, require_finite_kernel
 from theory.language.hermite import coefficient, coefficients, information_exponent
 from theory.language.labels import generative_exponent
 from theory.network.system import GAP, System, guard
@@ -24,11 +24,9 @@ from theory.symbols import mu, q, r, rho
 from theory.typeset.printing import as_text
 
 if TYPE_CHECKING:
-    from hermescape.verify.at_one_dimension import Report
     from numerics.simulation.statistics import ExitSample
 
 __all__ = [
-    "check_lines",
     "derivation",
     "derivation_table",
     "exit_summary",
@@ -39,7 +37,6 @@ __all__ = [
     "kernel_report",
     "registry",
     "registry_table",
-    "save_check_plot",
 ]
 
 SHOWN_COEFFICIENTS = 7
@@ -58,7 +55,7 @@ def derivation(system: System) -> dict[str, object]:
     return {
         "student": loss.student.name,
         "teacher": loss.teacher.name,
-        "model": system.model.name,
+        "model": system.network.name,
         "label": as_text(loss.labels.transform),
         "noise": float(loss.labels.noise),
         "information_exponent": system.information_exponent,
@@ -96,7 +93,7 @@ def _generative_note(found: dict[str, Any] | None) -> str:
 def derivation_table(system: System) -> tuple[str | Table, ...]:
     """Return the parts that `hermescape derive` prints."""
     loss, escape = system.loss_function, system.escape
-    head = f"student {loss.student}    teacher {loss.teacher}    model {system.model.name}"
+    head = f"student {loss.student}    teacher {loss.teacher}    model {system.network.name}"
     exponent = system.information_exponent
     table = Table(show_edge=False, pad_edge=False, box=None)
     for column in ("quantity", "tier", "expression"):
@@ -230,7 +227,7 @@ def kernel_report(
     try:
         number = value(there, at | {GAP: at[r] - at[q] ** 2}, tolerance=tolerance, digits=digits)
     except QuadratureError as error:
-        _check_growth(sigma, phi, at)
+        require_finite_kernel(sigma, phi, at[q], at[r])
         raise error from None
     return report | {
         "q": as_text(at[q]),
@@ -238,19 +235,6 @@ def kernel_report(
         "value": plain(number.value),
         "error": float(number.error),
     }
-
-
-def _check_growth(sigma: Activation, phi: Activation, at: dict[Symbol, Expr]) -> None:
-    """Raise where E sigma(l) phi(l*) is infinite; sigma ~ exp(a x^2), phi ~ exp(b x^2), a = 1/(4 max_variance)."""
-    first, second = (1 / (4 * f.max_variance) for f in (sigma, phi))
-    if first == 0:
-        return
-    largest = (1 - 4 * first * second * at[q] ** 2 / (1 - 2 * second)) / (2 * first)
-    if at[r] >= largest:
-        raise NotIntegrableError(
-            f"q = {at[q]}, r = {at[r]} given: E sigma(l) phi(l*) of {sigma.name} and {phi.name} is infinite there; "
-            f"accepted: a variance r below {float(largest):.6g} at this q."
-        )
 
 
 def _covariance(overlap: str, norm: str) -> dict[Symbol, Expr]:
@@ -302,60 +286,9 @@ def exit_table(sample: ExitSample) -> Table:
         table.add_row(name, _number(steps), _number(time))
     table.add_row("replicas", str(len(sample.status)), "")
     table.add_row("exited, censored, diverged", f"{counts.exited}, {counts.censored}, {counts.diverged}", "")
-    table.add_row("kappa = lr d / batch", f"{setting.step_size * setting.dimension / setting.batch:.4g}", "")
+    table.add_row("kappa = lr d / batch", f"{setting.sgd.kappa:.4g}", "")
     return table
 
 
 def _number(value: float | None) -> str:
     return "not reached" if value is None else f"{value:.6g}"
-
-
-def check_lines(report: Report) -> tuple[str | Table, ...]:
-    """Return the parts that `hermescape check` prints."""
-    settings = report.settings
-    batches = sorted(set(report.batches))
-    head = (
-        f"{settings['student']} on {settings['teacher']}: d = {settings['d']}, lr = {settings['lr']:.4g}, "
-        f"batch = {', '.join(map(str, batches))}, {settings['replicas']} runs each, exit at |m| = "
-        f"{settings['threshold']:g}, seed {settings['seed']}; times in t = lr * steps"
-    )
-    table = Table(show_edge=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("mu", "tau", "flow exit", "predicted", "SGD exit", "99 % interval", "tolerance", "verdict"):
-        table.add_column(column, justify="left" if column == "verdict" else "right", no_wrap=True)
-    notes = []
-    for row in report.rows:
-        low, high = row.sgd_interval
-        verdict, _, reason = row.verdict.partition(": ")
-        if reason:
-            notes.append(f"mu = {row.mu:g}: {reason}")
-        if row.censored or row.diverged:
-            notes.append(f"mu = {row.mu:g}: {row.censored} runs censored, {row.diverged} diverged")
-        table.add_row(
-            f"{row.mu:g}",
-            "infinite" if row.tau is None else f"{row.tau:.5g}",
-            _short(row.flow_exit),
-            _short(row.prediction),
-            _short(row.sgd_exit),
-            f"{_short(low)}..{_short(high)}",
-            _short(row.tolerance),
-            verdict,
-        )
-    tail = (
-        "flow exit: median over m0 = Z/sqrt(d). predicted: with kappa drift, gradient noise in u and finite lr. "
-        "They agree if predicted lies in the interval widened by |predicted - flow exit| + lr + predicted/sqrt(d)."
-    )
-    return head, table, *notes, tail, "passed" if report.passed else "FAILED: at least one row does not agree"
-
-
-def _short(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
-
-
-def save_check_plot(report: Report, path: Path) -> None:
-    """Draw prediction against measurement and save it."""
-    from numerics.plots import check_figure
-
-    settings = report.settings
-    title = f"{settings['student']} on {settings['teacher']}, d = {settings['d']}, {settings['replicas']} runs each"
-    figure = check_figure([row for row in report.rows if row.flow_exit is not None], title)
-    figure.savefig(path, dpi=160)

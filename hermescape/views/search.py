@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sympy as sp
 from rich.table import Table
@@ -11,12 +11,9 @@ from rich.table import Table
 from numerics.best.alignment import BestStrength, best_mu
 from numerics.integrals.evaluate import as_double
 from numerics.integrals.quadrature import Real
-from numerics.rates.search_time import RateScale, slowdown
+from numerics.rates.search_time import RateScale, Search, slowdown
 from theory.network.system import System
-from theory.search.critical import Approach, CriticalStrength, isolates_exactly
-
-if TYPE_CHECKING:
-    from numerics.rates.search_time import Search
+from theory.search.critical import Approach, CriticalStrength, critical_strengths, isolates_exactly
 
 __all__ = ["critical_parts", "critical_report", "escape_points", "escape_table", "plain"]
 
@@ -80,8 +77,7 @@ def _unit(factor: int) -> str:
 
 def critical_report(system: System, rate_scale: RateScale = "raw") -> dict[str, Any]:
     """Return the critical strengths and the best one, as the JSON of `hermescape escape --critical` holds them."""
-    factor, escape = slowdown(system, rate_scale), system.escape
-    found, best = escape.critical_mu(), best_mu(system)
+    factor, found, best = slowdown(system, rate_scale), critical_strengths(system), best_mu(system)
     loss = system.loss_function
     return {
         "student": loss.student.name,
@@ -89,7 +85,7 @@ def critical_report(system: System, rate_scale: RateScale = "raw") -> dict[str, 
         "rate_scale": rate_scale,
         "slowdown": factor,
         "critical_mu": [float(c.mu) for c in found],
-        "exact": isolates_exactly(escape),
+        "exact": isolates_exactly(system),
         "critical": [_critical(c, factor) for c in found],
         "best": _best(best, factor),
     }

@@ -23,6 +23,7 @@ from numerics.rates.search_time import search_time
 from theory.errors import HermescapeError, ParameterError, QuadratureError
 from theory.network.system import System
 from theory.search.critical import stationary_mu
+from theory.search.law import growth
 from theory.symbols import mu
 
 __all__ = ["BestPretraining", "BestStrength", "best_mu", "best_pretraining"]
@@ -85,7 +86,7 @@ def best_mu(
     ends = tuple(exact_number(end, "mu") for end in (low, high))
     if not 0 <= ends[0] < ends[1] <= 1:
         raise ParameterError(f"interval {low}, {high} given; accepted: 0 <= low < high <= 1, an interval of mu.")
-    inside = stationary_mu(system.escape)
+    inside = stationary_mu(system)
     if inside is None:
         return _sampled(system, ends, tolerance)
     return _exact(system, ends, [v for v in inside if ends[0] < v < ends[1]])
@@ -102,17 +103,17 @@ def _exact(system: System, ends: tuple[Expr, Expr], inside: list[Expr]) -> BestS
 
 
 def _tau(system: System, strength: Expr) -> Expr:
-    """Return 2/(beta + sqrt(beta^2 + 4 alpha^2 A^2)), beta = alpha^2 B; a Float unless mu is rational."""
-    escape, scale = system.escape, sp.Abs(getattr(system.model, "scale", S.One))
+    """Return 1/lambda, -lambda_-/(alpha A)^2 where B < 0 so that nothing cancels; a Float unless mu is rational."""
+    escape = system.escape
     assert escape.A is not None  # stationary_mu has seen it
     assert escape.B is not None
-    drive, bend = scale * escape.A.subs(mu, strength), scale**2 * escape.B.subs(mu, strength)
+    assert escape.square is not None
+    drive, bend = sp.sqrt(escape.square) * escape.A.subs(mu, strength), escape.square * escape.B.subs(mu, strength)
     if not strength.is_Rational:
         drive, bend = drive.evalf(2 * DIGITS), bend.evalf(2 * DIGITS)
     if drive == 0:
         return 1 / bend if bend > 0 else S.Infinity
-    root = sp.sqrt(bend**2 + 4 * drive**2)
-    tau = 2 / (bend + root) if bend > 0 else (root - bend) / (2 * drive**2)
+    tau = 1 / growth(bend, drive**2) if bend > 0 else growth(-bend, drive**2) / drive**2
     return sp.radsimp(sp.expand(tau)) if strength.is_Rational else tau.evalf(DIGITS)
 
 

@@ -23,6 +23,8 @@ from numerics.law.starts import noise_beside
 from numerics.rates.search_time import search_time
 from theory.errors import InputError, ParameterError
 from theory.network.system import System
+from theory.search.regimes import regime
+from theory.symbols import rho as rho_symbol
 
 __all__ = ["phase_diagram"]
 
@@ -62,9 +64,9 @@ def phase_diagram(
     [['linear', 'linear'], ['trapped', 'trapped']]
     """
     wanted = "lora" if rho is None else "misaligned"
-    if system.model.name != wanted:
+    if not system.escape.is_linear or (rho is not None) != (rho_symbol in system.parameters):
         raise InputError(
-            f"model {system.model.name} given; accepted: {wanted} {'over d' if rho is None else 'over rho'}."
+            f"model {system.network.name} given; accepted: {wanted} {'over d' if rho is None else 'over rho'}."
         )
     name = "d" if rho is None else "rho"
     other = _ascending(name, dimension if rho is None else rho)
@@ -136,7 +138,7 @@ def _law(
     except ParameterError:
         raise
     except InputError:
-        found = system.escape.regime(mu, rho, kappa=shared["kappa"]).name
+        found = regime(system, mu, rho, kappa=shared["kappa"]).name
         return found if found in ("trapped", "undecided") else "unreached"
     assert isinstance(law, LinearEscape)
     return law

@@ -30,51 +30,26 @@ import sympy as sp
 import xarray as xr
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import ndtri
 
 from numerics.flows.flow import Exit, Outcome, Trajectory, compile_flow, integrate
+from numerics.flows.starts import MEDIAN, median_start
 from numerics.integrals.evaluate import evaluator
 from numerics.law.choose import escape_law
+from numerics.law.linear import widening
 from numerics.rates.search_time import gradient_noise, search_time
 from theory.errors import InputError, ParameterError
 from theory.network.system import System
 from theory.symbols import d as dimension_symbol
 from theory.symbols import kappa as kappa_symbol
-from theory.symbols import mu, q, r, rho
+from theory.symbols import q, r, rho
 
-__all__ = ["BestStopping", "Composition", "best_stopping", "median_start", "total_time"]
+__all__ = ["BestStopping", "Composition", "best_stopping", "total_time"]
 
-MEDIAN = float(ndtri(0.75))  # of |Z|, Z ~ N(0, 1)
 LONGEST_SEARCH = 1e4  # search times after which fine-tuning counts as not reached
 NOISE_STEPS = 64  # of Heun's method for the covariance of a checkpoint
 DIFFERENCE = 1e-6
 
 Array = NDArray[np.float64]
-
-
-def median_start(system: System, dimension: float, **parameters: float) -> dict[str, float]:
-    """Return the start of a LoRA system whose drive is the median of |G Z| / sqrt(d), u = d^-2.
-
-    Aligned, this is m = 0.674 / sqrt(d); misaligned, m and s are their mean given that drive.
-
-    >>> from theory.network.derivation import derive
-    >>> round(median_start(derive("linear"), 10_000, mu=0.3)["m"], 6)
-    0.006745
-    """
-    system.model.check(parameters)
-    size = MEDIAN / math.sqrt(dimension)
-    if rho not in system.parameters:
-        return {"u": float(dimension) ** -2, "m": size}
-    base = system.escape.base_gradient
-    if base is None:
-        raise InputError(f"{system.loss_function.student.name}: no gradient at w0; accepted are continuous students.")
-    along, strength = parameters["mu"], parameters["rho"]
-    slope, bend = (estimate.value for estimate in evaluator((mu, rho), base)(along, strength))
-    drive = (slope + 2 * along * bend, along * slope + 2 * strength**2 * bend)  # <grad L, w*>, <grad L, w0>
-    length = math.sqrt(max(slope * drive[0] + 2 * bend * drive[1], 0.0))
-    if length == 0:
-        raise ParameterError(f"mu = {along}, rho = {strength}: the loss has no slope there (G = 0), hence no drive.")
-    return {"u": float(dimension) ** -2, "m": size * drive[0] / length, "s": size * drive[1] / length}
 
 
 @dataclass(frozen=True)
@@ -103,21 +78,22 @@ class Composition:
     kappa: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.pretraining.model.name != "pretrain" or self.finetuning.model.name != "misaligned":
-            given = f"{self.pretraining.model.name} and {self.finetuning.model.name}"
+        free = {"q_s", "q", "r"} <= {state.name for state in self.pretraining.states}
+        if not free or not self.finetuning.escape.is_linear or rho not in self.finetuning.parameters:
+            given = f"{self.pretraining.network.name} and {self.finetuning.network.name}"
             raise ParameterError(f"models {given} given; accepted: pretrain, then misaligned.")
         Exit(self.threshold)
         if not self.dimension >= 3:
             raise ParameterError(f"dimension = {self.dimension!r} given; accepted: a number >= 3.")
         if not (math.isfinite(self.kappa) and self.kappa >= 0):
             raise ParameterError(f"kappa = {self.kappa!r} given; accepted: a finite number >= 0; 0 is the flow.")
-        drifting = [s.model.name for s in (self.pretraining, self.finetuning) if kappa_symbol in s.parameters]
+        drifting = [s.network.name for s in (self.pretraining, self.finetuning) if kappa_symbol in s.parameters]
         if drifting or "kappa" in self.parameters:
             raise ParameterError(
                 f"kappa given {'with the system ' + drifting[0] if drifting else 'among the parameters'}; accepted: "
                 "systems without .sgd(), and the field kappa, which adds drift and noise to both phases."
             )
-        self.pretraining.model.check(self.parameters)
+        self.pretraining.network.check(self.parameters)
 
     def _own(self, system: System) -> dict[str, Any]:
         names = {p.name for p in system.parameters}
@@ -184,11 +160,10 @@ class Composition:
     def _seed(self, alignment: float, strength: float) -> float:
         """What SGD's noise adds to u at the start: the median drive over lambda, times the widening less 1."""
         found = search_time(self.finetuning, alignment, rho=strength)
-        rate, drive = float(found.rate), float(found.G)
-        noise = self.kappa * gradient_noise(self.finetuning, alignment, rho=strength)
-        scale = float(getattr(self.finetuning.model, "scale", 1))
-        widening = math.sqrt(1 + rate * noise / (2 * drive**2)) - 1
-        return scale * widening * MEDIAN * drive / math.sqrt(self.dimension) / rate
+        noise = gradient_noise(self.finetuning, alignment, rho=strength)
+        added = widening(found, noise, self.kappa, 0.0) - 1
+        drive = float(self.finetuning.escape.scale or 1) * float(found.G)
+        return added * MEDIAN * drive / math.sqrt(self.dimension) / float(found.rate)
 
     def reason(self, time: float) -> str:
         """Say why fine-tuning from this checkpoint never reaches the threshold, as the law of its exit time knows it.
@@ -221,7 +196,7 @@ def _spread(system: System, values: Mapping[str, float], dimension: float) -> Ca
     functions, at = system.diffusion_functions, {p: values[p.name] for p in system.parameters}
     matrix = system.diffusion.subs({**at, dimension_symbol: dimension})
     entries = sp.lambdify((*system.states, *functions), list(matrix), "math")
-    place = sp.lambdify(system.states, [system.arguments[q], system.arguments[r], system.gap], "math")
+    place = sp.lambdify(system.states, [system.entries[q], system.entries[r], system.gap], "math")
     inner = evaluator((q, r), tuple(functions.values()))
 
     def spread(state: Array) -> Array:

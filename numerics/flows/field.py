@@ -89,7 +89,7 @@ class Field:
 
     def _velocity_source(self) -> str:
         system, names = self.system, [f"F{k}" for k in range(len(self.functions))]
-        arguments = [system.arguments[q], system.arguments[r], system.floored_gap]
+        arguments = [system.entries[q], system.entries[r], system.floored_gap]
         text = _HEADER + self._stage("arguments", self.inputs, arguments)
         if self.is_closed:
             text += self._stage("functions", (q, r, GAP), list(self.functions.values()))
@@ -107,7 +107,7 @@ class Field:
 
     def _jacobian_source(self) -> str:
         system, count, n = self.system, len(self.functions), len(self.system.states)
-        arguments = [system.arguments[q], system.arguments[r], system.floored_gap]
+        arguments = [system.entries[q], system.entries[r], system.floored_gap]
         values = list(self.functions.values())
         velocities = [system.velocities[state] for state in system.states]
         text = _HEADER + self._stage(

@@ -86,7 +86,7 @@ def _constants(system: System, parameters: Mapping[str, float]) -> tuple[float, 
         raise ParameterError(
             f"parameters {sorted(parameters)} given; accepted for this system: {names}; pass each of them by name."
         )
-    system.model.check(parameters)
+    system.network.check(parameters)
     return tuple(float(parameters[name]) for name in names)
 
 

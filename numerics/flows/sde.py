@@ -29,6 +29,8 @@ from theory.symbols import d as dimension_symbol
 
 __all__ = ["paths", "random_start"]
 
+NORM = Symbol("norm", positive=True)
+
 Array = NDArray[np.float64]
 
 
@@ -50,16 +52,16 @@ def random_start(
     >>> start["u"]
     array([1.e-08, 1.e-08, 1.e-08])
     """
-    model, rng = system.model, np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=(0, 2))))
+    network, rng = system.network, np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=(0, 2))))
     values = {p: parameters[p.name] for p in system.parameters}
-    model.check(parameters)
-    frozen = [b for _, b in model.overlaps.values()]
-    spread = [[model.gram.inner(Combination.of(a), Combination.of(b)).subs(values) for b in frozen] for a in frozen]
+    network.check(parameters)
+    frozen = [b for _, b in network.overlaps.values()]
+    spread = [[network.gram.inner(Combination.of(a), Combination.of(b)).subs(values) for b in frozen] for a in frozen]
     factor = np.linalg.cholesky(np.array(spread, float) + 1e-300 * np.eye(len(frozen)))
     drawn = factor @ rng.standard_normal((len(frozen), replicas)) / math.sqrt(dimension)
     scale = float(dimension) ** -2 if initial_scale is None else initial_scale
-    start = {p.name: np.full(replicas, scale) for p in model.scalars}
-    return start | {state.name: drawn[i] for i, state in enumerate(model.overlaps)}
+    start = {p.name: np.full(replicas, scale) for p in network.scalars}
+    return start | {state.name: drawn[i] for i, state in enumerate(network.overlaps)}
 
 
 def paths(
@@ -109,7 +111,7 @@ def paths(
         raise ParameterError(
             f"parameters {given} given; accepted: {[n for n in wanted if n != 'kappa']}, each by name."
         )
-    system.model.check(parameters)
+    system.network.check(parameters)
     names = [state.name for state in system.states]
     initial = np.stack([np.broadcast_to(np.asarray(start[n], float), replicas) for n in names], axis=1)
     bounds = _bounds(system, parameters)
@@ -170,11 +172,11 @@ def _bounds(system: System, parameters: Mapping[str, float]) -> Array:
     values = {p: parameters[p.name] for p in system.parameters}
     lengths = []
     for state in system.states:
-        v, b = system.model.overlaps.get(state, (None, None))
-        if v is None or b is None or v.kind != "sphere":
+        v, b = system.network.overlaps.get(state, (None, None))
+        if v is None or b is None or v.constraint is None or v.constraint.length(NORM) == NORM:
             lengths.append(math.inf)
         else:
-            squared = system.model.gram.inner(Combination.of(b), Combination.of(b))
+            squared = system.network.gram.inner(Combination.of(b), Combination.of(b))
             lengths.append(math.sqrt(float(squared.subs(values))))
     return np.array(lengths)
 

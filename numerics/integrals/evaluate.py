@@ -31,7 +31,7 @@ from numerics.integrals.quadrature import Estimate, Real
 from theory.calculus.bivariate import Phi2
 from theory.calculus.expectations import GaussianKernel, GaussianMean
 from theory.calculus.precision import resolved
-from theory.errors import ParameterError, QuadratureError
+from theory.errors import ParameterError, QuadratureError, UnsupportedExpressionError
 from theory.network.system import EDGE, GAP, guard
 from theory.symbols import q, r, x
 
@@ -110,6 +110,10 @@ class Evaluator:
 
 
 def _node(node: Expr, args: tuple[Symbol, ...]) -> _Node:
+    if isinstance(node, GaussianKernel) and node.second_variance != 1:
+        raise UnsupportedExpressionError(
+            f"{node}: no quadrature in float64 with a second variance other than 1; accepted: .evalf(), by the oracle."
+        )
     laws = tuple(arg.expr for arg in node.args if isinstance(arg, Lambda))
     numbers = tuple(arg for arg in node.args if not isinstance(arg, Lambda))
     return _Node(type(node), laws, compile_function(args, numbers, jit=False))

@@ -127,7 +127,7 @@ def fast_scale(system: System, strength: float, dimension: float, kappa: float, 
     place = {mu_symbol: strength, kappa_symbol: kappa, dimension_symbol: dimension}
     bound = [sp.sympify(e).subs(place) for e in exprs]
     total = sp.lambdify((*system.states, *inner), bound, "math")
-    where = [f.subs(place) for f in (system.arguments[q], system.arguments[r], system.gap)]
+    where = [f.subs(place) for f in (system.entries[q], system.entries[r], system.gap)]
     position = sp.lambdify(system.states, where, "math")
     moments = on_covariance(tuple(inner.values()))
 

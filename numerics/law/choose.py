@@ -12,6 +12,7 @@ from numerics.law.protocol import RTOL, Law, Setting
 from numerics.law.starts import from_saddle, from_weight
 from theory.errors import InputError, ParameterError
 from theory.network.system import System
+from theory.search.regimes import regime
 
 __all__ = ["escape_law", "setting_of"]
 
@@ -58,12 +59,12 @@ def escape_law(
     if not SMALLEST_RTOL <= rtol <= LARGEST_RTOL:
         raise ParameterError(f"rtol = {rtol!r} given; accepted: from {SMALLEST_RTOL:g} to {LARGEST_RTOL:g}.")
     setting = replace(setting_of(dimension, threshold, kappa, step_size, initial_scale), rtol=rtol)
-    if system.model.scalars:
+    if system.network.scalars:
         if mu is None:
-            raise ParameterError(f"no mu given; accepted with model {system.model.name}: the alignment of w0.")
+            raise ParameterError(f"no mu given; accepted with model {system.network.name}: the alignment of w0.")
         return from_weight(system, setting, mu, rho, initial_scale)
-    if system.model.start is None:
-        raise InputError(f"model {system.model.name} given; accepted: lora, misaligned, plain, which have a search.")
+    if not system.escape.on_sphere:
+        raise InputError(f"model {system.network.name} given; accepted: lora, misaligned, plain, which have a search.")
     if mu is not None or rho is not None or initial_scale is not None:
         raise ParameterError("mu, rho or initial_scale with model plain given; accepted: none of them.")
     return _plain(system, setting)
@@ -109,9 +110,9 @@ def _plain(system: System, setting: Setting) -> Law:
             f"{FINEST * found.quantile(found.escaping / 4):.3g}, since this law is that of infinitesimal steps."
         )
     if found is None or found.escaping < NEVER:
-        regime = system.escape.regime(kappa=setting.kappa)
-        trapped = regime.name == "trapped"
+        way = regime(system, kappa=setting.kappa)
+        trapped = way.name == "trapped"
         what = "no run escapes" if trapped else "the way out is too long to follow, take a smaller d"
         name = system.loss_function.student.name
-        raise InputError(f"{name} with model plain, d = {setting.dimension:g}: {what} ({regime.because}).")
+        raise InputError(f"{name} with model plain, d = {setting.dimension:g}: {what} ({way.because}).")
     return found

@@ -15,9 +15,12 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
+from numerics.compile.formulas import compiled
 from numerics.law.protocol import check_level
+from numerics.rates.search_time import Search
+from theory.search.law import spread
 
-__all__ = ["LinearEscape"]
+__all__ = ["LinearEscape", "widening"]
 
 WIDEST = 40.0  # standard deviations beyond which a normal density is zero
 NEGLIGIBLE = 1e-3  # a shift that does not change the slope in log d
@@ -165,6 +168,18 @@ class LinearEscape:
     def slower(self, factor: float) -> LinearEscape:
         """Return the law with tau multiplied by `factor`."""
         return replace(self, tau=self.tau * factor, remainder=self.remainder * factor)
+
+
+def widening(found: Search, noise: float, kappa: float, step_size: float) -> float:
+    """Return S/G: how much wider SGD's noise in u makes the drive of a start with J_0 = `noise`.
+
+    >>> from numerics.rates.search_time import search_time
+    >>> from theory.network.derivation import derive
+    >>> found = search_time(derive("linear"), 0.5)  # G = J_0 = 1/2 and lambda = (sqrt(2) - 1)/2
+    >>> round(widening(found, 0.25, kappa=1.0, step_size=0.0) ** 2, 12)  # 1 + lambda J_0/(2 G^2)
+    1.103553390593
+    """
+    return compiled(spread)(1.0, noise / float(found.G) ** 2, kappa, float(found.rate), step_size)  # in units of G
 
 
 def _exp(x: float) -> float:

@@ -36,18 +36,21 @@ import numpy as np
 import sympy as sp
 from sympy import Expr
 
+from numerics.compile.formulas import compiled
 from numerics.flows.flow import Exit, integrate
 from numerics.integrals.evaluate import evaluator
 from numerics.law.averaging import fast_scale
 from numerics.law.linear import LinearEscape
+from numerics.rates.search_time import growth_rate
 from theory.errors import InputError, ParameterError
 from theory.network.system import System
+from theory.search.law import counts_as_critical, spread_driven, turning_rate
+from theory.search.law import level as level_of
 from theory.symbols import J, M_ss, mu
 
-__all__ = ["NEARLY", "VANISHING", "noise_driven", "noise_growth", "noise_rate"]
+__all__ = ["NEARLY", "noise_driven", "noise_growth", "noise_rate"]
 
 NEARLY = 0.1  # of |B|: the largest |A| whose corrections, O(A^2/B^2), are small
-VANISHING = 1e-9  # of |B|: a float cannot tell such an A from 0
 NEAR = 0.005  # F(m)/m at m = NEAR and 2 NEAR gives F'(0) up to O(NEAR^4)
 SHALLOW = 0.1  # of |B|: the curvature that a guess of the spread of u takes at least
 ORDER = 16
@@ -99,7 +102,7 @@ def noise_driven(
             f"A' - B - kappa J_0/2 = {pulled:.4g}; accepted: a critical strength with A ~ 0 > B, the other two "
             "positive, and kappa > 0."
         )
-    if abs(drive) <= VANISHING * abs(trace):
+    if counts_as_critical(trace, drive**2):
         drive = 0.0
     if step_size * abs(trace) >= 2:
         raise InputError(
@@ -122,8 +125,8 @@ def noise_driven(
     def guess(m: float) -> tuple[float, float, float]:
         """Equilibrium, spread and relaxation of u at m, where they are small."""
         relax = max(-(trace * (1 - m * m) + turn * m * m), SHALLOW * abs(trace))
-        spread = kappa / dimension * ((1 - m * m) * bulk + m * m * along) / (2 * relax - step_size * relax**2)
-        return drive * m / relax, math.sqrt(spread), relax
+        variance = compiled(level_of)(-relax, (1 - m * m) * bulk + m * m * along, kappa / dimension, step_size)
+        return drive * m / relax, math.sqrt(variance), relax
 
     def at_rest(m: float) -> float:
         centre, _, _ = guess(m)
@@ -131,7 +134,7 @@ def noise_driven(
 
     (pull, level), (further, _) = (fast.averages(m, *guess(m)) for m in (NEAR, 2 * NEAR))
     growth = (4 * pull - further / 2) / (3 * NEAR)
-    flow = 2 * drive**2 / (math.sqrt(trace**2 + 4 * drive**2) - trace)
+    flow = growth_rate(abs(drive), trace)
     alone = growth - drive**2 / -trace
     if growth <= 0 or flow + alone <= 0:
         raise InputError(
@@ -163,7 +166,7 @@ def noise_driven(
         dimension=float(dimension),
         threshold=threshold,
         prefactor=0.0,
-        gain=math.sqrt(1 + tau * noise / 2),
+        gain=compiled(spread_driven)(noise, tau),
         shift=0.0,
         constant=constant,
         constant_below=constant,
@@ -236,15 +239,16 @@ def noise_growth(system: System, strength: float, kappa: float) -> float:
     True
     """
     _, trace, turn, bulk, _ = _numbers(system, strength)
-    return kappa * bulk / (-2 * trace) * (turn - trace - kappa * bulk / 2) if trace < 0 else 0.0
+    return compiled(turning_rate)(trace, turn, bulk, kappa) if trace < 0 else 0.0
 
 
 def _numbers(system: System, strength: float) -> tuple[float, float, float, float, float]:
     """A, B, A', J_0 and J_* at mu, with the LoRA scale."""
-    scale = sp.sympify(getattr(system.model, "scale", 1))
     moments = system.loss_function.noise_moments(mu, mu**2)
     escape = system.escape
+    assert escape.scale is not None  # asked of LoRA alone
+    assert escape.square is not None
     wanted = (escape.B, sp.diff(escape.A, mu), moments[J], moments[J] + moments[M_ss])
-    found = evaluator((mu,), (scale * escape.A, *(scale**2 * f for f in wanted)))(strength)
+    found = evaluator((mu,), (escape.scale * escape.A, *(escape.square * f for f in wanted)))(strength)
     drive, trace, turn, bulk, along = (float(f.value) for f in found)
     return drive, trace, turn, bulk, along

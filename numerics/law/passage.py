@@ -167,8 +167,8 @@ def passage(system: System, *, dimension: float, threshold: float, kappa: float 
     >>> abs(law.median / approximate - 1) < 1e-3
     True
     """
-    if system.model.name != "plain":
-        raise InputError(f"model {system.model.name} given; accepted: a system of model plain.")
+    if not system.escape.on_sphere:
+        raise InputError(f"model {system.network.name} given; accepted: a system of model plain.")
     widest = REACH * threshold * math.sqrt(dimension) if dimension > 0 else 0.0
     if not (0 < threshold < 1 and widest >= EDGES[0]):
         raise ParameterError(

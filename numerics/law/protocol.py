@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from scipy.special import ndtri
-
 from theory.errors import ParameterError
 
-__all__ = ["MEDIAN", "RTOL", "Law", "Setting", "check_level"]
+__all__ = ["RTOL", "Law", "Setting", "check_level"]
 
-MEDIAN = float(ndtri(0.75))  # of |Z|, Z ~ N(0, 1)
 RTOL = 1e-11
 
 

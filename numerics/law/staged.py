@@ -82,7 +82,7 @@ def staged_law(
 def _later(stages: Sequence[Stage], side: float, parameters: dict[str, Any]) -> float:
     """The time of the stages after the first."""
     begun = {state.name: side * START for state in stages[0].system.states}
-    paths = integrate_stages(stages, begun, rtol=RTOL, **parameters)
+    paths = integrate_stages(stages, begun, rtol=RTOL, engine=None, **parameters)
     if len(paths) < len(stages) or paths[-1].outcome is not Outcome.EXITED:
         reached, event = float(abs(paths[-1].states.m).max()), stages[len(paths) - 1].event
         raise InputError(

@@ -24,14 +24,28 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
+from numerics.compile.formulas import compiled
 from numerics.flows.flow import Exit, integrate
+from numerics.flows.starts import MEDIAN
 from numerics.integrals.evaluate import evaluator
-from numerics.law.linear import NARROW, LinearEscape
-from numerics.law.noise_driven import NEARLY, VANISHING, noise_driven, noise_rate
-from numerics.law.protocol import MEDIAN, Setting
-from numerics.rates.search_time import Search, gradient_noise, search_time
+from numerics.law.linear import NARROW, LinearEscape, widening
+from numerics.law.noise_driven import NEARLY, noise_driven, noise_rate
+from numerics.law.protocol import Setting
+from numerics.rates.search_time import Search, gradient_noise, growth_rate, search_time
 from theory.errors import InputError
 from theory.network.system import System
+from theory.search.law import (
+    counts_as_critical,
+    prefactor,
+    saddle_rate,
+    saddle_spread,
+    saddle_time,
+    shift,
+    spread_alone,
+    turning_rate,
+)
+from theory.search.law import search_time as search_time_of
+from theory.search.regimes import regime
 from theory.symbols import J, M_ss, m, q, r
 from theory.symbols import mu as mu_symbol
 from theory.symbols import rho as rho_symbol
@@ -43,6 +57,7 @@ TINY = 1e-300
 EARLY = 0.01  # of the threshold, where the first leg ends
 INTEGRATION = 30  # times rtol: measured error of C, nearly critical starts included
 SAME = 1e-8  # relative difference of two rates that are the same
+PARALLEL = 1e-9  # of rho: a w0 so near to w* or -w*, in length across it, has its smallest curvature as if along it
 LONGEST_WAY = 1e4  # in units of tau: a flow that takes longer counts as trapped
 
 
@@ -73,7 +88,7 @@ def from_weight(
 
 def _check_model(system: System, found: Search) -> None:
     """Refuse velocities that are not those of LoRA, and rates that float64 does not hold."""
-    name, tau = system.model.name, "infinite" if found.tau is None else f"{found.tau:.6g}"
+    name, tau = system.network.name, "infinite" if found.tau is None else f"{found.tau:.6g}"
     if system.escape.square is None or m not in system.states:
         raise InputError(
             f"model {name} given, with a search time of {tau} at mu = {float(found.mu):g} (from its own Jacobian): the "
@@ -88,7 +103,14 @@ def _check_model(system: System, found: Search) -> None:
 
 
 def _scale(system: System) -> float:
-    return float(getattr(system.model, "scale", 1))
+    """alpha, with its sign."""
+    return float(system.escape.scale or 1)
+
+
+def _linearised(system: System, found: Search) -> tuple[float, float]:
+    """alpha^2 B and |alpha| G."""
+    scale = abs(_scale(system))
+    return scale**2 * float(found.B), scale * float(found.G)
 
 
 def _lag(system: System, found: Search) -> float:
@@ -98,9 +120,8 @@ def _lag(system: System, found: Search) -> float:
 
 def _check_step(system: System, setting: Setting, found: Search) -> None:
     """Refuse steps at which the stable direction of the start oscillates out."""
-    squared = _scale(system) ** 2
-    trace, drive = squared * float(found.B), squared * float(found.G) ** 2
-    fastest = (math.sqrt(trace**2 + 4 * drive) - trace) / 2
+    trace, drive = _linearised(system, found)
+    fastest = growth_rate(drive, -trace)
     if setting.step_size * fastest > 2:
         raise InputError(
             f"step_size = {setting.step_size:g} given, at which SGD is unstable around w0 (the fastest relaxation has "
@@ -113,10 +134,10 @@ def _check_noise(system: System, setting: Setting, found: Search, mu: float, rho
     trace, lag = float(found.B), _lag(system, found)
     if not (trace < 0 and lag <= NEARLY and setting.kappa > 0):
         return
-    edge = rho - abs(mu) <= VANISHING * rho
-    turn = -trace if edge else _turn(system, mu, rho)
+    parallel = rho - abs(mu) <= PARALLEL * rho
+    turn = -trace if parallel else _turn(system, mu, rho)
     squared, bulk = _scale(system) ** 2, gradient_noise(system, mu, rho=rho)
-    growth = squared * setting.kappa * bulk / (-2 * trace) * (turn - trace - setting.kappa * bulk / 2)
+    growth = compiled(turning_rate)(squared * trace, squared * turn, squared * bulk, setting.kappa)
     if turn > 0 and growth / setting.dimension > float(found.rate) * lag**2:
         raise InputError(
             f"mu = {mu}, rho = {rho}: the slope of the loss is so small (G = {float(found.G):.3g}) that SGD's noise "
@@ -136,8 +157,7 @@ def _turn(system: System, mu: float, rho: float) -> float:
 
 
 def _refusal(system: System, setting: Setting, mu: float, rho: float | None) -> InputError:
-    at = mu if rho is not None else _root(system, mu)
-    start = system.escape.regime(at, rho, kappa=setting.kappa)
+    start = regime(system, mu, rho, kappa=setting.kappa)
     return InputError(
         f"{system.loss_function.student.name} at mu = {mu}: G = |grad L(w0)| counts as 0 there, regime {start.name} "
         f"({start.because}); accepted are starts with a way out."
@@ -146,8 +166,8 @@ def _refusal(system: System, setting: Setting, mu: float, rho: float | None) -> 
 
 def _critical(system: System, setting: Setting, found: Search, mu: float, start: float) -> LinearEscape | None:
     """Return the law where A = 0 in effect, or where noise matters beside A; None elsewhere."""
-    lag = _lag(system, found)
-    vanishing = lag <= VANISHING
+    lag, (trace, drive) = _lag(system, found), _linearised(system, found)
+    vanishing = counts_as_critical(trace, drive**2)
     if float(found.B) > 0:
         return _alone(system, setting, mu, start) if vanishing else None
     growth = noise_beside(system, found, mu, setting.kappa)
@@ -170,18 +190,13 @@ def noise_beside(system: System, found: Search, mu: float, kappa: float) -> floa
     return noise_rate(system, mu, kappa) if near and kappa > 0 else 0.0
 
 
-def _root(system: System, mu: float) -> sp.Expr:
-    """The critical strength that is meant."""
-    return min((strength.mu for strength in system.escape.critical_mu()), key=lambda root: abs(float(root) - mu))
-
-
 def _alone(system: System, setting: Setting, mu: float, start: float) -> LinearEscape:
     """Return the law where u grows by itself: A = 0 < B."""
-    scale = _scale(system)
-    rate = scale**2 * float(search_time(system, mu).B)
+    squared = _scale(system) ** 2
+    rate = squared * float(search_time(system, mu).B)
     eta, root = setting.step_size, math.sqrt(setting.dimension)
-    noise = setting.kappa * gradient_noise(system, mu)
-    gain = abs(scale) * math.sqrt(noise / (rate * (2 + eta * rate))) or NARROW * abs(start) * root
+    noise = squared * gradient_noise(system, mu)
+    gain = compiled(spread_alone)(rate, noise, setting.kappa, eta) or NARROW * abs(start) * root
     if not gain:
         raise InputError(
             f"{system.loss_function.student.name} at mu = {mu}, where u escapes alone: initial_scale = 0 and kappa = 0 "
@@ -191,7 +206,7 @@ def _alone(system: System, setting: Setting, mu: float, start: float) -> LinearE
     constant, error = _constant(system, setting, rate, {"u": 1.0, "m": 0.0}, place)
     law = LinearEscape(
         regime="u alone",
-        tau=_search(rate, eta),
+        tau=compiled(search_time_of)(rate, eta),
         dimension=setting.dimension,
         threshold=setting.threshold,
         prefactor=0.0,
@@ -223,18 +238,18 @@ def _linear(
         raise InputError(f"{name} at mu = {mu}: m is not driven (L_q + 2 mu L_r = 0); accepted are starts where it is.")
     noise = gradient_noise(system, mu, rho=rho)
     eta, kappa = setting.step_size, setting.kappa
-    gain = math.sqrt(1 + kappa * rate * noise / ((2 + eta * rate) * drive**2))
+    gain, width = widening(found, noise, kappa, eta), abs(scale) * drive
     unit = {"u": -rate / (scale * along), "m": 1.0} | ({} if rho is None else {"s": across / along})
     place = {s.name: v for s, v in at.items()}
     constant, error = _constant(system, setting, rate, unit, place)
     law = LinearEscape(
         regime="linear",
-        tau=_search(rate, eta),
+        tau=compiled(search_time_of)(rate, eta),
         dimension=setting.dimension,
         threshold=setting.threshold,
-        prefactor=math.log((rate**2 + scale**2 * drive**2) / (scale**2 * abs(along) * drive)),
+        prefactor=compiled(prefactor)(rate, width**2, scale * along, width),
         gain=gain,
-        shift=rate * start * math.sqrt(setting.dimension) / (abs(scale) * gain * drive),
+        shift=compiled(shift)(rate, start * math.sqrt(setting.dimension), gain * width),
         constant=constant,
         constant_below=constant,
         constant_error=error,
@@ -263,11 +278,6 @@ def _remainder(
     options: dict[str, Any] = {**place, "kappa": setting.kappa, "t_max": (10 * abs(lasts) + 100) / rate}
     path = integrate(system.sgd(), start, event=Exit(setting.threshold), rtol=max(1e-9, setting.rtol), **options)
     return math.nan if path.exit_time is None else law.tau * (path.exit_time * rate - lasts)
-
-
-def _search(rate: float, eta: float) -> float:
-    """The time in which one step after the other, each a factor 1 + eta rate, multiplies by e."""
-    return eta / math.log1p(eta * rate) if eta else 1 / rate
 
 
 def _gradient(system: System, at: dict[sp.Symbol, float]) -> tuple[float, float]:
@@ -322,8 +332,8 @@ def from_saddle(system: System, setting: Setting) -> LinearEscape:
     bulk, extra = (float(v.value) for v in evaluator((m,), (moments[J], moments[M_ss]))(0.0))
     kappa, eta = setting.kappa, setting.step_size
     left = 1 - 2 * eta * bend
-    rate, spread = c - kappa * bulk / 2, 2 * c * left + eta * c**2 - kappa * bulk
-    if rate <= 0 or spread <= 0 or left <= 0:
+    rate = compiled(saddle_rate)(c, bulk, kappa)
+    if rate <= 0 or 2 * c * left + eta * c**2 <= kappa * bulk or left <= 0:
         reason = "m = 0 attracts the flow" if c <= 0 else "the kappa drift or the step traps m at 0"
         raise InputError(
             f"{name} with model plain, kappa = {kappa:g}, step size {eta:g}: {reason} (c = {c:.4g}, kappa J_0/2 = "
@@ -340,14 +350,13 @@ def from_saddle(system: System, setting: Setting) -> LinearEscape:
     (above, error), (below, error_below) = ways
     if abs(above - below) <= error + error_below:  # m -> -m is a symmetry
         below = above
-    growth = math.log((left + eta * c) ** 2 / (left**2 + eta * kappa * bulk)) / 2
     law = LinearEscape(
         regime="plain-2",
-        tau=eta / growth if eta else 1 / rate,
+        tau=compiled(saddle_time)(c, left, bulk, kappa, eta),
         dimension=setting.dimension,
         threshold=setting.threshold,
         prefactor=0.0,
-        gain=math.sqrt(1 + kappa * (bulk + extra) / spread),
+        gain=compiled(saddle_spread)(c, left, bulk, bulk + extra, kappa, eta),
         shift=0.0,
         constant=above,
         constant_below=below,

@@ -24,8 +24,8 @@ class ComparedTimes(Protocol):
     """A row of a check: times in t = eta * step, None where there is none."""
 
     @property
-    def mu(self) -> float:
-        """Pre-training strength."""
+    def mu(self) -> float | None:
+        """Pre-training strength; 0 is drawn where there is none."""
         ...
 
     @property
@@ -56,8 +56,8 @@ class ComparedTimes(Protocol):
 
 def exit_times(ax: Axes, rows: Sequence[ComparedTimes]) -> Axes:
     """Draw search time, flow, prediction and SGD medians with their 99 % intervals against mu."""
-    ordered = sorted(rows, key=lambda row: row.mu)
-    strengths = [row.mu for row in ordered]
+    ordered = sorted(rows, key=lambda row: row.mu or 0.0)
+    strengths = [row.mu or 0.0 for row in ordered]
 
     def column(values: Sequence[float | None]) -> list[float]:
         return [float("nan") if value is None else value for value in values]

@@ -37,7 +37,7 @@ from theory.symbols import mu as mu_symbol
 from theory.symbols import q, r
 from theory.symbols import rho as rho_symbol
 
-__all__ = ["RateScale", "Search", "gradient_noise", "search_time", "slowdown"]
+__all__ = ["RateScale", "Search", "gradient_noise", "growth_rate", "search_time", "slowdown"]
 
 RateScale = Literal["raw", "paper"]
 
@@ -233,7 +233,7 @@ def _place(system: System, mu: float | Expr | str, rho: float | Expr | str | Non
     escape, loss = system.escape, system.loss_function
     if escape.B is None or escape.base_gradient is None:
         raise InputError(
-            f"student {loss.student.name} with model {system.model.name}: the search phase has no linearisation "
+            f"student {loss.student.name} with model {system.network.name}: the search phase has no linearisation "
             "(plain or pretrain model, or a student that jumps or has an infinite slope); accepted are continuous "
             "students with finite slopes and model lora or misaligned."
         )
@@ -283,12 +283,12 @@ def _arguments(system: System, point: tuple[Expr, Expr], others: Mapping) -> dic
     if missing or unknown:
         given = ", ".join(f"{name} = {value}" for name, value in others.items()) or "none"
         raise ParameterError(
-            f"parameters {given} with model {system.model.name} given; accepted: a value by name for each of "
+            f"parameters {given} with model {system.network.name} given; accepted: a value by name for each of "
             f"{', '.join(s.name for s in wanted if s not in (mu_symbol, rho_symbol)) or 'none'}; the LoRA scale alpha "
             "may also be a number from the start."
         )
     found = {symbol: values[symbol.name] for symbol in wanted}
-    system.model.check({symbol.name: float(number) for symbol, number in found.items()})
+    system.network.check({symbol.name: float(number) for symbol, number in found.items()})
     return found
 
 
@@ -429,8 +429,8 @@ def _search(system: System, place: _Place, parts: tuple[Estimate, Estimate], kin
         drive, bend = _length(place, *parts, kind), Estimate(-2 * parts[1].value, 2 * parts[1].error)
     centre, middle = drive.value * scale, bend.value * scale**2
     far, wide = drive.error * scale, bend.error * scale**2
-    rate, fastest = _rate(centre, middle), _rate(centre + far, middle + wide)
-    slowest = _rate(max(centre - far, 0 * far), middle - wide)
+    rate, fastest = growth_rate(centre, middle), growth_rate(centre + far, middle + wide)
+    slowest = growth_rate(max(centre - far, 0 * far), middle - wide)
     along = None if system.escape.A is None else parts[0].value
     return _timed((kind(place.mu), kind(place.rho), along, bend.value, drive.value), rate, (slowest, fastest))
 
@@ -458,7 +458,7 @@ def _of_jacobian(system: System, place: _Place, tolerance: float, digits: int | 
     escape = system.escape
     if escape.jacobian is None or not escape.is_fixed or escape.base_gradient is None or escape.B is None:
         raise InputError(
-            f"model {system.model.name}: the flow does not rest at its start, or has no Jacobian there; accepted are "
+            f"model {system.network.name}: the flow does not rest at its start, or has no Jacobian there; accepted are "
             "models that start at a fixed point."
         )
     rate = largest(escape.jacobian.subs(place.at), escape.blocks, working)
@@ -476,8 +476,14 @@ def _of_jacobian(system: System, place: _Place, tolerance: float, digits: int | 
     return _rounded(found, digits)
 
 
-def _rate(a: Real, b: Real) -> Real:
-    """Return (b + sqrt(b^2 + 4 a^2))/2 without cancellation, a >= 0."""
+def growth_rate(a: Real, b: Real) -> Real:
+    """Return lambda = (b + sqrt(b^2 + 4 a^2))/2, a = alpha G >= 0 and b = alpha^2 B, in a form that keeps its digits.
+
+    `theory.search.law.growth` is the formula; at b < 0 it is a small difference, here 2 a^2/(sqrt(b^2 + 4 a^2) - b).
+
+    >>> growth_rate(1e-9, -1.0)
+    1e-18
+    """
     root = sp.sqrt(b * b + 4 * a * a) if isinstance(b, sp.Expr) else float(np.hypot(b, 2 * a))
     if b > 0:
         return (b + root) / 2

@@ -1,39 +1,35 @@
-r"""What is simulated: one-pass mini-batch SGD for a single-index teacher, as a frozen, validated record.
+r"""What is simulated: one-pass mini-batch SGD of a network, as a frozen, validated record.
 
-Inputs \(x \sim N(0, I_d)\), labels \(y = T(\phi(\langle w_*, x \rangle) + \sqrt{\Delta}\,\xi)\), student
-\(\sigma(\langle w, x \rangle)\) with
-
-    lora:   w = w0 + alpha u v, both u and v (on the unit sphere) trained, u starts at `initial_scale`;
-            aligned, w0 = mu w*, without `rho`; misaligned, <w0, w*> = mu and |w0| = rho, with rho != mu
-    plain:  w = v, v on the unit sphere
-    pretrain: w is free and starts with norm `initial_scale`; w* above is then a source w_s that gives the labels,
-            and the target w* of later fine-tuning, with <w_s, w*> = c, is only watched
-
-Each step takes a fresh batch of B samples; v moves against its gradient and is divided by its norm. The free w is
-written w = u v too, with u = |w| and v on the unit sphere, so that m = <v, w_s> = <w, w_s>/|w| is the overlap that the
-threshold refers to. T is the
-identity unless `label` says otherwise.
+Inputs \(x \sim N(0, I_d)\), labels and student as the network says (`theory.network.ridges`). Each step takes a fresh
+batch of B samples; every trained vector and scalar moves against its gradient (that of the penalty included), and a
+constrained vector is brought back, all from the state before the step. Trained vectors start in directions drawn
+uniformly, scalars where `start` says.
 """
 
+from __future__ import annotations
+
 import math
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from numbers import Integral, Real
-from typing import Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sympy import Expr, sstr
+from sympy import Expr, Symbol, sstr
 
-from theory.calculus.nodes import check_nodes
-from theory.errors import ParameterError
-from theory.symbols import x, y
+from numerics.simulation.frame import Frame
+from theory.errors import InputError, ParameterError
+from theory.network.ridges import Network
+from theory.network.vectors import Combination, Vector
+from theory.symbols import MEANINGS, x, y
 
-__all__ = ["LARGEST_SCALE", "Experiment"]
+__all__ = ["LARGEST_SCALE", "SGD", "Experiment", "Runs", "Stop"]
 
 LARGEST_SCALE = 1e6
-"""A run whose |u| exceeds this (or is not finite) has diverged."""
+"""A run in which a scalar or a length exceeds this (or is not finite) has diverged."""
 
-Model = Literal["lora", "plain", "pretrain"]
 Array = NDArray[np.float64]
 
 
@@ -52,212 +48,286 @@ def _finite(value: object) -> bool:
 
 
 @dataclass(frozen=True)
-class Experiment:
-    """Every parameter of a Monte Carlo experiment; dimensionless unless said.
+class SGD:
+    """One-pass SGD: raises `ParameterError` for values outside their domain.
 
-    Raises `ParameterError` when made with a value outside its domain.
-
-    >>> from sympy import Integer
-    >>> Experiment(x, Integer(1), x, mu=0.5, dimension=100, batch=50, step_size=0.2,
-    ...            threshold=0.5, replicas=8, seed=1, max_steps=1000).start_scale
-    0.0001
+    >>> SGD(dimension=1000, batch=50, step_size=0.1).kappa
+    2.0
     """
 
-    student: Expr
-    """sigma(x)"""
-    derivative: Expr
-    """sigma'(x), almost everywhere"""
-    teacher: Expr
-    """phi(x)"""
-    mu: float | None
-    """alignment <w0, w*> of the pre-trained weight: in (0, 1], or |mu| <= rho with `rho`; None for the plain model"""
     dimension: int
-    """d >= 3; misaligned d >= 4"""
+    """d, above the dimension of the span of frozen and trained vectors"""
     batch: int
     """B, samples in a step"""
     step_size: float
     """eta; time is t = eta * step"""
-    threshold: float | None
-    """R in (0, 1): a run exits at the first step with |m| >= R; None: every run takes `max_steps` steps"""
-    replicas: int
-    """independent runs, at least 2"""
-    seed: int
-    """non-negative; with the other fields it fixes every number of the result"""
-    max_steps: int
-    """runs that have not exited after so many steps are censored"""
-    model: Model = "lora"
-    """parametrisation of the student weight"""
-    initial_scale: float | None = None
-    """u at the start, None means d^-2 (lora); norm |w| > 0 at the start, None means 1 (pretrain)"""
-    noise: float = 0.0
-    """Delta, variance of the label noise"""
-    rho: float | None = None
-    """norm |w0| > 0 of the pre-trained weight, at least |mu|; None means rho = mu, aligned (lora only)"""
-    scale: float = 1.0
-    """alpha in w = w0 + alpha u v, finite and nonzero (lora only)"""
-    label: Expr | None = None
-    """T(y), a function of theory.symbols.y: SGD sees T of the noisy label; None is the identity"""
-    c: float | None = None
-    """similarity <w_s, w*> of source and target, in [-1, 1] (pretrain only)"""
 
     def __post_init__(self) -> None:
-        self._check_functions()
-        domain = "'lora', 'plain' or 'pretrain'"
-        _require(self.model in ("lora", "plain", "pretrain"), "model", self.model, domain, "choose one")
-        if self.model == "lora":
-            self._check_pretrained()
-            self._check_scales()
-            self._check_absent("c", remedy="it is the similarity of source and target: use model='pretrain'")
-        elif self.model == "plain":
-            self._check_absent("mu", "rho", "initial_scale", "scale", "c", remedy="its weight is v alone")
-        else:
-            self._check_absent("mu", "rho", "scale", remedy="its weight w is free")
-            self._check_free()
-        self._check_sizes()
-        self._check_rates()
-
-    def _check_functions(self) -> None:
-        for name in ("student", "derivative", "teacher"):
-            expression = getattr(self, name)
-            valid = isinstance(expression, Expr) and expression.free_symbols <= {x}
-            _require(valid, name, expression, "a SymPy expression in theory.symbols.x", "substitute the others")
-            check_nodes(expression, name)
-        valid = self.label is None or (isinstance(self.label, Expr) and self.label.free_symbols == {y})
-        domain = "None or a SymPy expression in theory.symbols.y, such as y**2"
-        _require(valid, "label", self.label, domain, "write the label as y, and substitute other symbols")
-        check_nodes(y if self.label is None else self.label, "label")
-
-    def _check_pretrained(self) -> None:
-        if self.rho is None:
-            valid = _finite(self.mu) and 0 < float(self.mu or 0) <= 1
-            remedy = "for any other w0 give rho = |w0| too; without pre-training, use model='plain'"
-            _require(valid, "mu", self.mu, "a number in (0, 1]", remedy)
-            return
-        _require(_finite(self.mu), "mu", self.mu, "a finite number with |mu| <= rho", "it is <w0, w*>")
-        least = abs(float(self.mu or 0))
-        valid = _finite(self.rho) and self.rho > 0 and self.rho >= least
-        remedy = "rho is the length of w0, which its component mu = <w0, w*> cannot exceed"
-        _require(valid, "rho", self.rho, f"a finite number > 0 and >= |mu| = {least:g}", remedy)
-
-    def _check_scales(self) -> None:
-        start = 0.0 if self.initial_scale is None else self.initial_scale
-        valid = _finite(start) and abs(start) <= LARGEST_SCALE
-        _require(valid, "initial_scale", start, f"|u0| <= {LARGEST_SCALE:g}", "leave it out for d^-2")
-        valid = _finite(self.scale) and self.scale != 0
-        _require(valid, "scale", self.scale, "a finite number other than 0", "leave it out for alpha = 1")
-
-    def _check_absent(self, *names: str, remedy: str) -> None:
-        for name in names:
-            value, neutral = getattr(self, name), 1.0 if name == "scale" else None
-            _require(value == neutral, name, value, f"{neutral} for the {self.model} model", f"leave it out: {remedy}")
-
-    def _check_free(self) -> None:
-        valid = _finite(self.c) and abs(float(self.c or 0)) <= 1
-        _require(valid, "c", self.c, "a number in [-1, 1]", "it is the similarity <w_s, w*>")
-        norm = 1.0 if self.initial_scale is None else self.initial_scale
-        valid = _finite(norm) and 0 < norm <= LARGEST_SCALE
-        _require(valid, "initial_scale", norm, f"a norm in (0, {LARGEST_SCALE:g}]", "leave it out for |w| = 1")
-
-    def _check_sizes(self) -> None:
-        reduced = "below it the reduction to overlaps is empty"
-        _integer("dimension", self.dimension, 4 if self.parametrisation in ("misaligned", "pretrain") else 3, reduced)
+        _integer("dimension", self.dimension, 1, "it counts the inputs")
         _integer("batch", self.batch, 1, "take at least one sample a step")
-        _integer("replicas", self.replicas, 2, "statistics need at least two runs")
-        _integer("max_steps", self.max_steps, 1, "allow at least one step")
-        _integer("seed", self.seed, 0, "use any non-negative integer")
-
-    def _check_rates(self) -> None:
         valid = _finite(self.step_size) and self.step_size > 0
         _require(valid, "step_size", self.step_size, "a finite number > 0", "try 0.1")
+
+    @property
+    def kappa(self) -> float:
+        """eta d / B."""
+        return self.step_size * self.dimension / self.batch
+
+
+@dataclass(frozen=True)
+class Stop:
+    """When a run ends: raises `ParameterError` for values outside their domain."""
+
+    threshold: float | None = 0.5
+    """R in (0, 1): a run exits at the first step with |m| >= R, m the alignment <v, b>/|v| that the network watches;
+    None: every run takes `max_steps` steps"""
+    max_steps: int = 100_000
+    """runs that have not exited after so many steps are censored"""
+
+    def __post_init__(self) -> None:
         valid = self.threshold is None or (_finite(self.threshold) and 0 < self.threshold < 1)
         _require(valid, "threshold", self.threshold, "a number in (0, 1), or None to run max_steps", "try 0.5")
-        valid = _finite(self.noise) and self.noise >= 0
-        _require(valid, "noise", self.noise, "a finite variance >= 0", "try 0")
+        _integer("max_steps", self.max_steps, 1, "allow at least one step")
 
-    @property
-    def parametrisation(self) -> Literal["lora", "misaligned", "plain", "pretrain"]:
-        """The student's weight: w = mu w* + alpha u v, w = w0 + alpha u v with rho != mu, w = v, or w free."""
-        return "misaligned" if self.model == "lora" and self.rho not in (None, self.mu) else self.model
 
-    @property
-    def start_scale(self) -> float:
-        """The scale u at step 0: `initial_scale`, by default d^-2 for lora and 1 otherwise."""
-        if self.initial_scale is None:
-            return float(self.dimension) ** -2 if self.model == "lora" else 1.0
-        return float(self.initial_scale)
+@dataclass(frozen=True)
+class Runs:
+    """How many runs, and from which seed: raises `ParameterError` for values outside their domain."""
 
-    @property
-    def pretrained(self) -> tuple[float, float]:
-        """(mu, nu), nu = sqrt(rho^2 - mu^2): the components of w0 along and across w*; (0, 0) without w0."""
-        along = float(self.mu or 0.0)
-        rho = along if self.rho is None else float(self.rho)
-        return along, math.sqrt((rho - along) * (rho + along))
+    replicas: int = 200
+    """independent runs, at least 2"""
+    seed: int = 0
+    """non-negative; with the experiment's other fields it fixes every number of the result"""
 
-    def overlaps(self, m: Array, u: Array, t: Array | None = None) -> dict[str, tuple[Array, str]]:
-        """Return the order parameters at states (m, u, t), each with what it is, by name.
+    def __post_init__(self) -> None:
+        _integer("replicas", self.replicas, 2, "statistics need at least two runs")
+        _integer("seed", self.seed, 0, "use any non-negative integer")
 
-        m and u, and s = mu m + nu t if misaligned; q_s, q and r for pretrain; without t, only those that it does not
-        enter.
 
-        >>> free = Experiment(x, x / x, x, mu=None, model="pretrain", c=0.6, dimension=9, batch=5, step_size=0.1,
-        ...                   threshold=0.5, replicas=2, seed=1, max_steps=10)
-        >>> w = np.array([[3.0, 4.0, 12.0]])  # its parts along w_s, along the rest of w*, and across both
-        >>> u = np.linalg.norm(w, axis=1)
-        >>> {name: value.round(9) for name, (value, _) in free.overlaps(w[:, 0] / u, u, w[:, 1] / u).items()}
-        {'q_s': array([3.]), 'q': array([5.]), 'r': array([169.])}
+@dataclass(frozen=True)
+class Experiment:
+    """Every parameter of a Monte Carlo experiment; dimensionless unless said.
+
+    Raises `ParameterError` when made with a value outside its domain, `InputError` for a student that SGD never moves.
+
+    >>> from theory.network.derivation import derive
+    >>> relu = derive("relu").network.at(mu=0.5)
+    >>> Experiment(relu, {}, SGD(100, 50, 0.2), Stop(0.5, 1000), Runs(8, seed=1)).initial
+    {'u': 0.0001, 'v': 1.0}
+    """
+
+    network: Network
+    """with numbers for its parameters: `Network.at`"""
+    start: Mapping[str, float]
+    """trained scalars and lengths of free vectors at step 0, by name; what is left out is where the search begins, or
+    d^-2 for what rests at 0 there, and 1 for a length without a search"""
+    sgd: SGD
+    stop: Stop = field(default_factory=Stop)
+    runs: Runs = field(default_factory=Runs)
+
+    @classmethod
+    def of(
+        cls,
+        network: Network,
+        *,
+        dimension: int,
+        batch: int,
+        step_size: float,
+        threshold: float | None = 0.5,
+        max_steps: int = 100_000,
+        replicas: int = 200,
+        seed: int = 0,
+        initial_scale: float | None = None,
+        **parameters: Any,
+    ) -> Experiment:
+        """Return the experiment of flat arguments; `initial_scale` starts the first trained scalar, or length.
+
+        >>> from theory.network.derivation import derive
+        >>> Experiment.of(derive("relu").network, dimension=100, batch=50, step_size=0.2, mu=0.5).sgd
+        SGD(dimension=100, batch=50, step_size=0.2)
         """
-        if self.c is not None:
-            found = {"q_s": (u * m, "overlap <w, w_s>")}
-            if t is not None:
-                across = math.sqrt((1 - self.c) * (1 + self.c))
-                found["q"] = (u * (self.c * m + across * t), "overlap <w, w*>")
-            return found | {"r": (u * u, "squared norm <w, w>")}
-        found = {"m": (m, "overlap <v, w*>"), "u": (u, "LoRA scale u")}
-        if t is not None and self.parametrisation == "misaligned":
-            mu, nu = self.pretrained
-            found["s"] = (mu * m + nu * t, "overlap <v, w0>")
+        known = network.at(**parameters) if parameters or not network.values else network
+        first = next(iter([s.name for s in known.scalars] + [v.name for v in known.vectors if _is_long(v)]), None)
+        if initial_scale is not None and first is None:
+            raise ParameterError(
+                f"initial_scale = {initial_scale!r} given; accepted: None for model {network.name}; leave it out: it "
+                "has no trained scalar and no free vector"
+            )
+        start = {} if initial_scale is None or first is None else {first: initial_scale}
+        return cls(known, start, SGD(dimension, batch, step_size), Stop(threshold, max_steps), Runs(replicas, seed))
+
+    def but(self, **changes: Any) -> Experiment:
+        """Return the same experiment with other fields, those of its records included, by name.
+
+        >>> from theory.network.derivation import derive
+        >>> first = Experiment.of(derive("relu").network, dimension=100, batch=50, step_size=0.2, mu=0.5)
+        >>> first.but(batch=10, seed=3).runs
+        Runs(replicas=200, seed=3)
+        """
+        found = self
+        for name in ("sgd", "stop", "runs"):
+            record = getattr(found, name)
+            own = {key: changes.pop(key) for key in tuple(changes) if key in record.__dataclass_fields__}
+            found = replace(found, **{name: replace(record, **own)}) if own else found
+        return replace(found, **changes) if changes else found
+
+    def __post_init__(self) -> None:
+        network = self.network
+        missing = {*network.parameters, *network.extra_parameters} - set(network.values)
+        if missing:
+            raise ParameterError(
+                f"network {network.name} without values for {', '.join(sorted(map(str, missing)))} given; accepted: "
+                "one with numbers for all parameters: network.at(...)"
+            )
+        for ridge in network.ridges:
+            if ridge.function.derivative == 0:
+                raise InputError(
+                    f"{ridge.function.name}: its derivative is zero almost everywhere, so SGD never moves it; accepted "
+                    "are students with a slope: use it as --teacher, or give a continuous student."
+                )
+        stray = {v for w in network.weights for v, _ in w.parts if v.is_trained} - set(network.vectors)
+        if stray:
+            raise InputError(
+                f"network {network.name} with {', '.join(sorted(v.name for v in stray))} trained, but in no overlap "
+                "given; accepted: every trained vector in an overlap; add one to `overlaps`, its norm for example."
+            )
+        single = len(network.vectors) == 1  # its part across is a chi, drawn with one degree of freedom at least
+        least = self.frame.coordinates.shape[1] + len(network.vectors) + single
+        _integer("dimension", self.sgd.dimension, least, "below it the reduction to overlaps is empty")
+        lengths = {v.name for v in network.vectors if _is_long(v)}
+        allowed = {s.name for s in network.scalars} | lengths
+        for name, value in self.start.items():
+            if name not in allowed:
+                raise ParameterError(
+                    f"start of {name} given; accepted: of {', '.join(sorted(allowed)) or 'nothing'}, what model "
+                    f"{network.name} trains beside directions; leave it out"
+                )
+            valid = _finite(value) and abs(value) <= LARGEST_SCALE and (name not in lengths or value > 0)
+            domain = f"a length in (0, {LARGEST_SCALE:g}]" if name in lengths else f"|{name}| <= {LARGEST_SCALE:g}"
+            _require(valid, f"initial_scale, {name} at the start,", value, domain, "leave it out for the default")
+
+    @property
+    def replicas(self) -> int:
+        """The number of independent runs."""
+        return self.runs.replicas
+
+    @cached_property
+    def frame(self) -> Frame:
+        """The orthonormal basis of the frozen vectors, and their coordinates."""
+        return Frame.of(self.network)
+
+    @cached_property
+    def initial(self) -> dict[str, float]:
+        """Trained scalars and the lengths of trained vectors at step 0, by name."""
+        network, found = self.network, {}
+        for scalar in network.scalars:
+            rest = self._at_rest(scalar)
+            found[scalar.name] = float(self.start.get(scalar.name, rest or float(self.sgd.dimension) ** -2))
+        for v in network.vectors:
+            own = Combination.of(v)
+            length = 1.0 if network.start is None else math.sqrt(self._number(network.gram.inner(own, own)))
+            found[v.name] = float(self.start.get(v.name, length or float(self.sgd.dimension) ** -2))
         return found
 
-    @property
-    def recovered_overlap(self) -> float:
-        r"""|m| of a student that has recovered the teacher, w = w*.
+    def _at_rest(self, state: Symbol) -> float:
+        start = self.network.start
+        return 0.0 if start is None else self._number(start[state])
 
-        There v lies along w* - w0, so |m| = |1 - mu| / sqrt(1 - 2 mu + rho^2) < 1 when misaligned and 1
-        otherwise. If both functions are even, w = -w* is a solution too and the larger |m| is returned.
+    def _number(self, value: Expr) -> float:
+        return float(value.subs(self.network.start or {}).subs(self.network.values))
 
-        >>> from sympy import Integer
-        >>> away = Experiment(x, Integer(1), x, mu=0.4, rho=1.0, dimension=100, batch=50, step_size=0.2,
-        ...                   threshold=0.5, replicas=8, seed=1, max_steps=1000)
-        >>> round(away.recovered_overlap, 6), round(0.6 / 1.2**0.5, 6)
+    @cached_property
+    def recovered_alignment(self) -> float:
+        r"""The largest |m| of a student that has recovered the teacher, w = w* (or -w* if both functions are even).
+
+        There v lies along w* - w0, so |m| = |1 - mu| / sqrt(1 - 2 mu + rho^2) < 1 when misaligned; 1 without frozen
+        vectors in w, or where no single vector is known to lead there.
+
+        >>> from theory.network.derivation import derive
+        >>> away = derive("relu", model="misaligned").network.at(mu=0.4, rho=1.0)
+        >>> setting = Experiment.of(away, dimension=100, batch=50, step_size=0.2)
+        >>> round(setting.recovered_alignment, 6), round(0.6 / 1.2**0.5, 6)
         (0.547723, 0.547723)
         """
-        mu, nu = self.pretrained
-        if nu == 0:
+        network = self.network
+        if not network.is_single_index or len(network.vectors) != 1:
             return 1.0
-        even = all(f.xreplace({x: -x}) == f for f in (self.student, self.teacher))
-        return max(abs(1 - sign * mu) / math.hypot(1 - sign * mu, nu) for sign in ((1, -1) if even else (1,)))
+        (v,) = network.vectors
+        base = self.frame.of_combination(Combination.of({b: k for b, k in network.weight.parts if b != v}), self._fixed)
+        target = self.frame.of_combination(network.target, self._fixed)
+        watched = self.frame.of_combination(Combination.of(network.watched[1]), self._fixed)
+        even = all(f.xreplace({x: -x}) == f for f in (network.student.expr, network.labels.link.expr))
+        found = []
+        for side in (1.0, -1.0) if even else (1.0,):
+            gap = side * target - base
+            norm = float(np.linalg.norm(gap) * np.linalg.norm(watched))
+            found.append(abs(float(gap @ watched)) / norm if norm else 1.0)
+        return min(1.0, max(found))
+
+    @cached_property
+    def _fixed(self) -> dict[Symbol, float]:
+        """Parameters, and scalars where they rest."""
+        values = {symbol: float(value) for symbol, value in self.network.values.items()}
+        return values | {s: self._at_rest(s) for s in self.network.scalars}
 
     @property
     def caution(self) -> str | None:
         """Say that a run that learns the teacher perfectly ends below the threshold; None where it does not.
 
         Such a threshold is no error. The search phase turns v towards the gradient -(L_q w* + 2 L_r w0), not
-        towards w* - w0, so |m| may rise above `recovered_overlap` (towards 1 where L_r is small) before it falls
+        towards w* - w0, so |m| may rise above `recovered_alignment` (towards 1 where L_r is small) before it falls
         back to it: exits are overshoots, and censored runs may have learnt everything. Students that cannot
         represent the labels (teacher != student, or a transform) end elsewhere, and nothing is said of them.
         """
-        bound = self.recovered_overlap
-        learnable = self.teacher == self.student and self.label is None
-        if self.threshold is None or self.threshold <= bound or not learnable:
+        network, threshold, bound = self.network, self.stop.threshold, self.recovered_alignment
+        if threshold is None or threshold <= bound or not network.is_single_index:
+            return None
+        if network.labels.link != network.student or network.labels.transform != y:
             return None
         return (
-            f"threshold {self.threshold:g} exceeds |m| = {bound:.4g} of the perfect student w = w*: a run exits only "
+            f"threshold {threshold:g} exceeds |m| = {bound:.4g} of the perfect student w = w*: a run exits only "
             f"if it overshoots; take a threshold below {bound:.4g} for the time to learn"
         )
 
+    def meaning(self, state: Symbol) -> str:
+        """Return what a state variable is."""
+        network = self.network
+        if state in network.words.meanings:
+            return network.words.meanings[state]
+        if state in network.overlaps:
+            v, b = network.overlaps[state]
+            return f"overlap <{v.name}, {b.name}>" if v != b else f"squared norm <{v.name}, {v.name}>"
+        return MEANINGS.get(state, f"trained scalar {state}")
+
     def parameters(self) -> dict[str, str | int | float]:
-        """Return every field as text or number ("none" where unset), as attributes of labelled arrays."""
-        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+        """Return every setting as text or number ("none" where unset), as attributes of labelled arrays."""
+        network = self.network
+        found: dict[str, object] = {"model": network.name}
+        if network.is_single_index:
+            labels = network.labels
+            transform = None if labels.transform == y else labels.transform
+            found |= {"student": network.student.expr, "teacher": labels.link.expr, "label": transform}
+        else:
+            units, terms = network.ridges, network.teacher.ridges
+            found |= {f"student_{i}": ridge.function.expr for i, ridge in enumerate(units, 1)}
+            found |= {f"teacher_{j}": ridge.function.expr for j, ridge in enumerate(terms, 1)}
+        found |= {"noise": float(self.noise), "scale": float(network.scale.subs(network.values))}
+        found |= {symbol.name: float(value) for symbol, value in network.values.items()}
+        found |= {f"initial_{name}": value for name, value in self.initial.items()}
+        for record in (self.sgd, self.stop, self.runs):
+            found |= vars(record)
+        return {name: _plain(value) for name, value in found.items()}
+
+    @cached_property
+    def noise(self) -> float:
+        """Delta, the variance of the label noise."""
+        return float(self.network.teacher.noise.subs(self.network.values))
+
+
+def _is_long(v: Vector) -> bool:
+    """Whether the length of a trained vector is free to move."""
+    norm = Symbol("norm", positive=True)
+    return v.constraint is not None and bool(v.constraint.length(norm).free_symbols)
 
 
 def _plain(value: object) -> str | int | float:

@@ -1,19 +1,19 @@
 r"""One-pass mini-batch SGD with real vectors in R^d: the ground truth of the reduced simulation.
 
-Nothing here is reduced: teacher \(w_*\), pre-trained \(w_0\) and trained v are vectors of R^d, a batch is a B by d
-matrix of standard normals, and the functions are evaluated by the array module, not by the code generator. With labels
-\(y_i = T(\phi(\langle w_*, x_i\rangle) + \sqrt{\Delta}\,\xi_i)\), \(l_i = \langle w, x_i\rangle\),
-\(r_i = (\sigma(l_i) - y_i)\,\sigma'(l_i)\) and G = sum_i r_i x_i / B, all at the old state,
+Nothing here is reduced: frozen and trained vectors are vectors of R^d, a batch is a B by d matrix of standard normals,
+and the functions are evaluated by the array module, not by the code generator. With the network's units
+f(x) = sum_i a_i sigma_i(<w_i, x>), labels y, and G_i = sum_b a_i sigma_i'(<w_i, x_b>) (f(x_b) - y_b) x_b / B, all at
+the old state, every trained vector v, of coefficient c_i in w_i, and every trained scalar s move by
 
-    lora:   w = w0 + alpha u v,   v <- (v - eta alpha u G) / norm,   u <- u - eta alpha <G, v>
-    plain:  w = v,                v <- (v - eta G) / norm
-    pretrain: w = u v,            w <- w - eta G              (w* is then the source w_s)
+    v <- v - eta (sum_i c_i G_i + lambda_v v),       s <- s - eta (sum_i <dw_i/ds, G_i> + dL/da_i da_i/ds + lambda_s s)
 
-w* and the part of w0 across it are drawn uniformly. Batches are drawn and summed in blocks of `BLOCK` numbers, or of
-one sample where d is larger, so that memory is O(B d) at most.
+and a constrained v is then divided by its norm. Frozen vectors are drawn in a frame that is uniform. Batches are drawn
+and summed in blocks of `BLOCK` numbers, or of one sample where d is larger, so that memory is O(B d) at most.
 
 The array module is NumPy, or PyTorch or CuPy where they are installed, on their default device and in float64.
 """
+
+from __future__ import annotations
 
 import importlib
 import math
@@ -23,10 +23,14 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from sympy import Abs, Basic, Expr, Heaviside, Max, Min, N, Symbol, erf, erfc, lambdify, sign
 
+from numerics.simulation.coefficients import Weights
 from numerics.simulation.experiment import LARGEST_SCALE, Experiment
-from numerics.simulation.statistics import ExitSample, Stages, Status
+from numerics.simulation.state import Status, layout
+from numerics.simulation.statistics import ExitSample, Stages
+from numerics.simulation.step import retraction
 from theory.errors import ParameterError
 from theory.symbols import x, y
 
@@ -42,10 +46,12 @@ Function = Callable[[Array], Array]
 
 
 class _Functions(NamedTuple):
-    student: Function
-    derivative: Function
-    teacher: Function
+    units: tuple[tuple[Function, Function], ...]
+    """sigma_i and its derivative"""
+    terms: tuple[Function, ...]
+    """phi_j"""
     label: Function
+    """the transform of a single link's noisy label"""
 
 
 def _module(array_module: str | ModuleType) -> ModuleType:
@@ -83,11 +89,14 @@ def _function(module: ModuleType, expression: Expr, argument: Symbol = x) -> Fun
 
 
 def _functions(module: ModuleType, experiment: Experiment) -> _Functions:
+    network = experiment.network
+    units = [(ridge.function.expr, ridge.function.derivative) for ridge in network.ridges]
+    single = network.is_single_index
+    links = [network.labels.link.expr] if single else [term.function.expr for term in network.teacher.ridges]
     return _Functions(
-        student=_function(module, experiment.student),
-        derivative=_function(module, experiment.derivative),
-        teacher=_function(module, experiment.teacher),
-        label=_function(module, y if experiment.label is None else experiment.label, y),
+        tuple((_function(module, value), _function(module, slope)) for value, slope in units),
+        tuple(_function(module, link) for link in links),
+        _function(module, network.labels.transform if single else y, y),
     )
 
 
@@ -105,82 +114,143 @@ def _norm(vector: Array) -> float:
     return math.sqrt(float(vector @ vector))
 
 
-@dataclass
-class _Weights:
-    """The vectors of one replica."""
+class _Replica:
+    """The vectors of one replica, and how they move."""
 
-    teacher: Array
-    across: Array
-    """unit, orthogonal to the teacher: w0 = mu teacher + nu across"""
-    v: Array
-    u: float
-
-    @classmethod
-    def draw(cls, experiment: Experiment, normals: Callable[..., Array]) -> "_Weights":
-        teacher, v, other = (vector / _norm(vector) for vector in normals(3, experiment.dimension))
-        across = other - (other @ teacher) * teacher
-        return cls(teacher, across / _norm(across), v, experiment.start_scale)
+    def __init__(self, experiment: Experiment, normals: Callable[..., Array]) -> None:
+        self.place = layout(experiment)
+        count, d = len(self.place.vectors), experiment.sgd.dimension
+        self.basis: list[Array] = []
+        for drawn in normals(self.place.rank, d):
+            rest = drawn
+            for _ in range(2):  # twice, so that they are orthogonal to rounding
+                for e in self.basis:
+                    rest = rest - (rest @ e) * e
+            self.basis.append(rest / _norm(rest))
+        initial = experiment.initial
+        self.trained = [
+            initial[name] * drawn / _norm(drawn)
+            for name, drawn in zip(self.place.vectors, normals(count, d), strict=True)
+        ]
+        self.scalars = np.array([initial[name] for name in self.place.scalars])
+        self.frozen = [_combine(row, self.basis) for row in experiment.frame.coordinates]
 
     @property
-    def overlaps(self) -> tuple[float, float, float, float]:
-        """m, u, t = <v, across>, and the norm of the rest of v."""
-        m, t = float(self.v @ self.teacher), float(self.v @ self.across)
-        return m, self.u, t, _norm(self.v - m * self.teacher - t * self.across)
+    def state(self) -> NDArray[np.float64]:
+        """The state in coordinates, as `numerics.simulation.state` names it."""
+        rank, count = self.place.rank, len(self.trained)
+        rows = np.zeros((count, rank + count))
+        across: list[Array] = []
+        for i, v in enumerate(self.trained):
+            rest = v
+            for j, e in enumerate((*self.basis, *across)):
+                rows[i, j] = float(v @ e)
+                rest = rest - rows[i, j] * e
+            rows[i, rank + i] = _norm(rest)
+            across.append(rest / rows[i, rank + i] if rows[i, rank + i] else rest)
+        return self.place.pack(self.scalars, rows)
 
-    def gradient(self, experiment: Experiment, functions: _Functions, normals: Callable[..., Array]) -> Array:
-        """G = sum_i r_i x_i / B over a fresh batch."""
-        along, beside = experiment.pretrained
-        weight = along * self.teacher + beside * self.across + experiment.scale * self.u * self.v
-        total, left = 0.0, int(experiment.batch)
+    def gradients(
+        self, problem: _Problem, weights: list[Array], normals: Callable[..., Array]
+    ) -> tuple[list[Array], NDArray[np.float64]]:
+        """Return G_i and dL/da_i over a fresh batch."""
+        experiment, functions, fixed = problem.experiment, problem.functions, problem.weights
+        teacher = [_combine(row, self.frozen) for row in fixed.teacher]
+        amplitudes = fixed.at(self.scalars).amplitudes
+        total: list[Array] = [0.0] * len(weights)
+        slopes, left = np.zeros(len(weights)), int(experiment.sgd.batch)
         while left > 0:
-            samples = min(left, max(1, BLOCK // experiment.dimension))
-            inputs = normals(samples, experiment.dimension)
+            samples = min(left, max(1, BLOCK // experiment.sgd.dimension))
+            inputs = normals(samples, experiment.sgd.dimension)
             noise = math.sqrt(experiment.noise) * normals(samples)
-            labels = functions.label(functions.teacher(inputs @ self.teacher) + noise)
-            field = inputs @ weight
-            total += ((functions.student(field) - labels) * functions.derivative(field)) @ inputs
+            links = zip(fixed.teacher_amplitudes.tolist(), functions.terms, teacher, strict=True)
+            labels = functions.label(sum(b * phi(inputs @ w) for b, phi, w in links) + noise)
+            fields = [inputs @ w for w in weights]
+            values = [unit(field) for (unit, _), field in zip(functions.units, fields, strict=True)]
+            residual = sum(a * value for a, value in zip(amplitudes.tolist(), values, strict=True)) - labels
+            for i, (_, slope) in enumerate(functions.units):
+                total[i] += float(amplitudes[i]) * ((residual * slope(fields[i])) @ inputs)
+                slopes[i] += float((residual * values[i]).sum()) if fixed.scalars else 0.0
             left -= samples
-        return total / experiment.batch
+        return [part / experiment.sgd.batch for part in total], slopes / experiment.sgd.batch
 
-    def step(self, experiment: Experiment, functions: _Functions, normals: Callable[..., Array]) -> bool:
+    def step(self, problem: _Problem, normals: Callable[..., Array]) -> bool:
         """Take one step of SGD; False, and no step, where it leaves the finite range."""
-        eta, gradient, scale = experiment.step_size, self.gradient(experiment, functions, normals), self.u
-        if experiment.model == "pretrain":
-            moved = self.u * self.v - eta * gradient
-            scale = norm = _norm(moved)
-        else:
-            moved = self.v - eta * experiment.scale * self.u * gradient
-            norm = _norm(moved)
-            if experiment.model == "lora":
-                scale = self.u - eta * experiment.scale * float(gradient @ self.v)
-        if not (math.isfinite(norm) and norm > 0 and abs(scale) <= LARGEST_SCALE):
+        fixed, eta = problem.weights, problem.experiment.sgd.step_size
+        at, frozen = fixed.at(self.scalars), self.frozen
+        pairs = zip(at.frozen, at.trained, strict=True)
+        weights = [_combine(row, frozen) + _combine(own, self.trained) for row, own in pairs]
+        gradients, by_amplitude = self.gradients(problem, weights, normals)
+        moved = []
+        for index, (s, slope) in enumerate(zip(self.scalars, fixed.slopes(self.scalars), strict=True)):
+            turns = [
+                _combine(row, frozen) + _combine(own, self.trained)
+                for row, own in zip(slope.frozen, slope.trained, strict=True)
+            ]
+            pull = sum(float(turn @ g) for turn, g in zip(turns, gradients, strict=True))
+            moved.append(s - eta * (pull + float(slope.amplitudes @ by_amplitude) + fixed.decays[index] * s))
+        vectors, norms = [], []
+        for index, v in enumerate(self.trained):
+            pull = _combine(at.trained[:, index], gradients) + fixed.vector_decays[index] * v
+            vectors.append(v - eta * pull)
+            norms.append(_norm(vectors[-1]))
+        lengths = [length(norm) for length, norm in zip(problem.lengths, norms, strict=True)]
+        bounded = all(abs(value) <= LARGEST_SCALE for value in (*moved, *lengths))
+        if not (bounded and all(math.isfinite(norm) and norm > 0 for norm in norms)):
             return False
-        self.v, self.u = moved / norm, scale
+        self.trained = [length / norm * v for length, norm, v in zip(lengths, norms, vectors, strict=True)]
+        self.scalars = np.array(moved)
         return True
 
+    def alignment(self, experiment: Experiment) -> float:
+        """|<v, b>|/(|v| |b|) of the watched pair."""
+        found = dict(zip(experiment.network.vectors, self.trained, strict=True))
+        found |= zip(experiment.frame.vectors, self.frozen, strict=True)
+        v, b = (found[vector] for vector in experiment.network.watched)
+        return abs(float(v @ b)) / (_norm(v) * _norm(b))
 
-def _run(
-    experiment: Experiment, functions: _Functions, weights: _Weights, normals: Callable[..., Array]
-) -> tuple[int, Status]:
-    """Train `weights` in place; return the last step and how the run ended."""
-    threshold = np.inf if experiment.threshold is None else experiment.threshold
-    for step in range(experiment.max_steps + 1):
-        if abs(weights.overlaps[0]) >= threshold:
+
+def _combine(coefficients: NDArray[np.float64], vectors: Sequence[Array]) -> Array:
+    """Return sum_k c_k v_k, a vector also where all coefficients vanish."""
+    parts = [float(c) * v for c, v in zip(coefficients, vectors, strict=True) if c != 0]
+    return sum(parts[1:], parts[0]) if parts else 0.0 * vectors[0]
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """What a stage of training needs."""
+
+    experiment: Experiment
+    functions: _Functions
+    weights: Weights
+    lengths: list[Callable[[float], float]]
+
+    @classmethod
+    def of(cls, experiment: Experiment, module: ModuleType) -> _Problem:
+        lengths = [retraction(v.constraint) for v in experiment.network.vectors]
+        return cls(experiment, _functions(module, experiment), Weights(experiment), lengths)
+
+
+def _run(problem: _Problem, replica: _Replica, normals: Callable[..., Array]) -> tuple[int, Status]:
+    """Train a replica in place; return the last step and how the run ended."""
+    stop = problem.experiment.stop
+    threshold = np.inf if stop.threshold is None else stop.threshold
+    for step in range(stop.max_steps + 1):
+        if replica.alignment(problem.experiment) >= threshold:
             return step, Status.EXITED
-        if step < experiment.max_steps and not weights.step(experiment, functions, normals):
+        if step < stop.max_steps and not replica.step(problem, normals):
             return step, Status.DIVERGED
-    return experiment.max_steps, Status.CENSORED
+    return stop.max_steps, Status.CENSORED
 
 
-_Row = tuple[int, Status, float, float, float, float]
+_Row = tuple[int, Status, NDArray[np.float64]]
 
 
 def _sample(experiment: Experiment, rows: Sequence[_Row], stage: int) -> ExitSample:
-    steps, status, m, u, t, rest = (np.array(column) for column in zip(*rows, strict=True))
+    steps, status = (np.array(column) for column in ([row[0] for row in rows], [row[1] for row in rows]))
     exit_steps = np.where(status == Status.EXITED, steps, -1).astype(np.int64)
-    two = experiment.parametrisation in ("misaligned", "pretrain")
-    p, along_second = (rest, t) if two else (np.hypot(rest, t), None)
-    return ExitSample(experiment, exit_steps, status.astype(np.int8), m, u, p, along_second, stage)
+    state = np.stack([row[2] for row in rows], axis=1)
+    return ExitSample(experiment, exit_steps, status.astype(np.int8), state, stage)
 
 
 def simulate(
@@ -195,9 +265,9 @@ def simulate(
     own generator, independent of those of the reduced simulation at the same seed. Functions outside the module's
     reach raise NameError; raises `ParameterError` for another array module, or one that is not installed.
 
-    >>> from sympy import Integer
-    >>> linear = Experiment(x, Integer(1), x, mu=0.3, dimension=20, batch=20, step_size=0.1,
-    ...                     threshold=0.5, replicas=5, seed=1, max_steps=2000)
+    >>> from theory.network.derivation import derive
+    >>> linear = Experiment.of(derive("linear").network, mu=0.3, dimension=20, batch=20, step_size=0.1,
+    ...                        replicas=5, seed=1, max_steps=2000)
     >>> simulate(linear).counts
     Counts(exited=5, censored=0, diverged=0)
     """
@@ -216,17 +286,17 @@ def simulate_stages(
     from the generator of the first one's seed.
     """
     module = _module(array_module)
-    functions = [_functions(module, experiment) for experiment in experiments]
+    problems = [_Problem.of(experiment, module) for experiment in experiments]
     rows: list[list[_Row]] = [[] for _ in experiments]
     for index in range(experiments[0].replicas if experiments else 0):
-        normals = _normals(module, np.random.SeedSequence(experiments[0].seed, spawn_key=(index, 1)))
-        weights, status = _Weights.draw(experiments[0], normals), Status.CENSORED
-        for stage, experiment in enumerate(experiments):
+        normals = _normals(module, np.random.SeedSequence(experiments[0].runs.seed, spawn_key=(index, 1)))
+        replica, status = _Replica(experiments[0], normals), Status.CENSORED
+        for stage, problem in enumerate(problems):
             steps = 0
             if status != Status.DIVERGED:
                 with np.errstate(all="ignore"):
-                    steps, status = _run(experiment, functions[stage], weights, normals)
-            rows[stage].append((steps, status, *weights.overlaps))
+                    steps, status = _run(problem, replica, normals)
+            rows[stage].append((steps, status, replica.state))
         if progress is not None:
             progress(1)
     return Stages(tuple(_sample(*arguments) for arguments in zip(experiments, rows, range(len(rows)), strict=True)))

@@ -8,7 +8,7 @@ diverging) and always counted in `counts`.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import IntEnum
+from functools import cached_property
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -17,22 +17,12 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from numerics.simulation.experiment import Experiment
+from numerics.simulation.state import Status, layout, overlaps
 from theory.errors import ParameterError
 
 __all__ = ["Counts", "ExitSample", "Interval", "Stages", "Status", "TestResult", "holm", "ks_law", "ks_two_sample"]
 
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
-
-
-class Status(IntEnum):
-    """How a run ended."""
-
-    EXITED = 0
-    """|m| reached the threshold."""
-    CENSORED = 1
-    """No exit within `max_steps`: raise `max_steps` if the quantiles are missing."""
-    DIVERGED = 2
-    """The state left the finite range: lower the step size."""
 
 
 class Counts(NamedTuple):
@@ -66,14 +56,14 @@ class ExitSample:
     Statistics are in units of SGD steps; `to_time` turns them into t = eta * step. Raises `ParameterError`
     for arrays of another shape.
 
-    >>> from sympy import Integer
-    >>> from theory.symbols import x
-    >>> setting = Experiment(x, Integer(1), x, mu=0.5, dimension=100, batch=50, step_size=0.2,
-    ...                      threshold=0.5, replicas=4, seed=1, max_steps=99)
+    >>> from theory.network.derivation import derive
+    >>> setting = Experiment.of(derive("linear").network, mu=0.5, dimension=100, batch=50, step_size=0.2, replicas=4)
     >>> ends = np.array([30, 10, -1, 20]), np.array([0, 0, 1, 0])
-    >>> sample = ExitSample(setting, *ends, final_m=np.ones(4), final_u=np.ones(4))
+    >>> sample = ExitSample(setting, *ends, state=np.full((3, 4), 0.5))
     >>> sample.counts, sample.median, sample.mean, sample.to_time(sample.median)
     (Counts(exited=3, censored=1, diverged=0), 25.0, None, 5.0)
+    >>> sample.final.u.values
+    array([0.5, 0.5, 0.5, 0.5])
     """
 
     experiment: Experiment
@@ -81,50 +71,30 @@ class ExitSample:
     """first step with |m| >= threshold; -1 where there is none"""
     status: NDArray[np.int8]
     """a `Status`"""
-    final_m: NDArray[np.float64]
-    """overlap m at the end of the run (last finite one if diverged); <w, w_s>/|w| for pretrain"""
-    final_u: NDArray[np.float64]
-    """scale u at the end of the run (last finite one if diverged); |w| for pretrain, where w = u v"""
-    final_p: NDArray[np.float64] | None = None
-    """|v| across the span of w* and w0 (w_s and w* for pretrain) at the end of the run; needed to continue it"""
-    final_t: NDArray[np.float64] | None = None
-    """overlap of v with the unit part of w0 across w* (of w* across w_s) at the end; None for lora and plain"""
+    state: NDArray[np.float64]
+    """the state at the end of the run (last finite one if diverged): a row for each name of its `layout`"""
     stage: int = 0
     """0 for a run from the start, k for one that continues stage k - 1"""
 
     def __post_init__(self) -> None:
-        required = (self.exit_steps, self.status, self.final_m, self.final_u)
-        optional = (array for array in (self.final_p, self.final_t) if array is not None)
-        shapes = {array.shape for array in (*required, *optional)}
-        if shapes != {(self.experiment.replicas,)}:
+        names, runs = layout(self.experiment).names, self.experiment.replicas
+        shapes = [self.exit_steps.shape, self.status.shape, self.state.shape]
+        if shapes != [(runs,), (runs,), (len(names), runs)]:
             raise ParameterError(
-                f"arrays of shapes {sorted(shapes)} given; accepted: ({self.experiment.replicas},); "
-                "give one entry a replica"
+                f"arrays of shapes {shapes} given; accepted: ({runs},) twice and ({len(names)}, {runs}); "
+                f"give one entry a replica, and rows for {', '.join(names)}"
             )
 
-    @property
-    def final_overlaps(self) -> dict[str, tuple[NDArray[np.float64], str]]:
-        """Order parameters at the end of the run, each with what it is: m, u and s, or q_s, q and r.
+    @cached_property
+    def final(self) -> xr.Dataset:
+        """Where each replica ended: trained scalars and overlaps, and the coordinates of the trained vectors.
 
-        Those that need `final_t` are left out where it is None.
+        `v_1`, ... are those of v/|v| in the basis of the frozen vectors, `v_across` is the rest and `v_length` |v|.
         """
-        return self.experiment.overlaps(self.final_m, self.final_u, self.final_t)
-
-    @property
-    def final_s(self) -> NDArray[np.float64] | None:
-        """Overlap s = <v, w0> = mu m + nu t at the end of the run; None unless misaligned."""
-        return self.final_overlaps.get("s", (None, ""))[0]
-
-    def _finals(self) -> dict[str, tuple[NDArray[np.float64], str]]:
-        """The final state and the order parameters read from it, each with what it is."""
-        if self.experiment.model == "pretrain":
-            across = "unit part of w* across w_s"
-            meanings = ("overlap <w, w_s>/|w|", "norm |w|", "|v| across w_s and w*, v = w/|w|", f"<v, {across}>")
-        else:
-            meanings = ("overlap <v, w*>", "LoRA scale u", "|v| across w* and w0", "(s - mu m) / nu")
-        state = (self.final_m, self.final_u, self.final_p, self.final_t)
-        known = zip("mupt", state, meanings, strict=True)
-        return self.final_overlaps | {name: (values, text) for name, values, text in known if values is not None}
+        found = overlaps(self.experiment, self.state)
+        names = [name for name in layout(self.experiment).names if name not in found]
+        rows = dict(zip(layout(self.experiment).names, self.state, strict=True))
+        return found.assign({name: ("replica", rows[name], {"units": "1"}) for name in names})
 
     @property
     def counts(self) -> Counts:
@@ -183,12 +153,12 @@ class ExitSample:
 
     def to_time(self, steps: float | None) -> float | None:
         """Convert a number of steps into time, t = eta * step; None stays None."""
-        return None if steps is None else self.experiment.step_size * steps
+        return None if steps is None else self.experiment.sgd.step_size * steps
 
     def exit_times(self) -> NDArray[np.float64]:
         """Return t = eta * step of the runs that exited, in the order of the replicas."""
         steps = self.exit_steps[self.status == Status.EXITED].astype(np.float64)
-        return np.multiply(self.experiment.step_size, steps, dtype=np.float64)
+        return np.multiply(self.experiment.sgd.step_size, steps, dtype=np.float64)
 
     def to_dataset(self) -> xr.Dataset:
         """Return the sample as labelled arrays; the attributes hold every parameter and the counts."""
@@ -200,8 +170,9 @@ class ExitSample:
             ),
             "status": ("replica", self.status, {"meaning": "0 exited, 1 censored, 2 diverged", "units": "1"}),
         }
-        for name, (values, meaning) in self._finals().items():
-            variables[f"final_{name}"] = ("replica", values, {"long_name": f"{meaning} at the end", "units": "1"})
+        for name, values in self.final.data_vars.items():
+            meaning = f"{values.attrs.get('long_name', f'part {name} of the state')} at the end"
+            variables[f"final_{name}"] = ("replica", values.values, {"long_name": meaning, "units": "1"})
         counts = {f"count_{name}": count for name, count in self.counts._asdict().items()}
         conventions = {"time": "t = step_size * step", "noise_meaning": "variance of the label noise"}
         attributes = {**self.experiment.parameters(), **counts, **conventions, "stage": self.stage}
@@ -229,7 +200,7 @@ class Stages:
     @property
     def steps(self) -> NDArray[np.int64]:
         """Steps over all stages, shape (replicas,), to the end of the last one; -1 where the replica diverged."""
-        taken = (np.where(s.status == Status.EXITED, s.exit_steps, s.experiment.max_steps) for s in self.samples)
+        taken = (np.where(s.status == Status.EXITED, s.exit_steps, s.experiment.stop.max_steps) for s in self.samples)
         return np.where(self.samples[-1].status == Status.DIVERGED, -1, sum(taken))
 
     @property
@@ -241,17 +212,17 @@ class Stages:
         stage otherwise). Raises `ParameterError` if step sizes differ, since t = eta * step is then undefined.
         """
         last, steps = self.samples[-1], self.steps
-        sizes = [sample.experiment.step_size for sample in self.samples]
+        sizes = [sample.experiment.sgd.step_size for sample in self.samples]
         if len(set(sizes)) > 1:
             raise ParameterError(
                 f"stages with step sizes {sizes} given; accepted: equal ones, or there is no common time; "
                 "use `steps`, or one stage's own sample"
             )
-        horizon = np.min(steps[last.status == Status.CENSORED], initial=sum(s.experiment.max_steps for s in self))
+        horizon = np.min(steps[last.status == Status.CENSORED], initial=sum(s.experiment.stop.max_steps for s in self))
         status = np.where((last.status == Status.EXITED) & (steps > horizon), Status.CENSORED, last.status)
         return replace(
             last,
-            experiment=replace(last.experiment, max_steps=int(horizon)),
+            experiment=last.experiment.but(max_steps=int(horizon)),
             exit_steps=np.where(status == Status.EXITED, steps, -1).astype(np.int64),
             status=status.astype(np.int8),
         )
@@ -263,10 +234,10 @@ def ks_two_sample(sample_a: ExitSample, sample_b: ExitSample) -> TestResult:
     Both samples are censored at the shorter of their horizons, where the test stays valid (ties make it
     conservative); diverged runs are left out. Raises `ParameterError` if a sample has no other run.
     """
-    horizon = min(s.experiment.step_size * s.experiment.max_steps for s in (sample_a, sample_b))
+    horizon = min(s.experiment.sgd.step_size * s.experiment.stop.max_steps for s in (sample_a, sample_b))
     values = []
     for sample in (sample_a, sample_b):
-        times = sample.experiment.step_size * sample._ordered()
+        times = sample.experiment.sgd.step_size * sample._ordered()
         if not len(times):
             raise ParameterError(
                 "a sample of diverged runs only given; accepted: at least one other run; lower the step size"
@@ -287,12 +258,12 @@ def ks_law(sample: ExitSample, cdf: Callable[[float], float], *, leeway: float =
     without exit count as later than `max_steps`; diverged runs are left out. Raises `ParameterError` for a sample
     without any other run.
     """
-    eta = sample.experiment.step_size
+    eta = sample.experiment.sgd.step_size
     steps = sample._ordered()
     if not len(steps):
         raise ParameterError("diverged runs only given; accepted: at least one other run; lower the step size")
     exits = np.unique(steps[np.isfinite(steps)])
-    points = np.unique(np.concatenate([exits, exits - 1, [sample.experiment.max_steps]]))
+    points = np.unique(np.concatenate([exits, exits - 1, [sample.experiment.stop.max_steps]]))
     measured = np.searchsorted(steps, points, side="right") / len(steps)
     distance = max(
         max(f - cdf(eta * k + leeway), cdf(eta * k - leeway) - f, 0.0) for f, k in zip(measured, points, strict=True)

@@ -1,195 +1,225 @@
-r"""One step of mini-batch SGD in summary statistics: the exact law, in O(1) beside the sums over the batch.
+r"""One step of mini-batch SGD in summary statistics for any network: the exact law, whatever the dimension.
 
-The residuals depend on a sample x only through its projections on the span of w*, w0 and v. With
-\(v = m e_1 + p e_2\), \(e_1 = w_*\), a step needs two standard normals a sample,
-\(z_1 = \langle e_1, x\rangle\) and \(z_2 = \langle e_2, x\rangle\), and one chi-square for everything across
-the span. With all right-hand sides at the old state, \(a = \alpha u\) and
-\(r_i = (\sigma(l_i) - y_i)\,\sigma'(l_i)\):
+Coordinates: an orthonormal basis whose first vectors span the frozen ones; trained vectors are the rows of [A | L], A
+their frozen coordinates and L lower triangular across them. With n = rank + vectors, nu = d - n, and all right-hand
+sides at the old state:
 
-    l   = a1 z1 + a2 z2         (a1, a2) = (mu + a m, a p) for lora, (m, p) for plain
-    Gj  = sum_i r_i zj_i / B,   X^2 = (sum_i r_i^2 / B^2) chi^2_{d-2}
-    m~  = m - c G1,   p~ = hypot(p - c G2, c X)       c = eta a for lora, eta for plain
-    (m, p) <- (m~, p~) / hypot(m~, p~)
-    u   <- u - eta alpha (m G1 + p G2)                lora only
+1. *Fields.* (l, l*) = F z for z ~ N(0, I_k) a sample, H = [W; W*] = F O^T by QR, O an orthonormal n x n basis,
+   k = min(units + teacher terms, n). c_ib = a_i sigma_i'(l_ib) (f - y)_b.
+2. *Gradients of the units' weights in the basis O*: the first k columns are sum_b c_ib z_jb / B, each other one is
+   S N(0, I), S S^T = c c^T / B^2.
+3. *Across the span*: S T, T Bartlett's lower trapezoidal factor, T_ii = chi_{nu - i + 1}, normals below.
+4. Trained vectors move by -eta times the units' gradients with the weights' coefficients, scalars by theirs;
+   [L | across] = L' Q restores the triangle; constrained vectors get their lengths back.
 
-*Misaligned*: w0 = mu e1 + nu e2 and v = m e1 + t e2 + p e3, hence w = (mu + a m) e1 + a2 e2 + a3 e3 with
-(a2, a3) = (nu + a t, a p) = k (f2, f3), f a unit vector (any, where k = 0). Two normals a sample are still
-enough: z2 is now the projection on f2 e2 + f3 e3, and the direction h across it in the (e2, e3) plane meets
-residuals that are independent of it, so that given the batch G_h is one Gaussian draw:
+*Proof.* The future depends on the vectors only through (A, L L^T), since the law of x is invariant under rotations that
+fix the frozen span. Given a batch's fields c is fixed, and coordinates of x across the fields are iid N(0, 1),
+independent of c: along any orthonormal directions sum_b c_b x_b / B has iid columns of covariance c c^T / B^2. Those
+out of the span form S E with E E^T Wishart, whose Bartlett factor is T; equal Gram matrices have equal triangles up to
+signs. Nothing is approximated.
 
-    l   = (mu + a m) z1 + k z2,   G_f = sum_i r_i z2_i / B,   G_h = sqrt(sum_i r_i^2 / B^2) N(0, 1)
-    (G2, G3) = (f2 G_f - f3 G_h, f3 G_f + f2 G_h),            X^2 = (sum_i r_i^2 / B^2) chi^2_{d-3}
-    (m, t, p) <- (m - c G1, t - c G2, hypot(p - c G3, c X)) / norm
-    u   <- u - eta alpha (m G1 + t G2 + p G3)
-
-The law of (m, u) and s = <v, w0> = mu m + nu t is that of d-dimensional SGD, not an approximation. The part
-p of v across the span is stored itself: sqrt(1 - m^2) would lose every digit near m = 1.
-
-*Pre-training*: w = u v is free, with u = |w| and v = m e1 + t e2 + p e3, e1 = w_s and w* = c e1 + sqrt(1 - c^2) e2. The
-projections and the gradient are those above with w0 = 0 and alpha = 1, and w itself moves:
-
-    (u m, u t, u p) <- (u m - eta G1, u t - eta G2, hypot(u p - eta G3, eta X))
-    q_s = <w, w_s> = u m,   q = <w, w*> = u (c m + sqrt(1 - c^2) t),   r = <w, w> = u^2
-
-*Linear residuals*, r_i = c1 z1_i + c2 z2_i + c3 n_i (linear student and teacher): G1, G2 and R2 are then inner products
-of the rows z1, z2, n of a batch, which no rotation of its B samples changes. Rotated to lower triangular form, rows of
-standard normals are Bartlett's (1933) factor of their Wishart matrix, at most three samples whatever B:
-
-    z1 = (chi_B, 0, 0),   z2 = (N, chi_{B-1}, 0),   n = (N, N, chi_{B-2})      (columns beyond B left out)
-
-A parametrisation is a pair of compiled functions, `project` (a1, a2 from the state) and `update` (the new state
-from the batch); `draw_batch` and `draw_rotated` are the two ways to draw a batch.
+`numerics.simulation.unrolled` is the same step for one unit with one trained vector, compiled.
 """
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import cast
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+from sympy import Expr, Symbol
 
-__all__ = ["PARAMETRISATIONS", "Law", "M", "Moments", "P", "Parametrisation", "T", "U", "draw_batch", "draw_rotated"]
+from numerics.compile.codegen import compile_function
+from numerics.simulation.coefficients import Coefficients, Weights
+from numerics.simulation.experiment import LARGEST_SCALE, Experiment
+from numerics.simulation.state import CENSORED, DIVERGED, EXITED, Layout, layout
+from theory.calculus.removable import filled
+from theory.network.vectors import Constraint
+from theory.symbols import x, y
+
+__all__ = ["Step", "retraction", "root"]
 
 Array = NDArray[np.float64]
-
-M, U, P, T = 0, 1, 2, 3
-"""Positions in the state array; T, the part of v along e2, where two vectors are frozen."""
-
-
-class Law(NamedTuple):
-    """The scalars that a kernel needs."""
-
-    mu: float
-    nu: float
-    """|w0 across w*|"""
-    alpha: float
-    eta: float
-    label_noise: float
-    """standard deviation sqrt(Delta)"""
-    across: float
-    """degrees of freedom of the directions across the span of w*, w0 and v"""
-    threshold: float
-    batch: float
+DEGENERATE = 1e-14
+"""A pivot of c c^T below this part of its diagonal is zero: more units than samples, or dead ones."""
 
 
-class Moments(NamedTuple):
-    """What a step needs to know of its batch."""
+class Step:
+    """The step of one experiment, and the loop over it."""
 
-    g1: float
-    """sum r z1 / B"""
-    g2: float
-    """sum r z2 / B"""
-    r2: float
-    """sum r^2 / B^2"""
+    def __init__(self, experiment: Experiment, degrees_of_freedom_shift: int = 0) -> None:
+        network = experiment.network
+        self.weights = Weights(experiment)
+        self.place: Layout = layout(experiment)
+        self.rank, count = experiment.frame.coordinates.shape[1], len(network.vectors)
+        self.frozen = np.pad(experiment.frame.coordinates, ((0, 0), (0, count)))
+        self.teacher = self.weights.teacher @ self.frozen
+        self.eta, self.batch = float(experiment.sgd.step_size), int(experiment.sgd.batch)
+        self.noise = experiment.noise**0.5
+        self.across = int(experiment.sgd.dimension) - self.rank - count + degrees_of_freedom_shift
+        self.units = [
+            _vectorised((x,), (filled(r.function.expr), filled(r.function.derivative))) for r in network.ridges
+        ]
+        self.label = _labels(experiment)
+        self.lengths = [retraction(v.constraint) for v in network.vectors]
+        watched, target = network.watched
+        self.watched = [network.vectors.index(v) for v in (watched, target) if v.is_trained]
+        self.target = None if target.is_trained else experiment.frame.of_vector(target)
 
+    def fields(self, rows: Array, at: Coefficients) -> Array:
+        """Return the weights of units, then of teacher terms, in coordinates."""
+        return np.concatenate([at.frozen @ self.frozen + at.trained @ rows, self.teacher])
 
-_compiled = njit(error_model="numpy", nogil=True)
+    def move(self, rng: np.random.Generator, scalars: Array, rows: Array) -> tuple[Array, Array]:
+        """Return scalars and trained vectors after one step."""
+        at, count = self.weights.at(scalars), len(self.units)
+        weights = self.fields(rows, at)
+        basis, factor = np.linalg.qr(weights.T, mode="complete")
+        k = min(weights.shape)
+        z = rng.standard_normal((self.batch, k))
+        fields = z @ factor[:k]
+        residual, pulls, values = self._residuals(rng, at.amplitudes, fields)
+        spread = root(pulls.T @ pulls / self.batch**2)
+        along = np.hstack([pulls.T @ z / self.batch, spread @ rng.standard_normal((count, basis.shape[0] - k))])
+        gradient = along @ basis.T
+        out = spread @ _bartlett(rng, count, self.across)
+        moved = scalars - self.eta * self._scalar_gradient(scalars, rows, gradient, residual, values)
+        decayed = rows * (1.0 - self.eta * self.weights.vector_decays[:, None])
+        inside = decayed - self.eta * at.trained.T @ gradient
+        return moved, self._retract(inside, -self.eta * at.trained.T @ out)
 
+    def _residuals(self, rng: np.random.Generator, amplitudes: Array, fields: Array) -> tuple[Array, Array, Array]:
+        """Return f - y and c of the samples, and the units' values."""
+        count = len(self.units)
+        pairs = [unit(np.ascontiguousarray(fields[:, i])) for i, unit in enumerate(self.units)]
+        values = np.stack([value for value, _ in pairs], axis=1)
+        slopes = np.stack([slope for _, slope in pairs], axis=1)
+        noise = self.noise * rng.standard_normal(self.batch) if self.noise else np.zeros(self.batch)
+        residual = values @ amplitudes - self.label(fields[:, count:], noise)
+        return residual, amplitudes * slopes * residual[:, None], values
 
-@_compiled
-def draw_batch(rng: np.random.Generator, rows: Array, width: int, batch: float) -> None:
-    """Fill the first `width` samples of z1, z2 (and the noise) with standard normals."""
-    for row in range(rows.shape[0]):
-        for i in range(width):
-            rows[row, i] = rng.standard_normal()
+    def _scalar_gradient(self, scalars: Array, rows: Array, gradient: Array, residual: Array, values: Array) -> Array:
+        found = []
+        for slope, scalar, decay in zip(self.weights.slopes(scalars), scalars, self.weights.decays, strict=True):
+            turn = slope.frozen @ self.frozen + slope.trained @ rows
+            own = float(residual @ (values @ slope.amplitudes)) / self.batch
+            found.append(float(np.sum(turn * gradient)) + own + decay * scalar)
+        return np.array(found)
 
+    def _retract(self, inside: Array, out: Array) -> Array:
+        """Bring the vectors back to a triangle across the frozen span, and to their lengths."""
+        rank = self.rank
+        triangle = cast(Array, np.linalg.qr(np.hstack([inside[:, rank:], out]).T, mode="r")).T
+        size = inside.shape[0]
+        rows = np.hstack([inside[:, :rank], triangle[:, :size]])
+        norms = np.linalg.norm(rows, axis=1)
+        lengths = [length(norm) for length, norm in zip(self.lengths, norms, strict=True)]
+        return rows * (np.array(lengths) / norms)[:, None]
 
-@_compiled
-def draw_rotated(rng: np.random.Generator, rows: Array, width: int, batch: float) -> None:
-    """Fill them with a batch of `batch` >= `width` samples, rotated to lower triangular form."""
-    for row in range(rows.shape[0]):
-        for i in range(width):
-            if i == row:
-                rows[row, i] = np.sqrt(rng.chisquare(batch - row))
-            else:
-                rows[row, i] = rng.standard_normal() if i < row else 0.0
+    def alignment(self, rows: Array) -> float:
+        """|<v, b>|/(|v| |b|) of the watched pair."""
+        v = rows[self.watched[0]]
+        b = self.target if self.target is not None else rows[self.watched[1]]
+        return abs(float(v[: len(b)] @ b)) / float(np.linalg.norm(v) * np.linalg.norm(b))
 
-
-@_compiled
-def _project_lora(state: Array, law: Law) -> tuple[float, float]:
-    a = law.alpha * state[U]
-    return law.mu + a * state[M], a * state[P]
-
-
-@_compiled
-def _project_plain(state: Array, law: Law) -> tuple[float, float]:
-    return state[M], state[P]
-
-
-@_compiled
-def _project_misaligned(state: Array, law: Law) -> tuple[float, float]:
-    a = law.alpha * state[U]
-    return law.mu + a * state[M], np.hypot(law.nu + a * state[T], a * state[P])
-
-
-@_compiled
-def _turn(rng: np.random.Generator, state: Array, batch: Moments, c: float, across: float) -> tuple[float, float]:
-    """Gradient step of v with rate c, then back to the sphere: the new (m, p)."""
-    m = state[M] - c * batch.g1
-    p = np.hypot(state[P] - c * batch.g2, c * np.sqrt(batch.r2 * rng.chisquare(across)))
-    norm = np.hypot(m, p)
-    return m / norm, p / norm
-
-
-@_compiled
-def _update_lora(rng: np.random.Generator, state: Array, new: Array, law: Law, batch: Moments) -> None:
-    rate = law.eta * law.alpha
-    new[M], new[P] = _turn(rng, state, batch, rate * state[U], law.across)
-    new[U] = state[U] - rate * (state[M] * batch.g1 + state[P] * batch.g2)
-
-
-@_compiled
-def _update_plain(rng: np.random.Generator, state: Array, new: Array, law: Law, batch: Moments) -> None:
-    new[M], new[P] = _turn(rng, state, batch, law.eta, law.across)
-    new[U] = state[U]
-
-
-@_compiled
-def _gradient(rng: np.random.Generator, state: Array, law: Law, batch: Moments) -> tuple[float, float]:
-    """(G2, G3) from G_f, drawing the direction across f."""
-    a = law.alpha * state[U]
-    a2, a3 = law.nu + a * state[T], a * state[P]
-    k = np.hypot(a2, a3)
-    f2, f3 = (a2 / k, a3 / k) if k > 0.0 else (0.0, 1.0)
-    gh = np.sqrt(batch.r2) * rng.standard_normal()
-    return f2 * batch.g2 - f3 * gh, f3 * batch.g2 + f2 * gh
-
-
-@_compiled
-def _update_misaligned(rng: np.random.Generator, state: Array, new: Array, law: Law, batch: Moments) -> None:
-    rate = law.eta * law.alpha
-    g2, g3 = _gradient(rng, state, law, batch)
-    c = rate * state[U]
-    m, t = state[M] - c * batch.g1, state[T] - c * g2
-    p = np.hypot(state[P] - c * g3, c * np.sqrt(batch.r2 * rng.chisquare(law.across)))
-    norm = np.hypot(np.hypot(m, t), p)
-    new[M], new[T], new[P] = m / norm, t / norm, p / norm
-    new[U] = state[U] - rate * (state[M] * batch.g1 + state[T] * g2 + state[P] * g3)
-
-
-@_compiled
-def _update_pretrain(rng: np.random.Generator, state: Array, new: Array, law: Law, batch: Moments) -> None:
-    u, eta = state[U], law.eta
-    g2, g3 = _gradient(rng, state, law, batch)
-    m, t = u * state[M] - eta * batch.g1, u * state[T] - eta * g2
-    p = np.hypot(u * state[P] - eta * g3, eta * np.sqrt(batch.r2 * rng.chisquare(law.across)))
-    norm = np.hypot(np.hypot(m, t), p)
-    new[M], new[T], new[P], new[U] = m / norm, t / norm, p / norm, norm
+    def run(self, rng: np.random.Generator, state: Array, threshold: float, span: tuple[int, int]) -> tuple[int, int]:
+        """Advance `state` in place over a span of steps, until it exits or diverges: last step and status."""
+        first, last = span
+        scalars, rows = self.place.unpack(state)
+        with np.errstate(all="ignore"):
+            if self.alignment(rows) >= threshold:
+                return first, EXITED
+            for step in range(first + 1, last + 1):
+                try:
+                    new = self.place.pack(*self.move(rng, scalars, rows))
+                except np.linalg.LinAlgError:
+                    return step, DIVERGED
+                if not np.all(np.abs(new) <= LARGEST_SCALE):
+                    return step, DIVERGED
+                state[:] = new
+                scalars, rows = self.place.unpack(state)  # of what is stored: slices of a run change no bit
+                if self.alignment(rows) >= threshold:
+                    return step, EXITED
+        return last, CENSORED
 
 
-class Parametrisation(NamedTuple):
-    """How v and w lie in the span of the frozen vectors and v."""
+def root(square: Array) -> Array:
+    """Return lower triangular S with S S^T = `square`; a column is zero where the pivot vanishes.
 
-    frozen: int
-    """dimension of the span of the frozen vectors: w* and w0, or w_s and w*"""
-    project: Any
-    """(state, law) -> (a1, a2): l = a1 z1 + a2 z2"""
-    update: Any
-    """(rng, state, new, law, batch): fill `new`"""
+    >>> root(np.array([[4.0, 2.0], [2.0, 1.0]]))
+    array([[2., 0.],
+           [1., 0.]])
+    """
+    size = len(square)
+    found = np.zeros((size, size))
+    for j in range(size):
+        pivot = square[j, j] - found[j, :j] @ found[j, :j]
+        if pivot <= DEGENERATE * square[j, j]:
+            continue
+        found[j, j] = np.sqrt(pivot)
+        found[j + 1 :, j] = (square[j + 1 :, j] - found[j + 1 :, :j] @ found[j, :j]) / found[j, j]
+    return found
 
 
-PARAMETRISATIONS = {
-    "lora": Parametrisation(1, _project_lora, _update_lora),
-    "plain": Parametrisation(1, _project_plain, _update_plain),
-    "misaligned": Parametrisation(2, _project_misaligned, _update_misaligned),
-    "pretrain": Parametrisation(2, _project_misaligned, _update_pretrain),
-}
+def _bartlett(rng: np.random.Generator, size: int, degrees: int) -> Array:
+    """Return a lower trapezoid T, size x min(size, degrees), with T T^T ~ Wishart(I, degrees)."""
+    width = min(size, max(degrees, 0))
+    found = np.tril(rng.standard_normal((size, width)), -1)
+    for i in range(width):
+        found[i, i] = np.sqrt(rng.chisquare(degrees - i))
+    return found
+
+
+@lru_cache(maxsize=256)
+def _vectorised(arguments: tuple[Symbol, ...], outputs: tuple[Expr, ...]) -> Callable[..., tuple[Array, ...]]:
+    """Return a compiled function of arrays."""
+    scalar, count = compile_function(arguments, outputs), len(outputs)
+
+    single = len(arguments) == 1
+
+    @njit(error_model="numpy", nogil=True)
+    def fill(rows: Array, out: Array) -> None:
+        for i in range(rows.shape[1]):
+            values = scalar(rows[0, i]) if single else scalar(rows[0, i], rows[1, i])
+            for k in range(count):
+                out[k, i] = values[k]
+
+    def call(*columns: Array) -> tuple[Array, ...]:
+        rows = np.stack(columns)
+        out = np.empty((count, rows.shape[1]))
+        fill(rows, out)
+        return tuple(out)
+
+    return call
+
+
+def _labels(experiment: Experiment) -> Callable[[Array, Array], Array]:
+    """Return the labels as a function of the teacher's fields (samples, terms) and the noise."""
+    network = experiment.network
+    if network.is_single_index:
+        noise = Symbol("n", real=True)
+        rule = filled(network.labels.transform, y) if network.labels.transform != y else y
+        label = _vectorised((x, noise), (rule.xreplace({y: filled(network.labels.link.expr) + noise}),))
+        return lambda fields, draws: label(fields[:, 0], draws)[0]
+    terms = network.teacher.ridges
+    amplitudes = [float(term.coefficient.subs(network.values)) for term in terms]
+    links = [_vectorised((x,), (filled(term.function.expr),)) for term in terms]
+
+    def total(fields: Array, draws: Array) -> Array:
+        found = draws.copy()
+        for j, (amplitude, link) in enumerate(zip(amplitudes, links, strict=True)):
+            found += amplitude * link(np.ascontiguousarray(fields[:, j]))[0]
+        return found
+
+    return total
+
+
+def retraction(constraint: Constraint | None) -> Callable[[float], float]:
+    """Return the length of a trained vector as a function of its norm after a step."""
+    norm = Symbol("norm", positive=True)
+    assert constraint is not None
+    compiled = compile_function((norm,), (constraint.length(norm),), jit=False)
+    return lambda value: compiled(value)[0]

@@ -1,6 +1,6 @@
 """Sweeps: a grid of flow or Monte Carlo cells, on any executor, into labelled arrays, with a store that survives.
 
-config      what a sweep is: TOML or mapping, validated, hashed           (parameters: the table of names)
+config      what a sweep is: TOML or mapping, validated, hashed           (names: `numerics.parameters`)
 cells       what one cell computes, from its parameters alone
 store       the SQLite file: results, and the claim of who runs it
 runner      cells on an executor, results into the store
@@ -63,10 +63,10 @@ def sweep(
             that kills a worker process (for want of memory, say) twice is recorded as failed.
 
     >>> from concurrent.futures import ThreadPoolExecutor
-    >>> grid = {"activation": ["linear", "he2"], "mu": [0.2, 0.4]}
+    >>> grid = {"student": ["linear", "he2"], "mu": [0.2, 0.4]}
     >>> with ThreadPoolExecutor(2) as pool:
     ...     found = sweep({"kind": "flow", "grid": grid}, executor=pool)
-    >>> round(found.tau.sel(activation="linear", mu=0.4).item(), 6), found.status.values.tolist()  # A = 0.6, B = -1
+    >>> round(found.tau.sel(student="linear", mu=0.4).item(), 6), found.status.values.tolist()  # A = 0.6, B = -1
     (3.558403, [['ok', 'ok'], ['ok', 'ok']])
     """
     setting = SweepConfig.of(config)

@@ -15,32 +15,36 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
 from types import MappingProxyType
 from typing import Any
 
-from numerics.best.stopping import median_start
 from numerics.flows.flow import Engine, Exit, Outcome, integrate
+from numerics.flows.starts import median_start
+from numerics.parameters import PARAMETERS, Kind, mixed_length, model_name
 from numerics.rates.search_time import search_time
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.montecarlo import simulate
 from numerics.simulation.statistics import LEVELS, ExitSample
-from numerics.sweep.parameters import Kind, Value
-from theory.errors import InputError, ParameterError, QuadratureError
+from numerics.sweep.config import plain
+from theory.errors import ParameterError, QuadratureError
 from theory.language.activations import activation, register
-from theory.language.parser import parse_label
-from theory.network.derivation import derive
+from theory.network.derivation import blank, derive, network_of
+from theory.network.models import Model
 from theory.network.system import System
 
 __all__ = ["CellResult", "cell_seed", "check_cell", "run_cell"]
 
 BUDGET = ("replicas", "max_steps")
 MODELS = ("lora", "misaligned", "plain")
+HASHED = {"student": "activation", "dimension": "d", "step_size": "lr", "scale": "alpha"}
+"""What a seed calls these parameters, which were once named so: seeds, and with them results, stay what they were."""
 _DERIVING = Lock()
 
-Values = Mapping[str, Value]
+Values = Mapping[str, Any]
+"""The value of each parameter: a text, flag or number, or the object of a model."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ def run_cell(
     function fails the cell.
 
     >>> from numerics.sweep.config import SweepConfig
-    >>> config = SweepConfig("flow", {"activation": "linear", "d": 10**4}, {"mu": [0.3, 1.5]})
+    >>> config = SweepConfig("flow", {"student": "linear", "dimension": 10**4}, {"mu": [0.3, 1.5]})
     >>> found = run_cell("flow", config.cell(0))
     >>> found.values["outcome"], round(found.values["exit_time"], 3), found.values["A"]
     ('EXITED', 12.943, 0.7)
@@ -87,10 +91,10 @@ def check_cell(kind: Kind, values: Values) -> None:
         if kind == "montecarlo":
             _experiment(values)
             return
-        for name in ("activation", "teacher"):
-            if name in values or name == "activation":
+        for name in ("student", "teacher"):
+            if name in values or name == "student":
                 activation(_text(values, name))
-        _weight(values)
+        _place(values)
         Exit(float(values["threshold"]))
 
 
@@ -100,7 +104,8 @@ def cell_seed(values: Values) -> int:
     >>> cell_seed({"mu": 0.3, "seed": 0, "replicas": 10}) == cell_seed({"seed": 0, "mu": 0.3, "replicas": 99})
     True
     """
-    content = json.dumps({name: value for name, value in sorted(values.items()) if name not in BUDGET})
+    named = {HASHED.get(name, name): plain(value) for name, value in values.items() if name not in BUDGET}
+    content = json.dumps(dict(sorted(named.items())))
     return int.from_bytes(hashlib.sha256(content.encode()).digest()[:8]) >> 1
 
 
@@ -114,82 +119,82 @@ def _optional(values: Values, name: str) -> str | None:
     return str(values[name]) if name in values else None
 
 
-def _weight(values: Values) -> tuple[str, dict[str, float]]:
-    """Return the model and its parameters mu and rho; a length of w0 means misaligned."""
-    mixed, lengthy = bool(values.get("mix")), "rho" in values
-    if mixed and lengthy:
-        raise ParameterError("rho and mix given; accepted: one of them, mix sets rho^2 = mu^2 + (1 - mu)^2.")
-    model = str(values.get("model", "misaligned" if mixed or lengthy else "lora"))
-    if model not in MODELS:
-        raise ParameterError(f"model {model!r} given; accepted: {', '.join(MODELS)}.")
-    if (mixed or lengthy) != (model == "misaligned"):
-        raise ParameterError(
-            f"model {model} with rho or mix {'' if mixed or lengthy else 'not '}given; accepted: "
-            "rho or mix = true with model misaligned, and only there."
-        )
-    if model == "plain":
-        if "mu" in values:
-            raise ParameterError("mu with model plain given; accepted: it without mu, which the plain student lacks.")
-        return model, {}
-    if "mu" not in values:
-        raise ParameterError(f"no mu given; accepted: a number with model {model}, in (0, 1] with model lora.")
-    mu = float(values["mu"])
-    if model == "lora":
-        return model, {"mu": mu}
-    return model, {"mu": mu, "rho": (mu**2 + (1 - mu) ** 2) ** 0.5 if mixed else float(values["rho"])}
+def _model(values: Values) -> str | Model:
+    """Return the model; a length of w0 means misaligned."""
+    given = values.get("model")
+    if given is not None and not isinstance(given, str):
+        return given
+    return model_name(given, lengthy="rho" in values, mixed=bool(values.get("mix")), names=MODELS)
+
+
+def _place(values: Values) -> dict[str, float]:
+    """Return the values of the model's parameters by name."""
+    model = blank(_model(values))
+    names = [str(symbol) for symbol in (*model.parameters, *model.extra_parameters)]
+    given = {name: float(values[name]) for name in values if name in (*names, "mu", "rho")}
+    if "alpha" in names:
+        given["alpha"] = float(values["scale"])
+    if values.get("mix") and "mu" in given:
+        given["rho"] = mixed_length(given["mu"])
+    strange, missing = sorted(given.keys() - {*names}), [name for name in names if name not in given]
+    if strange:
+        accepted = ", ".join(names) or "no parameters"
+        raise ParameterError(f"{strange[0]} with model {model.name} given; accepted: {accepted}; leave it out.")
+    if missing:
+        meaning = f"; {PARAMETERS[missing[0]].meaning}" if missing[0] in PARAMETERS else ""
+        raise ParameterError(f"no {missing[0]} given; accepted: a number with model {model.name}{meaning}.")
+    return {name: given[name] for name in names}
 
 
 # --- Monte Carlo ------------------------------------------------------------------------------------------------
 
 
 def _batch(values: Values) -> int:
-    """Return B: the one given, else round(lr d / kappa), at least 1."""
+    """Return B: the one given, else round(eta d / kappa), at least 1."""
     if "batch" in values:
         return int(values["batch"])
-    lr, d, kappa = (float(values[name]) for name in ("lr", "d", "kappa"))
+    eta, d, kappa = (float(values[name]) for name in ("step_size", "dimension", "kappa"))
     if not kappa > 0:
         raise ParameterError(f"kappa = {kappa:g} given; accepted: a number > 0; try 1, or give batch.")
-    return max(1, round(lr * d / kappa))
+    return max(1, round(eta * d / kappa))
 
 
 def _experiment(values: Values) -> Experiment:
-    sigma = activation(_text(values, "activation"))
-    phi = activation(str(values["teacher"])) if "teacher" in values else sigma
-    if sigma.derivative == 0:
-        raise InputError(f"{sigma.name}: its slope is zero almost everywhere, so SGD never moves it; accepted: others.")
-    label = _optional(values, "label")
-    model, weight = _weight(values)
-    return Experiment(
-        student=sigma.expr,
-        derivative=sigma.derivative,
-        teacher=phi.expr,
-        mu=weight.get("mu"),
-        rho=weight.get("rho"),
-        dimension=int(values["d"]),
+    """Return what is simulated."""
+    network = network_of(
+        _text(values, "student"),
+        _optional(values, "teacher"),
+        model=_model(values),
+        label=_optional(values, "label"),
+        noise=float(values["noise"]),
+        alpha=float(values["scale"]),
+    )
+    return Experiment.of(
+        network,
+        dimension=int(values["dimension"]),
         batch=_batch(values),
-        step_size=float(values["lr"]),
+        step_size=float(values["step_size"]),
         threshold=float(values["threshold"]),
         replicas=int(values["replicas"]),
         seed=cell_seed(values),
         max_steps=int(values["max_steps"]),
-        model="plain" if model == "plain" else "lora",
         initial_scale=float(values["initial_scale"]) if "initial_scale" in values else None,
-        scale=float(values["alpha"]),
-        noise=float(values["noise"]),
-        label=None if label is None else parse_label(label),
+        **_place(values),
     )
 
 
 def _montecarlo(values: Values, samples: bool, confidence: float) -> CellResult:
     with _DERIVING:
         experiment = _experiment(values)
-        simulate(replace(experiment, replicas=2, max_steps=1), threads=1)  # compiles what the run then finds
+        simulate(experiment.but(replicas=2, max_steps=1), threads=1)  # compiles what the run then finds
     sample = simulate(experiment, threads=1)
     found = _summary(sample, confidence)
     if samples:
         found |= {"sample_step": sample.exit_steps.tolist(), "sample_status": sample.status.tolist()}
     if sample.counts.diverged == experiment.replicas:
-        return CellResult(found, "every run diverged; accepted: a smaller lr or initial_scale, or a larger batch.")
+        return CellResult(
+            found, "every run diverged; accepted: a smaller step_size or initial_scale, or a larger batch."
+        )
     return CellResult(found)
 
 
@@ -204,9 +209,9 @@ def _summary(sample: ExitSample, confidence: float) -> dict[str, Any]:
         "exit_step_quantiles": quantiles,
         "exit_time_quantiles": [sample.to_time(steps) for steps in quantiles],
         **sample.counts._asdict(),
-        "batch_used": experiment.batch,
-        "kappa_used": experiment.step_size * experiment.dimension / experiment.batch,
-        "seed_used": experiment.seed,
+        "batch_used": experiment.sgd.batch,
+        "kappa_used": experiment.sgd.kappa,
+        "seed_used": experiment.runs.seed,
         "caution": experiment.caution or "",
     }
 
@@ -216,16 +221,20 @@ def _summary(sample: ExitSample, confidence: float) -> dict[str, Any]:
 
 def _flow(values: Values, engine: Engine | str | None) -> CellResult:
     with _DERIVING:
-        model, place = _weight(values)
-        event = Exit(float(values["threshold"]))
+        model, place = _model(values), _place(values)
         kappa = _kappa(values)
-        texts = (_text(values, "activation"), _optional(values, "teacher"), model, _optional(values, "label"))
-        system, noisy = _systems(*texts, float(values["noise"]), float(values["alpha"]))
+        texts = (_text(values, "student"), _optional(values, "teacher"), model, _optional(values, "label"))
+        system, noisy = _systems(*texts, float(values["noise"]), float(values["scale"]))
         parameters: dict[str, Any] = {**place} if kappa == 0 else {**place, "kappa": kappa}
+        watched, alignment = (system if kappa == 0 else noisy).observed()
+        start = _start(system, values, place)
+        if watched.states != system.states:
+            at = {state: start[state.name] for state in system.states}
+            start[alignment.name] = float(system.network.alignment.subs(at))
         path = integrate(
-            system if kappa == 0 else noisy,
-            _start(system, values, place),
-            event=event,
+            watched,
+            start,
+            event=Exit(float(values["threshold"]), alignment),
             t_max=float(values["t_max"]),
             rtol=float(values["rtol"]),
             engine=engine,
@@ -242,24 +251,19 @@ def _flow(values: Values, engine: Engine | str | None) -> CellResult:
 
 @lru_cache(maxsize=32)
 def _systems(
-    student: str, teacher: str | None, model: str, label: str | None, noise: float, alpha: float
+    student: str, teacher: str | None, model: str | Model, label: str | None, noise: float, scale: float
 ) -> tuple[System, System]:
     """Return the system of infinitesimal steps and that of finite kappa."""
-    system = derive(student, teacher, model=model, label=label, noise=noise, alpha=alpha)
+    system = derive(student, teacher, model=model, label=label, noise=noise, alpha=scale)
     return system, system.sgd()
 
 
 def _kappa(values: Values) -> float:
-    """Return kappa = lr d / batch, 0 where none of them is given: infinitesimal steps."""
+    """Return kappa = eta d / batch, 0 where none of them is given: infinitesimal steps."""
     if "batch" in values:
-        lr, d, batch = (float(values[name]) for name in ("lr", "d", "batch"))
-        if not (lr > 0 and batch >= 1):
-            raise ParameterError(f"lr = {lr:g}, batch = {batch:g} given; accepted: lr > 0 and batch >= 1.")
-        return lr * d / batch
-    kappa = float(values.get("kappa", 0.0))
-    if kappa < 0:
-        raise ParameterError(f"kappa = {kappa:g} given; accepted: a number >= 0.")
-    return kappa
+        eta, batch = (PARAMETERS[name].check(values[name]) for name in ("step_size", "batch"))
+        return eta * float(values["dimension"]) / batch
+    return PARAMETERS["kappa"].check(values.get("kappa", 0.0))
 
 
 def _start(system: System, values: Values, place: Mapping[str, float]) -> dict[str, float]:
@@ -270,19 +274,24 @@ def _start(system: System, values: Values, place: Mapping[str, float]) -> dict[s
     strange = set(given) - set(states)
     if strange:
         raise ParameterError(f"{names[min(strange)]} given with states {states}; accepted: starts of these states.")
-    if not float(values["d"]) >= 3:
-        raise ParameterError(f"d = {values['d']} given; accepted: an integer >= 3.")
+    d = float(PARAMETERS["dimension"].check(values["dimension"]))
     if len(given) == len(states):
         return given
-    median = median_start(system, float(values["d"]), **place)
+    median = median_start(system, d, **place)
+    missing = [state for state in states if state not in given | median]
+    if missing:
+        raise ParameterError(
+            f"no start of {missing[0]} known with model {system.network.name}; accepted: other models."
+        )
     return {state: given.get(state, median[state]) for state in states}
 
 
 def _search(system: System, place: Mapping[str, float]) -> dict[str, float | None]:
     """Return A, B, G, rate and tau (inf where nothing grows); nothing where the system has no linearisation."""
-    if system.escape.B is None or not place:
+    if system.escape.B is None or "mu" not in place:
         return {}
-    found = search_time(system, place["mu"], rho=place.get("rho"))
+    own = {name: value for name, value in place.items() if name not in ("mu", "rho")}
+    found = search_time(system, place["mu"], rho=place.get("rho"), parameters=own)
     tau = float("inf") if found.tau is None else float(found.tau)
     drive = None if found.A is None else float(found.A)
     return {"A": drive, "B": float(found.B), "G": float(found.G), "rate": float(found.rate), "tau": tau}

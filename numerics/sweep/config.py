@@ -8,18 +8,22 @@ As TOML:
     confidence = 0.95          # of the interval of the median
 
     [fixed]
-    activation = "relu"
+    student = "relu"
 
     [grid]
     mu = [0.2, 0.4]
-    d = {start = 1e3, stop = 1e6, count = 4, spacing = "log"}
+    dimension = {start = 1e3, stop = 1e6, count = 4, spacing = "log"}
 
     [activations]              # names of one's own, as `hermescape.register` takes them
     squareplus = "(x + sqrt(x**2 + 4))/2"
 
-The noise of SGD enters through kappa = lr d / batch. A Monte Carlo cell has `lr` and one of `batch` and `kappa`;
-`kappa` gives batch = round(lr d / kappa), at least 1. Neither given means kappa = 1, so that a sweep over d keeps it.
-A flow is that of infinitesimal steps, or that of finite kappa if given `kappa`, or `lr` and `batch`.
+The noise of SGD enters through kappa = eta d / batch, eta the `step_size` and d the `dimension`. A Monte Carlo cell has
+`step_size` and one of `batch` and `kappa`; `kappa` gives batch = round(eta d / kappa), at least 1. Neither given means
+kappa = 1, so that a sweep over d keeps it. A flow is that of infinitesimal steps, or that of finite kappa if given
+`kappa`, or `step_size` and `batch`.
+
+In Python `model` may be an object of a class of your own; its parameters are then names of the sweep like all others.
+Its JSON holds the object's name alone.
 """
 
 from __future__ import annotations
@@ -39,11 +43,11 @@ import numpy as np
 
 from numerics.flows.engines.choose import chosen, name_of
 from numerics.flows.engines.problem import Engine
-from numerics.sweep.parameters import KINDS, Kind, Parameter, Value, defaults_of, finite, parameters_of
+from numerics.parameters import KINDS, PARAMETERS, Kind, Parameter, defaults_of, finite, parameters_of, unknown
 from theory.errors import ParameterError
 from theory.language.activations import register, registered_in
 
-__all__ = ["SweepConfig"]
+__all__ = ["SweepConfig", "plain"]
 
 MAX_CELLS = 1_000_000
 CONFIDENCE = 0.95
@@ -64,7 +68,7 @@ class SweepConfig:
     the same name. Raises `ParameterError` for unknown names, wrong types, empty or repeated values, or batch and kappa
     together, and `InputError` for what `register` refuses.
 
-    >>> config = SweepConfig("flow", {"activation": "relu"}, {"mu": {"start": 0.1, "stop": 0.5, "count": 3}})
+    >>> config = SweepConfig("flow", {"student": "relu"}, {"mu": {"start": 0.1, "stop": 0.5, "count": 3}})
     >>> config.grid, config.size, config.fixed["threshold"]
     ({'mu': (0.1, 0.3, 0.5)}, 3, 0.5)
     """
@@ -80,10 +84,10 @@ class SweepConfig:
     def __post_init__(self) -> None:
         self._check_settings()
         fixed, grid = _table("fixed", self.fixed), _table("grid", self.grid)
-        known = parameters_of(self.kind)
+        known = parameters_of(self.kind) | _own_parameters(fixed, grid)
         for name in (*fixed, *grid):
             if name not in known:
-                raise ParameterError(f"parameter {name} given; accepted for kind {self.kind}: {', '.join(known)}.")
+                raise unknown(name, known, f" for kind {self.kind}")
         both = set(fixed) & set(grid)
         if both:
             raise ParameterError(f"{min(both)} given in [fixed] and in [grid]; accepted: each parameter once.")
@@ -147,6 +151,11 @@ class SweepConfig:
         return cls(**{"fixed": {}, "grid": {}, **content})
 
     @property
+    def known(self) -> dict[str, Parameter]:
+        """Every parameter that this sweep takes, those of its own models included."""
+        return parameters_of(self.kind) | _own_parameters(self.fixed, self.grid)
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Number of values of each parameter of the grid."""
         return tuple(len(values) for values in self.grid.values())
@@ -156,15 +165,15 @@ class SweepConfig:
         """Number of cells."""
         return math.prod(self.shape)
 
-    def cells(self) -> Iterator[dict[str, Value]]:
+    def cells(self) -> Iterator[dict[str, Any]]:
         """Yield the values of each cell; the last parameter of the grid varies fastest."""
         for point in product(*self.grid.values()):
             yield {**self.fixed, **dict(zip(self.grid, point, strict=True))}
 
-    def cell(self, index: int) -> dict[str, Value]:
+    def cell(self, index: int) -> dict[str, Any]:
         """Return the values of one cell by its place among `cells`.
 
-        >>> SweepConfig("flow", {}, {"activation": ["relu", "erf"], "mu": [0.2, 0.4]}).cell(2)["activation"]
+        >>> SweepConfig("flow", {}, {"student": ["relu", "erf"], "mu": [0.2, 0.4]}).cell(2)["student"]
         'erf'
         """
         values = dict(self.fixed)
@@ -179,7 +188,7 @@ class SweepConfig:
         An engine that was given as an object is written by its name, which says which it was but does not make it.
         """
         content = {name: getattr(self, name) for name in KEYS} | {"engine": name_of(self.engine)}
-        return json.dumps(content)
+        return json.dumps(content, default=plain)
 
     @property
     def digest(self) -> str:
@@ -188,12 +197,12 @@ class SweepConfig:
 
     @property
     def caution(self) -> str | None:
-        """Say that kappa = lr d / batch grows with d where d is swept at given batches; None elsewhere."""
-        if len(self.grid.get("d", ())) < 2 or not ("batch" in self.fixed or "batch" in self.grid):
+        """Say that kappa = eta d / batch grows with d where d is swept at given batches; None elsewhere."""
+        if len(self.grid.get("dimension", ())) < 2 or not ("batch" in self.fixed or "batch" in self.grid):
             return None
         return (
-            "a grid in d at given batch: kappa = lr d / batch varies with d, and with it the law of SGD; "
-            "give kappa in place of batch to keep it O(1)"
+            "a grid in dimension at given batch: kappa = step_size dimension / batch varies, and with it the law of "
+            "SGD; give kappa in place of batch to keep it O(1)"
         )
 
 
@@ -207,6 +216,23 @@ def _parse(path: Path) -> dict[str, Any]:
         raise ParameterError(f"config {path} is no TOML: {error}.") from error
 
 
+def plain(value: Any) -> Any:
+    """Return what stands for a value in text and in arrays: of a model of your own its name."""
+    return value if isinstance(value, str | bool | int | float) else str(value.name)
+
+
+def _own_parameters(fixed: Mapping[str, Any], grid: Mapping[str, Any]) -> dict[str, Parameter]:
+    """Return the parameters of models of your own that the table does not have."""
+    listed = grid.get("model", ())
+    given = [fixed.get("model"), *(listed if isinstance(listed, Sequence) else ())]
+    names = {str(symbol): model.name for model in given if hasattr(model, "parameters") for symbol in model.parameters}
+    return {
+        name: Parameter(name, "number", f"parameter {name} of model {model}")
+        for name, model in names.items()
+        if name not in PARAMETERS and name != "alpha"
+    }
+
+
 def _table(name: str, given: object) -> dict[str, Any]:
     if not isinstance(given, Mapping):
         raise ParameterError(f"{name} = {given!r} given; accepted: a table [{name}] of parameters.")
@@ -214,16 +240,16 @@ def _table(name: str, given: object) -> dict[str, Any]:
 
 
 def _check_noise(kind: Kind, given: set[str]) -> None:
-    """One way only to give kappa = lr d / batch."""
+    """One way only to give kappa = eta d / batch."""
     if {"kappa", "batch"} <= given:
-        raise ParameterError("kappa and batch given; accepted: one of them, since kappa = lr d / batch.")
-    if kind == "flow" and len({"lr", "batch"} & given) == 1:
+        raise ParameterError("kappa and batch given; accepted: one of them, since kappa = step_size dimension / batch.")
+    if kind == "flow" and len({"step_size", "batch"} & given) == 1:
         raise ParameterError(
-            "lr or batch alone given; accepted for kind flow: both, or kappa, or none of them (kappa = 0)."
+            "step_size or batch alone given; accepted for kind flow: both, or kappa, or none of them (kappa = 0)."
         )
 
 
-def _axis(parameter: Parameter, given: object) -> tuple[Value, ...]:
+def _axis(parameter: Parameter, given: object) -> tuple[Any, ...]:
     """Return the values of a list or of a table {start, stop, count, spacing}."""
     raw = _spaced(parameter, given) if isinstance(given, Mapping) else given
     if not isinstance(raw, Sequence | np.ndarray) or isinstance(raw, str) or not len(raw):

@@ -14,15 +14,15 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from numerics.parameters import Kind
 from numerics.simulation.statistics import LEVELS
 from numerics.sweep.cells import CellResult
-from numerics.sweep.config import SweepConfig
-from numerics.sweep.parameters import PARAMETERS, Kind
+from numerics.sweep.config import SweepConfig, plain
 from numerics.sweep.store import SCHEMA
 
 __all__ = ["to_dataset", "write_csv"]
 
-STEPS, TIME = "SGD steps", "eta * step"
+STEPS, TIME = "SGD steps", "step_size * step"
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Variable:
         return {"long_name": self.long_name, **units, **missing}
 
 
-_KAPPA = Variable("kappa_used", "kappa = lr d / batch with the batch used")
+_KAPPA = Variable("kappa_used", "kappa = step_size dimension / batch with the batch used")
 _FLOW = (
     Variable("exit_time", "first time with |m| >= threshold", TIME),
     Variable("outcome", "how the integration ended", type="text"),
@@ -167,9 +167,9 @@ def _grid(config: SweepConfig, flat: NDArray[Any]) -> NDArray[Any]:
 def _coordinates(config: SweepConfig, lengths: dict[str, int]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, values in config.grid.items():
-        parameter = PARAMETERS[name]
-        units = {} if parameter.type in ("text", "flag") else {"units": parameter.units}
-        found[name] = (name, np.array(values), {"long_name": parameter.meaning, **units})
+        parameter = config.known[name]
+        units = {"units": parameter.units} if parameter.type in ("integer", "number") else {}
+        found[name] = (name, np.array([plain(value) for value in values]), {"long_name": parameter.meaning, **units})
     if "quantile" in lengths:
         found["quantile"] = ("quantile", np.array(LEVELS), {"long_name": "level of the quantile", "units": "1"})
     if "replica" in lengths:
@@ -184,5 +184,5 @@ def _attributes(config: SweepConfig) -> dict[str, Any]:
         "kind": config.kind,
         "hermescape_version": version("hermescape"),
         "schema": SCHEMA,
-        "time": "t = lr * steps",
+        "time": "t = step_size * steps",
     }

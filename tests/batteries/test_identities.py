@@ -109,7 +109,7 @@ def test_kernel_against_quadrature(f: sp.Expr, g: sp.Expr, at: tuple[sp.Rational
 @given(closed, covariances())
 @QUICK
 def test_loss_is_nonnegative_and_vanishes_at_the_teacher(f: sp.Expr, at: tuple[sp.Rational, sp.Rational]) -> None:
-    loss = Loss(activation(f), labels(f)).expr
+    loss = Loss.of(activation(f), labels(f)).expr
     assert loss.subs({q: at[0], r: at[1]}).evalf(20) > -1e-15
     assert abs(loss.subs({q: 1, r: 1}).evalf(20)) < 1e-15
 

@@ -17,8 +17,9 @@ from scipy.integrate import quad
 from hermescape.paper import corrected, dynamics, search, stages
 from hermescape.paper.checks import oracle
 from hermescape.paper.checks.findings import compare
+from hermescape.paper.names import chosen
 from hermescape.paper.published import emulate, published_times
-from hermescape.paper.registry import FIGURES, Figure, chosen
+from hermescape.paper.registry import FIGURES, Figure
 from hermescape.paper.runner import reproduce, state_of
 from hermescape.paper.settings import Settings
 from theory.calculus.reference import kernel
@@ -45,7 +46,7 @@ def silent(_: str) -> nullcontext[Callable[..., None]]:
 
 
 def make(name: str, out: Path, settings: Settings = TINY, **options: bool) -> tuple[xr.Dataset, dict]:
-    (made,) = reproduce(chosen([name]), out, settings, progress=silent, **options)
+    (made,) = reproduce([FIGURES[name] for name in chosen([name])], out, settings, progress=silent, **options)
     return xr.load_dataset(out / f"{name}.nc", engine="h5netcdf"), made.as_dict(checked=True)
 
 

@@ -19,7 +19,7 @@ from theory.errors import StoreError
 CONFIG = {
     "kind": "montecarlo",
     "samples": True,
-    "fixed": {"activation": "linear", "d": 100, "replicas": 20, "max_steps": 2000},
+    "fixed": {"student": "linear", "dimension": 100, "replicas": 20, "max_steps": 2000},
     "grid": {"mu": {"start": 0.1, "stop": 0.6, "count": 12}, "seed": [1, 2, 3, 4], "kappa": [0.5, 1.0]},
 }
 

@@ -16,8 +16,8 @@ from scipy.integrate import quad
 from scipy.special import ndtri
 
 import hermescape
-from numerics.best.stopping import median_start
 from numerics.flows.flow import Exit, SciPy, integrate
+from numerics.flows.starts import median_start
 from numerics.law import Ballistic, Law, LinearEscape, escape_law, staged_law
 from numerics.rates.search_time import search_time
 from numerics.simulation.statistics import ExitSample, ks_law

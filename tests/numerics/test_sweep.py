@@ -16,9 +16,9 @@ import pytest
 import xarray as xr
 
 from hermescape import derive, search_time, simulate
-from numerics.best.stopping import median_start
 from numerics.flows.engines.problem import Problem, Solution
 from numerics.flows.flow import Exit, SciPy, integrate
+from numerics.flows.starts import median_start
 from numerics.sweep import SweepConfig, read_sweep, runner, sweep, sweep_status, write_csv
 from numerics.sweep.cells import CellResult, cell_seed, run_cell
 from numerics.sweep.store import Store
@@ -30,10 +30,10 @@ from theory.language.activations import register
 MONTECARLO = {
     "kind": "montecarlo",
     "samples": True,
-    "fixed": {"activation": "linear", "d": 100, "replicas": 20, "max_steps": 2000},
+    "fixed": {"student": "linear", "dimension": 100, "replicas": 20, "max_steps": 2000},
     "grid": {"mu": [0.2, 0.4, 1.5], "kappa": [0.5, 1.0]},
 }
-FLOW = {"kind": "flow", "fixed": {"d": 1e4}, "grid": {"activation": ["linear", "he2"], "mu": [0.2, 0.4]}}
+FLOW = {"kind": "flow", "fixed": {"dimension": 1e4}, "grid": {"student": ["linear", "he2"], "mu": [0.2, 0.4]}}
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +56,14 @@ BAD = {
     "text for a number": ({"kind": "flow", "grid": {"mu": ["a"]}}, "mu = 'a' given; accepted: a finite number"),
     "flag for a number": ({"kind": "flow", "grid": {"mu": [True]}}, "mu = True given"),
     "infinite": ({"kind": "flow", "grid": {"mu": [math.inf]}}, "mu = inf given"),
-    "fraction for an integer": ({"kind": "flow", "grid": {"d": [100.5]}}, "d = 100.5 given; accepted: an integer"),
-    "beyond 64 bits": ({"kind": "flow", "grid": {"d": [2**64]}}, "accepted: an integer of 64 bits"),
+    "fraction for an integer": (
+        {"kind": "flow", "grid": {"dimension": [100.5]}},
+        "dimension = 100.5 given; accepted: an integer",
+    ),
+    "beyond 64 bits": ({"kind": "flow", "grid": {"dimension": [2**64]}}, "accepted: an integer of 64 bits"),
     "twice": ({"kind": "flow", "grid": {"mu": [0.2, 0.2]}}, "mu = 0.2 given twice"),
     "twice by rounding": (
-        {"kind": "flow", "grid": {"d": {"start": 10, "stop": 11, "count": 5}}},
+        {"kind": "flow", "grid": {"dimension": {"start": 10, "stop": 11, "count": 5}}},
         "given twice in the grid",
     ),
     "fixed and varied": ({"kind": "flow", "fixed": {"mu": 0.1}, "grid": GRID}, r"mu given in \[fixed\] and in"),
@@ -68,7 +71,10 @@ BAD = {
         {"kind": "montecarlo", "fixed": {"kappa": 1.0}, "grid": {"batch": [1, 2]}},
         "kappa and batch given",
     ),
-    "lr alone in a flow": ({"kind": "flow", "fixed": {"lr": 0.1}, "grid": GRID}, "lr or batch alone"),
+    "step size alone in a flow": (
+        {"kind": "flow", "fixed": {"step_size": 0.1}, "grid": GRID},
+        "step_size or batch alone",
+    ),
     "engine of a simulation": ({"kind": "montecarlo", "engine": "scipy", "grid": GRID}, "engine = 'scipy' given with"),
     "unknown engine": ({"kind": "flow", "engine": "euler", "grid": GRID}, "accepted: native, scipy, heyoka"),
     "samples of a flow": ({"kind": "flow", "samples": True, "grid": GRID}, "samples = True given with kind flow"),
@@ -96,8 +102,8 @@ def test_bad_configs_are_refused_before_a_file_is_made(config: dict, message: st
 
 
 def test_arrays_and_ranges_are_lists() -> None:
-    config = SweepConfig("flow", {}, {"mu": np.linspace(0.0, 0.5, 3), "d": range(10, 12)})
-    assert config.grid == {"mu": (0.0, 0.25, 0.5), "d": (10, 11)}
+    config = SweepConfig("flow", {}, {"mu": np.linspace(0.0, 0.5, 3), "dimension": range(10, 12)})
+    assert config.grid == {"mu": (0.0, 0.25, 0.5), "dimension": (10, 11)}
     with pytest.raises(ParameterError, match="mu = "):
         SweepConfig("flow", {}, {"mu": np.ones((2, 2))})
 
@@ -107,13 +113,13 @@ def test_spacings_and_round_trip() -> None:
         {
             "kind": "flow",
             "grid": {
-                "d": {"start": 1e3, "stop": 1e6, "count": 4, "spacing": "log"},
+                "dimension": {"start": 1e3, "stop": 1e6, "count": 4, "spacing": "log"},
                 "mu": {"start": 0.1, "stop": 0.7, "count": 4},
             },
         }
     )
-    assert config.grid == {"d": (1000, 10_000, 100_000, 1_000_000), "mu": (0.1, 0.3, 0.5, 0.7)}
-    assert all(type(value) is int for value in config.grid["d"])
+    assert config.grid == {"dimension": (1000, 10_000, 100_000, 1_000_000), "mu": (0.1, 0.3, 0.5, 0.7)}
+    assert all(type(value) is int for value in config.grid["dimension"])
     again = SweepConfig.of(json.loads(config.to_json()))
     assert again == config
     assert again.digest == config.digest
@@ -140,13 +146,13 @@ def test_file_that_is_no_toml(tmp_path: Path) -> None:
 def test_parameters_that_no_cell_accepts_are_refused(tmp_path: Path) -> None:
     for kind in ("flow", "montecarlo"):
         for fixed, message in (
-            ({"activation": "nosuch"}, "unknown name"),
-            ({}, "no activation given"),
-            ({"activation": "relu", "model": "plain"}, "without mu|leave it out"),
-            ({"activation": "relu", "model": "wide"}, "accepted: lora, misaligned, plain"),
-            ({"activation": "relu", "model": "misaligned"}, "rho or mix not given"),
-            ({"activation": "relu", "rho": 2.0, "mix": True}, "one of them"),
-            ({"activation": "relu", "threshold": 2.0}, "threshold = 2.0"),
+            ({"student": "nosuch"}, "unknown name"),
+            ({}, "no student given"),
+            ({"student": "relu", "model": "plain"}, "without mu|leave it out"),
+            ({"student": "relu", "model": "wide"}, "accepted: lora, misaligned, plain"),
+            ({"student": "relu", "model": "misaligned"}, "rho or mix not given"),
+            ({"student": "relu", "rho": 2.0, "mix": True}, "one of them"),
+            ({"student": "relu", "threshold": 2.0}, "threshold = 2.0"),
         ):
             with pytest.raises(InputError, match=message):
                 sweep({"kind": kind, "fixed": fixed, "grid": GRID}, tmp_path / "s.sqlite", executor=Inline())
@@ -163,14 +169,16 @@ def test_workers_and_executor() -> None:
 
 
 def test_kappa_sets_the_batch_and_stays_where_d_varies() -> None:
-    grid = {"d": [100, 1000, 2]}
-    fixed = {"activation": "linear", "mu": 0.4, "replicas": 2, "max_steps": 1, "lr": 0.3}
+    grid = {"dimension": [100, 1000, 2]}
+    fixed = {"student": "linear", "mu": 0.4, "replicas": 2, "max_steps": 1, "step_size": 0.3}
     found = sweep({"kind": "montecarlo", "fixed": fixed, "grid": grid}, executor=Inline())
     assert found.batch_used.values.tolist() == [30, 300, -1]  # kappa = 1 unless given; d = 2 is refused
     assert found.kappa_used.values[:2].tolist() == [1.0, 1.0]
-    rough = sweep({"kind": "montecarlo", "fixed": fixed | {"kappa": 70.0}, "grid": {"d": [100]}}, executor=Inline())
+    rough = sweep(
+        {"kind": "montecarlo", "fixed": fixed | {"kappa": 70.0}, "grid": {"dimension": [100]}}, executor=Inline()
+    )
     assert (rough.batch_used.item(), rough.kappa_used.item()) == (1, 0.3 * 100)
-    with pytest.warns(UserWarning, match="kappa = lr d / batch varies with d"):
+    with pytest.warns(UserWarning, match="kappa = step_size dimension / batch varies"):
         sweep({"kind": "montecarlo", "fixed": fixed | {"batch": 10}, "grid": grid}, executor=Inline())
 
 
@@ -202,7 +210,7 @@ def test_labels_of_the_arrays(whole: xr.Dataset) -> None:
     assert whole.sample_step.dims == ("mu", "kappa", "replica")
     for name, variable in whole.data_vars.items():
         assert variable.attrs["long_name"], name
-    assert json.loads(whole.attrs["config"])["fixed"]["lr"] == 0.2  # defaults are recorded
+    assert json.loads(whole.attrs["config"])["fixed"]["step_size"] == 0.2  # defaults are recorded
     assert whole.status.sel(mu=1.5).values.tolist() == ["failed", "failed"]
     assert "mu = 1.5 given" in whole.error.sel(mu=1.5, kappa=0.5).item()
     assert whole.status.sel(mu=[0.2, 0.4]).values.ravel().tolist() == ["ok"] * 4
@@ -218,11 +226,11 @@ def test_more_replicas_continue_the_same_runs(whole: xr.Dataset) -> None:
 
 def test_flow_cells_are_what_integrate_and_search_time_give() -> None:
     found = sweep(FLOW, executor=Inline())
-    assert found.activation.values.tolist() == ["linear", "he2"]
+    assert found.student.values.tolist() == ["linear", "he2"]
     for name in ("linear", "he2"):
         system = derive(name)
         for mu in (0.2, 0.4):
-            cell = found.sel(activation=name, mu=mu)
+            cell = found.sel(student=name, mu=mu)
             path = integrate(system, median_start(system, 1e4, mu=mu), event=Exit(0.5), t_max=1e6, mu=mu)
             assert cell.exit_time.item() == path.exit_time
             assert cell.tau.item() == float(search_time(system, mu).tau)
@@ -230,7 +238,7 @@ def test_flow_cells_are_what_integrate_and_search_time_give() -> None:
 
 
 def test_flow_starts_models_and_limits() -> None:
-    fixed = {"activation": "linear", "m0": 0.1, "threshold": 0.4}
+    fixed = {"student": "linear", "m0": 0.1, "threshold": 0.4}
     plain = sweep({"kind": "flow", "fixed": fixed, "grid": {"model": ["plain"]}}, executor=Inline())
     # dm/dt = 1 - m^2 for the linear student on the sphere, L = (1 + r)/2 - q
     assert plain.exit_time.item() == pytest.approx(math.atanh(0.4) - math.atanh(0.1), rel=1e-8)
@@ -238,19 +246,19 @@ def test_flow_starts_models_and_limits() -> None:
     short = sweep({"kind": "flow", "fixed": fixed | {"t_max": 0.01}, "grid": {"mu": [0.3]}}, executor=Inline())
     assert (short.outcome.item(), short.status.item()) == ("HORIZON", "ok")
     assert np.isnan(short.exit_time.item())
-    mixed = {"mix": True, "lr": 0.1, "batch": 500, "activation": "linear", "d": 1000}
+    mixed = {"mix": True, "step_size": 0.1, "batch": 500, "student": "linear", "dimension": 1000}
     both = sweep({"kind": "flow", "fixed": mixed, "grid": {"mu": [0.3], "initial_scale": [1e-6]}}, executor=Inline())
     assert both.kappa_used.item() == 0.2
     assert both.G.item() ** 2 == pytest.approx(1 - 2 * 0.3 + 0.3**2 + 0.7**2)
     lost = sweep(
-        {"kind": "flow", "fixed": {"activation": "linear"}, "grid": {"s0": [0.1], "mu": [0.3]}}, executor=Inline()
+        {"kind": "flow", "fixed": {"student": "linear"}, "grid": {"s0": [0.1], "mu": [0.3]}}, executor=Inline()
     )
     assert "s0 given with states ['u', 'm']" in lost.error.item()
 
 
 def test_divergence_is_recorded_with_its_counts() -> None:
-    fixed = {"activation": "he3", "mu": 0.5, "replicas": 3, "max_steps": 500}
-    found = sweep({"kind": "montecarlo", "fixed": fixed, "grid": {"lr": [50.0, 1e-3]}}, executor=Inline())
+    fixed = {"student": "he3", "mu": 0.5, "replicas": 3, "max_steps": 500}
+    found = sweep({"kind": "montecarlo", "fixed": fixed, "grid": {"step_size": [50.0, 1e-3]}}, executor=Inline())
     assert found.status.values.tolist() == ["failed", "ok"]
     assert found.diverged.values.tolist() == [3, 0]
     assert "every run diverged" in found.error.values[0]
@@ -399,7 +407,7 @@ def test_a_lost_worker_is_said_and_finished_cells_are_kept(whole: xr.Dataset, tm
 def test_a_cell_that_kills_its_worker_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "run_cell", fatal)
     calls: list[tuple[int, int]] = []
-    config = {"kind": "flow", "fixed": {"activation": "linear"}, "grid": {"mu": [0.1, 0.2, 0.3, 0.4]}}
+    config = {"kind": "flow", "fixed": {"student": "linear"}, "grid": {"mu": [0.1, 0.2, 0.3, 0.4]}}
     found = sweep(config, workers=2, progress=lambda *call: calls.append(call))
     assert found.status.values.tolist() == ["ok", "failed", "ok", "ok"]
     assert found.exit_time.values[[0, 2, 3]].tolist() == [0.1, 0.3, 0.4]
@@ -490,7 +498,7 @@ def change(store: Path, statement: str) -> None:
         ("PRAGMA user_version = 99", FLOW, "has schema 99, this version reads 1"),
         ("UPDATE about SET content = '0.0.1' WHERE name = 'version'", FLOW, "was made by hermescape 0.0.1, this is"),
         ("PRAGMA application_id = 0", FLOW, "is a database, but no store of a sweep"),
-        ("SELECT 1", FLOW | {"fixed": {"d": 99}}, r"another config \(fixed.d differ\)"),
+        ("SELECT 1", FLOW | {"fixed": {"dimension": 99}}, r"another config \(fixed.dimension differ\)"),
         ("SELECT 1", FLOW | {"grid": dict(reversed(FLOW["grid"].items()))}, "the order of the grid differs"),
     ],
 )

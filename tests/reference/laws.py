@@ -15,7 +15,7 @@ from typing import Any
 
 from hermescape import check_law
 from hermescape.output import progress_bar
-from hermescape.verify.judge import LawCase
+from hermescape.verify.report import Case
 
 TABLE = Path(__file__).with_name("laws.csv")
 BUDGET = 6e9
@@ -53,7 +53,7 @@ COLUMNS = (
 )
 
 
-def rows(name: str, case: LawCase, settings: dict[str, object]) -> list[dict[str, object]]:
+def rows(name: str, case: Case, settings: dict[str, object]) -> list[dict[str, object]]:
     """One row a dimension."""
     shared = {
         "case": name,
@@ -63,9 +63,10 @@ def rows(name: str, case: LawCase, settings: dict[str, object]) -> list[dict[str
         "slope_low": case.slope_interval[0],
         "slope_high": case.slope_interval[1],
     }
-    own = ("d", "kappa", "runs", "exited", "censored", "diverged", "median", "law_median", "p_without_noise")
+    own = ("d", "kappa", "runs", "exited", "censored", "diverged", "p_without_noise")
+    named = {"median": "sgd_exit", "law_median": "prediction", "p": "p_value", "p_control": "p_slower"}
     return [
-        {**shared, **{key: getattr(row, key) for key in own}, "p": row.p_value, "p_control": row.p_slower}
+        {**shared, **{key: getattr(row, key) for key in own}, **{key: getattr(row, own) for key, own in named.items()}}
         for row in case.rows
     ]
 

@@ -4,7 +4,7 @@ r"""Gaussian expectations as SymPy objects: closed where a rule closes them, hon
 out exactly, so that the nodes left over,
 
     GaussianMean(f, M, v)      = E f(M + sqrt(v) Z),
-    GaussianKernel(f, g, q, r) = E f(l) g(l*),   (l, l*) centred with covariance [[r, q], [q, 1]],
+    GaussianKernel(f, g, q, r, v) = E f(l) g(l*),   (l, l*) centred with covariance [[r, q], [q, v]], v = 1 by default,
 
 contain ordinary piecewise smooth functions only. They print as expectations, differentiate by Price's theorem,
 evaluate to any precision through mpmath (`.evalf(50)`), and `numerics.integrals.quadrature` computes them with an error
@@ -167,46 +167,61 @@ class GaussianMean(_Unevaluated):
 
 
 class GaussianKernel(_Unevaluated):
-    """E f(l) g(l*) for centred (l, l*) of covariance [[r, q], [q, 1]]: `GaussianKernel(f, g, q, r)`.
+    """E f(l) g(l*) for centred (l, l*) of covariance [[r, q], [q, v]]: `GaussianKernel(f, g, q, r, v)`, v = 1 left out.
 
     >>> from theory.symbols import mu
     >>> GaussianKernel(sp.tanh(x), sp.tanh(x), mu, mu**2).subs(mu, 1).evalf(15)
     0.394294490397841
     """
 
-    def __new__(cls, f: Expr, g: Expr, q: Expr, r: Expr) -> Expr:
+    def __new__(cls, f: Expr, g: Expr, q: Expr, r: Expr, v: Expr = S.One) -> Expr:
         """Return the node."""
-        return Expr.__new__(cls, _law(f), _law(g), exact(q, "q"), exact(r, "r"))
+        second = exact(v, "v")
+        given = (_law(f), _law(g), exact(q, "q"), exact(r, "r"))
+        return Expr.__new__(cls, *given) if second == 1 else Expr.__new__(cls, *given, second)
+
+    @property
+    def second_variance(self) -> Expr:
+        """The variance v of l*."""
+        return self.args[4] if len(self.args) > 4 else S.One
 
     @property
     def in_tails(self) -> bool:
         """Whether one of f and g begins far out in its Gaussian's tails, where digits are relative."""
         found = [reference.in_tails(*marginal) for marginal in self.marginals]
-        return any(found) and (not all(found) or self.args[2] ** 2 == self.args[3])
+        return any(found) and (not all(found) or self.args[2] ** 2 == self.args[3] * self.second_variance)
 
     @property
     def marginals(self) -> tuple[tuple[Expr, Expr, Expr], ...]:
-        """f under N(0, r) and g under N(0, 1)."""
-        f, g, _, variance = self.args
-        return (f.expr, S.Zero, variance), (g.expr, S.Zero, S.One)
+        """f under N(0, r) and g under N(0, v)."""
+        f, g, _, variance = self.args[:4]
+        return (f.expr, S.Zero, variance), (g.expr, S.Zero, self.second_variance)
 
     def _by_quadrature(self, args: list[Expr], digits: int) -> Expr:
-        return sp.Float(reference.kernel(args[0].expr, args[1].expr, args[2], args[3], digits=digits), digits)
+        f, g, q, r, *second = args
+        right = g.expr
+        if second:  # in units of its standard deviation, so that the oracle meets a variance of 1
+            width = sp.sqrt(second[0])
+            right, q = right.subs(x, width * x), q / width
+        return sp.Float(reference.kernel(f.expr, right, q, r, digits=digits), digits)
 
     def _eval_derivative(self, s: Symbol) -> Expr:
-        f, g, q, r = self.args
+        f, g, q, r = self.args[:4]
+        v = self.second_variance
         left, right = Distribution(pieces(f.expr)), Distribution(pieces(g.expr))
-        slope, bend = sp.diff(q, s), sp.diff(r, s)
+        slope, bend, other = (sp.diff(entry, s) for entry in (q, r, v))
         total = S.Zero
         if slope != 0:
-            total += slope * gaussian_kernel(left.diff(), right.diff(), q, r)
+            total += slope * gaussian_kernel(left.diff(), right.diff(), q, r, v)
         if bend != 0:
-            total += bend / 2 * gaussian_kernel(left.diff(2), right, q, r)
+            total += bend / 2 * gaussian_kernel(left.diff(2), right, q, r, v)
+        if other != 0:
+            total += other / 2 * gaussian_kernel(left, right.diff(2), q, r, v)
         return total
 
     def _latex(self, printer: Any) -> str:
-        f, g, q, r = self.args
-        degenerate = sp.expand(r - q**2) == 0
+        f, g, q, r = self.args[:4]
+        degenerate = sp.expand(r - q**2) == 0 and self.second_variance == 1
         names = (q * Symbol("Z"), Symbol("Z")) if degenerate else (Symbol(r"\ell"), Symbol(r"\ell^{*}"))
         body = sp.Mul(f.expr.subs(x, names[0]), g.expr.subs(x, names[1]), evaluate=False)
         return rf"\mathbb{{E}}\left[{printer._print(body)}\right]"
@@ -262,10 +277,10 @@ def gaussian_mean(f: Distribution, mean: Expr, variance: Expr) -> Expr:
 
 
 @remembered(_content)
-def gaussian_kernel(f: Distribution, g: Distribution, q: Expr, r: Expr) -> Expr:
-    r"""Return E f(l) g(l*), (l, l*) ~ N(0, [[r, q], [q, 1]]), exactly where a rule closes it.
+def gaussian_kernel(f: Distribution, g: Distribution, q: Expr, r: Expr, v: Expr = S.One) -> Expr:
+    r"""Return E f(l) g(l*), (l, l*) ~ N(0, [[r, q], [q, v]]), exactly where a rule closes it.
 
-    In this order: the finite Hermite (Mehler) sum sum_k E_r[f^(k)] E_1[g^(k)] q^k / k! when f or g is a polynomial;
+    In this order: the finite Hermite (Mehler) sum sum_k E_r[f^(k)] E_v[g^(k)] q^k / k! when f or g is a polynomial;
     the rules of `theory.calculus.gaussian` when both lie in the class of `theory.calculus.terms`; otherwise point
     masses integrated out and one `GaussianKernel` node for the regular parts. At the edges r = q^2 and r = 0 substitute
     before deriving: shifted kinks leave quotients 0/0 in the general form.
@@ -275,58 +290,58 @@ def gaussian_kernel(f: Distribution, g: Distribution, q: Expr, r: Expr) -> Expr:
     2*asin(2*sqrt(3)*q/(3*sqrt(2*r + 1)))/pi
     """
     if q == 0:  # independent
-        return gaussian_mean(f, S.Zero, r) * gaussian_mean(g, S.Zero, S.One)
+        return gaussian_mean(f, S.Zero, r) * gaussian_mean(g, S.Zero, v)
     degrees = [n for n in (f.polynomial_degree, g.polynomial_degree) if n is not None]
     if len(degrees) == 2:
-        return tidy(_polynomial_kernel(f.regular.branches[0], g.regular.branches[0], q, r))
+        return tidy(_polynomial_kernel(f.regular.branches[0], g.regular.branches[0], q, r, v))
     if degrees:
-        return tidy(_finite_hermite_sum(f, g, q, r, degrees[0]))
+        return tidy(_finite_hermite_sum(f, g, (q, r, v), degrees[0]))
     if f.terms is not None and g.terms is not None:
         try:
             both = multiply(place(f.terms, 0, 2), place(g.terms, 1, 2))
-            return tidy(expectation(both, (S.Zero, S.Zero), ((r, q), (q, S.One))))
+            return tidy(expectation(both, (S.Zero, S.Zero), ((r, q), (q, v))))
         except NoClosedFormError:
             pass
-    return _split_masses(f, g, q, r)
+    return _split_masses(f, g, q, r, v)
 
 
-def _finite_hermite_sum(f: Distribution, g: Distribution, q: Expr, r: Expr, degree: int) -> Expr:
-    total = S.Zero
+def _finite_hermite_sum(f: Distribution, g: Distribution, entries: tuple[Expr, Expr, Expr], degree: int) -> Expr:
+    (q, r, v), total = entries, S.Zero
     for k in range(degree + 1):
-        right = gaussian_mean(g, S.Zero, S.One)
+        right = gaussian_mean(g, S.Zero, v)
         if right != 0:
             total += gaussian_mean(f, S.Zero, r) * right * q**k / sp.factorial(k)
         f, g = f.diff(), g.diff()
     return total
 
 
-def _polynomial_kernel(f: Expr, g: Expr, q: Expr, r: Expr) -> Expr:
-    """Return E f(l) g(l*) = sum_k q^k/k! E_r[f^(k)] E_1[g^(k)], the moments summed as polynomials in (q, r)."""
+def _polynomial_kernel(f: Expr, g: Expr, q: Expr, r: Expr, v: Expr) -> Expr:
+    """Return E f(l) g(l*) = sum_k q^k/k! E_r[f^(k)] E_v[g^(k)], the moments summed as polynomials in (q, r, v)."""
     left, right = (sp.Poly(h, x).terms() for h in (f, g))
-    total: dict[tuple[int, int], Expr] = {}
+    total: dict[tuple[int, int, int], Expr] = {}
     for (n,), a in left:
         for (m,), b in right:
             for k in range(n % 2, min(n, m) + 1, 2) if (n + m) % 2 == 0 else ():
                 ways = sp.binomial(n, k) * sp.binomial(m, k) * sp.factorial(k)
                 moments = sp.factorial2(n - k - 1) * sp.factorial2(m - k - 1)
-                key = (k, (n - k) // 2)
+                key = (k, (n - k) // 2, (m - k) // 2)
                 total[key] = total.get(key, S.Zero) + a * b * ways * moments
-    return sp.Add(*[c * q**k * r**j for (k, j), c in total.items()])
+    return sp.Add(*[c * q**k * r**j * v**i for (k, j, i), c in total.items()])
 
 
-def _split_masses(f: Distribution, g: Distribution, q: Expr, r: Expr) -> Expr:
+def _split_masses(f: Distribution, g: Distribution, q: Expr, r: Expr, v: Expr) -> Expr:
     if f.masses and g.masses:
         raise NotIntegrableError(
             "the kernel of two functions that both jump, one of them outside the closed class, is not derived; "
             "accepted are pairs of which one is continuous"
         )
-    rest = sp.factor(1 - q**2 / r)
+    rest = sp.factor(v - q**2 / r)
     total = sp.Add(
         *[_mass(mass, S.Zero, r, lambda c: gaussian_mean(g, q * c / r, rest)) for mass in f.masses],
-        *[_mass(mass, S.Zero, S.One, lambda c: gaussian_mean(f, q * c, sp.expand(r - q**2))) for mass in g.masses],
+        *[_mass(mass, S.Zero, v, lambda c: gaussian_mean(f, q * c / v, sp.expand(r - q**2 / v))) for mass in g.masses],
     )
     left, right = f.regular.as_expr(), g.regular.as_expr()
-    return total if S.Zero in (left, right) else total + GaussianKernel(left, right, q, r)
+    return total if S.Zero in (left, right) else total + GaussianKernel(left, right, q, r, v)
 
 
 def _mass(mass: Mass, mean: Expr, variance: Expr, rest) -> Expr:

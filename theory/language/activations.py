@@ -28,8 +28,9 @@ from theory.calculus.terms import as_terms
 from theory.errors import InputError, NotIntegrableError, NotRealError
 from theory.language.parser import RESERVED, parse
 from theory.symbols import x
+from theory.typeset.layout import Equation, on_screen
 
-__all__ = ["REGISTRY", "Activation", "activation", "he", "register", "registered_in"]
+__all__ = ["REGISTRY", "Activation", "activation", "he", "register", "registered_in", "require_finite_kernel"]
 
 
 @lru_cache(maxsize=128)
@@ -152,10 +153,13 @@ class Activation:
             return sp.S.Zero
         return sp.oo if rate < 1e-3 else 1 / (4 * sp.nsimplify(float(rate), rational=True, tolerance=1e-3))
 
-    def _repr_latex_(self) -> str:
-        from theory.writing import activation_equations  # noqa: PLC0415 (it prints activations, so it comes later)
+    @property
+    def equations(self) -> tuple[Equation, ...]:
+        """sigma(x), as its only equation."""
+        return (Equation.of("student", r"\sigma(x)", self.expr),)
 
-        return activation_equations(self)
+    def _repr_latex_(self) -> str:
+        return on_screen(self.equations)
 
     def __str__(self) -> str:
         return f"{self.name}: {self.expr}"
@@ -344,3 +348,26 @@ def _log_magnitude(f: Expr, z: mpmath.mpf) -> mpmath.mpf:
     except (OverflowError, ZeroDivisionError):
         return mpmath.inf
     return mpmath.log(value) if value else -mpmath.inf
+
+
+def require_finite_kernel(sigma: Activation, phi: Activation, overlap: Expr, variance: Expr) -> None:
+    """Raise `NotIntegrableError` where E sigma(l) phi(l*) is infinite, E l l* = overlap, E l^2 = variance, E l*^2 = 1.
+
+    sigma ~ exp(a x^2) and phi ~ exp(b x^2), a = 1/(4 max_variance) of sigma and b likewise: the Gaussian integral of
+    their product converges for r < (1 - 4 a b q^2/(1 - 2 b))/(2 a).
+
+    >>> fast = activation("exp(x**2/6)")
+    >>> require_finite_kernel(fast, activation("linear"), sp.S.Zero, sp.Integer(2))
+    >>> require_finite_kernel(fast, activation("linear"), sp.S.Zero, sp.Integer(3))
+    Traceback (most recent call last):
+    theory.errors.NotIntegrableError: q = 0, r = 3 given: E sigma(l) phi(l*) of exp(x**2/6) and linear is infinite...
+    """
+    first, second = (1 / (4 * f.max_variance) for f in (sigma, phi))
+    if first == 0:
+        return
+    largest = (1 - 4 * first * second * overlap**2 / (1 - 2 * second)) / (2 * first)
+    if variance >= largest:
+        raise NotIntegrableError(
+            f"q = {overlap}, r = {variance} given: E sigma(l) phi(l*) of {sigma.name} and {phi.name} is infinite "
+            f"there; accepted: a variance r below {float(largest):.6g} at this q."
+        )

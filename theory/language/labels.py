@@ -15,6 +15,7 @@ the label correlates with He_k(l*); it governs how hard the direction is to find
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import sympy as sp
 from sympy import Expr, S
@@ -27,7 +28,7 @@ from theory.language.hermite import MAX_EXPONENT, leading_order
 from theory.language.parser import parse_label
 from theory.symbols import Delta, x, y
 
-__all__ = ["GenerativeExponent", "Labels", "generative_exponent", "labels"]
+__all__ = ["GenerativeExponent", "Labels", "generative_exponent", "labels", "shown_labels"]
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,30 @@ class Labels:
         link: phi.
         transform: T, an expression in y.
         noise: Delta, a number or `theory.symbols.Delta`.
-        mean: the conditional mean M_1, the link that is learnt.
     """
 
     link: Activation
-    transform: Expr
-    noise: Expr
-    mean: Activation
+    transform: Expr = y
+    noise: Expr = S.Zero
+
+    @cached_property
+    def mean(self) -> Activation:
+        """The conditional mean M_1, the link that is learnt; raises as `labels` where the loss is undefined."""
+        if self.transform == y:
+            return self.link
+        try:
+            mean = _conditional(self.transform, self.link, self.noise)
+            if mean.has(Delta):
+                raise InputError(
+                    f"label transform {self.transform} with symbolic noise: the link would depend on Delta; give noise "
+                    "a number."
+                )
+            found = Activation(f"{sp.sstr(self.transform)} of y = {self.link.name}", mean)
+            Activation("M_2", self.second_moment if self.noise != 0 else mean)
+        except (NotRealError, NotIntegrableError) as error:
+            message = f"label transform {self.transform}: the loss is undefined, since {error}"
+            raise type(error)(message) from error
+        return found
 
     @property
     def second_moment(self) -> Expr:
@@ -75,22 +93,23 @@ def labels(
     >>> labels("relu", noise=Delta).second_moment
     Delta + Max(0, x)**2
     """
-    phi = activation(link)
-    variance = _variance(noise)
-    if transform is None or transform == y:
-        return Labels(phi, y, variance, phi)
-    rule = _transform(transform)
-    try:
-        mean = _conditional(rule, phi, variance)
-        if mean.has(Delta):
-            raise InputError(
-                f"label transform {rule} with symbolic noise: the link would depend on Delta; give noise a number."
-            )
-        found = Labels(phi, rule, variance, Activation(f"{sp.sstr(rule)} of y = {phi.name}", mean))
-        Activation("M_2", found.second_moment if variance != 0 else mean)
-    except (NotRealError, NotIntegrableError) as error:
-        raise type(error)(f"label transform {rule}: the loss is undefined, since {error}") from error
+    found = shown_labels(link, transform=transform, noise=noise)
+    _ = found.mean
     return found
+
+
+def shown_labels(
+    link: str | Expr | Activation, *, transform: str | Expr | None = None, noise: float | Expr = S.Zero
+) -> Labels:
+    """Return `labels` for a simulation, which needs no conditional mean: nothing is derived of it yet.
+
+    >>> shown_labels("relu", transform="y/(1 + y**2)", noise=0.1).noise
+    1/10
+    """
+    phi, variance = activation(link), _variance(noise)
+    if transform is None or transform == y:
+        return Labels(phi, y, variance)
+    return Labels(phi, _transform(transform), variance)
 
 
 def _variance(noise: float | Expr) -> Expr:

@@ -13,41 +13,50 @@ from sympy import Expr, S, Symbol
 
 from theory.calculus.nodes import exact
 from theory.language.activations import Activation, activation
-from theory.language.labels import Labels, labels
-from theory.network.loss import Loss
-from theory.network.models import Model, loss_arguments
+from theory.language.labels import Labels, labels, shown_labels
+from theory.network.models import Model
 from theory.network.models import model as find_model
+from theory.network.ridges import Network
 from theory.network.system import System
-from theory.network.vectors import Combination, gradient, velocity
-from theory.symbols import Delta, L_q, L_r, q, r
+from theory.network.vectors import Combination, Vector, gradient, velocity
 
-__all__ = ["derive", "velocities"]
-
-PARTIALS = {q: L_q, r: L_r}
+__all__ = ["blank", "derive", "network_of", "system_of", "velocities"]
 
 
-def velocities(model: Model) -> dict[Symbol, Expr]:
-    """Return d(state)/dt under gradient flow (t = eta * step), in the states, L_q and L_r.
+def velocities(network: Network) -> dict[Symbol, Expr]:
+    """Return d(state)/dt under gradient flow (t = eta * step), in the states and the slopes of the loss.
 
+    >>> from theory.language.activations import activation
+    >>> from theory.language.labels import labels
     >>> from theory.network.models import Plain
-    >>> velocities(Plain())
+    >>> velocities(Plain().network(activation("erf"), labels("erf")))
     {m: L_q*(m - 1)*(m + 1)}
     """
-    arguments, gram = loss_arguments(model), model.gram
+    arguments, gram = network.entries, network.gram
+    partials = network.slopes
     found: dict[Symbol, Expr] = {}
-    for p in model.scalars:
+    for p in network.scalars:
         total = sp.Add(
             *[
-                PARTIALS[name] * (gram.inner(left.diff(p), right) + gram.inner(left, right.diff(p)))
+                partials[name] * (gram.inner(left.diff(p), right) + gram.inner(left, right.diff(p)))
                 for name, (left, right) in arguments.items()
-            ]
+            ],
+            *[slope * sp.diff(network.ridges[i].coefficient, p) for i, slope in network.coefficient_slopes.items()],
+            network.penalty.get(p, S.Zero) * p,
         )
-        found[p] = sp.collect(sp.expand(-total), list(PARTIALS.values()), sp.factor_terms)
-    for overlap, (v, b) in model.overlaps.items():
-        flow = {w: velocity(gram, gradient(PARTIALS, arguments, w), w) for w in {v, b}}
+        names = [*partials.values(), *network.coefficient_slopes.values()]
+        found[p] = sp.collect(sp.expand(-total), names, sp.factor_terms)
+    for overlap, (v, b) in network.overlaps.items():
+        flow = {w: velocity(gram, _descent(network, w), w) for w in {v, b}}
         speed = gram.inner(flow[v], Combination.of(b)) + gram.inner(Combination.of(v), flow[b])
         found[overlap] = sp.factor(speed)
     return found
+
+
+def _descent(network: Network, v: Vector) -> Combination:
+    """Return grad_v of the loss and of the penalty."""
+    decay = Combination.of({v: network.penalty.get(v, S.Zero)})
+    return gradient(network.slopes, network.entries, v) + decay
 
 
 def derive(
@@ -84,23 +93,58 @@ def derive(
     """
     sigma = activation(student)
     given = labels(sigma if teacher is None else activation(teacher), transform=label, noise=noise)
+    return _derive(_parametrisation(model, alpha), sigma, given, (sigma.name, given.mean.name))
+
+
+def network_of(
+    student: str | Expr | Activation,
+    teacher: str | Expr | Activation | None = None,
+    *,
+    model: str | Model = "lora",
+    label: str | Expr | None = None,
+    noise: float | Expr = S.Zero,
+    alpha: float | Expr = S.One,
+) -> Network:
+    """Return the description alone, for a simulation; arguments as `derive`, but the loss need not be defined.
+
+    >>> network_of("relu", label="y/(1 + y**2)", noise=0.1).name
+    'lora'
+    """
+    sigma = activation(student)
+    given = shown_labels(sigma if teacher is None else activation(teacher), transform=label, noise=noise)
+    return _parametrisation(model, alpha).network(sigma, given)
+
+
+@lru_cache(maxsize=64)
+def blank(model: str | Model) -> Network:
+    """Return a model's network with linear links: its vectors, states and parameters do not depend on them.
+
+    >>> blank("misaligned").parameters
+    (mu, rho)
+    """
+    return network_of("linear", model=model)
+
+
+def _parametrisation(model: str | Model, alpha: float | Expr) -> Model:
     scale = sp.nsimplify(alpha, rational=True) if isinstance(alpha, float) else exact(alpha, "alpha")
-    return _derive(sigma, given, find_model(model, scale), (sigma.name, given.mean.name))
+    return find_model(model, scale)
 
 
 @lru_cache(maxsize=256)
-def _derive(sigma: Activation, given: Labels, parametrisation: Model, _names: tuple[str, str]) -> System:
-    """Assemble the system; equal activations of other names (which the system prints) are other entries."""
-    arguments = {
-        name: parametrisation.gram.inner(left, right) for name, (left, right) in loss_arguments(parametrisation).items()
-    }
-    states = (*parametrisation.scalars, *parametrisation.overlaps)
-    extra = sorted(given.second_moment.free_symbols & {Delta}, key=str)
-    return System(
-        Loss(sigma, given),
-        parametrisation,
-        states,
-        (*parametrisation.parameters, *extra),
-        arguments,
-        velocities(parametrisation),
-    )
+def _derive(parametrisation: Model, sigma: Activation, given: Labels, _names: tuple[str, str]) -> System:
+    """Derive a system; equal activations of other names (which the system prints) are other entries."""
+    return system_of(parametrisation.network(sigma, given))
+
+
+def system_of(network: Network) -> System:
+    """Derive the dynamics of a network of any number of units.
+
+    >>> from theory.language.activations import activation
+    >>> from theory.language.labels import labels
+    >>> from theory.network.models import Plain
+    >>> system_of(Plain().network(activation("linear"), labels("linear"))).velocities
+    {m: L_q*(m - 1)*(m + 1)}
+    """
+    entries = {name: network.gram.inner(left, right) for name, (left, right) in network.entries.items()}
+    parameters = (*network.parameters, *network.extra_parameters)
+    return System(network, network.states, parameters, entries, velocities(network))

@@ -20,7 +20,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import sympy as sp
 from sympy import Expr, S, Symbol
@@ -31,13 +30,11 @@ from theory.calculus.expectations import is_closed
 from theory.calculus.tidy import tidy
 from theory.errors import HermescapeError, NotIntegrableError
 from theory.language.hermite import coefficient, information_exponent, is_zero
+from theory.network.equations import gradient_at_start, jacobian_growth, lora_growth, no_slope, on_sphere
 from theory.network.loss import Loss
-from theory.network.models import Model, loss_arguments
-from theory.symbols import J, L_q, L_r, mu, q, r
-
-if TYPE_CHECKING:
-    from theory.search.critical import CriticalStrength
-    from theory.search.regimes import Regime
+from theory.network.ridges import Network
+from theory.symbols import J, L_q, L_r, mu, q, r, rho
+from theory.typeset.layout import Equation, on_screen
 
 __all__ = ["Escape"]
 
@@ -57,25 +54,42 @@ class Escape:
     """
 
     loss: Loss
-    model: Model
     states: tuple[Symbol, ...]
     velocities: Mapping[Symbol, Expr]
 
     @property
+    def network(self) -> Network:
+        """The description of what is trained."""
+        return self.loss.network
+
+    @property
     def parameters(self) -> tuple[Symbol, ...]:
         """Symbols that need a value: the model's parameters, and what its Jacobian contains besides."""
-        extra = set() if self.jacobian is None else self.jacobian.free_symbols - set(self.model.parameters)
-        return (*self.model.parameters, *sorted(extra, key=str))
+        extra = set() if self.jacobian is None else self.jacobian.free_symbols - set(self.network.parameters)
+        return (*self.network.parameters, *sorted(extra, key=str))
 
     @property
     def is_linear(self) -> bool:
         """Whether the start is a fixed point with a linearisation in mu (LoRA), not a point m = 0 on the sphere."""
-        return bool(self.model.scalars)
+        return bool(self.network.scalars)
+
+    @cached_property
+    def on_sphere(self) -> bool:
+        """Whether the weight itself is learnt on the unit sphere: no scalars, and one state m = <w, w*>, |w| = 1."""
+        if self.network.start is None or self.is_linear or len(self.states) != 1:
+            return False
+        overlap, norm = (self.network.gram.inner(*pair) for pair in self.network.entries.values())
+        return overlap == self.states[0] and norm == 1
+
+    @cached_property
+    def is_aligned(self) -> bool:
+        """Whether the weight at the start is mu w*: q = mu and r = mu^2 there."""
+        return self.is_linear and self.at_start[q] == mu and self.at_start[r] == mu**2
 
     @cached_property
     def base_gradient(self) -> tuple[Expr, Expr] | None:
         """(L_q, L_r) at the start, or None where one of them is infinite (a student that jumps)."""
-        if self.model.start is None:
+        if self.network.start is None:
             return None
         try:
             found = self.loss.gradient(self.at_start[q], self.at_start[r])
@@ -87,8 +101,8 @@ class Escape:
     def at_start(self) -> dict[Symbol, Expr]:
         """The loss's arguments (q, r) at the start."""
         return {
-            name: sp.expand(self.model.gram.inner(*pair).subs(self.model.start or {}))
-            for name, pair in loss_arguments(self.model).items()
+            name: sp.expand(self.network.gram.inner(*pair).subs(self.network.start or {}))
+            for name, pair in self.network.entries.items()
         }
 
     @cached_property
@@ -103,15 +117,15 @@ class Escape:
     @cached_property
     def is_fixed(self) -> bool:
         """Whether the flow rests at the start, so that a linearisation says how it is left."""
-        if self.model.start is None or self.base_gradient is None:
+        if self.network.start is None or self.base_gradient is None:
             return False
-        speeds = [f.subs(self.model.start) for f in self.velocities.values()]
+        speeds = [f.subs(self.network.start) for f in self.velocities.values()]
         return all(speed == 0 or _vanishes(speed.subs(self._inner)) for speed in speeds)
 
     @cached_property
     def _chain(self) -> sp.Matrix | None:
         """The Jacobian in L_q, L_r and J, and numbers where these themselves move with the states to first order."""
-        start = self.model.start
+        start = self.network.start
         if start is None or self.base_gradient is None:
             return None
         speeds = sp.Matrix([self.velocities[state] for state in self.states])
@@ -127,10 +141,10 @@ class Escape:
 
     def _moves(self, name: Symbol) -> sp.Matrix:
         """d(name)/d(state) at the start as a row, by Price's theorem."""
-        inner = {key: self.model.gram.inner(*pair) for key, pair in loss_arguments(self.model).items()}
+        inner = {key: self.network.gram.inner(*pair) for key, pair in self.network.entries.items()}
         total = sp.zeros(1, len(self.states))
         for argument, f in inner.items():
-            slopes = sp.Matrix([[sp.diff(f, state).subs(self.model.start) for state in self.states]])
+            slopes = sp.Matrix([[sp.diff(f, state).subs(self.network.start) for state in self.states]])
             if not slopes.is_zero_matrix:
                 change = self.loss.second(name, argument, self.at_start[q], self.at_start[r])
                 total += (S.Zero if not change.free_symbols and is_zero(change) else change) * slopes
@@ -160,7 +174,7 @@ class Escape:
     @cached_property
     def A(self) -> Expr | None:
         """A(mu) = -(L_q + 2 mu L_r) = -dL(mu, mu^2)/dmu; None unless the pre-trained weight is aligned."""
-        if self.base_gradient is None or self.model.name != "lora":
+        if self.base_gradient is None or not self.is_aligned:
             return None
         slope, bend = self.base_gradient
         return _tidy_if_closed(-slope - 2 * mu * bend)
@@ -205,6 +219,14 @@ class Escape:
         gradient = L_q**2 + 4 * overlap * L_q * L_r + 4 * strength * L_r**2
         is_lora = square != 0 and sp.expand(trace + 2 * square * L_r) == 0 and sp.expand(drive - square * gradient) == 0
         return square if is_lora else None
+
+    @cached_property
+    def scale(self) -> Expr | None:
+        """alpha of w = w0 + alpha u v, with the sign that it has there; None where `square` is."""
+        if self.square is None:
+            return None
+        found = [value for scalar in self.network.scalars for _, value in self.network.weight.diff(scalar).parts]
+        return found[0] if len(found) == 1 and sp.expand(found[0] ** 2 - self.square) == 0 else sp.sqrt(self.square)
 
     @cached_property
     def _polynomials(self) -> tuple[tuple[Expr, ...], ...]:
@@ -256,44 +278,24 @@ class Escape:
             return _half_of(-trace, _root(trace, drive), drive)
         return 1 / self.rate if len(self._growth) > 1 or self.rate.is_positive else None
 
-    def regime(
-        self,
-        mu: Expr | float | str | None = None,
-        rho: Expr | float | str | None = None,
-        *,
-        kappa: Expr | float = 0,
-        initial_power: Expr | float | None = None,
-        parameters: Mapping[str, Expr | float | str] | None = None,
-    ) -> Regime:
-        """Return how the start at mu (and rho), u0 = d^-initial_power, escapes, with T(d): `theory.search.regimes`.
-
-        `parameters` are the values of a model's other parameters, by name.
-
-        >>> from theory.network.derivation import derive
-        >>> derive("linear").escape.regime(0.5).name, derive("he3", model="plain").escape.regime().power
-        ('linear', 1/2)
-        """
-        from theory.search.regimes import regime  # noqa: PLC0415 (it classifies searches, so it comes later)
-
-        return regime(self, mu, rho, kappa=kappa, initial_power=initial_power, parameters=parameters)
+    @cached_property
+    def equations(self) -> tuple[Equation, ...]:
+        """What there is of A, B, G, growth rate and search time."""
+        if not self.is_linear:
+            if self.network.start is None or self.exponent is None or self.drift is None:
+                return ()
+            return on_sphere(self.exponent, self.drift, self.tau)
+        if self.B is None:
+            return no_slope(self.states)
+        found = gradient_at_start(self.A, self.B, self.G2, rho if rho in self.network.parameters else mu)
+        if self.G2 == 0:
+            return found
+        if self.square is None:
+            return (*found, *jacobian_growth(self.rate, self.tau))
+        return (*found, *lora_growth(self.square, "G" if self.A is None else "A", self.rate, self.tau))
 
     def _repr_latex_(self) -> str:
-        from theory.writing import escape_equations  # noqa: PLC0415 (it prints searches, so it comes later)
-
-        return escape_equations(self)
-
-    def critical_mu(self) -> tuple[CriticalStrength, ...]:
-        """Return the roots of A in (0, 1], where tau diverges or u escapes alone, in ascending order.
-
-        Isolated with certainty where A is a polynomial, else to a tolerance: `theory.search.critical.critical_mu`.
-
-        >>> from theory.network.derivation import derive
-        >>> [(round(float(c.mu), 5), c.order, c.exact) for c in derive("he3").escape.critical_mu()]
-        [(0.32072, 2, True), (1.0, 2, True)]
-        """
-        from theory.search.critical import critical_mu  # noqa: PLC0415 (it analyses searches, so it comes later)
-
-        return critical_mu(self)
+        return on_screen([*self.loss.links, *self.equations])
 
     @property
     def is_closed(self) -> bool:

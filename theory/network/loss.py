@@ -1,10 +1,18 @@
-r"""The population loss of a single-index teacher as a function of two Gram entries.
+r"""The population loss of a network as a function of its entries, and the noise of its gradient.
 
-    L(q, r) = 1/2 E_r[sigma^2] - K(q, r) + 1/2 E[y^2],     K(q, r) = E[sigma(l) phi(l*)].
+With e = (a, -b) over units and teacher terms p, and K(c; v, v') = E f(l) g(l'), l and l' of covariance
+[[v, c], [c, v']],
 
-Its derivatives come from Price's theorem and not from differentiating the printed form: they stay finite at the
-edge r = q^2, where L(q, r) is an inverse sine at the end of its domain:
+    L = 1/2 sum_pq e_p e_q K_pq + Delta/2,
+    dL/dX_pq = e_p e_q E[f_p' f_q']                                                 (p != q),
+    dL/dX_pp = e_p^2/4 E[(f_p^2)''] + sum_{q != p} e_p e_q/2 E[f_p'' f_q],
 
+by Price's theorem and not by differentiating the printed form: the slopes stay finite at the edges, where K is an
+inverse sine at the end of its domain. Each pair of functions is derived once, whatever the number of units.
+
+For a single-index network, with entries q and r, that is
+
+    L(q, r) = 1/2 E_r[sigma^2] - K(q, r) + 1/2 E[y^2],     K(q, r) = E[sigma(l) phi(l*)],
     L_q = -E[sigma'(l) phi'(l*)],    L_r = 1/4 E_r[(sigma^2)''] - 1/2 E[sigma''(l) phi(l*)].
 
 docs/theory.md numbers them eq-loss and eq-price.
@@ -13,7 +21,7 @@ docs/theory.md numbers them eq-loss and eq-price.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import sympy as sp
 from sympy import Expr, S, Symbol
@@ -21,28 +29,200 @@ from sympy import Expr, S, Symbol
 from theory.calculus.cache import remembered
 from theory.calculus.expectations import Distribution, gaussian_kernel, gaussian_mean, is_closed
 from theory.calculus.explain import Step, kernel_steps
+from theory.calculus.gaussian import expectation
 from theory.calculus.nodes import exact
+from theory.calculus.terms import as_terms, multiply, place
 from theory.calculus.tidy import tidy
-from theory.errors import NotIntegrableError
+from theory.errors import NoClosedFormError, NotIntegrableError
 from theory.language.activations import Activation
 from theory.language.labels import Labels
-from theory.symbols import N_4, Delta, J, L_r, M_ll, M_ls, M_ss, N_l, N_s, q, r, x
+from theory.network.ridges import Network, Ridge
+from theory.network.vectors import Combination, Gram, Vector
+from theory.symbols import N_4, Delta, J, L_q, L_r, M_ll, M_ls, M_ss, N_l, N_s, q, r, x
+from theory.typeset.layout import Equation, on_screen
 
 __all__ = ["Loss"]
 
 
+C, V, W = sp.Symbol("c", real=True), sp.Symbol("v", positive=True), sp.Symbol("w", positive=True)
+"""The entries of a pair: covariance and both variances."""
+
+
+@lru_cache(maxsize=512)
+def _pair(f: Expr, g: Expr, left: int, right: int) -> Expr:
+    """Return E f^(left)(l) g^(right)(l') in C, V and W: derived once for each pair of functions."""
+    return gaussian_kernel(Distribution.of(f).diff(left), Distribution.of(g).diff(right), C, V, W)
+
+
+@lru_cache(maxsize=512)
+def _alone(f: Expr, order: int) -> Expr:
+    """Return E f^(order)(l) in V."""
+    return gaussian_mean(Distribution.of(f).diff(order), S.Zero, V)
+
+
 @dataclass(frozen=True)
 class Loss:
-    """Population loss of student sigma on given labels.
+    """Population loss of a network.
 
     >>> from theory.language.activations import activation
     >>> from theory.language.labels import labels
-    >>> Loss(activation("linear"), labels("linear")).expr
+    >>> Loss.of(activation("linear"), labels("linear")).expr
     -q + r/2 + 1/2
     """
 
-    student: Activation
-    labels: Labels
+    network: Network
+
+    @classmethod
+    def of(cls, student: Activation, labels: Labels) -> Loss:
+        """Return the loss of one unit on the labels of one link."""
+        weight, target = Vector("w"), Vector("w*")
+        gram = Gram({(target, target): S.One, (weight, target): q, (weight, weight): r})
+        overlaps = {q: (weight, target), r: (weight, weight)}
+        unit = Combination.of(weight)
+        return cls(Network.single(student, labels, unit, target, name="a pair", gram=gram, overlaps=overlaps))
+
+    # --- any network --------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _signed(self) -> tuple[Ridge, ...]:
+        """Units, then teacher terms with their coefficients negated."""
+        terms = self.network.teacher.ridges
+        return (*self.network.ridges, *(Ridge(-term.coefficient, term.function, term.weight) for term in terms))
+
+    def _entry(self, p: int, k: int) -> Expr:
+        """Return the inner product of two weights: the entry's symbol, or a constant of the teacher."""
+        pair = self._signed[p].weight, self._signed[k].weight
+        for name, known in self.network.entries.items():
+            if known in (pair, pair[::-1]):
+                return name
+        return self.network.gram.inner(*pair)
+
+    def _kernel_of(self, p: int, k: int, left: int = 0, right: int = 0) -> Expr:
+        """Return E f_p^(left)(l_p) f_k^(right)(l_k) in the entries."""
+        first, second = self._signed[p].function.expr, self._signed[k].function.expr
+        at = {C: self._entry(p, k), V: self._entry(p, p), W: self._entry(k, k)}
+        return _pair(first, second, left, right).subs(at, simultaneous=True)
+
+    def _own(self, p: int, order: int) -> Expr:
+        """Return E (f_p^2)^(order)(l_p) in the entries."""
+        return _alone(self._signed[p].function.expr ** 2, order).subs(V, self._entry(p, p))
+
+    def _position(self, weight: Combination) -> int:
+        return next(p for p, ridge in enumerate(self._signed) if ridge.weight == weight)
+
+    @cached_property
+    def slopes(self) -> dict[Symbol, Expr]:
+        """dL/dX of every entry X, and dL/da_i of every trained coefficient, by the symbols that the network gives.
+
+        >>> from theory.network.models import Plain
+        >>> from theory.language.activations import activation
+        >>> from theory.language.labels import labels
+        >>> Loss(Plain().network(activation("linear"), labels("linear"))).slopes
+        {L_q: -1, L_r: 1/2}
+        """
+        network = self.network
+        if network.is_single_index:
+            return dict(zip((L_q, L_r), self.gradient(), strict=True))
+        found: dict[Symbol, Expr] = {}
+        for index, (name, (first, second)) in enumerate(network.entries.items()):
+            p, k = self._places[index]
+            found[network.slopes[name]] = self._slope(p, k) if first != second or p != k else self._bend(p)
+        for i, name in network.coefficient_slopes.items():
+            found[name] = sp.Add(
+                *[
+                    ridge.coefficient * (self._own(i, 0) if k == i else self._kernel_of(i, k))
+                    for k, ridge in enumerate(self._signed)
+                ]
+            )
+        return found
+
+    @cached_property
+    def _places(self) -> list[tuple[int, int]]:
+        """The ridges (p, k) of every entry, in the order of `Network.entries`."""
+        units, terms = range(len(self.network.ridges)), range(len(self.network.teacher.ridges))
+        across = [(i, len(units) + j) for i in units for j in terms]
+        return across + [(i, k) for i in units for k in units if k >= i]
+
+    def _slope(self, p: int, k: int) -> Expr:
+        e = self._signed
+        return e[p].coefficient * e[k].coefficient * self._kernel_of(p, k, 1, 1)
+
+    def _bend(self, p: int) -> Expr:
+        e = self._signed
+        total = e[p].coefficient ** 2 * self._own(p, 2) / 4
+        for k, other in enumerate(e):
+            if k != p:
+                total += e[p].coefficient * other.coefficient * self._kernel_of(p, k, 2, 0) / 2
+        return total
+
+    @cached_property
+    def value(self) -> Expr:
+        """L in the entries, the label noise included.
+
+        >>> from theory.network.models import Plain
+        >>> from theory.language.activations import activation
+        >>> from theory.language.labels import labels
+        >>> Loss(Plain().network(activation("linear"), labels("linear"))).value
+        -q + r/2 + 1/2
+        """
+        if self.network.is_single_index:
+            return self.expr
+        e, total = self._signed, S.Zero
+        for p, ridge in enumerate(e):
+            total += ridge.coefficient**2 * self._own(p, 0) / 2
+            for k in range(p):
+                total += ridge.coefficient * e[k].coefficient * self._kernel_of(p, k)
+        return total + self.network.teacher.noise / 2
+
+    def noise_covariance(self) -> sp.Matrix:
+        r"""Return C_ik = E[c_i c_k], c_i = a_i sigma_i'(l_i)(f - y): what the gradients of two units share in the bulk.
+
+        E[s_i' s_k' s_p s_q] over up to four correlated variables, those of equal fields merged.
+
+        Raises:
+            NoClosedFormError: a product outside the closed class, or of three gates off centre.
+        """
+        network = self.network
+        if network.is_single_index:
+            return sp.Matrix([[self.noise()]])
+        size, extra = len(network.ridges), network.teacher.noise
+
+        def entry(i: int, k: int) -> Expr:
+            total = extra * self._product((i, k), ())
+            for p, first in enumerate(self._signed):
+                for n, second in enumerate(self._signed):
+                    total += first.coefficient * second.coefficient * self._product((i, k), (p, n))
+            return network.ridges[i].coefficient * network.ridges[k].coefficient * total
+
+        upper = {(i, k): entry(i, k) for i in range(size) for k in range(i, size)}
+        return sp.Matrix(size, size, lambda i, k: upper[min(i, k), max(i, k)])
+
+    def _product(self, slopes: tuple[int, ...], values: tuple[int, ...]) -> Expr:
+        """Return E of sigma' of some ridges times sigma of others."""
+        fields = sorted({*slopes, *values})
+        terms = None
+        for p in fields:
+            ridge = self._signed[p].function
+            f = ridge.derivative ** slopes.count(p) * ridge.expr ** values.count(p)
+            own = as_terms(sp.piecewise_fold(f) if f.has(sp.Piecewise) else f)
+            if own is None:
+                raise NoClosedFormError(f"{ridge.name}: {f} is outside the closed class")
+            placed = place(own, fields.index(p), len(fields))
+            terms = placed if terms is None else multiply(terms, placed)
+        covariance = tuple(tuple(self._entry(p, k) for k in fields) for p in fields)
+        return S.Zero if terms is None else expectation(terms, (S.Zero,) * len(fields), covariance)
+
+    # --- a single-index network ---------------------------------------------------------------------------------
+
+    @property
+    def student(self) -> Activation:
+        """The link sigma."""
+        return self.network.student
+
+    @property
+    def labels(self) -> Labels:
+        """What SGD is shown."""
+        return self.network.labels
 
     @property
     def teacher(self) -> Activation:
@@ -107,7 +287,7 @@ class Loss:
         >>> from theory.language.activations import activation
         >>> from theory.language.labels import labels
         >>> from theory.symbols import L_q
-        >>> Loss(activation("he2"), labels("he2")).second(L_q, q, S.Zero, S.One)
+        >>> Loss.of(activation("he2"), labels("he2")).second(L_q, q, S.Zero, S.One)
         -4
         """
         if name == J:
@@ -130,7 +310,7 @@ class Loss:
 
         >>> from theory.language.activations import activation
         >>> from theory.language.labels import labels
-        >>> Loss(activation("linear"), labels("linear", noise=Delta)).noise()
+        >>> Loss.of(activation("linear"), labels("linear", noise=Delta)).noise()
         Delta - 2*q + r + 1
         """
         return self._moment(2, S.One, 0, exact(overlap, "overlap"), exact(variance, "variance"))
@@ -173,10 +353,20 @@ class Loss:
         """Whether L(q, r) contains no unevaluated expectation."""
         return is_closed(self.expr)
 
-    def _repr_latex_(self) -> str:
-        from theory.writing import loss_equations  # noqa: PLC0415 (it prints losses, so it comes later)
+    @property
+    def links(self) -> tuple[Equation, ...]:
+        """Student and learnt link."""
+        return (*self.student.equations, Equation.of("teacher", r"\varphi(x)", self.teacher.expr))
 
-        return loss_equations(self)
+    @property
+    def equations(self) -> tuple[Equation, ...]:
+        """L, L_q and L_r in q and r."""
+        slope, bend = self.gradient()
+        named = (("loss", "L(q, r)", self.expr), ("loss-q", "L_{q}", slope), ("loss-r", "L_{r}", bend))
+        return tuple(Equation.of(*each) for each in named)
+
+    def _repr_latex_(self) -> str:
+        return on_screen([*self.links, *self.equations])
 
 
 def _laws(f: Expr) -> list[tuple[Expr, Distribution]]:

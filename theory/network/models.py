@@ -1,7 +1,8 @@
 r"""One final class per parametrisation: which vectors there are, which are trained, and what they span.
 
-A model states its vectors, Gram entries, student weight w and state variables; everything else (velocities, ODEs,
-linearisation, diffusion) is derived from that by `theory.network.vectors`.
+A model gives the description of a network (`theory.network.ridges.Network`): its vectors, Gram entries, student weight
+w, state variables and words. Everything else (velocities, ODEs, linearisation, diffusion, simulation, LaTeX) is derived
+from that.
 """
 
 from __future__ import annotations
@@ -14,69 +15,35 @@ from typing import Protocol, final
 from sympy import Expr, S, Symbol
 
 from theory.errors import ParameterError
-from theory.network.vectors import Argument, Combination, Gram, Vector
+from theory.language.activations import Activation
+from theory.language.labels import Labels
+from theory.network.constraints import Free, Sphere
+from theory.network.ridges import Network, Words
+from theory.network.vectors import Combination, Gram, Vector
 from theory.symbols import alpha, c, m, mu, q, q_s, r, rho, s, u
 
 __all__ = ["MODELS", "AlignedLoRA", "MisalignedLoRA", "Model", "Plain", "Pretraining", "model"]
 
-TEACHER = Vector("w*", "frozen")
-SOURCE = Vector("w_s", "frozen")
-PRETRAINED = Vector("w0", "frozen")
-DIRECTION = Vector("v", "sphere")
-WEIGHT = Vector("w", "free")
+TEACHER = Vector("w*")
+SOURCE = Vector("w_s")
+PRETRAINED = Vector("w0")
+DIRECTION = Vector("v", Sphere())
+WEIGHT = Vector("w", Free())
+
+LORA = ("nwemadji2026", "hu2022")
 
 
 class Model(Protocol):
-    """What a parametrisation has to say."""
+    """A parametrisation: it turns a student's link and labels into a network."""
 
     @property
     def name(self) -> str:
         """The name on the command line."""
         ...
 
-    @property
-    def gram(self) -> Gram:
-        """Inner products of all vectors, in states and parameters."""
+    def network(self, student: Activation, labels: Labels) -> Network:
+        """Return the description that everything else is derived from."""
         ...
-
-    @property
-    def weight(self) -> Combination:
-        """The student's weight w as a combination of the vectors."""
-        ...
-
-    @property
-    def target(self) -> Vector:
-        """The unit vector whose projection the labels depend on."""
-        ...
-
-    @property
-    def scalars(self) -> tuple[Symbol, ...]:
-        """Trainable scalars."""
-        ...
-
-    @property
-    def overlaps(self) -> Mapping[Symbol, tuple[Vector, Vector]]:
-        """State variables that are overlaps, as pairs (trainable vector, other vector)."""
-        ...
-
-    @property
-    def parameters(self) -> tuple[Symbol, ...]:
-        """Constants of the dynamics."""
-        ...
-
-    @property
-    def start(self) -> Mapping[Symbol, Expr] | None:
-        """The fixed point around which a search phase begins; None where there is no search."""
-        ...
-
-    def check(self, values: Mapping[str, float]) -> None:
-        """Raise `ParameterError` for parameters outside their domain."""
-        ...
-
-
-def loss_arguments(model: Model) -> dict[Symbol, Argument]:
-    """Return the loss's arguments, the overlap <w, target> and <w, w>, as pairs of combinations."""
-    return {q: (model.weight, Combination.of(model.target)), r: (model.weight, model.weight)}
 
 
 def _require(accepted: bool, name: str, value: float, domain: str) -> None:
@@ -99,38 +66,40 @@ class AlignedLoRA:
 
     name: str = "lora"
     scale: Expr = S.One
-    scalars: tuple[Symbol, ...] = (u,)
-    target: Vector = TEACHER
 
-    @property
-    def parameters(self) -> tuple[Symbol, ...]:
-        """mu, and alpha where it is a symbol."""
-        return (mu, *_symbols(self.scale))
+    def network(self, student: Activation, labels: Labels) -> Network:
+        """Start (u, m) = (0, 0): no adaptation yet."""
+        return Network.single(
+            student,
+            labels,
+            weight=Combination.of({TEACHER: mu, DIRECTION: self.scale * u}),
+            target=TEACHER,
+            name=self.name,
+            gram=Gram({(TEACHER, TEACHER): S.One, (DIRECTION, DIRECTION): S.One, (DIRECTION, TEACHER): m}),
+            scalars=(u,),
+            overlaps={m: (DIRECTION, TEACHER)},
+            parameters=(mu, *_symbols(self.scale)),
+            scale=self.scale,
+            start={u: S.Zero, m: S.Zero},
+            check=_check_aligned,
+            words=Words(
+                r"Rank-one LoRA on aligned pre-training $w_{0} = \mu w_{*}$: the scalar $u$ and the direction $v$, on "
+                "the unit sphere, are trained.",
+                "w = mu w* + u v",
+            ),
+            sources=LORA,
+        )
 
-    @property
-    def gram(self) -> Gram:
-        """<w*, w*> = <v, v> = 1, <v, w*> = m."""
-        return Gram({(TEACHER, TEACHER): S.One, (DIRECTION, DIRECTION): S.One, (DIRECTION, TEACHER): m})
 
-    @property
-    def weight(self) -> Combination:
-        """w = mu w* + alpha u v."""
-        return Combination.of({TEACHER: mu, DIRECTION: self.scale * u})
+ALIGNMENT = (
+    "a number in (0, 1]; mu is the alignment <w0, w*> of w0 = mu w*: for any other w0 give rho = |w0| too (model "
+    "misaligned), without pre-training take model plain"
+)
 
-    @property
-    def overlaps(self) -> Mapping[Symbol, tuple[Vector, Vector]]:
-        """m = <v, w*>."""
-        return {m: (DIRECTION, TEACHER)}
 
-    @property
-    def start(self) -> Mapping[Symbol, Expr]:
-        """(u, m) = (0, 0): no adaptation yet."""
-        return {u: S.Zero, m: S.Zero}
-
-    def check(self, values: Mapping[str, float]) -> None:
-        """0 < mu <= 1."""
-        _require(0 < values["mu"] <= 1, "mu", values["mu"], "a number in (0, 1]; mu is the alignment <w0, w*>")
-        _check_scale(values)
+def _check_aligned(values: Mapping[str, float]) -> None:
+    _require(0 < values["mu"] <= 1, "mu", values["mu"], ALIGNMENT)
+    _check_scale(values)
 
 
 @final
@@ -143,48 +112,47 @@ class MisalignedLoRA:
 
     name: str = "misaligned"
     scale: Expr = S.One
-    scalars: tuple[Symbol, ...] = (u,)
-    target: Vector = TEACHER
 
-    @property
-    def parameters(self) -> tuple[Symbol, ...]:
-        """mu, rho, and alpha where it is a symbol."""
-        return (mu, rho, *_symbols(self.scale))
-
-    @property
-    def gram(self) -> Gram:
-        """<v, w*> = m, <v, w0> = s, <w0, w*> = mu, <w0, w0> = rho^2."""
-        return Gram(
-            {
-                **{(unit, unit): S.One for unit in (TEACHER, DIRECTION)},
-                (PRETRAINED, PRETRAINED): rho**2,
-                (PRETRAINED, TEACHER): mu,
-                (DIRECTION, TEACHER): m,
-                (DIRECTION, PRETRAINED): s,
-            }
+    def network(self, student: Activation, labels: Labels) -> Network:
+        """Start (u, m, s) = (0, 0, 0): no adaptation yet."""
+        return Network.single(
+            student,
+            labels,
+            weight=Combination.of({PRETRAINED: S.One, DIRECTION: self.scale * u}),
+            target=TEACHER,
+            name=self.name,
+            gram=Gram(
+                {
+                    **{(unit, unit): S.One for unit in (TEACHER, DIRECTION)},
+                    (PRETRAINED, PRETRAINED): rho**2,
+                    (PRETRAINED, TEACHER): mu,
+                    (DIRECTION, TEACHER): m,
+                    (DIRECTION, PRETRAINED): s,
+                }
+            ),
+            scalars=(u,),
+            overlaps={m: (DIRECTION, TEACHER), s: (DIRECTION, PRETRAINED)},
+            parameters=(mu, rho, *_symbols(self.scale)),
+            scale=self.scale,
+            start={u: S.Zero, m: S.Zero, s: S.Zero},
+            check=check_misaligned,
+            words=Words(
+                r"Rank-one LoRA on a pre-trained weight $w_{0}$ with $\langle w_{0}, w_{*} \rangle = \mu$ and "
+                r"$\langle w_{0}, w_{0} \rangle = \rho^{2}$: the scalar $u$ and the direction $v$, on the unit "
+                "sphere, are trained.",
+                "w = w0 + u v",
+            ),
+            sources=LORA,
         )
 
-    @property
-    def weight(self) -> Combination:
-        """w = w0 + alpha u v."""
-        return Combination.of({PRETRAINED: S.One, DIRECTION: self.scale * u})
 
-    @property
-    def overlaps(self) -> Mapping[Symbol, tuple[Vector, Vector]]:
-        """m = <v, w*> and s = <v, w0>."""
-        return {m: (DIRECTION, TEACHER), s: (DIRECTION, PRETRAINED)}
-
-    @property
-    def start(self) -> Mapping[Symbol, Expr]:
-        """(u, m, s) = (0, 0, 0): no adaptation yet."""
-        return {u: S.Zero, m: S.Zero, s: S.Zero}
-
-    def check(self, values: Mapping[str, float]) -> None:
-        """Rho >= |mu|, by the Cauchy-Schwarz inequality; rho > 0."""
-        strength = values["rho"]
-        domain = f"rho >= |mu| = {abs(values['mu']):g}, rho > 0; mu = <w0, w*> cannot exceed the length rho of w0"
-        _require(math.isfinite(strength) and strength >= abs(values["mu"]) and strength > 0, "rho", strength, domain)
-        _check_scale(values)
+def check_misaligned(values: Mapping[str, float]) -> None:
+    """Rho >= |mu|, by the Cauchy-Schwarz inequality; rho > 0."""
+    length = values["rho"]
+    _require(math.isfinite(values["mu"]), "mu", values["mu"], "a finite number with |mu| <= rho; it is <w0, w*>")
+    domain = f"rho >= |mu| = {abs(values['mu']):g}, rho > 0; mu = <w0, w*> cannot exceed the length rho of w0"
+    _require(math.isfinite(length) and length >= abs(values["mu"]) and length > 0, "rho", length, domain)
+    _check_scale(values)
 
 
 @final
@@ -193,32 +161,21 @@ class Plain:
     """Plain spherical training: w = v on the unit sphere; state m = <v, w*>, so q = m and r = 1."""
 
     name: str = "plain"
-    scalars: tuple[Symbol, ...] = ()
-    parameters: tuple[Symbol, ...] = ()
-    target: Vector = TEACHER
 
-    @property
-    def gram(self) -> Gram:
-        """<w*, w*> = <v, v> = 1, <v, w*> = m."""
-        return Gram({(TEACHER, TEACHER): S.One, (DIRECTION, DIRECTION): S.One, (DIRECTION, TEACHER): m})
-
-    @property
-    def weight(self) -> Combination:
-        """w = v."""
-        return Combination.of(DIRECTION)
-
-    @property
-    def overlaps(self) -> Mapping[Symbol, tuple[Vector, Vector]]:
-        """m = <v, w*>."""
-        return {m: (DIRECTION, TEACHER)}
-
-    @property
-    def start(self) -> Mapping[Symbol, Expr]:
-        """m = 0: a direction drawn at random in high dimension."""
-        return {m: S.Zero}
-
-    def check(self, values: Mapping[str, float]) -> None:
-        """Nothing to check."""
+    def network(self, student: Activation, labels: Labels) -> Network:
+        """Start m = 0: a direction drawn at random in high dimension."""
+        return Network.single(
+            student,
+            labels,
+            weight=Combination.of(DIRECTION),
+            target=TEACHER,
+            name=self.name,
+            gram=Gram({(TEACHER, TEACHER): S.One, (DIRECTION, DIRECTION): S.One, (DIRECTION, TEACHER): m}),
+            overlaps={m: (DIRECTION, TEACHER)},
+            start={m: S.Zero},
+            words=Words("Plain training on the unit sphere: the direction $v$ is trained.", "w = v on the sphere"),
+            sources=("benarous2021", "arnaboldi2023"),
+        )
 
 
 @final
@@ -230,37 +187,37 @@ class Pretraining:
     """
 
     name: str = "pretrain"
-    scalars: tuple[Symbol, ...] = ()
-    parameters: tuple[Symbol, ...] = (c,)
-    target: Vector = SOURCE
-    start: None = None
 
-    @property
-    def gram(self) -> Gram:
-        """<w_s, w*> = c, <w, w_s> = q_s, <w, w*> = q, <w, w> = r."""
-        return Gram(
-            {
-                **{(unit, unit): S.One for unit in (TEACHER, SOURCE)},
-                (SOURCE, TEACHER): c,
-                (WEIGHT, SOURCE): q_s,
-                (WEIGHT, TEACHER): q,
-                (WEIGHT, WEIGHT): r,
-            }
+    def network(self, student: Activation, labels: Labels) -> Network:
+        """No search phase: w starts small and grows at once."""
+        return Network.single(
+            student,
+            labels,
+            weight=Combination.of(WEIGHT),
+            target=SOURCE,
+            name=self.name,
+            gram=Gram(
+                {
+                    **{(unit, unit): S.One for unit in (TEACHER, SOURCE)},
+                    (SOURCE, TEACHER): c,
+                    (WEIGHT, SOURCE): q_s,
+                    (WEIGHT, TEACHER): q,
+                    (WEIGHT, WEIGHT): r,
+                }
+            ),
+            overlaps={q_s: (WEIGHT, SOURCE), q: (WEIGHT, TEACHER), r: (WEIGHT, WEIGHT)},
+            parameters=(c,),
+            check=_check_similarity,
+            words=Words(
+                r"Full pre-training: the free weight $w$ learns a source teacher $w_{s}$ with $\langle w_{s}, w_{*} "
+                r"\rangle = c$, so that the loss is $L(q_{s}, r)$.",
+                "w free",
+            ),
         )
 
-    @property
-    def weight(self) -> Combination:
-        """The trained vector itself."""
-        return Combination.of(WEIGHT)
 
-    @property
-    def overlaps(self) -> Mapping[Symbol, tuple[Vector, Vector]]:
-        """q_s, q and r."""
-        return {q_s: (WEIGHT, SOURCE), q: (WEIGHT, TEACHER), r: (WEIGHT, WEIGHT)}
-
-    def check(self, values: Mapping[str, float]) -> None:
-        """|c| <= 1."""
-        _require(abs(values["c"]) <= 1, "c", values["c"], "a number in [-1, 1]; c is the similarity <w_s, w*>")
+def _check_similarity(values: Mapping[str, float]) -> None:
+    _require(abs(values["c"]) <= 1, "c", values["c"], "a number in [-1, 1]; c is the similarity <w_s, w*>")
 
 
 def _symbols(scale: Expr) -> tuple[Symbol, ...]:
@@ -276,8 +233,8 @@ def model(value: str | Model, scale: Expr = S.One) -> Model:
 
     Raises `ParameterError` for an unknown name, or a scale other than 1 with a model that has none.
 
-    >>> model("lora").parameters, model("misaligned").parameters
-    ((mu,), (mu, rho))
+    >>> model("lora"), model("misaligned", S(2)).scale
+    (AlignedLoRA(name='lora', scale=1), 2)
     """
     if not isinstance(value, str):
         return value
@@ -288,7 +245,7 @@ def model(value: str | Model, scale: Expr = S.One) -> Model:
     kinds = {"lora": AlignedLoRA, "misaligned": MisalignedLoRA}
     if value not in kinds or not (scale == alpha or (scale.is_Rational and scale != 0)):
         raise ParameterError(
-            f"alpha = {scale} with model {value!r} given; accepted: a number other than 0, or the symbol "
+            f"alpha = {scale} with model {value!r} given; accepted: a finite number other than 0, or the symbol "
             "theory.symbols.alpha, with model lora or misaligned."
         )
     return kinds[value](scale=scale)

@@ -1,7 +1,7 @@
 r"""System: the frozen contract between the storeys.
 
 A system holds states, parameters and velocities in *chain-rule form*: the velocities are expressions in the states
-and in L_q, L_r, and the loss gives L_q, L_r as functions of (q, r), which `arguments` gives in the states. Compiled
+and in L_q, L_r, and the loss gives L_q, L_r as functions of (q, r), which `entries` gives in the states. Compiled
 code evaluates exactly these three stages (never an expansion of L in the states). Time is t = eta * step.
 """
 
@@ -19,59 +19,62 @@ from theory.calculus.expectations import is_closed
 from theory.calculus.nodes import exact
 from theory.calculus.tidy import in_lowest_terms, tidy
 from theory.language.hermite import information_exponent
+from theory.network.equations import arguments_of, flow_of, weight_of
 from theory.network.linearisation import Escape
 from theory.network.loss import Loss
-from theory.network.models import Model
-from theory.network.vectors import Combination, Sampling, noise_direction, noise_velocity
+from theory.network.ridges import Network
+from theory.network.vectors import Sampling, noise_direction, noise_velocity
 from theory.symbols import N_4, J, L_q, L_r, M_ll, M_ls, M_ss, N_l, N_s, d, kappa, q, r
-from theory.writing import document as latex_document
-from theory.writing import equations
-from theory.writing.sources import Source, sources
+from theory.typeset.layout import Equation, on_screen
 
 __all__ = ["EDGE", "GAP", "System", "guard", "guard_in_states"]
 
 MAX_TIDY = 120  # operations; longer right-hand sides stay in chain-rule form, where expansion would only grow them
+ALIGNMENT = Symbol("alignment", real=True)  # <v, b>/|v| of the watched pair, where no state is just that
 GAP = Symbol("D", nonnegative=True)  # r - q^2, written without cancellation
 EDGE = sp.Rational(1, 2**500)  # D where it vanishes, in float64: quotients 0/0 at the edge then keep their limits
 
 
 @dataclass(frozen=True)
 class System:
-    """The derived dynamics of a student, a teacher link and a model.
+    """The derived dynamics of a network.
 
     Attributes:
-        loss_function: L(q, r) of the pair.
-        model: the parametrisation.
+        network: the description that it was derived from.
         states: state variables, in order.
         parameters: constants of the dynamics.
-        arguments: q and r in the states.
-        velocities: d(state)/dt in the states, L_q and L_r.
+        entries: what the loss depends on, in the states: q and r of a single-index network, else R_ij and Q_ik.
+        velocities: d(state)/dt in the states and the slopes of the loss, L_q and L_r.
     """
 
-    loss_function: Loss
-    model: Model
+    network: Network
     states: tuple[Symbol, ...]
     parameters: tuple[Symbol, ...]
-    arguments: Mapping[Symbol, Expr]
+    entries: Mapping[Symbol, Expr]
     velocities: Mapping[Symbol, Expr]
+
+    @cached_property
+    def loss_function(self) -> Loss:
+        """The population loss in the entries, with its slopes."""
+        return Loss(self.network)
 
     @property
     def loss(self) -> Expr:
-        """The population loss L(q, r), label noise excluded."""
-        return self.loss_function.expr
+        """The population loss in the entries, L(q, r) of a single-index network."""
+        return self.loss_function.value
 
     @property
     def is_exact(self) -> bool:
         """Whether the loss has a closed form."""
-        return self.loss_function.is_closed
+        return is_closed(self.loss)
 
     @cached_property
     def functions(self) -> dict[Symbol, Expr]:
         """L_q, L_r and, at finite kappa, J as functions of (q, r): what the velocities need of the loss."""
-        slope, bend = self.loss_function.gradient()
-        found = {L_q: slope, L_r: bend}
-        if any(f.has(J) for f in self.velocities.values()):
-            found[J] = self.loss_function.noise()
+        found = dict(self.loss_function.slopes)
+        symbols, names = set().union(*(f.free_symbols for f in self.velocities.values())), self.network.noise_covariance
+        if symbols & names.free_symbols:
+            found |= dict(zip(names, self.loss_function.noise_covariance(), strict=True))
         return found
 
     @cached_property
@@ -79,7 +82,7 @@ class System:
         """d(state)/dt in states and parameters; in L_q, L_r (and J) as well where these have no closed form."""
         if not all(is_closed(f) for f in self.functions.values()):
             return dict(self.velocities)
-        inner = {name: _radicals_in(f, self.arguments) for name, f in self.functions.items()}
+        inner = {name: _radicals_in(f, self.entries) for name, f in self.functions.items()}
         substituted = {s: f.xreplace(inner) for s, f in self.velocities.items()}
         return {s: tidy(f) if _is_short_polynomial(f) else f for s, f in substituted.items()}
 
@@ -92,12 +95,31 @@ class System:
         >>> derive("linear", model="plain").sgd().velocities
         {m: -J*kappa*m/2 + L_q*(m - 1)*(m + 1)}
         """
-        kappa, model = exact(kappa, "kappa"), self.model
+        kappa, network = exact(kappa, "kappa"), self.network
         drifted = dict(self.velocities)
-        for overlap, pair in model.overlaps.items():
-            drifted[overlap] += noise_velocity(model.gram, model.weight, pair, kappa, J)
+        for overlap, pair in network.overlaps.items():
+            drifted[overlap] += noise_velocity(network.gram, network.weights, pair, kappa, network.noise_covariance)
         parameters = (*self.parameters, *sorted(kappa.free_symbols - set(self.parameters), key=str))
         return replace(self, velocities=drifted, parameters=parameters)
+
+    def with_observable(self, name: Symbol, value: Expr) -> System:
+        r"""Return the system with a function of its states as one state more, moved by the chain rule.
+
+        >>> from theory.network.derivation import derive
+        >>> from theory.symbols import m
+        >>> square = sp.Symbol("h", nonnegative=True)
+        >>> derive("linear", model="plain").with_observable(square, m**2).velocities[square]
+        2*L_q*m*(m - 1)*(m + 1)
+        """
+        speed = sp.Add(*[sp.diff(value, state) * self.velocities[state] for state in self.states])
+        return replace(self, states=(*self.states, name), velocities={**self.velocities, name: speed})
+
+    def observed(self) -> tuple[System, Symbol]:
+        """Return the system with the alignment that its network watches among the states, and that state."""
+        alignment = self.network.alignment
+        if isinstance(alignment, Symbol) and alignment in self.states:
+            return self, alignment
+        return self.with_observable(ALIGNMENT, alignment), ALIGNMENT
 
     @cached_property
     def diffusion(self) -> sp.Matrix:
@@ -120,14 +142,14 @@ class System:
             norm: False leaves out the k_i, the fluctuation of the drift: right for kappa u^2 << 1, as in the search
                 phase, and of fewer moments (J, M_ss, M_ls, M_ll without N_s, N_l, N_4).
         """
-        model = self.model
-        gram, weight = model.gram, model.weight
-        directions = [weight.diff(p) for p in model.scalars]
-        directions += [noise_direction(gram, weight, pair) for pair in model.overlaps.values()]
-        drifts = [sp.S.Zero for _ in model.scalars]
-        drifts += [noise_velocity(gram, weight, pair, kappa, sp.S.One) for pair in model.overlaps.values()]
+        network = self.network
+        gram, weight = network.gram, network.weight
+        directions = [weight.diff(p) for p in network.scalars]
+        directions += [noise_direction(gram, weight, pair) for pair in network.overlaps.values()]
+        drifts, unit = [sp.S.Zero for _ in network.scalars], sp.eye(1)
+        drifts += [noise_velocity(gram, [weight], pair, kappa, unit) for pair in network.overlaps.values()]
         moments = (L_q, L_r, J, M_ss, M_ls, M_ll, N_s, N_l, N_4)
-        sampling = Sampling(gram, weight, Combination.of(model.target), {name.name: name for name in moments})
+        sampling = Sampling(gram, weight, network.target, {name.name: name for name in moments})
 
         def covariance(i: int, j: int) -> Expr:
             (g, k), (h, n) = ((directions[index], drifts[index] if norm else sp.S.Zero) for index in (i, j))
@@ -147,7 +169,7 @@ class System:
     @cached_property
     def gap(self) -> Expr:
         """r - q^2 in the states, the squared length of w across w*, by powers of u: nothing cancels as u -> 0."""
-        return sp.collect(sp.expand(self.arguments[r] - self.arguments[q] ** 2), self.model.scalars, sp.factor)
+        return sp.collect(sp.expand(self.entries[r] - self.entries[q] ** 2), self.network.scalars, sp.factor)
 
     @property
     def floored_gap(self) -> Expr:
@@ -162,7 +184,7 @@ class System:
     @cached_property
     def escape(self) -> Escape:
         """The search phase: linearisation, rates, search time."""
-        return Escape(self.loss_function, self.model, self.states, self.velocities)
+        return Escape(self.loss_function, self.states, self.velocities)
 
     @property
     def information_exponent(self) -> int | None:
@@ -170,19 +192,41 @@ class System:
         return information_exponent(self.loss_function.student, self.loss_function.teacher)
 
     @property
-    def sources(self) -> tuple[Source, ...]:
-        """The publications whose results this derivation uses, each with what of it is used."""
-        return sources(self)
+    def definitions(self) -> tuple[Equation, ...]:
+        """sigma, phi, w, and q and r in the states."""
+        weight = Equation.of("weight", "w", weight_of(self.network.weight))
+        return (*self.loss_function.links, weight, *arguments_of(self.entries))
 
-    def latex(self, *, document: bool = False, names: Mapping[str, str] | None = None, fragment: bool = False) -> str:
-        """Return the equations as `align` blocks, or the whole derivation as a document or fragment.
+    @property
+    def equations(self) -> tuple[Equation, ...]:
+        """Definitions, loss, velocities in chain-rule form and linearisation."""
+        return (
+            *self.definitions,
+            *self.loss_function.equations,
+            *flow_of(self.velocities),
+            *self.escape.equations,
+        )
 
-        Args:
-            document: the derivation, rule by rule, as a document that pdflatex compiles.
-            names: LaTeX of symbols by name, for a document or fragment, such as {"mu": "a"}.
-            fragment: the document's equations alone, for a paper.
+    def latex(self) -> str:
+        r"""Return `equations` as `align*` blocks (amsmath, amssymb); `theory.writing.document` writes the derivation.
+
+        >>> from theory.network.derivation import derive
+        >>> print(derive("linear", model="plain").latex())
+        \begin{align*}
+        \sigma(x) &= x \\
+        \varphi(x) &= x \\
+        w &= v \\
+        q &= m \\
+        r &= 1 \\
+        L(q, r) &= \frac{r}{2} - q + \frac{1}{2} \\
+        L_{q} &= -1 \\
+        L_{r} &= \frac{1}{2} \\
+        \frac{\mathrm{d} m}{\mathrm{d} t} &= L_{q} \left(m - 1\right) \left(m + 1\right) \\
+        k_{*} &= 1 \\
+        c_{k_*} &= 1
+        \end{align*}
         """
-        return latex_document(self, names, fragment) if document or fragment else equations(self)
+        return on_screen(self.equations)
 
     def _repr_latex_(self) -> str:
         return self.latex()
@@ -190,7 +234,7 @@ class System:
 
 def guard_in_states(system: System, functions: Mapping[Symbol, Expr], gap: Expr | None = None) -> dict[Symbol, Expr]:
     """Return functions of (q, r), guarded and written in states and parameters; D is `floored_gap` if not given."""
-    inner = {GAP: system.floored_gap if gap is None else gap, **system.arguments}
+    inner = {GAP: system.floored_gap if gap is None else gap, **system.entries}
     return {name: guard(f).xreplace(inner) for name, f in functions.items()}
 
 

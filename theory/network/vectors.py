@@ -4,8 +4,7 @@ Trainable and frozen vectors span a Gram matrix. A loss L depends on the weights
 linear combinations of these vectors (q = <w, w*>, r = <w, w>, ...). Then, with t = eta * step,
 
     grad_v L = sum_j L_{X_j} grad_v X_j          (a combination of the same vectors),
-    dv/dt    = -grad_v L,                        free,
-    dv/dt    = -(grad_v L - <grad_v L, v> v),    on the unit sphere,
+    dv/dt    = -P_v grad_v L,      P_v the projection of v's constraint: none for a free vector, across v on the sphere,
 
 and the velocity <dv/dt, b> of every overlap <v, b> is an expression in Gram entries: the system closes
 (eq-gram in docs/theory.md; eq-lora for LoRA).
@@ -13,15 +12,16 @@ and the velocity <dv/dt, b> of every overlap <v, b> is an expression in Gram ent
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Protocol
 
 import sympy as sp
 from sympy import Expr, S, Symbol
 
 __all__ = [
     "Combination",
+    "Constraint",
     "Gram",
     "Sampling",
     "Vector",
@@ -32,12 +32,34 @@ __all__ = [
 ]
 
 
+class Constraint(Protocol):
+    """The set on which a trained vector lives: `theory.network.constraints`."""
+
+    @property
+    def contraction(self) -> Expr:
+        """What the retraction after a step across v takes from v to second order, a factor of |step|^2."""
+        ...
+
+    def project(self, gram: Gram, direction: Combination, v: Vector) -> Combination:
+        """Return the part of a direction that is tangent at v."""
+        ...
+
+    def length(self, norm: Expr) -> Expr:
+        """Return the length of v after a step that took it to this norm: the retraction."""
+        ...
+
+
 @dataclass(frozen=True)
 class Vector:
-    """A vector of R^d: frozen, trainable on the unit sphere, or trainable and free."""
+    """A vector of R^d: frozen without a constraint, else trained within it."""
 
     name: str
-    kind: Literal["frozen", "sphere", "free"]
+    constraint: Constraint | None = None
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether SGD moves it."""
+        return self.constraint is not None
 
 
 @dataclass(frozen=True)
@@ -102,45 +124,45 @@ def gradient(partials: Mapping[Symbol, Expr], arguments: Mapping[Symbol, Argumen
 
 
 def velocity(gram: Gram, descent: Combination, v: Vector) -> Combination:
-    """Return dv/dt for the gradient `descent`, projected where v lives on the sphere; zero where it is frozen."""
-    if v.kind == "frozen":
-        return Combination(())
-    if v.kind == "free":
-        return descent * S.NegativeOne
-    radial = gram.inner(descent, Combination.of(v))
-    return descent * S.NegativeOne + Combination.of({v: radial})
+    """Return dv/dt for the gradient `descent`, projected by the constraint of v; zero where it is frozen."""
+    return Combination(()) if v.constraint is None else v.constraint.project(gram, descent * S.NegativeOne, v)
 
 
-def noise_velocity(gram: Gram, weight: Combination, pair: tuple[Vector, Vector], kappa: Expr, variance: Expr) -> Expr:
+def noise_velocity(
+    gram: Gram, weights: Sequence[Combination], pair: tuple[Vector, Vector], kappa: Expr, covariance: sp.MatrixBase
+) -> Expr:
     """Return the drift that SGD noise of finite kappa = eta d / B adds to the overlap <a, b>.
 
-    A step moves a by eta c_a times a gradient whose part across all d directions has squared length J d / B, c_a the
-    coefficient of a in w. That adds kappa J c_a c_b to <a, b> (Ito), and dividing a vector on the sphere by its new
-    norm takes away (kappa/2) J c_a^2 <a, b>.
+    A step moves a by eta sum_i c_ia times the gradients of the units' weights w_i, c_ia the coefficient of a in w_i;
+    their parts across all d directions have inner products C_ik d / B. That adds kappa sum_ik C_ik c_ia c_kb to <a, b>
+    (Ito), and the retraction of a takes away (its contraction) kappa sum_ik C_ik c_ia c_ka <a, b>; the same for b.
     """
     first, second = pair
-    rates = {v: S.Zero if v.kind == "frozen" else weight.coefficient(v) for v in pair}
-    total = rates[first] * rates[second]
+    rates = {v: [w.coefficient(v) if v.is_trained else S.Zero for w in weights] for v in pair}
+
+    def square(a: Vector, b: Vector) -> Expr:
+        units = range(len(weights))
+        return sp.Add(*[covariance[i, k] * rates[a][i] * rates[b][k] for i in units for k in units])
+
+    total = square(first, second)
     overlap = gram.inner(Combination.of(first), Combination.of(second))
     for v in pair:
-        if v.kind == "sphere":
-            total -= rates[v] ** 2 * overlap / 2
-    return sp.expand(kappa * variance * total)
+        if v.constraint is not None:
+            total -= v.constraint.contraction * square(v, v) * overlap
+    return sp.expand(kappa * total)
 
 
 def noise_direction(gram: Gram, weight: Combination, pair: tuple[Vector, Vector]) -> Combination:
     """Return the combination g whose projection g.x carries the noise of the overlap <a, b> in one sample's gradient.
 
-    The gradient of a is (sigma - y) sigma' c_a x, projected where a lives on the sphere, so that <a, b> moves with
+    The gradient of a is (sigma - y) sigma' c_a x, projected by its constraint, so that on the sphere <a, b> moves with
     c_a (b - <a, b> a), and likewise for b.
     """
     first, second = pair
-    overlap = gram.inner(Combination.of(first), Combination.of(second))
     total = Combination(())
     for v, other in ((first, second), (second, first)):
-        if v.kind != "frozen":
-            radial = -overlap if v.kind == "sphere" else S.Zero
-            total = total + (Combination.of(other) + Combination.of({v: radial})) * weight.coefficient(v)
+        if v.constraint is not None:
+            total = total + v.constraint.project(gram, Combination.of(other), v) * weight.coefficient(v)
     return total
 
 

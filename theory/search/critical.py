@@ -33,6 +33,8 @@ from theory.calculus.expectations import is_closed
 from theory.calculus.tidy import tidy
 from theory.errors import ParameterError
 from theory.network.linearisation import Escape
+from theory.network.system import System
+from theory.search.law import growth
 from theory.search.roots import (
     TOUCHING,
     Root,
@@ -47,7 +49,7 @@ from theory.search.roots import (
 )
 from theory.symbols import mu
 
-__all__ = ["Approach", "CriticalStrength", "critical_mu", "isolates_exactly", "stationary_mu"]
+__all__ = ["Approach", "CriticalStrength", "critical_strengths", "isolates_exactly", "stationary_mu"]
 
 MAX_PRINTED = 4  # degree up to which a constant is reduced modulo the minimal polynomial of mu_c
 MAX_DIGITS = 2000  # carried, if need be, to decide the sign of an algebraic number that is not zero
@@ -119,7 +121,7 @@ def _unit(constant: Expr) -> dict[Expr, Expr]:
     return dict.fromkeys(constant.free_symbols, S.One)
 
 
-def critical_mu(escape: Escape) -> tuple[CriticalStrength, ...]:
+def critical_strengths(system: System) -> tuple[CriticalStrength, ...]:
     r"""Return the roots of A in (0, 1] in ascending order: the strengths at which tau diverges, or u escapes alone.
 
     *Certain* (`exact` True) where A is a polynomial with rational coefficients, by factoring it and isolating the real
@@ -139,42 +141,43 @@ def critical_mu(escape: Escape) -> tuple[CriticalStrength, ...]:
     Source: section 2 of arXiv:2602.02855 for A and B; the orders by the expansion in the module's docstring.
 
     >>> from theory.network.derivation import derive
-    >>> inner, end = critical_mu(derive("he3").escape)
+    >>> inner, end = critical_strengths(derive("he3"))
     >>> inner.mu, inner.constant.evalf(8), inner.regime
     (CRootOf(5*x**3 + 5*x**2 + x - 1, 0), 0.045414736, 'trapped')
     >>> end.mu, end.order, end.constant  # |B(1)| / A'(1)^2 = 18/90^2
     (1, 2, 1/450)
-    >>> critical_mu(derive("relu", "erf").escape)[0].mu
+    >>> critical_strengths(derive("relu", "erf"))[0].mu
     2*sqrt(3)/(3*sqrt(pi))
     """
-    drive = drive_of(escape)
-    exact = isolates_exactly(escape)
+    escape = system.escape
+    drive, exact = drive_of(escape), isolates_exactly(system)
     roots = isolated(drive) if exact else scanned(escape)
     return tuple(sorted((_strength(escape, root, exact) for root in roots), key=lambda found: float(found.mu)))
 
 
-def isolates_exactly(escape: Escape) -> bool:
-    """Whether `critical_mu` isolates the roots of A with certainty.
+def isolates_exactly(system: System) -> bool:
+    """Whether `critical_strengths` isolates the roots of A with certainty.
 
     >>> from theory.network.derivation import derive
-    >>> [isolates_exactly(derive(name).escape) for name in ("he7", "erf", "tanh")]
+    >>> [isolates_exactly(derive(name)) for name in ("he7", "erf", "tanh")]
     [True, False, False]
     """
-    drive = drive_of(escape)
+    drive = drive_of(system.escape)
     return rational(drive) is not None or is_linear(drive)
 
 
-def stationary_mu(escape: Escape) -> tuple[Expr, ...] | None:
+def stationary_mu(system: System) -> tuple[Expr, ...] | None:
     """Return candidates for the stationary points of tau in (0, 1), exactly; None where A or B is no polynomial.
 
     Every stationary point is among them; so are those of the other eigenvalue.
 
-    Raises as `critical_mu` does, and `ParameterError` for a symbolic LoRA scale.
+    Raises as `critical_strengths` does, and `ParameterError` for a symbolic LoRA scale.
 
     >>> from theory.network.derivation import derive
-    >>> stationary_mu(derive("linear").escape), [float(v.evalf(6)) for v in stationary_mu(derive("he2").escape)]
+    >>> stationary_mu(derive("linear")), [float(v.evalf(6)) for v in stationary_mu(derive("he2"))]
     ((), [0.40128...])
     """
+    escape = system.escape
     drive, bend, scale = drive_of(escape), escape.B, _scale(escape)
     if not scale.is_number:
         raise ParameterError(f"the LoRA scale {scale} given; accepted: a number, on which the best strength depends.")
@@ -191,7 +194,8 @@ def stationary_mu(escape: Escape) -> tuple[Expr, ...] | None:
 
 def _scale(escape: Escape) -> Expr:
     """Return |alpha|, the LoRA scale."""
-    return sp.Abs(getattr(escape.model, "scale", S.One))
+    assert escape.square is not None  # `drive_of` has seen it
+    return sp.sqrt(escape.square)
 
 
 def _strength(escape: Escape, root: Root, exact: bool) -> CriticalStrength:
@@ -226,8 +230,7 @@ def _approach(root: Root, a: Expr, n: int, b: Expr, scale: Expr) -> Approach:
         return Approach(2 * k - n, _quotient(-b, a**2, root))
     if n < k:
         return Approach(n, 1 / (scale**2 * b))
-    beta = scale**2 * b
-    return Approach(k, 2 / (beta + sp.sqrt(beta**2 + 4 * scale**2 * a**2)))
+    return Approach(k, 2 / (2 * growth(scale**2 * b, scale**2 * a**2)))  # a quotient of whole terms
 
 
 def _quotient(top: Expr, bottom: Expr, root: Root) -> Expr:

@@ -37,7 +37,27 @@ from theory.network.system import System
 from theory.symbols import L_q, L_r, c, d, eta, kappa, mu, rho
 from theory.typeset.printing import latex
 
-__all__ = ["EscapeTime", "escape_time"]
+__all__ = [
+    "VANISHING",
+    "EscapeTime",
+    "counts_as_critical",
+    "escape_time",
+    "exit_time",
+    "growth",
+    "level",
+    "prefactor",
+    "saddle_rate",
+    "saddle_spread",
+    "saddle_time",
+    "search_time",
+    "shift",
+    "spread",
+    "spread_alone",
+    "spread_driven",
+    "turning_rate",
+]
+
+VANISHING = 1e-9  # of alpha |B|: a mu of ten digits cannot tell such a G from 0
 
 B = Symbol("B", real=True)
 C = Symbol("C", real=True)
@@ -52,6 +72,92 @@ rate = Symbol("lambda", positive=True)
 tau = Symbol("tau", positive=True)
 u_0 = Symbol("u_0", real=True)
 z_0 = Symbol("z_0", real=True)
+
+
+# --- every formula once: of symbols, of exact numbers, and of floats through `numerics.compile.formulas` -----------
+#
+# The scale alpha multiplies: `drive` is alpha^2 G^2, `trace` alpha^2 B, `noise` alpha^2 J_0, `along` alpha a_m.
+
+
+def growth(trace: Expr, drive: Expr) -> Expr:
+    """Return lambda = (T + sqrt(T^2 + 4 D))/2."""
+    return (trace + sp.sqrt(trace**2 + 4 * drive)) / 2
+
+
+def search_time(rate: Expr, eta: Expr) -> Expr:
+    """Return tau = eta/log(1 + eta lambda), its limit 1/lambda at eta = 0: one step multiplies by 1 + eta lambda.
+
+    >>> search_time(sp.Integer(2), sp.S.Zero), search_time(rate, eta)
+    (1/2, eta/log(eta*lambda + 1))
+    """
+    return sp.Piecewise((1 / rate, sp.Eq(eta, 0)), (eta / sp.log(1 + eta * rate), True))
+
+
+def spread(drive: Expr, noise: Expr, kappa: Expr, rate: Expr, eta: Expr) -> Expr:
+    """Return alpha S, the standard deviation of p at the start with what SGD's noise in u adds, times sqrt(d)."""
+    return sp.sqrt(drive + kappa * rate * noise / (2 + eta * rate))
+
+
+def prefactor(rate: Expr, drive: Expr, along: Expr, width: Expr) -> Expr:
+    """Return log(|p|/|m|) on the unstable manifold, less the logarithm of the width of p at the start."""
+    return sp.log((rate**2 + drive) / (sp.Abs(along) * width))
+
+
+def shift(rate: Expr, begun: Expr, width: Expr) -> Expr:
+    """Return z_0 of u at the start, `begun` = u_0 sqrt(d)."""
+    return rate * begun / width
+
+
+def spread_alone(rate: Expr, noise: Expr, kappa: Expr, eta: Expr) -> Expr:
+    """Return the standard deviation that SGD's noise gives to a u that grows by itself, times sqrt(d)."""
+    return sp.sqrt(kappa * noise / (rate * (2 + eta * rate)))
+
+
+def saddle_rate(drift: Expr, noise: Expr, kappa: Expr) -> Expr:
+    """Return c - kappa J_0/2, the rate of m on the sphere as eta -> 0."""
+    return drift - kappa * noise / 2
+
+
+def saddle_time(drift: Expr, left: Expr, noise: Expr, kappa: Expr, eta: Expr) -> Expr:
+    """Return tau on the sphere; `left` is h = 1 - 2 eta L_r."""
+    step = sp.log((left + eta * drift) / sp.sqrt(left**2 + eta * kappa * noise))
+    return sp.Piecewise((1 / saddle_rate(drift, noise, kappa), sp.Eq(eta, 0)), (eta / step, True))
+
+
+def saddle_spread(drift: Expr, left: Expr, noise: Expr, along: Expr, kappa: Expr, eta: Expr) -> Expr:
+    """Return S on the sphere; `along` is V_0."""
+    return sp.sqrt(1 + kappa * along / (2 * drift * left + eta * drift**2 - kappa * noise))
+
+
+def turning_rate(trace: Expr, turn: Expr, noise: Expr, kappa: Expr) -> Expr:
+    """Return g, the rate per unit of t/d at which noise in a relaxing u turns v; `turn` is alpha^2 A'."""
+    return kappa * noise / (-2 * trace) * (turn - trace - kappa * noise / 2)
+
+
+def level(trace: Expr, noise: Expr, kappa: Expr, eta: Expr) -> Expr:
+    """Return the variance of a u that relaxes at the rate -`trace`, times d."""
+    return kappa * noise / (-2 * trace - eta * trace**2)
+
+
+def spread_driven(noise: Expr, time: Expr) -> Expr:
+    """Return the widening of m by noise of this variance (times 1/d per unit of t) during a search of this tau."""
+    return sp.sqrt(1 + time * noise / 2)
+
+
+def exit_time(time: Expr, log_start: Expr) -> Expr:
+    """Return T = tau [(1/2) log d + log_start + C], log_start = -log|Z + z_0| and what belongs to the start."""
+    return time * (sp.log(d) / 2 + log_start + C)
+
+
+def counts_as_critical(trace: Expr | float, drive: Expr | float) -> bool:
+    """Whether G counts as 0: alpha G <= 1e-9 alpha^2 |B|, which no mu of ten digits can tell from a critical one.
+
+    The one meaning that a small G has here, for exact numbers and floats: u then relaxes 1e9 times as fast as m leaves.
+
+    >>> counts_as_critical(sp.Integer(-1), sp.Rational(1, 10**20)), counts_as_critical(-1.0, 1e-4)
+    (True, False)
+    """
+    return bool(drive <= VANISHING**2 * trace**2)
 
 
 @dataclass(frozen=True)
@@ -91,45 +197,45 @@ def escape_time(system: System) -> EscapeTime:
         return _lora(system)
     if escape.is_linear and escape.B is not None and escape.square is None:
         raise InputError(
-            f"model {system.model.name}: its linearised velocities are not those of LoRA, of which this is the law; "
+            f"model {system.network.name}: its linearised velocities are not those of LoRA, of which this is the law; "
             "accepted are the models lora, misaligned and plain as derived."
         )
-    if system.model.name == "plain" and escape.exponent == 2:
+    if escape.on_sphere and escape.exponent == 2:
         return _plain(system)
     raise InputError(
-        f"{system.loss_function.student.name} with model {system.model.name}, information exponent {escape.exponent}: "
-        "the start is not linearly unstable; accepted are LoRA with G != 0, and plain training with exponent 2."
+        f"{system.loss_function.student.name} with model {system.network.name}, information exponent "
+        f"{escape.exponent}: the start is not linearly unstable; accepted are LoRA with G != 0, and plain training "
+        "with exponent 2."
     )
 
 
 def _lora(system: System) -> EscapeTime:
-    escape, scale = system.escape, sp.sympify(getattr(system.model, "scale", 1))
-    strength, bend = mu if escape.A is not None else rho, scale**2 * B
-    size = scale**2 * G**2
-    prefactor = sp.log((rate**2 + size) / (scale**2 * sp.Abs(a_m) * S))
-    time = tau * (sp.log(d) / 2 - sp.log(sp.Abs(Z + z_0)) + prefactor + C)
-    slope = sp.sqrt(L_q**2 + 4 * mu * L_q * L_r + 4 * strength**2 * L_r**2)
+    escape = system.escape
+    assert escape.square is not None  # else another law
+    size, length = sp.sqrt(escape.square), mu if escape.A is not None else rho
+    trace, drive = escape.square * B, escape.square * G**2
+    slope = sp.sqrt(L_q**2 + 4 * mu * L_q * L_r + 4 * length**2 * L_r**2)
+    start = prefactor(rate, drive, size * a_m, size * S)
     definitions = {
-        tau: eta / sp.log(1 + eta * rate),
-        z_0: rate * u_0 * sp.sqrt(d) / (scale * S),
-        S: sp.sqrt(G**2 + kappa * rate * J_0 / (2 + eta * rate)),
-        rate: (bend + sp.sqrt(bend**2 + 4 * size)) / 2,
+        tau: search_time(rate, eta),
+        z_0: shift(rate, u_0 * sp.sqrt(d), size * S),
+        S: spread(G**2, J_0, kappa, rate, eta),
+        rate: growth(trace, drive),
         a_m: L_q + 2 * mu * L_r,
         G: slope if escape.G2 is None or not is_closed(escape.G2) else sp.sqrt(sp.factor(escape.G2)),
         B: escape.B if escape.B is not None and is_closed(escape.B) else -2 * L_r,
-        J_0: sp.Function("J")(mu, strength**2),
+        J_0: sp.Function("J")(mu, length**2),
     }
-    return EscapeTime("linear", time, definitions)
+    return EscapeTime("linear", exit_time(tau, start - sp.log(sp.Abs(Z + z_0))), definitions)
 
 
 def _plain(system: System) -> EscapeTime:
     drift = system.escape.drift
     assert drift is not None
-    time = tau * (sp.log(d) / 2 - sp.log(sp.Abs(Z)) - sp.log(S) + C)
     definitions = {
-        tau: eta / sp.log((h + eta * c) / sp.sqrt(h**2 + eta * kappa * J_0)),
-        S: sp.sqrt(1 + kappa * V_0 / (2 * c * h + eta * c**2 - kappa * J_0)),
+        tau: saddle_time(c, h, J_0, kappa, eta),
+        S: saddle_spread(c, h, J_0, V_0, kappa, eta),
         h: 1 - 2 * eta * L_r,
         c: drift,
     }
-    return EscapeTime("plain-2", time, definitions)
+    return EscapeTime("plain-2", exit_time(tau, -sp.log(sp.Abs(Z)) - sp.log(S)), definitions)

@@ -41,13 +41,14 @@ from theory.calculus.nodes import exact
 from theory.errors import InputError, ParameterError
 from theory.language.hermite import is_zero
 from theory.network.linearisation import Escape
-from theory.symbols import C, J, M_ss, R, Z, a, d, m, mu, q, r, rho
+from theory.network.system import System
+from theory.search import law
+from theory.symbols import C, J, M_ss, R, Z, a, d, m, mu, q, r
 from theory.typeset.printing import latex
 
 __all__ = ["Regime", "regime"]
 
 DIGITS = 30
-SAME_AS_CRITICAL = sp.Rational(1, 10**14)  # |G| / |B| below which a float64 of mu cannot be told from a root of A
 LARGEST = sp.Integer(10) ** 300
 LONGEST = 160  # characters of LaTeX, beyond which numbers are printed as decimals
 
@@ -94,15 +95,15 @@ class Regime:
 
 
 def regime(
-    escape: Escape,
-    alignment: Expr | float | str | None = None,
-    strength: Expr | float | str | None = None,
+    system: System,
+    mu: Expr | float | str | None = None,
+    rho: Expr | float | str | None = None,
     *,
     kappa: Expr | float = 0,
     initial_power: Expr | float | None = None,
     parameters: Mapping[str, Expr | float | str] | None = None,
 ) -> Regime:
-    """Return the regime of a search phase at mu (and rho, where misaligned); for plain training without them.
+    """Return the regime of a system's search phase at mu (and rho, where misaligned); for plain training without them.
 
     A model with `parameters` of its own takes their values by name. Where its linearised velocities are not those of
     LoRA, the rate is the largest eigenvalue of its Jacobian, and C holds the widths of its start besides.
@@ -116,29 +117,29 @@ def regime(
     a student whose gradient at the start is infinite.
 
     >>> from theory.network.derivation import derive
-    >>> regime(derive("he3").escape, 0.2).name, regime(derive("he4", model="plain").escape).power
+    >>> regime(derive("he3"), 0.2).name, regime(derive("he4", model="plain")).power
     ('linear', 1)
-    >>> print(regime(derive("linear").escape, 1).because)
+    >>> print(regime(derive("linear"), 1).because)
     A = 0, B = -1 < 0 and A' = -1: w0 is a minimum of the loss along every direction, which noise does not leave
     """
-    noise = _exact("kappa", kappa)
+    escape, noise = system.escape, _exact("kappa", kappa)
     if noise.is_negative:
         raise ParameterError(f"kappa = {kappa} given; accepted: a number >= 0; 0 is the gradient flow.")
-    if escape.model.name == "plain":
-        if alignment is not None or strength is not None:
+    if escape.on_sphere:
+        if mu is not None or rho is not None:
             raise ParameterError("mu or rho with model plain given; accepted: none, since there is no w0.")
         if initial_power is not None:
             raise ParameterError("initial_power with model plain given; accepted: none, since there is no u.")
         return _plain(escape, noise)
     if escape.B is None or escape.base_gradient is None:
         raise InputError(
-            f"{escape.loss.student.name} with model {escape.model.name}: no search phase with a finite gradient; "
+            f"{escape.loss.student.name} with model {escape.network.name}: no search phase with a finite gradient; "
             "accepted are the models lora, misaligned and plain, with a continuous student."
         )
     power = None if initial_power is None else _exact("initial_power", initial_power)
     if power is not None and not power > 0:
         raise ParameterError(f"initial_power = {initial_power} given; accepted: a number > 0, u0 = d^-a; try 2.")
-    at = _place(escape, {mu.name: alignment, rho.name: strength, **(parameters or {})})
+    at = _place(escape, {"mu": mu, "rho": rho, **(parameters or {})})
     return _lora(escape, at, noise, power) if escape.square is not None else _own(escape, at)
 
 
@@ -158,11 +159,11 @@ def _place(escape: Escape, given: Mapping[str, Expr | float | str | None]) -> di
     if missing or any(value is not None and name not in wanted for name, value in given.items()):
         shown = ", ".join(f"{name} = {value}" for name, value in given.items())
         raise ParameterError(
-            f"{shown} with model {escape.model.name} given; accepted: a value for each of {', '.join(wanted)}, for "
+            f"{shown} with model {escape.network.name} given; accepted: a value for each of {', '.join(wanted)}, for "
             "others than mu and rho in `parameters`, by name."
         )
     at = {symbol: _exact(name, given[name] or 0) for name, symbol in wanted.items()}
-    escape.model.check({symbol.name: float(value) for symbol, value in at.items()})
+    escape.network.check({symbol.name: float(value) for symbol, value in at.items()})
     return at
 
 
@@ -184,38 +185,34 @@ def _shown(value: Expr) -> str:
 def _lora(escape: Escape, at: dict[Symbol, Expr], kappa: Expr, power: Expr | None) -> Regime:
     drive, trace = _value(escape.G2, at), _value(escape.B, at)
     squared = _squared(escape, at)
-    if drive <= SAME_AS_CRITICAL**2 * trace**2:
+    if law.counts_as_critical(squared * trace, squared * drive):
         if escape.A is None:
             return Regime("undecided", "grad L(w0) = 0 at a misaligned w0: its Hessian decides, which is not analysed")
         return _critical(escape, at, trace, kappa, power)
     slope, bend = cast(tuple[Expr, Expr], escape.base_gradient)
-    along, rate = _value(slope + 2 * escape.at_start[q] * bend, at), _rate(trace, drive, squared)
+    along, rate = _value(slope + 2 * escape.at_start[q] * bend, at), law.growth(squared * trace, squared * drive)
     if along == 0:
         return Regime("trapped", "grad L(w0) is orthogonal to w*: u grows along w0 and m is not driven", rate)
-    spread = squared * drive + (squared * kappa * rate * _noise(escape, at) / 2 if kappa else 0)
-    start = sp.log((rate**2 + squared * drive) / (sp.sqrt(squared) * sp.Abs(along)))
-    time = (_begin(power, rate, sp.sqrt(spread)) + start + C) / rate
+    noise = squared * _noise(escape, at) if kappa else S.Zero
+    width = law.spread(squared * drive, noise, kappa, rate, S.Zero)
+    start = law.prefactor(rate, squared * drive, sp.sqrt(squared) * along, S.One)
+    time = law.exit_time(1 / rate, _begin(power, rate, width) + start)
     because = f"G = |grad L(w0)| = {_shown(sp.sqrt(drive))} != 0, B = {_shown(trace)}"
     return Regime("linear", because, rate, logarithmic=True, time=time)
 
 
-def _begin(power: Expr | None, rate: Expr, spread: Expr) -> Expr:
-    """-log of the growing combination at the start: spread Z/sqrt(d), and rate u0 of u0 = d^-power."""
+def _begin(power: Expr | None, rate: Expr, width: Expr) -> Expr:
+    """-log of the growing combination at the start, width Z/sqrt(d) and rate u0 of u0 = d^-power, less log(d)/2."""
     if power is not None and power < S.Half:
-        return power * sp.log(d) - sp.log(rate)
-    shift = rate / spread if power == S.Half else S.Zero
-    return sp.log(d) / 2 - sp.log(sp.Abs(Z + shift)) - sp.log(spread)
+        return (power - S.Half) * sp.log(d) - sp.log(rate)
+    begun = S.One if power == S.Half else S.Zero
+    return -sp.log(sp.Abs(Z + law.shift(rate, begun, width))) - sp.log(width)
 
 
 def _squared(escape: Escape, at: dict[Symbol, Expr]) -> Expr:
     """alpha^2."""
     assert escape.square is not None  # else `_own` has it
     return escape.square.subs(at)
-
-
-def _rate(trace: Expr, drive: Expr, squared: Expr) -> Expr:
-    """lambda_+ with the LoRA scale: B and G^2 times alpha^2."""
-    return (squared * trace + sp.sqrt(squared**2 * trace**2 + 4 * squared * drive)) / 2
 
 
 def _noise(escape: Escape, at: dict[Symbol, Expr]) -> Expr:
@@ -248,12 +245,12 @@ def _critical(escape: Escape, at: dict[Symbol, Expr], trace: Expr, kappa: Expr, 
         )
     if kappa == 0:
         return Regime("trapped", f"{shown}: under the flow u decays and v stays, unless m^2 > B/(B - A')")
-    variance = kappa * squared * _noise(escape, at)  # of du per unit of t, times d
-    level = variance / (2 * squared * abs(trace))  # of u, times d
-    pull = squared * (turn - trace) - variance / 2
-    if not pull > 0:
+    noise = squared * _noise(escape, at)
+    if not squared * (turn - trace) > kappa * noise / 2:
         return Regime("trapped", shown + ": the kappa drift outweighs the pull towards w*; lower kappa")
-    return _noise_driven(escape, at, level * pull, kappa, level, shown)
+    rate = law.turning_rate(squared * trace, squared * turn, noise, kappa)
+    level = law.level(squared * trace, noise, kappa, S.Zero)
+    return _noise_driven(escape, at, rate, kappa, level, shown)
 
 
 def _alone(escape: Escape, at: dict[Symbol, Expr], rate: Expr, start: tuple[Expr, Expr | None], shown: str) -> Regime:
@@ -261,14 +258,15 @@ def _alone(escape: Escape, at: dict[Symbol, Expr], rate: Expr, start: tuple[Expr
     if kappa == 0:
         time = ((a if power is None else power) * sp.log(d) + C) / rate
         return Regime("u alone", f"{shown}: u grows from u0 = d^-a", rate, logarithmic=True, time=time)
-    spread = kappa * _squared(escape, at) * _noise(escape, at) / (2 * rate)
-    time = (_begin(power, S.One, sp.sqrt(spread)) + C) / rate
+    width = law.spread_alone(rate, _squared(escape, at) * _noise(escape, at), kappa, S.Zero)
+    time = law.exit_time(1 / rate, _begin(power, S.One, width))
     return Regime("u alone", f"{shown}: u grows from SGD's noise", rate, logarithmic=True, time=time)
 
 
 def _noise_driven(escape: Escape, at: dict[Symbol, Expr], rate: Expr, kappa: Expr, level: Expr, shown: str) -> Regime:
-    spread = kappa * _squared(escape, at) * _along_teacher(escape, _edge(escape, at)) * level / (2 * rate)
-    time = d / rate * (sp.log(d) / 2 - sp.log(sp.Abs(Z)) - sp.log(1 + spread) / 2 + C)
+    noise = kappa * _squared(escape, at) * _along_teacher(escape, _edge(escape, at)) * level
+    width = law.spread_driven(noise, 1 / rate)
+    time = law.exit_time(d / rate, -sp.log(sp.Abs(Z)) - sp.log(width**2) / 2)
     because = f"{shown}: the noise in u turns v towards w* at the rate {_shown(rate)}/d"
     return Regime("noise-driven", because, rate, S.One, True, time)
 
@@ -282,7 +280,7 @@ def _own(escape: Escape, at: dict[Symbol, Expr]) -> Regime:
         because = f"the largest eigenvalue of the Jacobian at the start is {_shown(found)}"
         return Regime("undecided" if found == 0 else "trapped", because, found)
     because = f"the Jacobian at the start has the eigenvalue {_shown(found)} > 0"
-    return Regime("linear", because, found, logarithmic=True, time=(sp.log(d) / 2 - sp.log(sp.Abs(Z)) + C) / found)
+    return Regime("linear", because, found, logarithmic=True, time=law.exit_time(1 / found, -sp.log(sp.Abs(Z))))
 
 
 def _eigenvalue(escape: Escape, at: dict[Symbol, Expr]) -> Expr:
@@ -306,7 +304,8 @@ def _plain(escape: Escape, kappa: Expr) -> Regime:
     if k is None or pull is None:
         return Regime("trapped", "no Hermite mode k >= 1 (up to 40) is in both links: m = 0 is no saddle of the flow")
     shown = f"information exponent {k}, dm/dt ~ {_shown(pull)}" + ("" if k == 1 else " m" if k == 2 else f" m^{k - 1}")
-    drag = kappa * escape.loss.noise(S.Zero, S.One) / 2 if kappa else S.Zero
+    noise = escape.loss.noise(S.Zero, S.One) if kappa else S.Zero
+    drag = kappa * noise / 2
     if k == 1:
         slope, _ = escape.loss.gradient(m, S.One)
         speed = -(1 - m**2) * slope - (kappa * escape.loss.noise(m, S.One) * m / 2 if kappa else 0)
@@ -315,11 +314,12 @@ def _plain(escape: Escape, kappa: Expr) -> Regime:
     if k % 2 == 0 and pull < 0:
         return Regime("trapped", f"{shown}: m = 0 is stable")
     if k == 2:
-        rate = pull - drag
+        rate = law.saddle_rate(pull, noise, kappa)
         if not rate > 0:
             return Regime("trapped", f"{shown}, but the kappa drift -{_shown(drag)} m outweighs it; lower kappa")
-        spread = kappa * _along_teacher(escape, (S.Zero, S.One)) / (2 * rate) if kappa else S.Zero
-        time = (sp.log(d) / 2 - sp.log(sp.Abs(Z)) - sp.log(1 + spread) / 2 + C) / rate
+        along = _along_teacher(escape, (S.Zero, S.One)) if kappa else S.Zero
+        width = law.saddle_spread(pull, S.One, noise, along, kappa, S.Zero)
+        time = law.exit_time(1 / rate, -sp.log(sp.Abs(Z)) - sp.log(width**2) / 2)
         return Regime("linear", shown, rate, logarithmic=True, time=time)
     if drag != 0:
         scale = f"kappa ~ d^(-{sp.Rational(k - 2, 2)})"

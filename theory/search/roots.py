@@ -4,7 +4,7 @@ r"""The roots of A(mu) in (0, 1]: isolated with certainty where A is a polynomia
 is a remainder modulo its minimal polynomial, hence exactly zero or not.
 
 *Scanned*: samples of A, divided by (1 - mu)^k where mu = 1 is a k-fold root, betray a root by a change of sign, or by a
-minimum of |A| that reaches zero when followed down. `theory.search.critical.critical_mu` says what that may miss.
+minimum of |A| that reaches zero when followed down. `theory.search.critical` says what that may miss.
 """
 
 from __future__ import annotations
@@ -83,9 +83,9 @@ class Root:
 
 def drive_of(escape: Escape) -> Expr:
     """Return A; raises `ParameterError`, `InputError` or `HermescapeError` where it is not defined, infinite or 0."""
-    if escape.model.name != "lora":
+    if not escape.is_aligned:
         raise ParameterError(
-            f"critical strengths of model {escape.model.name} given; accepted: model lora, whose search time depends "
+            f"critical strengths of model {escape.network.name} given; accepted: model lora, whose search time depends "
             "on mu alone."
         )
     drive = escape.A

@@ -12,15 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
 import sympy as sp
 
 from theory.language.activations import REGISTRY
+from theory.network.system import System
 from theory.symbols import x, y
-
-if TYPE_CHECKING:
-    from theory.network.system import System
 
 __all__ = ["RULES", "Entry", "Source", "entries", "sources"]
 
@@ -60,8 +57,9 @@ class Rule:
     applies: Callable[[System], bool]
 
 
-def _model(*names: str) -> Callable[[System], bool]:
-    return lambda system: system.model.name in names
+def _named(key: str) -> Callable[[System], bool]:
+    """Whether the network says that it comes from this publication."""
+    return lambda system: key in system.network.sources
 
 
 def _step(rule: str) -> Callable[[System], bool]:
@@ -82,12 +80,14 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "nwemadji2026",
         "LoRA fine-tuning of a pre-trained single-index student: its ODEs and its search time",
-        _model("lora", "misaligned"),
+        _named("nwemadji2026"),
     ),
-    Rule("hu2022", "low-rank adaptation", _model("lora", "misaligned")),
+    Rule("hu2022", "low-rank adaptation", _named("hu2022")),
     Rule("saad1995", "closed equations of one-pass SGD in the overlaps", lambda _: True),
-    Rule("benarous2021", "the information exponent", _model("plain")),
-    Rule("arnaboldi2023", "escape from the start of plain training, the noise of SGD included", _model("plain")),
+    Rule("benarous2021", "the information exponent", _named("benarous2021")),
+    Rule(
+        "arnaboldi2023", "escape from the start of plain training, the noise of SGD included", _named("arnaboldi2023")
+    ),
     Rule(
         "damian2024",
         "transforms of the label, and the generative exponent",

@@ -1,73 +1,41 @@
-"""The words and templates of the document of `theory.writing.document`."""
+"""The words of the document of `theory.writing.document`, with formulas between dollars."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
+from theory.language.activations import Activation
+from theory.network.system import System
 from theory.symbols import y
 from theory.typeset.layout import Equation
 from theory.typeset.printing import latex
-
-if TYPE_CHECKING:
-    from theory.language.activations import Activation
-    from theory.network.system import System
+from theory.writing.blocks import Code, Emphasis, Math, Paragraph, Piece, prose
 
 __all__ = [
     "AGAIN",
     "CONVENTIONS",
-    "DOCUMENT",
     "EXIT",
-    "FRAGMENT",
     "PRICE",
-    "SETTINGS",
-    "TABLE",
+    "TITLE",
     "labels",
     "meaning",
     "named",
-    "verbatim",
 ]
 
 LONGEST_NAME = 40
+TITLE = "From the population loss to the escape time"
 
-FRAGMENT = r"""% Needs amsmath and amssymb. Rename a symbol by defining its macro before this file is read.
-@MACROS@
-
-@BODY@
-"""
-
-DOCUMENT = r"""\documentclass[10pt,a4paper]{article}
-\usepackage[textwidth=16cm,textheight=24cm]{geometry}
-\usepackage{amsmath,amssymb}
-\allowdisplaybreaks
-\setlength{\parindent}{0pt}
-\setlength{\parskip}{0.4em}
-\AtBeginDocument{\setlength{\abovedisplayskip}{5pt plus 2pt}\setlength{\belowdisplayskip}{5pt plus 2pt}}
-@MACROS@
-\begin{document}
-@BODY@
-\end{document}
-"""
-
-TABLE = r"\begin{center}\begin{tabular}{ll}@ROWS@\end{tabular}\end{center}"
-
-SETTINGS = {
-    "lora": r"Rank-one LoRA on aligned pre-training $w_{0} = \mu w_{*}$: the scalar $u$ and the direction $v$, on the "
-    "unit sphere, are trained.",
-    "misaligned": r"Rank-one LoRA on a pre-trained weight $w_{0}$ with $\langle w_{0}, w_{*} \rangle = \mu$ and "
-    r"$\langle w_{0}, w_{0} \rangle = \rho^{2}$: the scalar $u$ and the direction $v$, on the unit "
-    "sphere, are trained.",
-    "plain": "Plain training on the unit sphere: the direction $v$ is trained.",
-    "pretrain": r"Full pre-training: the free weight $w$ learns a source teacher $w_{s}$ with $\langle w_{s}, w_{*} "
-    r"\rangle = c$, so that the loss is $L(q_{s}, r)$.",
-}
-
-CONVENTIONS = (
-    r"\emph{Conventions.} Time is $t = \eta \times$ number of steps, with $\eta$ the step size. "
-    r"$\operatorname{erf}(x) = \frac{2}{\sqrt{\pi}} \int_0^x e^{-z^2} \mathrm{d} z$, not "
-    r"$\operatorname{erf}(x/\sqrt{2})$. $\mathrm{He}_k$ is the probabilists' Hermite polynomial, unnormalised: "
-    r"$\mathrm{He}_2(x) = x^2 - 1$. $Z \sim \mathcal{N}(0, 1)$, and $\mathbb{E}_{r}[f] = \mathbb{E} f(\sqrt{r} Z)$. "
-    "Derivatives are meant in the sense of distributions."
+CONVENTIONS = Paragraph(
+    (
+        Emphasis("Conventions."),
+        *prose(
+            r" Time is $t = \eta \times$ number of steps, with $\eta$ the step size. "
+            r"$\operatorname{erf}(x) = \frac{2}{\sqrt{\pi}} \int_0^x e^{-z^2} \mathrm{d} z$, not "
+            r"$\operatorname{erf}(x/\sqrt{2})$. $\mathrm{He}_k$ is the probabilists' Hermite polynomial, unnormalised: "
+            r"$\mathrm{He}_2(x) = x^2 - 1$. $Z \sim \mathcal{N}(0, 1)$, and $\mathbb{E}_{r}[f] = \mathbb{E} "
+            r"f(\sqrt{r} Z)$. Derivatives are meant in the sense of distributions."
+        ),
+    )
 )
 
 AGAIN = {
@@ -121,23 +89,12 @@ def labels(system: System, target: str) -> str:
     )
 
 
-def named(f: Activation, symbol: str) -> str:
+def named(f: Activation, symbol: str) -> Piece:
     """Return the name of an activation, or its symbol where that is too long for a title."""
     name = " ".join(f.name.split())
-    return verbatim(name) if len(name) <= LONGEST_NAME else symbol
+    return Code(name) if len(name) <= LONGEST_NAME else Math(symbol)
 
 
-def verbatim(text: str) -> str:
-    r"""Return text in typewriter, with TeX's special characters escaped.
-
-    >>> verbatim("x**2 - x_1")
-    '\\texttt{x**2 - x\\_1}'
-    """
-    escaped = re.sub(r"[\\{}_^~&%$#]", lambda found: ESCAPES.get(found[0], "\\" + found[0]), text)
-    return rf"\texttt{{{escaped}}}"
-
-
-ESCAPES = {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
 FORMULA = re.compile(r"<[^<>]*>|\|w0\||d\w/d\w|w = .*$")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from hermescape.paper.checks.dynamics import compare_flow
 from hermescape.paper.checks.findings import Finding, compare
 from hermescape.paper.checks.oracle import drive_and_bend, search_time_of
 from hermescape.paper.published import published_times
@@ -81,8 +82,6 @@ def check_hermite(dataset: xr.Dataset) -> list[Finding]:
 
 
 def _inset(dataset: xr.Dataset) -> list[Finding]:
-    from hermescape.paper.checks.dynamics import compare_flow
-
     rows = []
     for number, mu in enumerate(dataset.inset_mu.values):
         steps, path = dataset[f"step_{number}"].values, dataset[f"m_{number}"].values

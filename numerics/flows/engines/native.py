@@ -174,7 +174,7 @@ class Runs:
 
     def _strengths(self, rows: NDArray[np.int64]) -> Array:
         """r of the given trajectories."""
-        evaluate = compile_function(self._field.inputs, [self._field.system.arguments[r]], jit=False)
+        evaluate = compile_function(self._field.inputs, [self._field.system.entries[r]], jit=False)
         return np.array([evaluate(*self.states[row], *self._constants[row])[0] for row in rows])
 
     def _first_surrogate(self) -> Surrogate:
@@ -184,7 +184,7 @@ class Runs:
                 f"a start with <w, w> = {strengths.min():g} given; accepted without a closed form: a positive finite "
                 "r; start elsewhere, or integrate with SciPy()."
             )
-        if not self._field.system.arguments[r].free_symbols:
+        if not self._field.system.entries[r].free_symbols:
             return self._tabulate(float(strengths[0]), float(strengths[0]))
         low, high = strengths.min() / REACH, max(1.0, strengths.max()) * REACH
         return self._tabulate(2.0 ** math.floor(math.log2(low)), 2.0 ** math.ceil(math.log2(high)))

@@ -98,7 +98,7 @@ def _stages(found: Field, jit: bool) -> tuple[Callable, OnCovariance | None, Cal
     if found.is_closed:
         closed = guard_in_states(system, system.functions)
         return compile_function(inputs, [v.xreplace(closed) for v in velocities], jit=jit), None, None
-    arguments = compile_function(inputs, [system.arguments[q], system.arguments[r], system.gap], jit=jit)
+    arguments = compile_function(inputs, [system.entries[q], system.entries[r], system.gap], jit=jit)
     last = compile_function((*inputs, *found.functions), velocities, jit=jit)
     return arguments, on_covariance(tuple(system.functions.values())), last
 

@@ -12,8 +12,12 @@ from pathlib import Path
 
 import pytest
 import sympy as sp
+import typer
 import xarray as xr
 
+from hermescape import __version__
+from hermescape.cli.app import app
+from numerics.parameters import PARAMETERS
 from theory.symbols import mu
 
 COMMANDS = ("derive", "latex", "activations", "hermite", "kernel", "escape", "simulate", "check")
@@ -202,6 +206,39 @@ def test_bad_input_is_one_line_and_exit_code_2(args: list[str], words: str) -> N
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
     assert words in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "right"),
+    [("--step-size", "--lr"), ("--dimension", "--d"), ("--scale", "--alpha"), ("--max_steps", "--max-steps")],
+)
+def test_names_of_python_are_answered_with_those_of_the_command_line(given: str, right: str) -> None:
+    done = run("simulate", "relu", "--mu", "0.3", given, "1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {given} given; accepted: {right} (")
+
+
+def test_every_option_of_the_table_is_spelled_as_there() -> None:
+    """Name, help and domain of an option are those of the table wherever a command takes the parameter."""
+    seen = set()
+    for name, command in typer.main.get_command(app).commands.items():
+        for parameter in command.params:
+            if parameter.name not in PARAMETERS or parameter.param_type_name == "argument":
+                continue
+            own = PARAMETERS[parameter.name]
+            assert parameter.opts == [own.option], (name, parameter.name)
+            assert parameter.help.startswith(own.meaning), (name, parameter.name)
+            seen.add(parameter.name)
+    assert seen == set(PARAMETERS) - {"student", "m0", "s0", "t_max"}  # the last three are a sweep's
+
+
+def test_the_package_runs_as_a_module() -> None:
+    command = [sys.executable, "-m", "hermescape"]
+    done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"hermescape {__version__}\n")
+    refused = subprocess.run([*command, "dervie"], capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: ")
 
 
 def test_user_text_is_never_run(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pybtex.database import parse_string
 from hermescape import __version__, derive
 from hermescape.cli.app import main
 from hermescape.cli.cite import toolkit
+from theory.writing.sources import sources
 
 ROOT = Path(__file__).parents[3]
 
@@ -27,7 +28,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> s
 
 def test_bibtex_of_a_derivation(capsys: pytest.CaptureFixture[str]) -> None:
     parsed = parse_string(run(capsys, "relu", "--model", "plain"), "bibtex").entries
-    assert set(parsed) == {"hermescape", *(source.key for source in derive("relu", model="plain").sources)}
+    assert set(parsed) == {"hermescape", *(source.key for source in sources(derive("relu", model="plain")))}
 
 
 def test_the_toolkit_is_what_citation_cff_says(capsys: pytest.CaptureFixture[str]) -> None:

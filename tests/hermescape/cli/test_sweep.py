@@ -19,11 +19,11 @@ CONFIG = """
 kind = "flow"
 
 [fixed]
-activation = "linear"
+student = "linear"
 
 [grid]
 mu = [0.2, 1.5]
-d = {start = 1e3, stop = 1e5, count = 3, spacing = "log"}
+dimension = {start = 1e3, stop = 1e5, count = 3, spacing = "log"}
 """
 LONG = CONFIG.replace("[0.2, 1.5]", "{start = 0.01, stop = 0.9, count = 2000}")
 COMMAND = [sys.executable, "-c", "from hermescape.cli.app import main; main()", "sweep"]
@@ -91,7 +91,7 @@ def test_export(finished: Path, tmp_path: Path, call) -> None:
     with xr.open_dataset(arrays, engine="h5netcdf") as data:
         assert data.exit_time.identical(expected.exit_time)
         assert data.attrs == expected.attrs
-        assert data.d.values.tolist() == [1000, 10_000, 100_000]
+        assert data.dimension.values.tolist() == [1000, 10_000, 100_000]
     assert len(table.read_text().splitlines()) == 7
     code, _, err = call(finished, "--export", table)
     assert code == 2
@@ -101,10 +101,10 @@ def test_export(finished: Path, tmp_path: Path, call) -> None:
 
 
 def test_bad_use_ends_in_one_line(finished: Path, tmp_path: Path, call) -> None:
-    (tmp_path / "bad.toml").write_text(CONFIG.replace("activation", "activations"))
+    (tmp_path / "bad.toml").write_text(CONFIG.replace("student", "students"))
     (tmp_path / "file").write_text("")
     for args, message in (
-        ([tmp_path / "bad.toml"], "parameter activations given; accepted for kind flow"),
+        ([tmp_path / "bad.toml"], "parameter students given; accepted for kind flow"),
         ([tmp_path / "none.toml"], "cannot be read: No such file"),
         ([finished, "-o", tmp_path / "file" / "s.sqlite"], "accepted: a file in an existing folder"),
         ([finished, "-o", tmp_path / "s.sqlite", "--status"], "does not exist"),
@@ -123,12 +123,12 @@ def test_bad_use_ends_in_one_line(finished: Path, tmp_path: Path, call) -> None:
 
 def test_kappa_that_varies_with_d_is_said(tmp_path: Path, call, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "c.toml").write_text(
-        'kind = "montecarlo"\n[fixed]\nactivation = "nosuch"\nbatch = 10\n[grid]\nd = [100, 200]\n'
+        'kind = "montecarlo"\n[fixed]\nstudent = "nosuch"\nbatch = 10\n[grid]\ndimension = [100, 200]\n'
     )
     code, _, err = call(tmp_path / "c.toml")
     assert code == 2
     warning, error = err.splitlines()
-    assert warning.startswith("warning: a grid in d at given batch: kappa = lr d / batch varies with d")
+    assert warning.startswith("warning: a grid in dimension at given batch: kappa = step_size dimension / batch varies")
     assert error.startswith("error: 'nosuch'")
 
 
@@ -182,8 +182,8 @@ def test_killed_and_interrupted_it_goes_on(tmp_path: Path, call) -> None:
     assert done(config) > kept
 
     part = read_sweep(config, config.with_suffix(".sqlite")).isel(mu=slice(2))
-    grid = {"mu": part.mu.values, "d": part.d.values}
-    alone = sweep({"kind": "flow", "fixed": {"activation": "linear"}, "grid": grid}, executor=Inline())
+    grid = {"mu": part.mu.values, "dimension": part.dimension.values}
+    alone = sweep({"kind": "flow", "fixed": {"student": "linear"}, "grid": grid}, executor=Inline())
     known = part.status.values == "ok"
     assert known.any()
     assert part.exit_time.values[known].tobytes() == alone.exit_time.values[known].tobytes()

@@ -11,6 +11,7 @@ from numerics.best.stopping import Composition, best_stopping, total_time
 from numerics.rates.search_time import search_time, slowdown
 from theory.errors import InputError, ParameterError
 from theory.network.derivation import derive
+from theory.search.critical import critical_strengths
 from theory.symbols import alpha
 
 
@@ -118,7 +119,7 @@ def test_the_paper_divides_the_rate_of_hermite_students(k: int) -> None:
     assert paper.rate * paper.tau == pytest.approx(1, rel=1e-12)
     assert paper.interval == pytest.approx(tuple(factor * end for end in raw.interval), rel=1e-14)
     assert (paper.A, paper.B) == (raw.A, raw.B)
-    assert derive("he3").escape.critical_mu()[-1].mu == 1
+    assert critical_strengths(derive("he3"))[-1].mu == 1
     infinite = search_time(derive(f"he{k}"), 1, rate_scale="paper")
     assert infinite.tau is None
 

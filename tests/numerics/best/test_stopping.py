@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from hermescape import api
-from numerics.best.stopping import Composition, best_stopping, median_start, total_time
+from numerics.best.stopping import Composition, best_stopping, total_time
 from numerics.flows.flow import Exit, Outcome, integrate
 from numerics.flows.stages import Stage, integrate_stages
+from numerics.flows.starts import median_start
 from numerics.simulation.montecarlo import simulate
 from theory.errors import InputError, ParameterError
 from theory.network.derivation import derive
@@ -86,8 +87,8 @@ def test_finite_kappa_against_simulation_of_both_phases() -> None:
     before = api.experiment(
         "relu", model="pretrain", c=0.8, **sizes, threshold=None, replicas=200, seed=4, max_steps=40, initial_scale=0.1
     )
-    weights = simulate(before).final_overlaps
-    alignment, strength = weights["q"][0], np.sqrt(weights["r"][0])
+    weights = simulate(before).final
+    alignment, strength = weights.q.values, np.sqrt(weights.r.values)
     after = [
         simulate(
             api.experiment(

@@ -28,7 +28,7 @@ SHIFTED = [
     "exp(-abs(x))",
     "sin(2*x + 1)",
 ]
-CLOSED = [name for name in REGISTRY if is_closed(Loss(activation(name), labels(activation(name))).expr)]
+CLOSED = [name for name in REGISTRY if is_closed(Loss.of(activation(name), labels(activation(name))).expr)]
 
 CLOSED_NODES = [
     *(sp.exp(H), sp.log(2 + H), sp.sqrt(1 + H**2), sp.erf(H), sp.erfc(H), sp.erfi(H)),
@@ -84,7 +84,7 @@ def test_unevaluated_nodes_differentiate(node: sp.Expr) -> None:
 def test_the_jacobian_of_every_closed_form_compiles(name: str) -> None:
     """Derivatives of the guarded L_q, L_r in q, r and D against central differences of their own code."""
     link = activation(name)
-    functions = [guard(f) for f in Loss(link, labels(link)).gradient()]
+    functions = [guard(f) for f in Loss.of(link, labels(link)).gradient()]
     symbols = (q, r, GAP)
     code = compile_function(symbols, functions, jit=False)
     slopes = compile_function(symbols, [f.diff(s) for f in functions for s in symbols], jit=False)

@@ -26,7 +26,7 @@ def diffusion_at(
     values: dict[sp.Symbol, float] = {symbol: state[symbol.name] for symbol in system.states}
     values |= {symbol: parameters[symbol.name] for symbol in system.parameters} | {kappa: KAPPA, d: DIMENSION}
     functions = system.diffusion_functions
-    at = [float(system.arguments[name].subs(values)) for name in (q, r)]
+    at = [float(system.entries[name].subs(values)) for name in (q, r)]
     estimates = evaluator((q, r), tuple(functions.values()))(*at)
     values |= {name: estimate.value for name, estimate in zip(functions, estimates, strict=True)}
     return np.array(matrix.subs(values), float)
@@ -52,18 +52,13 @@ def increments(name: str, replicas: int) -> tuple[System, np.ndarray]:
         student, teacher, **parameters, **extra, dimension=DIMENSION, batch=BATCH, step_size=STEP,
         threshold=None, replicas=replicas, seed=11, max_steps=1,
     )  # fmt: skip
-    m, u = state["m"], state["u"]
-    across = np.sqrt(1 - m**2)
-    along = np.zeros(replicas)
+    m, parts = state["m"], [state["u"], state["m"]]
     if misaligned:
         height = np.sqrt(parameters["rho"] ** 2 - parameters["mu"] ** 2)
-        along = np.full(replicas, (state["s"] - parameters["mu"] * m) / height)
-        across = np.sqrt(1 - m**2 - along[0] ** 2)
-    start = ExitSample(
-        one, np.full(replicas, -1), np.full(replicas, Status.CENSORED, np.int8),
-        final_m=np.full(replicas, m), final_u=np.full(replicas, u),
-        final_p=np.full(replicas, across), final_t=along if misaligned else None,
-    )  # fmt: skip
+        parts.append((state["s"] - parameters["mu"] * m) / height)
+    column = np.array([*parts, np.sqrt(1 - sum(part**2 for part in parts[1:]))])
+    ends = np.full(replicas, -1), np.full(replicas, Status.CENSORED, np.int8)
+    start = ExitSample(one, *ends, np.tile(column[:, None], replicas))
     after = trajectories(one, [1], start=start)
     return system, np.array([after[s.name].values[:, 0] - state[s.name] for s in system.states])
 

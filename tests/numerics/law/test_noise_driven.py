@@ -12,6 +12,7 @@ from numerics.law.noise_driven import noise_driven
 from numerics.simulation.statistics import ks_law
 from theory.errors import InputError, ParameterError
 from theory.network.derivation import derive
+from theory.search.regimes import regime
 from theory.symbols import C, J, M_ss, Z, d, mu
 
 SINE = 0.3329647205324833  # of sin(3 x)
@@ -21,7 +22,7 @@ CRITICAL = sp.Poly(5 * mu**3 + 5 * mu**2 + mu - 1, mu).real_roots()[0]  # of He_
 def test_as_d_grows_it_is_the_formula_of_the_regime_with_its_constant_by_quadrature() -> None:
     """C = int_0^R (g m/F - 1)/m dm + log R, F to leading order in 1/d; the spread of m's noise is in both."""
     system, kappa, top = derive("he3"), 0.05, 0.4
-    formula = system.escape.regime(CRITICAL, kappa=kappa)
+    formula = regime(system, CRITICAL, kappa=kappa)
     at = {mu: CRITICAL}
     trace, turn = (float(f.subs(at)) for f in (system.escape.B, sp.diff(system.escape.A, mu)))
     moments = system.loss_function.noise_moments(mu, mu**2)

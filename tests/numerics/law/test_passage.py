@@ -12,6 +12,7 @@ from numerics.law.passage import Passage, passage
 from numerics.simulation.statistics import ks_law
 from theory.errors import InputError, ParameterError
 from theory.network.derivation import derive
+from theory.search.regimes import regime
 from theory.symbols import C, Z
 from theory.symbols import d as dimension_symbol
 
@@ -40,7 +41,7 @@ def test_an_odd_exponent_leaves_on_one_side_only() -> None:
 def test_the_quadratic_exponent_has_the_logarithmic_law() -> None:
     """He_2: T = (1/lambda)[log(d)/2 - log|Z| - log(1 + kappa E[f^2 l*^2]/(2 lambda))/2 + C], all levels."""
     system, kappa, dimension = derive("he2", model="plain"), 0.03, 10**8
-    formula, law = system.escape.regime(kappa=kappa), plain("he2", dimension=dimension, threshold=0.5, kappa=kappa)
+    formula, law = regime(system, kappa=kappa), plain("he2", dimension=dimension, threshold=0.5, kappa=kappa)
     levels = np.array([0.05, 0.3, 0.5, 0.8, 0.95])
     tails = stats.norm.ppf(1 - levels / 2)
     at = {dimension_symbol: dimension, C: 0}
@@ -71,7 +72,7 @@ def test_sgd_follows_the_law_and_not_the_one_without_noise(
 
 def test_noise_traps_where_the_regime_says_so() -> None:
     system = derive("he2", model="plain")
-    assert system.escape.regime(kappa=0.3).name == "trapped"
+    assert regime(system, kappa=0.3).name == "trapped"
     law = plain("he2", dimension=10**4, threshold=0.5, kappa=0.3)
     assert law.probabilities[-1] < 1e-6
     assert law.quantile(0.5) == math.inf

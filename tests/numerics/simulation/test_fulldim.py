@@ -2,7 +2,6 @@
 
 import importlib.util
 import math
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,8 @@ import pytest
 import sympy as sp
 
 from numerics.simulation import fulldim
-from tests.numerics.simulation.test_montecarlo_misaligned import make, p_value
+from tests.numerics.simulation.cases import noisy as make
+from tests.numerics.simulation.cases import p_value, same
 from theory.errors import ParameterError
 from theory.language.activations import REGISTRY, activation
 from theory.symbols import x
@@ -23,7 +23,7 @@ def test_blocks_have_the_law_of_the_whole_batch(monkeypatch: pytest.MonkeyPatch)
     setting = make("relu", replicas=200, batch=5, max_steps=40)
     whole = fulldim.simulate(setting)
     monkeypatch.setattr(fulldim, "BLOCK", 8)  # two samples of R^4
-    blocks = fulldim.simulate(replace(setting, seed=2))
+    blocks = fulldim.simulate(setting.but(seed=2))
     assert p_value(whole, blocks) > 1e-3
 
 
@@ -37,7 +37,8 @@ def test_no_block_exceeds_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
         return normals(*shape)
 
     monkeypatch.setattr(fulldim, "BLOCK", 16)
-    fulldim._Weights.draw(setting, normals).gradient(setting, fulldim._functions(np, setting), watched)
+    replica, problem = fulldim._Replica(setting, normals), fulldim._Problem.of(setting, np)
+    assert replica.step(problem, watched)
     assert [shape for shape in drawn if len(shape) == 2] == [(3, 5), (3, 5), (1, 5)]
 
 
@@ -61,7 +62,7 @@ def test_other_array_modules_are_refused(given: Any) -> None:
 def test_the_module_itself_may_be_given() -> None:
     setting = make("linear", replicas=5)
     one, other = (fulldim.simulate(setting, array_module=given) for given in ("numpy", np))
-    assert np.array_equal(one.final_u, other.final_u)
+    assert same(one, other)
 
 
 @needs_torch
@@ -78,7 +79,5 @@ def test_torch_evaluates_the_same_functions(name: str) -> None:
 @pytest.mark.parametrize("changes", [{}, {"mu": None, "rho": None, "model": "pretrain", "c": 0.5}])
 def test_torch_has_the_law_of_numpy(changes: dict[str, Any]) -> None:
     setting = make("relu", replicas=200, max_steps=40, teacher=sp.erf(x), **changes)
-    one, other = (
-        fulldim.simulate(replace(setting, seed=seed), array_module=m) for seed, m in ((1, "numpy"), (2, "torch"))
-    )
+    one, other = (fulldim.simulate(setting.but(seed=seed), array_module=m) for seed, m in ((1, "numpy"), (2, "torch")))
     assert p_value(one, other) > 1e-3

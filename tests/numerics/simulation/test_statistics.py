@@ -2,27 +2,26 @@
 
 import numpy as np
 import pytest
-import sympy as sp
 from scipy import stats
 
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.statistics import ExitSample, Status, ks_two_sample
 from theory.errors import ParameterError
-from theory.symbols import x
+from theory.network.derivation import network_of
 
 
 def make(
     exits: list[int], censored: int = 0, diverged: int = 0, max_steps: int = 1000, step_size: float = 0.5
 ) -> ExitSample:
     n = len(exits) + censored + diverged
-    setting = Experiment(
-        *(x, sp.Integer(1), x),
+    setting = Experiment.of(
+        network_of("linear", noise=0.1),
         **{"mu": 0.5, "dimension": 10, "batch": 5, "step_size": step_size, "threshold": 0.5},
-        **{"replicas": n, "seed": 3, "max_steps": max_steps, "noise": 0.1},
+        **{"replicas": n, "seed": 3, "max_steps": max_steps},
     )
     status = [Status.EXITED] * len(exits) + [Status.CENSORED] * censored + [Status.DIVERGED] * diverged
     steps = np.array(exits + [-1] * (censored + diverged), np.int64)
-    return ExitSample(setting, steps, np.array(status, np.int8), np.full(n, 0.5), np.full(n, 0.1))
+    return ExitSample(setting, steps, np.array(status, np.int8), np.full((3, n), 0.5))
 
 
 def test_without_censoring_agrees_with_numpy() -> None:
@@ -80,7 +79,7 @@ def test_dataset_carries_every_parameter() -> None:
     dataset = sample.to_dataset()
     assert dict(dataset.sizes) == {"replica": 4}
     assert dataset.attrs["student"] == "x"
-    assert dataset.attrs["initial_scale"] == "none"
+    assert dataset.attrs["initial_u"] == 0.01
     assert [dataset.attrs[f"count_{name}"] for name in ("exited", "censored", "diverged")] == [2, 1, 1]
     assert set(sample.experiment.parameters()) <= set(dataset.attrs)
     assert all("units" in variable.attrs for variable in dataset.data_vars.values())
@@ -115,4 +114,6 @@ def test_bad_requests() -> None:
         with pytest.raises(ParameterError, match="accepted"):
             call()
     with pytest.raises(ParameterError, match="shapes"):
-        ExitSample(sample.experiment, sample.exit_steps[:2], sample.status, sample.final_m, sample.final_u)
+        ExitSample(sample.experiment, sample.exit_steps[:2], sample.status, sample.state)
+    with pytest.raises(ParameterError, match=r"rows for u, v_1, v_across"):
+        ExitSample(sample.experiment, sample.exit_steps, sample.status, sample.state[:2])

@@ -1,4 +1,4 @@
-"""The step that costs the same at every batch size: its law, where it applies, and what it makes possible."""
+"""The step of any network: its law against the unrolled one and against R^d, where it is degenerate, and its bits."""
 
 from typing import Any
 
@@ -6,134 +6,277 @@ import numpy as np
 import pytest
 import sympy as sp
 from scipy import stats
+from sympy import Rational
 
 from numerics.simulation import fulldim, montecarlo
 from numerics.simulation.experiment import Experiment
-from numerics.simulation.step import draw_batch, draw_rotated
-from tests.numerics.simulation.test_montecarlo_misaligned import make, p_value
-from theory.symbols import x, y
+from numerics.simulation.state import overlaps, uniform
+from numerics.simulation.statistics import ExitSample, Status, ks_two_sample
+from numerics.simulation.step import Step, _bartlett, root
+from numerics.simulation.unrolled import is_unrolled
+from tests.numerics.simulation.cases import made, noisy, same
+from tests.numerics.simulation.networks import a1, a2, adapter, committee, pair, setting, u1, u2
+from theory.network.constraints import Free, Sphere
+from theory.network.ridges import Network
 
-COEFFICIENTS = np.array([0.7, -1.2, 0.5])
-"""The residual is 0.7 z1 - 1.2 z2 + 0.5 n."""
-
-
-def drawn(draw: Any, batch: int, width: int, count: int = 10_000) -> np.ndarray:
-    """(G1, G2, R2) of `count` batches, shape (3, count)."""
-    rng = np.random.Generator(np.random.SFC64(5))
-    rows, found = np.empty((3, width)), np.empty((3, count))
-    for i in range(count):
-        draw(rng, rows, width, float(batch))
-        residual = COEFFICIENTS @ rows
-        found[:, i] = residual @ rows[0] / batch, residual @ rows[1] / batch, residual @ residual / batch**2
-    return found
+NOISE = Rational(1, 4)
 
 
-def rotated(batch: int) -> np.ndarray:
-    return drawn(draw_rotated, batch, min(batch, 3))
+def p_value(a: ExitSample, b: ExitSample) -> float:
+    """Bonferroni's p-value of equal laws of every state, trained scalars and all Gram entries, and of the exit."""
+    names = [state.name for state in a.experiment.network.states]
+    tests = [float(stats.ks_2samp(a.final[name], b.final[name], method="asymp").pvalue) for name in names]
+    return min(1.0, (1 + len(tests)) * min(ks_two_sample(a, b).p_value, *tests))
 
 
-@pytest.mark.parametrize("batch", [1, 2, 3, 8])
-def test_moments_of_a_rotated_batch_have_the_law_of_a_batch(batch: int) -> None:
-    one, other = rotated(batch), drawn(draw_batch, batch, batch)
-    mixed = [(*pair, pair[0] + pair[1] - pair[2]) for pair in (one, other)]
-    for values, expected in zip(*mixed, strict=True):
-        assert stats.ks_2samp(values, expected, method="asymp").pvalue > 1e-3
-
-
-@pytest.mark.parametrize("batch", [1, 2, 5, 10**9])
-def test_moments_of_a_rotated_batch_are_those_of_a_wishart_matrix(batch: int) -> None:
-    c = COEFFICIENTS
-    g1, g2, r2 = rotated(batch)
-    # sum r^2 / |c|^2 is chi^2_B; products of normals give Cov(r z1, r z2) = c1 c2, Var(r z1) = c1^2 + |c|^2.
-    assert stats.kstest(r2 * batch**2 / (c @ c), stats.chi2(batch).cdf).pvalue > 1e-3
-    for g, coefficient in ((g1, c[0]), (g2, c[1])):
-        variance = (coefficient**2 + c @ c) / batch
-        assert abs(g.mean() - coefficient) < 4.5 * np.sqrt(variance / g.size)
-        assert g.var() == pytest.approx(variance, rel=0.15 if batch < 5 else 0.08)
-    assert np.cov(g1, g2)[0, 1] == pytest.approx(c[0] * c[1] / batch, abs=0.1 / batch)
-
-
-def test_a_wrong_number_of_samples_is_rejected() -> None:
-    wrong = drawn(draw_rotated, 9, 3)
-    wrong *= np.array([[9 / 8], [9 / 8], [81 / 64]])
-    assert stats.ks_2samp(wrong[2], rotated(8)[2], method="asymp").pvalue < 1e-6
-
-
-SETTINGS: dict[str, dict[str, Any]] = {
-    "lora": {"rho": None, "dimension": 3, "noise": 0.0, "batch": 1, "step_size": 0.2},
-    "misaligned": {"batch": 5},
-    "plain": {"model": "plain", "mu": None, "rho": None, "initial_scale": None, "dimension": 3, "batch": 2},
-    "pretrain": {"model": "pretrain", "mu": None, "rho": None, "c": 0.5, "batch": 3, "step_size": 0.15},
-    "slopes": {
-        "rho": None,
-        "dimension": 3,
-        "student": 2 * x,
-        "derivative": sp.Integer(2),
-        "teacher": -0.3 * x,
-        "step_size": 0.05,
-        "label": y / 2,
-    },
-}
-
-
-@pytest.mark.parametrize("name", SETTINGS)
-def test_the_same_law_as_sums_over_the_batch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    setting = altered(SETTINGS[name])
-    run = montecarlo._compile(setting)
-    assert run.samples == min(run.rows, setting.batch)
-    fast = montecarlo.simulate(setting)
-    monkeypatch.setattr(montecarlo, "_is_linear", lambda functions: False)
-    slow = montecarlo.simulate(altered(SETTINGS[name] | {"seed": 2}))
-    assert montecarlo._compile(setting).samples == setting.batch
-    assert slow.counts.exited > 500
-    assert p_value(fast, slow) > 1e-3
-
-
-def test_an_offset_is_left_to_the_loop() -> None:
-    # d-dimensional SGD with other links than the other tests have: student x, teacher x + 1/2.
-    setting = altered({"teacher": x + sp.Rational(1, 2), "replicas": 2000})
-    assert montecarlo._compile(setting).samples == setting.batch
-    full = fulldim.simulate(altered({"teacher": x + sp.Rational(1, 2), "replicas": 300, "seed": 2}))
-    assert p_value(montecarlo.simulate(setting), full) > 1e-3
+def moved(sample: ExitSample) -> bool:
+    """Whether every state is where it does not start: no test below compares starts."""
+    rngs = [np.random.default_rng(i) for i in range(400)]
+    first = overlaps(sample.experiment, np.stack([uniform(sample.experiment, rng) for rng in rngs], axis=1))
+    names = [state.name for state in sample.experiment.network.states]
+    return min(stats.ks_2samp(sample.final[name], first[name]).pvalue for name in names) < 1e-6
 
 
 @pytest.mark.parametrize(
-    ("changes", "linear"),
+    "experiment",
     [
-        ({}, True),
-        ({"teacher": -3 * x}, True),
-        ({"student": x + 1, "teacher": 2 * x + 1}, True),
-        ({"teacher": x + 1}, False),
-        ({"teacher": sp.Max(x, 0)}, False),
-        ({"teacher": x + sp.Piecewise((0, x <= 0), (1, True))}, False),
-        ({"student": x**2, "derivative": 2 * x, "teacher": x**2}, False),
-        ({"label": 2 * y}, True),
-        ({"label": y**2}, False),
+        made(
+            "relu",
+            {"mu": 0.4, "dimension": 5, "batch": 4, "step_size": 0.3, "threshold": 0.9, "initial_scale": 0.5}
+            | {"noise": 0.25, "max_steps": 60, "replicas": 800},
+        ),
+        noisy("erf", dimension=20, batch=4, max_steps=60, threshold=0.7, replicas=800),
+        made(
+            "erf",
+            {"model": "pretrain", "c": 0.5, "dimension": 5, "batch": 3, "step_size": 0.3, "max_steps": 30}
+            | {"replicas": 800, "threshold": 0.9},
+        ),
+    ],
+    ids=["lora", "misaligned", "pretrain"],
+)
+def test_one_unit_with_one_vector_has_the_unrolled_law(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert is_unrolled(experiment)
+    unrolled = montecarlo.simulate(experiment)
+    monkeypatch.setattr(montecarlo, "is_unrolled", lambda _: False)
+    general = montecarlo.simulate(experiment.but(seed=2))
+    assert not np.array_equal(general.state, unrolled.state)
+    assert unrolled.counts.exited > 80
+    assert p_value(unrolled, general) > 1e-3
+
+
+CASES: dict[str, tuple[Network, dict[str, Any]]] = {
+    "pair, erf": (pair("erf", noise=NOISE), {}),
+    "pair, relu": (pair("relu", amplitudes=(Rational(1), Rational(-3, 2)), noise=NOISE), {"step_size": 0.2}),
+    "pair, free": (pair("erf", constraint=Free(), noise=NOISE), {}),
+    "two vectors, erf": (adapter("erf", Sphere(), noise=NOISE), {"step_size": 0.5}),
+    "two vectors, relu": (adapter("relu", Sphere(), noise=NOISE), {}),
+    "two free vectors": (adapter("erf", Free(), noise=NOISE), {"step_size": 0.5}),
+    "committee": (committee("erf", 3, noise=NOISE), {}),
+    "committee on spheres": (committee("relu", 2, constraint=Sphere()), {"step_size": 0.2}),
+}
+"""Two units on one vector; one unit on two, whose overlap is a state; units with vectors of their own."""
+
+
+@pytest.mark.parametrize("dimension", [7, 20])
+@pytest.mark.parametrize("name", CASES)
+def test_same_law_as_sgd_in_d_dimensions(name: str, dimension: int) -> None:
+    network, changes = CASES[name]
+    experiment = setting(network, dimension, replicas=400, **changes)
+    assert not is_unrolled(experiment)
+    reduced = montecarlo.simulate(experiment)
+    full = fulldim.simulate(experiment.but(seed=2))
+    assert full.counts.diverged == 0
+    assert moved(full)
+    assert p_value(reduced, full) > 1e-3
+
+
+@pytest.mark.parametrize("name", ["pair, erf", "pair, relu", "two vectors, erf", "two free vectors", "committee"])
+def test_a_wrong_number_of_degrees_of_freedom_is_rejected(name: str) -> None:
+    network, changes = CASES[name]
+    experiment = setting(network, 6, **({"replicas": 600, "step_size": 0.5, "batch": 2} | changes))
+    full = fulldim.simulate(experiment.but(seed=2))
+    assert p_value(montecarlo.simulate(experiment), full) > 1e-3
+    assert p_value(montecarlo._simulate(experiment, degrees_of_freedom_shift=1), full) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("network", "dimension", "batch"),
+    [
+        (committee("erf", 3), 5, 3),  # nothing across
+        (committee("erf", 3), 6, 3),  # one direction across for three units
+        (committee("relu", 3, constraint=Sphere()), 7, 2),
+        (adapter("erf", Sphere()), 4, 3),
+        (pair("relu"), 8, 1),  # c c^T of rank one, and dead units
+        (committee("erf", 3), 9, 1),
+    ],
+    ids=["nu = 0", "nu = 1", "nu = 2", "adapter, nu = 0", "batch 1", "three units, batch 1"],
+)
+def test_degenerate_sizes(network: Network, dimension: int, batch: int) -> None:
+    experiment = setting(network, dimension, batch=batch, step_size=0.2, replicas=400, max_steps=20)
+    full = fulldim.simulate(experiment.but(seed=2))
+    assert moved(full)
+    assert p_value(montecarlo.simulate(experiment), full) > 1e-3
+
+
+def test_dimensions_below_the_span_are_refused() -> None:
+    for network, least in ((committee("erf", 3), 5), (adapter("erf", Sphere()), 4), (pair("erf"), 6)):
+        with pytest.raises(ValueError, match=f"dimension = {least - 1} given; accepted: an integer >= {least}"):
+            setting(network, least - 1)
+        assert montecarlo.simulate(setting(network, least, replicas=2)).counts == (0, 2, 0)
+
+
+DECAYED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "coefficients": ({"amplitudes": (a1, a2), "scalars": (u1, u2, a1, a2)}, {}),
+    "coefficients that share a scalar": ({"amplitudes": (a1, Rational(1, 2) - a1**2), "scalars": (u1, u2, a1)}, {}),
+    "decay of scalars": (
+        {"amplitudes": (a1, a2), "scalars": (u1, u2, a1, a2)},
+        {"penalty": {"u1": Rational(1, 2), "a2": Rational(1, 2)}},
+    ),
+    "decay of a vector": ({"constraint": Free()}, {"penalty": {"v": Rational(1, 2)}}),
+}
+
+
+@pytest.mark.parametrize("name", DECAYED)
+def test_coefficients_and_decay_have_the_law_of_r_d(name: str) -> None:
+    fields, penalty = DECAYED[name]
+    experiment = setting(pair("erf", **fields, **penalty, noise=NOISE), 8, replicas=400)
+    full = fulldim.simulate(experiment.but(seed=2))
+    assert moved(full)
+    assert p_value(montecarlo.simulate(experiment), full) > 1e-3
+    if penalty:
+        without = setting(pair("erf", **fields, noise=NOISE), 8, replicas=400)
+        assert p_value(montecarlo.simulate(without), full) < 1e-6
+
+
+def test_decay_of_two_free_vectors() -> None:
+    decay = {"v1": Rational(1, 4), "u2": Rational(1, 4)}
+    experiment = setting(adapter("relu", Free(), penalty=decay, noise=NOISE), 7, replicas=400, step_size=0.2)
+    full = fulldim.simulate(experiment.but(seed=2))
+    assert p_value(montecarlo.simulate(experiment), full) > 1e-3
+    without = setting(adapter("relu", Free(), noise=NOISE), 7, replicas=400, step_size=0.2)
+    assert p_value(montecarlo.simulate(without), full) < 1e-6
+
+
+def test_decay_without_labels_or_noise_is_geometric() -> None:
+    """The penalty may be a symbol; a step takes eta lambda s where nothing else pulls."""
+    rate = sp.Symbol("lambda_1", positive=True)
+    network = pair("erf", amplitudes=(sp.S.Zero, sp.S.Zero), penalty={"u1": rate}).at(lambda_1=0.5)
+    for engine in (montecarlo, fulldim):
+        final = engine.simulate(setting(network, 7, replicas=2, step_size=0.1)).final
+        assert final.u1.values == pytest.approx(0.8 * 0.95**30)
+        assert final.u2.values == pytest.approx(-0.6)
+
+
+@pytest.mark.parametrize("engine", [montecarlo, fulldim])
+@pytest.mark.parametrize("network", [pair("he3"), adapter("he3", Free()), committee("he3", 2)])
+def test_divergence_is_a_status_and_leaves_no_nan(engine: Any, network: Network) -> None:
+    sample = engine.simulate(setting(network, 8, step_size=2.0, batch=1, replicas=20, max_steps=40))
+    assert sample.counts.diverged > 10
+    assert np.all(np.isfinite(sample.state))
+    assert np.all(sample.exit_steps == -1)
+    later = engine.simulate_stages([sample.experiment, sample.experiment.but(step_size=1e-60)]).samples[1]
+    gone = sample.status == Status.DIVERGED
+    assert np.array_equal(later.status == Status.DIVERGED, gone)
+    assert np.array_equal(later.state[:, gone], sample.state[:, gone])
+
+
+@pytest.mark.parametrize("watched", ["m2", "P"])
+def test_exits_by_any_pair(watched: str) -> None:
+    """The second vector's overlap, or that of both vectors, makes the exit."""
+    network = adapter("erf", Free(), noise=NOISE)
+    couple = next(couple for symbol, couple in network.overlaps.items() if symbol.name == watched)
+    network = adapter("erf", Free(), noise=NOISE, progress=couple)
+    experiment = setting(network, 6, threshold=0.9, replicas=400, step_size=0.5)
+    reduced, full = montecarlo.simulate(experiment), fulldim.simulate(experiment.but(seed=2))
+    assert min(full.counts.exited, full.counts.censored) > 100
+    assert p_value(reduced, full) > 1e-3
+    final = reduced.final
+    sizes = np.sqrt(final.n2 * (1.0 if watched == "m2" else final.n1))
+    ended = np.abs(final[watched] / sizes) >= 0.9
+    assert np.array_equal(ended, reduced.status == Status.EXITED)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_threads_and_slices_change_no_bit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, changes = CASES[name]
+    experiment = setting(network, 8, replicas=4, max_steps=12, **changes)
+    one = montecarlo.simulate(experiment, threads=1)
+    monkeypatch.setattr(montecarlo, "SAMPLES_PER_SLICE", 1)
+    assert same(one, montecarlo.simulate(experiment, threads=2))
+    assert np.array_equal(montecarlo.simulate(experiment.but(replicas=2)).state, one.state[:, :2])
+
+
+def test_paths_and_stages_continue() -> None:
+    experiment = setting(adapter("relu", Free()), 8, replicas=5, max_steps=12)
+    sample = montecarlo.simulate(experiment)
+    paths = montecarlo.trajectories(experiment, [0, 5, 12])
+    for state in experiment.network.states:
+        assert np.array_equal(paths[state.name].values[:, 2], sample.final[state.name])
+        assert paths[state.name].attrs["long_name"]
+    after = montecarlo.trajectories(experiment, [0], start=sample)
+    assert np.array_equal(after.P.values[:, 0], sample.final.P)
+    data = sample.to_dataset()
+    assert (data.attrs["model"], data.attrs["student_1"], data.attrs["teacher_1"]) == (
+        "adapter",
+        "Max(0, x)",
+        "Max(0, x)",
+    )
+    assert (data.attrs["initial_u2"], data.attrs["initial_v1"]) == (-0.6, 1.0)
+
+
+def test_a_start_with_other_frozen_vectors_is_refused() -> None:
+    """Networks whose Gram matrix holds numbers have no parameters that would tell them apart."""
+    first = montecarlo.simulate(setting(pair("erf"), 8, replicas=2, max_steps=1))
+    network = pair("erf")
+    key = next(key for key in network.gram.entries if [v.name for v in key] == ["w02", "w02"])
+    longer = pair("erf", entries={key: sp.Integer(2)})
+    with pytest.raises(ValueError, match=r"start with frozen vectors = .* given; accepted"):
+        montecarlo.simulate(setting(longer, 8, replicas=2, max_steps=1), start=first)
+
+
+@pytest.mark.parametrize(
+    ("square", "expected"),
+    [
+        ([[4.0, 2.0], [2.0, 5.0]], [[2.0, 0.0], [1.0, 2.0]]),
+        ([[4.0, 2.0], [2.0, 1.0]], [[2.0, 0.0], [1.0, 0.0]]),
+        ([[0.0, 0.0], [0.0, 9.0]], [[0.0, 0.0], [0.0, 3.0]]),
+        ([[0.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]]),
     ],
 )
-def test_linear_residuals_are_found(changes: dict[str, Any], linear: bool) -> None:
-    setting = altered({"batch": 50} | changes)
-    assert montecarlo._compile(setting).samples == (3 if linear else 50)
+def test_root_of_singular_matrices(square: list[list[float]], expected: list[list[float]]) -> None:
+    assert np.array_equal(root(np.array(square)), expected)
 
 
-def altered(changes: dict[str, Any]) -> Experiment:
-    functions = {"student": x, "derivative": sp.Integer(1)} | changes
-    setting = make("linear", **{key: value for key, value in changes.items() if key not in ("student", "derivative")})
-    fields = {name: getattr(setting, name) for name in setting.__dataclass_fields__}
-    return Experiment(**(fields | functions))
+@pytest.mark.parametrize("samples", [1, 2, 3, 8])
+def test_root_of_few_samples(samples: int) -> None:
+    columns = np.random.default_rng(1).standard_normal((4, samples))
+    found = root(columns @ columns.T)
+    assert found @ found.T == pytest.approx(columns @ columns.T, abs=1e-13)
+    assert np.count_nonzero(np.diag(found)) == min(4, samples)
 
 
-def test_a_million_million_dimensions() -> None:
-    """At kappa = 4 exits come tau/2 log(10^6) later at d = 10^12 than at 10^6, tau at the finite step size."""
-    shared: dict[str, Any] = {"noise": 0.0, "mu": 0.5, "rho": None, "initial_scale": None, "step_size": 0.1}
-    shared |= {"threshold": 0.5, "replicas": 2000, "max_steps": 2000}
-    medians = []
-    for dimension in (10**6, 10**12):
-        setting = make("linear", **(shared | {"dimension": dimension, "batch": dimension // 40}))
-        assert setting.step_size * dimension / setting.batch == pytest.approx(4)
-        sample = montecarlo.simulate(setting)
-        assert sample.counts == (2000, 0, 0)
-        medians.append(sample.to_time(sample.median))
-    rate = (np.sqrt(2) - 1) / 2  # lambda of A = 1 - mu = 1/2, B = -1
-    tau = 0.1 / np.log(1 + 0.1 * rate)
-    assert medians[1] - medians[0] == pytest.approx(tau / 2 * np.log(1e6), abs=0.8)
+@pytest.mark.parametrize("degrees", [0, 1, 2, 3, 7])
+def test_the_factor_is_that_of_a_wishart_matrix(degrees: int) -> None:
+    rng, size, count = np.random.default_rng(4), 3, 3000
+    drawn = np.array([t @ t.T for t in (_bartlett(rng, size, degrees) for _ in range(count))])
+    normals = rng.standard_normal((count, size, degrees))
+    expected = normals @ normals.transpose(0, 2, 1)
+    assert _bartlett(rng, size, degrees).shape == (size, min(size, degrees))
+    if degrees == 0:
+        assert not drawn.any()
+        return
+    for i in range(size):
+        for j in range(i + 1):
+            assert stats.ks_2samp(drawn[:, i, j], expected[:, i, j], method="asymp").pvalue > 1e-3
+    ones = np.ones(size)
+    assert stats.ks_2samp(drawn @ ones @ ones, expected @ ones @ ones, method="asymp").pvalue > 1e-3
+
+
+def test_fields_have_the_gram_matrix_of_the_weights() -> None:
+    experiment = setting(pair("erf"), 8)
+    step = Step(experiment)
+    scalars, rows = step.place.unpack(uniform(experiment, np.random.default_rng(2)))
+    weights = step.fields(rows, step.weights.at(scalars))
+    frozen = np.pad(experiment.frame.coordinates, ((0, 0), (0, 1)))
+    expected = [frozen[2] + scalars[0] * rows[0], frozen[3] + scalars[1] * rows[0], frozen[0], frozen[1]]
+    assert weights == pytest.approx(np.array(expected))

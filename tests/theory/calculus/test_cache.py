@@ -50,7 +50,7 @@ def test_unknown_content_is_refused(stored: str) -> None:
 
 def test_entries_are_read_back(cache: Path) -> None:
     def loss() -> Loss:
-        return Loss(activation("erf"), labels("abs"))
+        return Loss.of(activation("erf"), labels("abs"))
 
     first = loss().gradient(q, r)
     written = {path: path.read_text() for path in cache.iterdir()}

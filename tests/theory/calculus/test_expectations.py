@@ -85,7 +85,7 @@ def test_kernel_at_the_edge(pair: tuple[str, str]) -> None:
 def test_gradient_against_differences_of_the_oracle(pair: tuple[str, str]) -> None:
     """L_q and L_r by central differences of 1/2 E_r sigma^2 - K, all by quadrature."""
     f, g = map(activation, pair)
-    slope, bend = Loss(f, labels(g)).gradient()
+    slope, bend = Loss.of(f, labels(g)).gradient()
     to = digits(f, g)
     (overlap, variance), *_ = points("gradient" + str(pair), 1)
     h = sp.Rational(1, 10 ** (to // 3))
@@ -118,7 +118,7 @@ def test_one_point_moments(name: str) -> None:
 def test_gradient_noise_is_three_kernels(pair: tuple[str, str]) -> None:
     """J = E (sigma sigma')^2 - 2 E[sigma sigma'^2 phi] + E[sigma'^2 phi^2], each by quadrature."""
     f, g = map(activation, pair)
-    found = Loss(f, labels(g)).noise()
+    found = Loss.of(f, labels(g)).noise()
     assert is_closed(found)
     sigma, slope, phi = f.expr, f.derivative, g.expr
     (overlap, variance), *_ = points("noise" + str(pair), 1)
@@ -133,7 +133,7 @@ def test_gradient_noise_is_three_kernels(pair: tuple[str, str]) -> None:
 def test_compiled_form_keeps_its_digits_towards_the_edge(pair: tuple[str, str]) -> None:
     """The guarded gradient in float64, D = r - q^2 down to 1e-24, against 60 digits of the plain form."""
     f, g = map(activation, pair)
-    gradient = Loss(f, labels(g)).gradient()
+    gradient = Loss.of(f, labels(g)).gradient()
     compiled = compile_function((q, r, GAP), [guard(part) for part in gradient])
     overlap = sp.Rational(3, 10)
     for exponent in (1, 6, 12, 18, 24):
@@ -147,7 +147,7 @@ def test_compiled_form_keeps_its_digits_towards_the_edge(pair: tuple[str, str]) 
 def test_label_transforms_stay_in_the_class() -> None:
     for student, link, transform in (("erf", "relu", "y**2"), ("relu", "he2", "y**2"), ("relu", "abs", "y**3")):
         given = labels(link, transform=transform)
-        loss = Loss(activation(student), given)
+        loss = Loss.of(activation(student), given)
         assert loss.is_closed
         oracle = reference.kernel(loss.student.expr, given.mean.expr, "0.4", "0.7", digits=16)
         assert close(loss.kernel().subs({q: sp.Rational(2, 5), r: sp.Rational(7, 10)}), oracle, 15)

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import sympy as sp
 
+from hermescape import experiment
 from numerics.integrals import quadrature
 from numerics.integrals.evaluate import value
 from numerics.integrals.series import kernel_series
-from numerics.simulation.experiment import Experiment
 from theory.calculus import reference
 from theory.calculus.expectations import GaussianKernel, GaussianMean
 from theory.calculus.nodes import SPECIAL, check_nodes
@@ -30,9 +30,8 @@ ENTRIES: dict[str, Callable[[sp.Expr], object]] = {
     "noisy label": lambda f: derive("relu", label=f.subs(x, y), noise=0.5),
     "transform": lambda f: generative_exponent("he2", (f.subs(x, y),)),
     "series": lambda f: kernel_series(f, "relu", 0.1, 1.0, 4),
-    "experiment": lambda f: Experiment(
-        *(f, sp.S.One, x), mu=0.5, dimension=100, batch=5, step_size=0.1, threshold=0.5, replicas=2, seed=0, max_steps=9
-    ),
+    "experiment": lambda f: experiment(f, mu=0.5, dimension=100, batch=5, step_size=0.1),
+    "experiment's label": lambda f: experiment("relu", label=f.subs(x, y), mu=0.5, dimension=9, batch=5, step_size=0.1),
     "expectation": lambda f: value(GaussianMean(f, 0, 1)),
     "kernel": lambda f: value(GaussianKernel(f, sp.tanh(x), sp.S.Half, 1)),
     "digits": lambda f: value(GaussianMean(f, 0, 1), digits=20),
@@ -78,7 +77,7 @@ def test_text_in_the_place_of_a_number_is_not_evaluated(run: Callable[[str], obj
         run(f"__import__('pathlib').Path({str(written)!r}).write_text('')")
     assert not written.exists()
     with pytest.raises(ParameterError):
-        regime(derive("relu").escape, 0.5, kappa=f"open({str(written)!r}, 'w')")
+        regime(derive("relu"), 0.5, kappa=f"open({str(written)!r}, 'w')")
     assert not written.exists()
 
 

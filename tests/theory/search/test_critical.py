@@ -14,7 +14,7 @@ from theory.errors import HermescapeError, InputError, ParameterError
 from theory.language.activations import REGISTRY, activation, he
 from theory.network.derivation import derive
 from theory.network.system import System
-from theory.search.critical import isolates_exactly, stationary_mu
+from theory.search.critical import critical_strengths, isolates_exactly, stationary_mu
 from theory.search.roots import scanned
 from theory.symbols import alpha, mu, q, r, x
 
@@ -38,7 +38,7 @@ def touching(student: str, change: sp.Expr = sp.S.Zero) -> System:
 @pytest.mark.parametrize(("name", "inside"), [("he2", 0), ("he3", 1), ("he4", 0), ("he5", 1), ("he10", 2), ("relu", 0)])
 def test_roots_inside_the_interval(name: str, inside: int) -> None:
     """The source paper sees one divergence of tau for He_3 and He_5 and two for He_10, besides mu = 1."""
-    found = derive(name).escape.critical_mu()
+    found = critical_strengths(derive(name))
     assert len(found) == inside + 1
     assert found[-1].mu == 1
     assert all(c.exact and c.error == 0 and c.multiplicity == 1 and c.sign == -1 and c.diverges for c in found)
@@ -47,7 +47,7 @@ def test_roots_inside_the_interval(name: str, inside: int) -> None:
 
 def test_the_critical_strength_of_he3_is_a_root_of_its_cubic() -> None:
     """A = 9 mu (1 - mu) (5 mu^3 + 5 mu^2 + mu - 1), B = -9 (5 mu^4 - 4 mu^2 + 1)."""
-    inner = derive("he3").escape.critical_mu()[0]
+    inner = critical_strengths(derive("he3"))[0]
     cubic = 5 * mu**3 + 5 * mu**2 + mu - 1
     assert sp.minimal_polynomial(inner.mu, mu) == cubic
     strength = mpmath.findroot(lambda v: 5 * v**3 + 5 * v**2 + v - 1, 0.3)
@@ -90,7 +90,7 @@ LINKS = {
     ],
 )
 def test_transcendental_roots_against_the_integral_of_A(student: str, teacher: str, guesses: list[float]) -> None:
-    found = [c for c in derive(student, teacher).escape.critical_mu() if c.mu != 1]
+    found = [c for c in critical_strengths(derive(student, teacher)) if c.mu != 1]
     (sigma, slope), (phi, _) = LINKS[student], LINKS[teacher]
     truths = [mpmath.findroot(lambda v: drive_by_quadrature(sigma, slope, phi, v), guess) for guess in guesses]
     assert [float(c.mu) for c in found] == pytest.approx([float(truth) for truth in truths], abs=1e-13)
@@ -99,39 +99,39 @@ def test_transcendental_roots_against_the_integral_of_A(student: str, teacher: s
 
 def test_the_scan_finds_what_isolation_finds() -> None:
     for name in ("he3", "he5", "he9", "he10"):
-        escape = derive(name).escape
-        found = sorted((root.mu, root.multiplicity) for root in scanned(escape))
-        exact = [(c.mu, c.multiplicity) for c in escape.critical_mu()]
+        system = derive(name)
+        found = sorted((root.mu, root.multiplicity) for root in scanned(system.escape))
+        exact = [(c.mu, c.multiplicity) for c in critical_strengths(system)]
         assert [k for _, k in found] == [k for _, k in exact]
         assert [float(v) for v, _ in found] == pytest.approx([float(v) for v, _ in exact], abs=1e-14)
 
 
 def test_a_linear_drive_has_an_exact_root() -> None:
     """ReLU on erf: A = E[Z 1(Z > 0) erf(Z)] - mu/2, and the expectation is 1/sqrt(3 pi) by parts."""
-    (found,) = derive("relu", "erf").escape.critical_mu()
+    (found,) = critical_strengths(derive("relu", "erf"))
     assert sp.simplify(found.mu - 2 / sp.sqrt(3 * sp.pi)) == 0
     assert (found.constant, found.order, found.exact) == (2, 2, True)  # |B|/A'^2 = (1/2)/(1/4)
 
 
 def test_a_root_without_a_closed_form_is_one_of_the_derived_A() -> None:
     """The scan samples one integral; the derivation gives A as a sum of kernels."""
-    escape = derive("relu", "tanh").escape
-    (found,) = escape.critical_mu()
-    assert abs(escape.A.subs(mu, sp.Rational(found.mu)).evalf(20)) < 1e-16
-    kinked = derive("max(x,x/10)", "tanh").escape.critical_mu()[0]
+    system = derive("relu", "tanh")
+    (found,) = critical_strengths(system)
+    assert abs(system.escape.A.subs(mu, sp.Rational(found.mu)).evalf(20)) < 1e-16
+    kinked = critical_strengths(derive("max(x,x/10)", "tanh"))[0]
     assert float(kinked.constant) == pytest.approx(1.01 / 2 / (1.01 / 2) ** 2, rel=1e-12)  # B = A' = -E[sigma'^2]
 
 
 def test_pairs_without_a_critical_strength() -> None:
     for student, teacher in (("erf", "linear"), ("relu", "x+max(x,0)")):
-        assert derive(student, teacher).escape.critical_mu() == ()
+        assert critical_strengths(derive(student, teacher)) == ()
 
 
 def test_double_roots() -> None:
     """A touches zero at 1/2: order 2 * 2, and the constant |B| / (A''/2)^2 of a second-order expansion."""
     for student, exact in (("he3", True), ("erf", False)):
         system = touching(student)
-        found = next(c for c in system.escape.critical_mu() if abs(c.mu - HALF) < 1e-9)
+        found = next(c for c in critical_strengths(system) if abs(c.mu - HALF) < 1e-9)
         assert (found.multiplicity, found.exact) == (2, exact)
         bend, curve = (float(f.subs(mu, HALF).evalf(20)) for f in (system.escape.B, system.escape.A.diff(mu, 2) / 2))
         if bend < 0:
@@ -145,22 +145,22 @@ def test_two_roots_or_none_where_a_double_root_is_perturbed(exponent: int) -> No
     """Both tiers, down to roots 1e-4 apart, within one step of the scan."""
     counts = set()
     for change in (-sp.Rational(1, 10**exponent), sp.Rational(1, 10**exponent)):
-        escape = touching("he3", change).escape
-        exact = [float(c.mu) for c in escape.critical_mu()]
-        near = sorted(float(root.mu) for root in scanned(escape))
+        system = touching("he3", change)
+        exact = [float(c.mu) for c in critical_strengths(system)]
+        near = sorted(float(root.mu) for root in scanned(system.escape))
         assert near == pytest.approx(exact, abs=1e-14)
         counts.add(len(near))
     assert max(counts) - min(counts) == 2
 
 
 def test_noise_labels_and_scale() -> None:
-    plain = derive("he3").escape.critical_mu()
-    assert derive("he3", noise=0.7).escape.critical_mu() == plain
-    assert derive("he3", alpha=3).escape.critical_mu() == plain  # |B|/A^2 has no alpha
-    assert derive("he2", "linear", label="y**2-1").escape.critical_mu() == derive("he2").escape.critical_mu()
-    assert derive("erf", label="y**2").escape.critical_mu() == ()  # odd student, even labels: A < 0
-    symbolic = derive("he2", "erf", alpha=alpha).escape.critical_mu()[0]
-    numeric = derive("he2", "erf", alpha=3).escape.critical_mu()[0]
+    plain = critical_strengths(derive("he3"))
+    assert critical_strengths(derive("he3", noise=0.7)) == plain
+    assert critical_strengths(derive("he3", alpha=3)) == plain  # |B|/A^2 has no alpha
+    assert critical_strengths(derive("he2", "linear", label="y**2-1")) == critical_strengths(derive("he2"))
+    assert critical_strengths(derive("erf", label="y**2")) == ()  # odd student, even labels: A < 0
+    symbolic = critical_strengths(derive("he2", "erf", alpha=alpha))[0]
+    numeric = critical_strengths(derive("he2", "erf", alpha=3))[0]
     assert symbolic.order == numeric.order == 1
     assert float(symbolic.constant.subs(alpha, 3)) == pytest.approx(float(numeric.constant))
 
@@ -168,13 +168,13 @@ def test_noise_labels_and_scale() -> None:
 def test_what_has_no_critical_strengths_is_refused() -> None:
     for model in ("misaligned", "plain"):
         with pytest.raises(ParameterError, match="accepted: model lora"):
-            derive("erf", model=model).escape.critical_mu()
+            critical_strengths(derive("erf", model=model))
     with pytest.raises(InputError, match="continuous students"):
-        derive("sign").escape.critical_mu()
+        critical_strengths(derive("sign"))
     with pytest.raises(HermescapeError, match="A = 0 for every mu"):
-        derive("1").escape.critical_mu()
+        critical_strengths(derive("1"))
     with pytest.raises(ParameterError, match="LoRA scale"):
-        stationary_mu(derive("he2", alpha=alpha).escape)
+        stationary_mu(derive("he2", alpha=alpha))
 
 
 # --- how tau diverges -------------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ def test_what_has_no_critical_strengths_is_refused() -> None:
 )
 def test_tau_approaches_as_stated(student: str, teacher: str | None, scale: int) -> None:
     system = derive(student, teacher, alpha=scale)
-    for c in system.escape.critical_mu():
+    for c in critical_strengths(system):
         for side, approach in ((-1, c.below), (1, c.above)):
             if approach is None:
                 continue
@@ -211,7 +211,7 @@ def test_tau_diverges_at_the_optimum_with_exponent_two(name: str) -> None:
     curvature = reference.mean(x**2 * slope**2, 0, 1, digits=15)
     bulk = reference.mean(slope**2, 0, 1, digits=15)
     assert curvature > 0
-    end = system.escape.critical_mu()[-1]
+    end = critical_strengths(system)[-1]
     assert (end.mu, end.order, end.multiplicity, end.regime, end.above) == (1, 2, 1, "trapped", None)
     assert float(end.constant) == pytest.approx(float(bulk / curvature**2), rel=1e-11)
     near, nearer = (search_time(system, 1 - sp.Rational(1, n)).tau for n in (10**5, 2 * 10**5))
@@ -223,7 +223,7 @@ def test_the_flow_exactly_at_a_critical_strength() -> None:
     """B < 0: u decays and m stays, however long; B > 0: u grows by itself and turns m."""
     for teacher, outcome in (("he3", Outcome.HORIZON), ("x**3", Outcome.EXITED)):
         system = derive("he3", teacher)
-        found = system.escape.critical_mu()[0]
+        found = critical_strengths(system)[0]
         path = integrate(system, {"u": 1e-4, "m": 0.05}, event=Exit(0.5), t_max=1e4, mu=float(found.mu))
         assert path.outcome is outcome
         assert found.regime == {Outcome.HORIZON: "trapped", Outcome.EXITED: "u alone"}[outcome]
@@ -233,7 +233,7 @@ def test_the_flow_exactly_at_a_critical_strength() -> None:
 
 
 def test_it_prints_as_mathematics() -> None:
-    shown = derive("he2").escape.critical_mu()[0]._repr_latex_()
+    shown = critical_strengths(derive("he2"))[0]._repr_latex_()
     assert r"\mu_c = 1" in shown
     assert r"\frac{1}{36}" in shown
 
@@ -241,15 +241,15 @@ def test_it_prints_as_mathematics() -> None:
 def test_stationary_points_are_those_of_tau() -> None:
     """tau falls and rises through them; one belongs to the other eigenvalue where it does not."""
     system = derive("he3")
-    points = [float(v) for v in stationary_mu(system.escape)]
+    points = [float(v) for v in stationary_mu(system)]
     grid = np.arange(1, 4000) / 4000
     tau = np.array([search_time(system, float(v)).tau for v in grid])
     turns = grid[1:-1][(np.diff(tau)[:-1] < 0) & (np.diff(tau)[1:] > 0)]
     assert len(turns) == 2
     for turn in turns:
         assert min(abs(turn - point) for point in points) < 1 / 2000
-    assert stationary_mu(derive("erf").escape) is None
-    assert not isolates_exactly(derive("erf").escape)
+    assert stationary_mu(derive("erf")) is None
+    assert not isolates_exactly(derive("erf"))
 
 
 # --- properties of the search time ------------------------------------------------------------------------------
@@ -313,8 +313,7 @@ def test_the_misaligned_search_time_at_rho_equal_mu(student: str, teacher: str |
 @pytest.mark.parametrize("text", ["max(-0.865721, x)", "max(x - 1.2875, 0) - max(-x - 1.2875, 0)", "max(x, erfc(x))"])
 def test_kinks_at_decimals(text: str) -> None:
     """The constant of tau ~ C/(1 - mu)^2 is |B(1)|/A'(1)^2; numbers such as exp(0.8657) are no long powers."""
-    escape = derive(text).escape
-    (end,) = escape.critical_mu()
+    (end,) = critical_strengths(derive(text))
     near = 1e-3
     found = [search_time(derive(text), 1 - scale * near).tau * (scale * near) ** 2 for scale in (1, 2)]
     assert end.mu == 1

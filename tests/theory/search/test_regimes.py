@@ -7,18 +7,18 @@ import sympy as sp
 from theory.errors import InputError, ParameterError
 from theory.network.derivation import derive
 from theory.network.models import AlignedLoRA, MisalignedLoRA
-from theory.search.regimes import Regime
+from theory.search.regimes import Regime, regime
 from theory.symbols import C, R, Z, a, d, m, mu
 
 CRITICAL = sp.Poly(5 * mu**3 + 5 * mu**2 + mu - 1, mu).real_roots()[0]  # of He_3, THEORY's 0.32072
 
 
 def found(name: str, *at: object, teacher: str | None = None, model: str = "lora", kappa: float = 0) -> Regime:
-    return derive(name, teacher, model=model).escape.regime(*at, kappa=kappa)
+    return regime(derive(name, teacher, model=model), *at, kappa=kappa)
 
 
 @pytest.mark.parametrize(
-    ("name", "teacher", "at", "kappa", "regime"),
+    ("name", "teacher", "at", "kappa", "expected"),
     [
         ("linear", None, 0.3, 0, "linear"),
         ("he3", None, 0.32, 0, "linear"),
@@ -30,12 +30,12 @@ def found(name: str, *at: object, teacher: str | None = None, model: str = "lora
         ("erf", None, 1, 0.1, "trapped"),
     ],
 )
-def test_regimes_of_lora(name: str, teacher: str | None, at: object, kappa: float, regime: str) -> None:
-    assert found(name, at, teacher=teacher, kappa=kappa).name == regime
+def test_regimes_of_lora(name: str, teacher: str | None, at: object, kappa: float, expected: str) -> None:
+    assert found(name, at, teacher=teacher, kappa=kappa).name == expected
 
 
 @pytest.mark.parametrize(
-    ("name", "teacher", "regime", "power"),
+    ("name", "teacher", "expected", "power"),
     [
         ("linear", None, "ballistic", 0),
         ("relu", "erf", "ballistic", 0),
@@ -49,30 +49,30 @@ def test_regimes_of_lora(name: str, teacher: str | None, at: object, kappa: floa
         ("he2", "erf", "trapped", 0),
     ],
 )
-def test_regimes_of_plain_training(name: str, teacher: str | None, regime: str, power: sp.Expr) -> None:
+def test_regimes_of_plain_training(name: str, teacher: str | None, expected: str, power: sp.Expr) -> None:
     got = found(name, teacher=teacher, model="plain")
-    assert (got.name, got.power) == (regime, power)
+    assert (got.name, got.power) == (expected, power)
 
 
 def test_initial_scales_are_forgotten_shift_or_lead() -> None:
     """u0 = d^-a: a > 1/2 as if 0, a = 1/2 shifts Z by lambda/G, a < 1/2 sets out alone, with slope a/lambda."""
-    escape = derive("linear").escape
-    small, equal, large = (escape.regime(0.5, initial_power=power) for power in (2, sp.S.Half, sp.Rational(1, 4)))
-    assert small == escape.regime(0.5)
+    system = derive("linear")
+    small, equal, large = (regime(system, 0.5, initial_power=power) for power in (2, sp.S.Half, sp.Rational(1, 4)))
+    assert small == regime(system, 0.5)
     rate, drive = small.rate, sp.Rational(1, 2)
     assert sp.simplify(equal.time - small.time + (sp.log(sp.Abs(Z + rate / drive)) - sp.log(sp.Abs(Z))) / rate) == 0
     assert sp.simplify(large.slope_log_d - 1 / (4 * rate)) == 0
     assert not large.time.has(Z)
     assert sp.simplify(small.slope_log_d - 1 / (2 * rate)) == 0
     with pytest.raises(ParameterError, match="initial_power"):
-        escape.regime(0.5, initial_power=0)
+        regime(system, 0.5, initial_power=0)
     with pytest.raises(ParameterError, match="initial_power"):
-        derive("he2", model="plain").escape.regime(initial_power=1)
+        regime(derive("he2", model="plain"), initial_power=1)
 
 
 def test_regimes_print_as_latex() -> None:
-    for regime in (found("he3", 0.2), found("he3", CRITICAL, kappa=0.02), found("he3", model="plain")):
-        text = regime.latex()
+    for way in (found("he3", 0.2), found("he3", CRITICAL, kappa=0.02), found("he3", model="plain")):
+        text = way.latex()
         assert text.startswith("T = ")
         assert "CRootOf" not in text
         assert r"\log" in text or "d" in text
@@ -83,7 +83,7 @@ def test_regimes_print_as_latex() -> None:
 def test_u_alone() -> None:
     """He_2 on a He_2: A = 2 mu (1 + 2 a - 3 mu^2), B = 2 - 6 mu^2, so B = -4 a > 0 at the root for a = -1/4."""
     system, root = derive("he2", "-he2/4"), 1 / sp.sqrt(6)
-    still, noisy = system.escape.regime(root), system.escape.regime(root, kappa=0.01)
+    still, noisy = regime(system, root), regime(system, root, kappa=0.01)
     assert still.name == noisy.name == "u alone"
     assert still.rate == noisy.rate == 1
     assert still.time == a * sp.log(d) + C
@@ -94,7 +94,7 @@ def test_u_alone() -> None:
 @pytest.mark.parametrize("name", ["linear", "he2", "he3"])
 def test_the_rate_is_the_largest_eigenvalue(name: str, model: str, at: tuple[float, ...]) -> None:
     system = derive(name, model=model)
-    got = system.escape.regime(*at)
+    got = regime(system, *at)
     values = dict(zip(system.parameters, map(sp.Rational, map(str, at)), strict=True))
     jacobian = system.escape.jacobian.subs(values).evalf(30)
     largest = max(complex(value).real for value in mpmath.eig(mpmath.matrix(jacobian), right=False))
@@ -114,8 +114,8 @@ def test_the_law_of_the_linear_regime() -> None:
 
 
 def test_a_lora_scale_is_a_change_of_units() -> None:
-    plain = derive("erf", model=AlignedLoRA()).escape.regime(0.4)
-    scaled = derive("erf", model=AlignedLoRA(scale=sp.Integer(2))).escape.regime(0.4)
+    plain = regime(derive("erf", model=AlignedLoRA()), 0.4)
+    scaled = regime(derive("erf", model=AlignedLoRA(scale=sp.Integer(2))), 0.4)
     A, B = (float(f.subs(mu, 0.4)) for f in (derive("erf").escape.A, derive("erf").escape.B))
     assert float(scaled.rate) == pytest.approx((4 * B + (16 * B**2 + 16 * A**2) ** 0.5) / 2, rel=1e-9)
     assert plain.rate < scaled.rate
@@ -131,7 +131,7 @@ def test_what_cannot_move_m_is_said() -> None:
     got = found("he3", 0, 0.5, model="misaligned")
     assert (got.name, got.time) == ("trapped", None)
     assert "orthogonal" in got.because
-    assert derive("erf", model=MisalignedLoRA()).escape.regime(0, 0.5).name == "linear"
+    assert regime(derive("erf", model=MisalignedLoRA()), 0, 0.5).name == "linear"
 
 
 def test_ballistic_time_is_an_integral() -> None:

@@ -18,9 +18,7 @@ from theory.typeset.lines import Names, fill
 from theory.typeset.macros import COMMANDS, MACROS, Notation, check_names
 from theory.typeset.printing import latex
 from theory.typeset.tree import parse, render, width
-from theory.writing import equations
 from theory.writing.document import document
-from theory.writing.equations import activation_equations, escape_equations, loss_equations
 from theory.writing.words import meaning as typeset
 
 GELU = "x*(1 + erf(x/sqrt(2)))/2"
@@ -93,12 +91,8 @@ def test_fragment_compiles_in_an_article(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["relu", "tanh", "misaligned", "plain he3", "sign"])
 def test_jupyter_equations_compile(name: str, tmp_path: Path) -> None:
     found = system(name)
-    shown = [
-        equations(found),
-        loss_equations(found.loss_function),
-        escape_equations(found.escape),
-        activation_equations(found.loss_function.student),
-    ]
+    derived = (found, found.loss_function, found.escape, found.loss_function.student)
+    shown = [each._repr_latex_() for each in derived]
     assert not any(rf"\{macro.name}" in text for text in shown for macro in MACROS if macro.name != "link")
     compiled(WRAPPED % "\n".join(shown), tmp_path)
 
@@ -152,7 +146,7 @@ def test_steps_that_are_left_out_are_said() -> None:
 
 def test_a_jump_has_no_linearisation() -> None:
     text = document(derive("sign"))
-    assert "no linearisation" in escape_equations(derive("sign").escape)
+    assert "no linearisation" in derive("sign").escape._repr_latex_()
     assert "no linearisation" in text
     assert r"\searchtime" not in text
 

@@ -1,12 +1,13 @@
 """The verdict must be able to fail, and must not depend on the machine."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import hermescape
-from hermescape.verify import at_one_dimension as checking
+from hermescape.verify import check as checking
+from hermescape.verify import plan as planning
+from numerics.law.through_flow import ThroughFlow
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.statistics import ExitSample
 from theory.errors import InputError, ParameterError
@@ -15,7 +16,7 @@ from theory.errors import InputError, ParameterError
 @pytest.mark.parametrize("name", ["relu", "erf", "he2"])
 def test_agreement(name: str) -> None:
     report = hermescape.check(name, mu=[0.3, 0.6], replicas=300, seed=5)
-    assert report.passed, [(row.mu, row.verdict) for row in report.rows]
+    assert report.passed, [(case.mu, case.sentence) for case in report.cases]
 
 
 def test_numerical_activation_agrees() -> None:
@@ -24,36 +25,41 @@ def test_numerical_activation_agrees() -> None:
 
 def test_a_wrong_prediction_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """The flow of a loss 20 % steeper predicts exits 20 % earlier; the same data must reject it."""
-    honest = checking._forecast
+    quiet, median = ThroughFlow.quiet, ThroughFlow.median
 
-    def steep(*args: object) -> checking._Forecast:
-        found = honest(*args)  # type: ignore[arg-type]
-        return replace(found, flow_exit=found.flow_exit / 1.2, prediction=found.prediction / 1.2)
+    def steep_quiet(self: ThroughFlow, *args: Any) -> float | None:
+        found = quiet(self, *args)
+        return None if found is None else found / 1.2
 
-    monkeypatch.setattr(checking, "_forecast", steep)
+    def steep_median(self: ThroughFlow, *args: Any, **options: Any) -> float | None:
+        found = median(self, *args, **{**options, "t_max": 10 * options["t_max"]})
+        return None if found is None else found / 1.2
+
+    monkeypatch.setattr(ThroughFlow, "quiet", steep_quiet)
+    monkeypatch.setattr(ThroughFlow, "median", steep_median)
     report = hermescape.check("relu", mu=[0.3], replicas=400, seed=5)
     assert not report.passed
-    assert report.rows[0].verdict == "disagree"
+    assert report.cases[0].sentence == "disagree"
 
 
 def test_no_escape_is_predicted_and_seen() -> None:
-    row = hermescape.check("linear", mu=[1.0], replicas=20).rows[0]
-    assert row.tau is None
-    assert row.sgd_exit is None
-    assert row.verdict == "agree: no escape"
+    case = hermescape.check("linear", mu=[1.0], replicas=20).cases[0]
+    assert case.tau is None
+    assert case.rows[0].sgd_exit is None
+    assert case.sentence == "agree: no escape"
 
 
 def test_runs_that_cannot_be_afforded_are_undecided_not_passed() -> None:
     report = hermescape.check("he10", mu=[0.4])
     assert not report.passed
-    assert report.rows[0].verdict.startswith("undecided")
+    assert report.cases[0].verdict == "undecided"
 
 
 def test_a_flow_that_stays_inside_is_undecided_not_passed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checking, "LONGEST_SEARCH", 1e-3)
-    row = hermescape.check("relu", mu=[0.4]).rows[0]
-    assert row.verdict.startswith("undecided: the flow stays inside")
-    assert not row.passed
+    monkeypatch.setattr(planning, "LONGEST_SEARCH", 1e-3)
+    case = hermescape.check("relu", mu=[0.4]).cases[0]
+    assert case.sentence.startswith("undecided: the flow stays inside")
+    assert not case.passed
 
 
 @pytest.mark.parametrize(("name", "mu"), [("he2", 0.02), ("he2", 0.005), ("he4", 0.1), ("he4", 0.02), ("he3", 0.31)])
@@ -66,32 +72,45 @@ def test_the_work_is_bounded_where_u_leaves_first_and_near_critical_strengths(
 
     def count(setting: Experiment, **options: Any) -> ExitSample:
         nonlocal drawn
-        drawn += setting.replicas * (setting.max_steps - 100) * (setting.batch + checking.STEP_COST)
-        return simulate(replace(setting, replicas=2, max_steps=2), **options)
+        drawn += setting.replicas * (setting.stop.max_steps - 100) * (setting.sgd.batch + planning.STEP_COST)
+        return simulate(setting.but(replicas=2, max_steps=2), **options)
 
     monkeypatch.setattr(checking, "simulate", count)
     for budget in (1e6, checking.SAMPLE_BUDGET):
         drawn = 0.0
-        row = hermescape.check(name, mu=[mu], budget=budget).rows[0]
-        assert drawn <= 1.001 * checking.WORST * budget
-        assert drawn > 0 or row.verdict.startswith("undecided: one run would draw")
+        case = hermescape.check(name, mu=[mu], budget=budget).cases[0]
+        assert drawn <= 1.001 * planning.WORST * budget
+        assert drawn > 0 or case.sentence.startswith("undecided: one run would draw")
 
 
 def test_noise_that_changes_the_rate_is_undecided_at_a_given_batch() -> None:
-    row = hermescape.check("he3", mu=[0.31], batch=2).rows[0]
-    assert row.verdict.startswith("undecided: SGD's noise changes the rate by")
-    assert row.exited == 0
+    case = hermescape.check("he3", mu=[0.31], batch=2).cases[0]
+    assert case.sentence.startswith("undecided: SGD's noise changes the rate by")
+    assert case.rows[0].exited == 0
 
 
 def test_several_strengths_share_the_budget() -> None:
     """The cheapest come first; those that no longer fit into twice the budget are undecided."""
-    found = hermescape.check("relu", mu=[0.3, 0.9], budget=2e6).rows
-    assert [row.verdict.startswith("undecided: one run would draw") for row in found] == [False, True]
+    found = hermescape.check("relu", mu=[0.3, 0.9], budget=2e6).cases
+    assert [case.sentence.startswith("undecided: one run would draw") for case in found] == [False, True]
 
 
 def test_result_does_not_depend_on_threads() -> None:
     one, two = (hermescape.check("linear", mu=[0.4], replicas=50, threads=n) for n in (1, 2))
     assert one == two
+
+
+def test_one_dimension_and_several_give_reports_of_one_class() -> None:
+    """Each case has its verdict, each row its prediction and measured median; JSON names them as its command does."""
+    one = hermescape.check("linear", mu=[0.4], replicas=100)
+    several = hermescape.check_law("linear", mu=[0.4], dimensions=(10**4, 10**8), replicas=100)
+    assert type(one) is type(several) is hermescape.Report
+    for report in (one, several):
+        for row in report.rows:
+            assert row.prediction is not None
+            assert row.sgd_exit == pytest.approx(row.prediction, rel=0.2)
+    assert set(one.as_dict()) == {"passed", "rows", "settings"}
+    assert set(several.as_dict()) == {"passed", "cases", "settings"}
 
 
 def test_bad_values() -> None:

@@ -1,0 +1,66 @@
+"""The command `hermescape escape`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Literal
+
+import typer
+
+from hermescape.cli import options
+from hermescape.cli.options import MU_HELP, Digits, Given, Json, Tolerance, takes, use
+from hermescape.output import print_json, print_parts
+from theory.errors import ParameterError
+
+__all__ = ["escape"]
+
+LORA = Literal["lora", "misaligned"]
+
+
+@takes(
+    "student",
+    use("mu", kind=str, metavar="MU", note=MU_HELP),
+    *("teacher", use("model", kind=LORA), "rho", "mix", "label", "noise", "scale"),
+)
+def escape(
+    given: Given,
+    critical: Annotated[
+        bool, typer.Option("--critical", help="all mu in (0, 1] at which tau diverges, and the mu of shortest tau")
+    ] = False,
+    order: Annotated[int | None, typer.Option(metavar="K", help="cut every Hermite sum after this order")] = None,
+    digits: Digits = None,
+    tolerance: Tolerance = None,
+    rate_scale: options.RateScale = "raw",
+    as_json: Json = False,
+) -> None:
+    """Give A, B, growth rate and search time tau at each mu, or (--critical) the strengths at which tau diverges.
+
+    tau is in t = lr * steps and comes with its error estimate, 0 where it is exact. With --digits, and for numbers
+    beyond a double, JSON holds texts; log_tau is the natural logarithm of tau.
+    """
+    model = options.parametrisation(given)
+    accuracy = options.accuracy(tolerance, digits, order)
+    mu = given.pop("mu")
+    if mu is None:
+        options.check_without_mu(critical, order, digits, tolerance)
+    alignments = [] if mu is None else options.parse_mu(mu, aligned=model == "lora")
+    if given["mix"] and digits is not None:
+        raise ParameterError("--mix with --digits given; accepted: --rho R, since the rho of --mix is rounded.")
+    from hermescape.task import Task
+    from hermescape.views.search import critical_parts, critical_report, escape_points, escape_table
+    from numerics.rates.search_time import Search, search_time, slowdown
+
+    task = Task(**given)
+    system = task.system()
+
+    def search(value: float) -> Search:
+        length, scale = replace(task, mu=value).length, rate_scale
+        return search_time(system, value, rho=length, order=order, tolerance=accuracy, digits=digits, rate_scale=scale)
+
+    report = critical_report(system, rate_scale) if critical else {}
+    found = [search(value) for value in alignments]
+    if as_json:
+        scale = {"rate_scale": rate_scale, "slowdown": slowdown(system, rate_scale)}
+        print_json({"points": escape_points(found), **scale, **report})
+    else:
+        print_parts(*([escape_table(system, found)] if found else []), *(critical_parts(report) if critical else ()))

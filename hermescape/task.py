@@ -1,0 +1,245 @@
+r"""The record of a task: who learns what, from which weight, by which SGD, until when; validated once, when it is made.
+
+    task = Task("relu", mu=0.4, dimension=10**6, batch=10**5, step_size=0.1)
+    task.system()                       # its derivation
+    hermescape.simulate(task)           # its simulation
+
+Names, types, domains and defaults are those of `numerics.parameters`. `model` is a name, or an object of a class of
+your own (`theory.network.models.Model`); the values of its parameters are the fields `mu`, `rho`, `c` and `scale` (for
+a parameter alpha) where it has them, and those of `parameters` for all others:
+
+    Task("relu", model=Gain(), mu=0.4, parameters={"gamma": 0.1})
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field, replace
+from typing import Any, TypedDict, Unpack
+
+from sympy import Expr
+
+from numerics.parameters import PARAMETERS, mixed_length, model_name
+from theory.errors import ParameterError
+from theory.language.activations import Activation, activation
+from theory.language.parser import parse_label
+from theory.network.derivation import blank, derive
+from theory.network.models import Model
+from theory.network.models import model as find_model
+from theory.network.system import System
+from theory.symbols import y
+
+__all__ = ["Fields", "Function", "Task"]
+
+Function = str | Expr | Activation
+"""An activation or link: a registered name or an expression in x as text, a SymPy expression, or an `Activation`."""
+
+KNOWN = {"mu": "mu", "rho": "rho", "c": "c", "alpha": "scale"}
+"""The parameters of models that are fields of a task."""
+SCALED = ("lora", "misaligned")
+
+
+def _default(name: str) -> Any:
+    return PARAMETERS[name].default
+
+
+class Fields(TypedDict, total=False):
+    """The fields of a `Task` but its two links, as keywords."""
+
+    label: str | Expr | None
+    noise: float
+    model: str | Model | None
+    mu: float | None
+    rho: float | None
+    mix: bool
+    c: float | None
+    scale: float
+    parameters: Mapping[str, float]
+    initial_scale: float | None
+    dimension: int
+    batch: int
+    step_size: float
+    threshold: float | None
+    max_steps: int
+    replicas: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is learnt, by what and how; every number is checked against its domain when the record is made.
+
+    Raises `ParameterError` for a value of another type or outside its domain, a parameter that the model does not
+    have, or a model that is unknown; `InputError` for text that is no activation or label. What only some verbs need
+    (such as `mu` to simulate) is asked for by them.
+
+    >>> task = Task("erf", mu=0.3, rho=0.5, step_size=0.1)
+    >>> task.parametrisation.name, task.place, task.dimension
+    ('misaligned', {'mu': 0.3, 'rho': 0.5}, 1000)
+    >>> Task("erf", mu=0.3, batch=0)
+    Traceback (most recent call last):
+    theory.errors.ParameterError: batch = 0 given; accepted: an integer >= 1; samples a step; try 500.
+    """
+
+    student: Function
+    """activation sigma"""
+    teacher: Function | None = None
+    """link phi, the student's own by default"""
+    _: KW_ONLY
+    label: str | Expr | None = None
+    """T(y), text or expression in y: SGD sees T of the noisy label; None is the identity"""
+    noise: float = _default("noise")
+    """Delta, variance of the label noise"""
+    model: str | Model | None = None
+    """parametrisation of the weight; None is misaligned where `rho` or `mix` is given, and lora elsewhere"""
+    mu: float | None = None
+    """alignment <w0, w*>"""
+    rho: float | None = None
+    """length |w0|"""
+    mix: bool = False
+    """whether w0 = mu w* + (1 - mu) xi, which sets the length"""
+    c: float | None = None
+    """similarity <w_s, w*> of source and target"""
+    scale: float = _default("scale")
+    """alpha in w = w0 + alpha u v"""
+    parameters: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """values of the model's other parameters, by name"""
+    initial_scale: float | None = None
+    """u at the start, None means d^-2; of a free weight its norm, None means 1"""
+    dimension: int = _default("dimension")
+    """d"""
+    batch: int = _default("batch")
+    """B, samples a step"""
+    step_size: float = _default("step_size")
+    """eta; time is t = eta * step"""
+    threshold: float | None = _default("threshold")
+    """R: a run exits at the first step with |m| >= R; None: every run takes `max_steps` steps"""
+    max_steps: int = _default("max_steps")
+    """runs that have not exited after so many steps are censored"""
+    replicas: int = _default("replicas")
+    """independent runs"""
+    seed: int = _default("seed")
+    """with the other fields it fixes every number of the result"""
+
+    def __post_init__(self) -> None:
+        for name, parameter in PARAMETERS.items():
+            value = getattr(self, name, None)
+            if value is not None and parameter.type in ("number", "integer", "flag"):
+                object.__setattr__(self, name, parameter.check(value))
+        object.__setattr__(self, "student", activation(self.student))
+        object.__setattr__(self, "teacher", None if self.teacher is None else activation(self.teacher))
+        object.__setattr__(self, "label", _label(self.label))
+        self._read_parameters()
+        self._check_model()
+
+    @classmethod
+    def of(cls, task: Task | Function, teacher: Function | None = None, **settings: Unpack[Fields]) -> Task:
+        """Return the task of a student and the fields given; of a task itself, with these fields changed.
+
+        >>> Task.of(Task("relu", mu=0.3), seed=2) == Task.of("relu", mu=0.3, seed=2)
+        True
+        """
+        if not isinstance(task, Task):
+            return cls(task, teacher, **settings)
+        return replace(task, **settings) if teacher is None else replace(task, teacher=teacher, **settings)
+
+    @property
+    def links(self) -> tuple[Activation, Activation]:
+        """The student's activation sigma and the teacher's link phi."""
+        sigma = activation(self.student)
+        return sigma, sigma if self.teacher is None else activation(self.teacher)
+
+    @property
+    def parametrisation(self) -> Model:
+        """The model itself, of scale 1."""
+        if self.model is not None and not isinstance(self.model, str):
+            return self.model
+        lengthy = self.rho is not None
+        if isinstance(self.model, str) and not (lengthy or self.mix):  # a derivation needs no length
+            return find_model(self.model)
+        return find_model(model_name(self.model, lengthy=lengthy, mixed=self.mix))
+
+    @property
+    def named_model(self) -> str | Model:
+        """The model as a derivation takes it: by name, so that it takes the scale, or the object."""
+        by_name = self.model is None or isinstance(self.model, str)
+        return self.parametrisation.name if by_name else self.parametrisation
+
+    @property
+    def named_scale(self) -> float:
+        """The scale that goes with a model by name; an object has its own, or the parameter alpha."""
+        return self.scale if isinstance(self.named_model, str) else 1.0
+
+    @property
+    def length(self) -> float | None:
+        """|w0|: `rho`, or what `mix` makes of mu; None where w0 is aligned."""
+        return mixed_length(self.mu) if self.mix and self.mu is not None else self.rho
+
+    @property
+    def place(self) -> dict[str, float]:
+        """The values of the model's parameters by name; raises `ParameterError` where one is missing."""
+        names, given = self._names(), self._given()
+        for name in names:
+            if name not in given:
+                meaning = f"; {PARAMETERS[name].meaning}" if name in PARAMETERS else ""
+                raise ParameterError(
+                    f"no {name} given; accepted: a number with model {self.parametrisation.name}{meaning}."
+                )
+        return {name: given[name] for name in names}
+
+    def system(self) -> System:
+        """Derive the dynamics, with the parameters of the model as symbols."""
+        sigma, phi = self.links
+        model, scale = self.named_model, self.named_scale
+        return derive(sigma, phi, model=model, label=self.label, noise=self.noise, alpha=scale)
+
+    def _names(self) -> list[str]:
+        network = blank(self.parametrisation)
+        return [str(symbol) for symbol in (*network.parameters, *network.extra_parameters)]
+
+    def _given(self) -> dict[str, float]:
+        known = {"mu": self.mu, "rho": self.length, "c": self.c}
+        if "alpha" in self._names():
+            known["alpha"] = self.scale
+        return {name: value for name, value in known.items() if value is not None} | dict(self.parameters)
+
+    def _read_parameters(self) -> None:
+        """Move the parameters that are fields into their fields, and read the numbers of all others."""
+        if not isinstance(self.parameters, Mapping):
+            raise ParameterError(f"parameters = {self.parameters!r} given; accepted: numbers by name.")
+        own = dict(self.parameters)
+        for name, place in KNOWN.items():
+            if name not in own:
+                continue
+            if getattr(self, place) != PARAMETERS[place].default:
+                raise ParameterError(f"{place} given, and {name} in parameters; accepted: one of them.")
+            object.__setattr__(self, place, PARAMETERS[place].check(own.pop(name)))
+        number = PARAMETERS["mu"]
+        read = {name: replace(number, name=name, meaning="a parameter of the model").read(v) for name, v in own.items()}
+        object.__setattr__(self, "parameters", read)
+
+    def _check_model(self) -> None:
+        """Refuse parameters that the model does not have, and values that it refuses."""
+        model, names = blank(self.parametrisation), self._names()
+        if self.scale != 1 and model.name not in SCALED and "alpha" not in names:
+            raise ParameterError(f"scale = {self.scale:g} with model {model.name} given; accepted: 1; leave it out.")
+        given = self._given()
+        for name, value in given.items():
+            if name not in names:
+                accepted = ", ".join(names) or "no parameters"
+                raise ParameterError(
+                    f"{name} = {value:g} with model {model.name} given; accepted: {accepted}; leave it out."
+                )
+        if given.keys() >= {*names}:
+            model.check(given)
+
+
+def _label(label: Any) -> Expr | None:
+    """Parse text; give a symbol named y the assumptions of `theory.symbols.y`."""
+    if label is None:
+        return None
+    if isinstance(label, str):
+        return parse_label(label)
+    if not isinstance(label, Expr):
+        raise ParameterError(f"label = {label!r} given; accepted: text or a SymPy expression in y, such as y**2.")
+    return label.xreplace({symbol: y for symbol in label.free_symbols if str(symbol) == "y"})

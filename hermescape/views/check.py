@@ -1,0 +1,168 @@
+"""What `hermescape check` prints and draws, at one dimension or several."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+from rich.table import Table
+
+from hermescape.verify.report import Case, Report
+from numerics.law import Ballistic
+from numerics.plots import check_figure, collapse, figure_of_many
+
+__all__ = ["check_lines", "save_check_plot"]
+
+Part = str | Table
+
+
+def check_lines(report: Report) -> tuple[Part, ...]:
+    """Return the parts that `hermescape check` prints."""
+    return _median_lines(report) if report.at_one_dimension else _law_lines(report)
+
+
+def save_check_plot(report: Report, path: Path) -> bool:
+    """Draw prediction against measurement, or the collapse of exit times on their law; False where nothing was run."""
+    return _save_medians(report, path) if report.at_one_dimension else _save_laws(report, path)
+
+
+# --- one dimension ----------------------------------------------------------------------------------------------
+
+
+def _median_lines(report: Report) -> tuple[Part, ...]:
+    settings = report.settings
+    batches = sorted({row.batch for row in report.rows})
+    head = (
+        f"{settings['student']} on {settings['teacher']}: d = {settings['d']}, lr = {settings['lr']:.4g}, "
+        f"batch = {', '.join(map(str, batches))}, {settings['replicas']} runs each, exit at |m| = "
+        f"{settings['threshold']:g}, seed {settings['seed']}; times in t = lr * steps"
+    )
+    table = Table(show_edge=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("mu", "tau", "flow exit", "predicted", "SGD exit", "99 % interval", "tolerance", "verdict"):
+        table.add_column(column, justify="left" if column == "verdict" else "right", no_wrap=True)
+    notes = []
+    for case, row in zip(report.cases, report.rows, strict=True):
+        low, high = row.sgd_interval
+        if case.reason:
+            notes.append(f"mu = {row.mu:g}: {case.reason}")
+        if row.censored or row.diverged:
+            notes.append(f"mu = {row.mu:g}: {row.censored} runs censored, {row.diverged} diverged")
+        table.add_row(
+            f"{row.mu:g}",
+            "infinite" if row.tau is None else f"{row.tau:.5g}",
+            _short(row.flow_exit),
+            _short(row.prediction),
+            _short(row.sgd_exit),
+            f"{_short(low)}..{_short(high)}",
+            _short(row.tolerance),
+            case.verdict,
+        )
+    tail = (
+        "flow exit: median over m0 = Z/sqrt(d). predicted: with kappa drift, gradient noise in u and finite lr. "
+        "They agree if predicted lies in the interval widened by |predicted - flow exit| + lr + predicted/sqrt(d)."
+    )
+    return head, table, *notes, tail, "passed" if report.passed else "FAILED: at least one row does not agree"
+
+
+def _short(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _save_medians(report: Report, path: Path) -> bool:
+    settings = report.settings
+    title = f"{settings['student']} on {settings['teacher']}, d = {settings['d']}, {settings['replicas']} runs each"
+    figure = check_figure([row for row in report.rows if row.flow_exit is not None], title)
+    figure.savefig(path, dpi=160)
+    return True
+
+
+# --- several dimensions -----------------------------------------------------------------------------------------
+
+
+def _law_lines(report: Report) -> tuple[Part, ...]:
+    settings = report.settings
+    head = (
+        f"{settings['student']} on {settings['teacher']}, model {settings['model']}: exit at |m| = "
+        f"{settings['threshold']:g}, seed {settings['seed']}; times in t = lr * steps"
+    )
+    tail = (
+        "p: Kolmogorov-Smirnov test of the exit times against the law; without noise, longer T: the same against two "
+        "laws that are wrong, which the data have to reject. * does not count: the smallest d of three or more."
+    )
+    parts = [part for case in report.cases for part in _case_parts(case)]
+    return head, *parts, tail, "passed" if report.passed else "FAILED: the law does not agree in every case"
+
+
+def _save_laws(report: Report, path: Path) -> bool:
+    cases = [case for case in report.cases if case.samples]
+    titles = [_title(case, report) for case in cases]
+    if cases:
+        figure_of_many([partial(_collapse, case=case) for case in cases], titles).savefig(path, dpi=150)
+    return bool(cases)
+
+
+def _title(case: Case, report: Report) -> str:
+    place = "" if case.mu is None else rf", $\mu$ = {case.mu:.4g}"
+    place += "" if case.rho is None else rf", $\rho$ = {case.rho:.4g}"
+    student, teacher = report.settings["student"], report.settings["teacher"]
+    pair = student if student == teacher else f"{student} on {teacher}"
+    return f"{pair}, {report.settings['model']}{place}: {case.regime}"
+
+
+def _collapse(ax: Axes, *, case: Case) -> Axes:
+    reduced = {
+        f"d = {sample.d:.3g}, {len(sample.times)} runs": (sample.times - sample.law.median) / sample.law.unit
+        for sample in case.samples
+        if sample.law is not None
+    }
+    law = case.samples[-1].law
+    assert law is not None  # at several dimensions
+    unit = r"\sigma_T" if isinstance(law, Ballistic) else r"T_{1/2}" if law.tau is None else r"\tau"
+
+    def shape(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.array([law.cdf(law.median + law.unit * float(at)) for at in x])
+
+    return collapse(ax, reduced, shape, unit=unit)
+
+
+def _case_parts(case: Case) -> tuple[Part, ...]:
+    place = "" if case.mu is None else f"mu = {case.mu:g}: "
+    place += "" if case.rho is None else f"rho = {case.rho:g}, "
+    tau = "" if case.tau is None else f"tau = {case.tau:.5g}, "
+    title = f"{place}regime {case.regime}, {tau}constant {case.constant:.6g}, lr = {case.lr:.4g}"
+    table = Table(show_edge=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in (
+        "d",
+        "kappa",
+        "runs",
+        "median",
+        "law",
+        "p",
+        "p (Holm)",
+        "p without noise",
+        f"p {case.control_factor:g} T",
+    ):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in case.rows:
+        table.add_row(
+            f"{row.d:g}" + ("" if row.counts else "*"),
+            f"{row.kappa:.4g}",
+            str(row.runs),
+            "-" if row.sgd_exit is None else f"{row.sgd_exit:.5g}",
+            f"{row.prediction:.5g}",
+            *("-" if p is None else f"{p:.2g}" for p in (row.p_value, row.p_holm, row.p_without_noise, row.p_slower)),
+        )
+    lost = [f"d = {row.d:g}: {row.censored} censored, {row.diverged} diverged" for row in case.rows]
+    lost = [text for text, row in zip(lost, case.rows, strict=True) if row.censored or row.diverged]
+    return title, *([table] if case.rows else []), *lost, *_slope_lines(case), f"  {case.sentence}"
+
+
+def _slope_lines(case: Case) -> list[str]:
+    low, high = case.slope_interval
+    if case.slope is None or low is None or high is None:
+        return []
+    interval = f"99.5 % interval {low:.4g}..{high:.4g}"
+    return [f"  slope of the {case.slope_of} in log d {case.slope:.4g}, {interval}; law {case.slope_law:.4g}"]

@@ -1,0 +1,162 @@
+"""The state of a simulation by name: scalars, then each trained vector's coordinates, across part and length.
+
+A trained vector is v = n (sum_j x_j e_j + p e), e_j the basis of the frozen vectors and e across their span; a length n
+that its constraint fixes is not stored. Several trained vectors share a lower triangular frame across the span.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from sympy import Symbol
+
+from numerics.simulation.experiment import Experiment
+from theory.network.vectors import Vector
+
+__all__ = ["CENSORED", "DIVERGED", "EXITED", "Layout", "Status", "layout", "overlaps", "uniform"]
+
+Array = NDArray[np.float64]
+
+
+class Status(IntEnum):
+    """How a run ended."""
+
+    EXITED = 0
+    """|m| reached the threshold."""
+    CENSORED = 1
+    """No exit within `max_steps`: raise `max_steps` if the quantiles are missing."""
+    DIVERGED = 2
+    """The state left the finite range: lower the step size."""
+
+
+EXITED, CENSORED, DIVERGED = (int(status) for status in Status)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Names of the state's numbers, in order.
+
+    A vector `v` has `v_1`, ..., one for each frozen direction, `v_across_1`, ... (`v_across` where it is the only one)
+    and, where its length is free, `v_length`; coordinates are those of v/|v|.
+    """
+
+    scalars: tuple[str, ...]
+    vectors: tuple[str, ...]
+    long: tuple[bool, ...]
+    rank: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One name for every number of the state."""
+        found = list(self.scalars)
+        for i, vector in enumerate(self.vectors):
+            found += [f"{vector}_{j + 1}" for j in range(self.rank)]
+            single = len(self.vectors) == 1
+            found += [f"{vector}_across"] if single else [f"{vector}_across_{j + 1}" for j in range(i + 1)]
+            found += [f"{vector}_length"] if self.long[i] else []
+        return tuple(found)
+
+    def unpack(self, state: Array) -> tuple[Array, Array]:
+        """Return (scalars, trained vectors as rows of frozen coordinates and a lower triangle) of states.
+
+        `state` has shape (numbers, ...); the results (scalars, ...) and (vectors, rank + vectors, ...).
+        """
+        count, position = len(self.vectors), len(self.scalars)
+        rows = np.zeros((count, self.rank + count, *state.shape[1:]))
+        for i in range(count):
+            width = self.rank + i + 1
+            rows[i, :width] = state[position : position + width]
+            position += width
+            if self.long[i]:
+                rows[i] = rows[i] * state[position]
+                position += 1
+        return state[: len(self.scalars)], rows
+
+    def pack(self, scalars: Array, rows: Array) -> Array:
+        """Return the state of scalars and vectors: the inverse of `unpack`."""
+        found = list(scalars)
+        for i, row in enumerate(rows):
+            norm = np.linalg.norm(row)
+            found += list(row[: self.rank + i + 1] / norm)
+            found += [norm] if self.long[i] else []
+        return np.array(found, float)
+
+
+def layout(experiment: Experiment) -> Layout:
+    """Return the layout of an experiment's state."""
+    network = experiment.network
+    return Layout(
+        tuple(s.name for s in network.scalars),
+        tuple(v.name for v in network.vectors),
+        tuple(_is_long(v) for v in network.vectors),
+        experiment.frame.coordinates.shape[1],
+    )
+
+
+def _is_long(v: Vector) -> bool:
+    return v.constraint is not None and bool(v.constraint.length(Symbol("norm", positive=True)).free_symbols)
+
+
+def uniform(experiment: Experiment, rng: np.random.Generator) -> Array:
+    """Draw the first state: directions uniform on the sphere, scalars and lengths as the experiment says.
+
+    Frozen coordinates are normals; across them the vectors' triangle is Bartlett's factor, a chi on the diagonal.
+    """
+    place, initial = layout(experiment), experiment.initial
+    found = [initial[name] for name in place.scalars]
+    for i, name in enumerate(place.vectors):
+        drawn = rng.standard_normal(place.rank + i)
+        parts = np.append(drawn, np.sqrt(rng.chisquare(experiment.sgd.dimension - place.rank - i)))
+        found += list(parts / np.hypot.reduce(parts))
+        found += [initial[name]] if place.long[i] else []
+    return np.array(found)
+
+
+def overlaps(experiment: Experiment, state: Array) -> xr.Dataset:
+    """Return the order parameters at states of shape (numbers, ...): trained scalars and overlaps, by name.
+
+    >>> from theory.network.derivation import derive
+    >>> free = Experiment.of(derive("relu", model="pretrain").network, c=0.6, dimension=9, batch=5, step_size=0.1)
+    >>> w = np.array([3.0, 4.0, 12.0])  # its parts along w_s, along the rest of w*, and across both
+    >>> found = overlaps(free, np.append(w / 13, 13.0)[:, None])
+    >>> {name: found[name].values.round(9).tolist() for name in found}
+    {'q_s': [3.0], 'q': [5.0], 'r': [169.0]}
+    """
+    place, network = layout(experiment), experiment.network
+    dims = ("replica", "step")[: state.ndim - 1]
+    found = {}
+    for i, scalar in enumerate(network.scalars):
+        found[scalar.name] = (dims, state[i], {"long_name": experiment.meaning(scalar), "units": "1"})
+    for name, (v, b) in network.overlaps.items():
+        value = _inner(experiment, place, state, v, b)
+        found[name.name] = (dims, value, {"long_name": experiment.meaning(name), "units": "1"})
+    return xr.Dataset(found)
+
+
+def _inner(experiment: Experiment, place: Layout, state: Array, v: Vector, b: Vector) -> Array:
+    """Return <v, b> for a trained v."""
+    direction, length = _direction(place, state, v)
+    if v == b:
+        return length * length
+    if b.is_trained:
+        other, width = _direction(place, state, b)
+        return length * width * sum(x * z for x, z in zip(direction, other, strict=True))
+    coordinates = experiment.frame.of_vector(b)
+    products = [c * x for c, x in zip(coordinates, direction, strict=False) if c != 0]
+    return length * sum(products[1:], products[0]) if products else np.zeros(state.shape[1:])
+
+
+def _direction(place: Layout, state: Array, v: Vector) -> tuple[list[Array], Array]:
+    """Return the coordinates of v/|v|, and |v|."""
+    index, position = place.vectors.index(v.name), len(place.scalars)
+    for i in range(index):
+        position += place.rank + i + 1 + place.long[i]
+    width, count = place.rank + index + 1, place.rank + len(place.vectors)
+    rows = [state[position + j] for j in range(width)]
+    rows += [np.zeros(state.shape[1:])] * (count - width)
+    length = state[position + width] if place.long[index] else np.ones(state.shape[1:])
+    return rows, length

@@ -1,0 +1,50 @@
+"""Settings that several tests share, and one p-value for equal laws."""
+
+from typing import Any
+
+import sympy as sp
+from scipy import stats
+
+from hermescape import api
+from numerics.simulation.experiment import Experiment
+from numerics.simulation.statistics import ExitSample, ks_two_sample
+from theory.symbols import x
+
+FUNCTIONS: dict[str, sp.Expr] = {
+    "linear": x,
+    "relu": sp.Max(x, 0),
+    "erf": sp.erf(x),
+    "he2": x**2 - 1,
+    "he3": x**3 - 3 * x,
+}
+
+
+def noisy(name: str, **changes: Any) -> Experiment:
+    """Misaligned LoRA: noise, small batches, a late exit and u of order one at tiny d, where the law across matters."""
+    settings: dict[str, Any] = {
+        **{"mu": 0.3, "rho": 0.8, "dimension": 4, "batch": 2, "step_size": 0.3},
+        **{"threshold": 0.95, "replicas": 3000, "seed": 1, "max_steps": 80, "initial_scale": 1.0, "noise": 1.0},
+    }
+    return made(name, settings | changes)
+
+
+def made(name: str, settings: dict[str, Any]) -> Experiment:
+    """The experiment of a function above, unless the settings name another student."""
+    settings = {"student": FUNCTIONS[name]} | settings
+    return api.experiment(settings.pop("student"), **settings)
+
+
+OF_DIRECTIONS = ("u", "m", "s", "q_s", "q", "r", "v_across", "w_across")
+
+
+def p_value(a: ExitSample, b: ExitSample) -> float:
+    """Bonferroni's p-value of equal laws of the exit time and of each (signed) number of the state at the end."""
+    names = [name for name in OF_DIRECTIONS if name in a.final and name in b.final]
+    assert len(names) > 1
+    tests = [float(stats.ks_2samp(a.final[name], b.final[name], method="asymp").pvalue) for name in names]
+    return min(1.0, (1 + len(tests)) * min(ks_two_sample(a, b).p_value, *tests))
+
+
+def same(a: ExitSample, b: ExitSample) -> bool:
+    """Whether two samples agree in every bit."""
+    return all((getattr(a, name) == getattr(b, name)).all() for name in ("exit_steps", "status", "state"))

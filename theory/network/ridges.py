@@ -1,0 +1,316 @@
+r"""The one description: a network of ridges on labels that are ridges too, and what is trained in it.
+
+    f(x) = sum_i a_i sigma_i(<w_i, x>),    y = sum_j b_j phi_j(<w*_j, x>) + sqrt(Delta) xi,    L = 1/2 E (f - y)^2,
+
+each weight a combination of frozen and trained vectors whose coefficients may be trained scalars. L depends on the
+weights only through *entries*, the inner products
+
+    R_ij = <w_i, w*_j>,    Q_ik = <w_i, w_k>,
+
+and a single-index network, one unit on one teacher with |w*| = 1 and a = b = 1, calls its two q and r. Derivation,
+flow, simulation, law and LaTeX read this description; whatever differs between models is a field of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import sympy as sp
+from sympy import Expr, S, Symbol
+
+from theory.calculus.nodes import exact
+from theory.errors import InputError, ParameterError
+from theory.language.activations import Activation
+from theory.language.labels import Labels
+from theory.network.vectors import Argument, Combination, Gram, Vector
+from theory.symbols import Delta, J, L_q, L_r, q, r
+
+__all__ = ["Network", "Ridge", "Teacher", "Words", "accept_all"]
+
+
+@dataclass(frozen=True)
+class Ridge:
+    """One unit or one term of a teacher: coefficient * function(<weight, x>)."""
+
+    coefficient: Expr
+    function: Activation
+    weight: Combination
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """What gives the labels: y = sum_j b_j phi_j(<w*_j, x>) + sqrt(noise) xi.
+
+    A single link may be transformed, y = T(phi(<w*, x>) + sqrt(Delta) xi): `labels` then says how.
+    """
+
+    ridges: tuple[Ridge, ...]
+    noise: Expr = S.Zero
+    labels: Labels | None = None
+
+    @classmethod
+    def single(cls, labels: Labels, direction: Vector) -> Teacher:
+        """Return the teacher of one link along one unit vector."""
+        return cls((Ridge(S.One, labels.link, Combination.of(direction)),), labels.noise, labels)
+
+
+@dataclass(frozen=True)
+class Words:
+    """How a network is spoken of: LaTeX sentences, and what its own symbols mean.
+
+    Attributes:
+        setting: what is trained, a LaTeX sentence for the document.
+        short: the parametrisation in a few words, for titles and help.
+        meanings: what the symbols mean that `theory.symbols` does not know.
+    """
+
+    setting: str = ""
+    short: str = ""
+    meanings: Mapping[Symbol, str] = field(default_factory=dict)
+
+    def __hash__(self) -> int:
+        return hash((self.setting, self.short))
+
+
+def accept_all(values: Mapping[str, float]) -> None:
+    """Check nothing."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network, its labels, and what of it is trained.
+
+    Attributes:
+        name: what a command or a message calls it.
+        ridges: the units of the student.
+        teacher: what gives the labels.
+        gram: inner products of all vectors, in states and parameters.
+        overlaps: state variables that are overlaps, as pairs (trained vector, other vector).
+        scalars: trained scalars, in coefficients of weights or of ridges; states too.
+        parameters: constants of the dynamics.
+        scale: fixed scale alpha of what is trained.
+        start: the point around which a search phase begins; None where there is no search.
+        penalty: weight decay by trained scalar or vector: lambda gives lambda p^2 / 2, or lambda |v|^2 / 2.
+        progress: the overlap <v, b>/|v| whose modulus reaching a threshold is the exit; the first of `overlaps` if
+            None.
+        parameters_of_functions: parameters of the activations (none are derived yet).
+        objective: what is minimised, half the mean square of the residual.
+        check: raises `ParameterError` for parameters outside their domain, given by name.
+        values: numbers of parameters, where they have been given: `at`.
+        words: how it is spoken of.
+        sources: keys of the publications that it comes from.
+    """
+
+    name: str
+    ridges: tuple[Ridge, ...]
+    teacher: Teacher
+    gram: Gram
+    overlaps: Mapping[Symbol, tuple[Vector, Vector]]
+    scalars: tuple[Symbol, ...] = ()
+    parameters: tuple[Symbol, ...] = ()
+    scale: Expr = S.One
+    start: Mapping[Symbol, Expr] | None = None
+    penalty: Mapping[Symbol | Vector, Expr] = field(default_factory=dict)
+    progress: tuple[Vector, Vector] | None = None
+    parameters_of_functions: tuple[Symbol, ...] = ()
+    objective: str = "squared"
+    check: Callable[[Mapping[str, float]], None] = accept_all
+    values: Mapping[Symbol, Expr] = field(default_factory=dict)
+    words: Words = field(default_factory=Words)
+    sources: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.objective != "squared":
+            raise InputError(f"objective {self.objective!r} given; accepted: 'squared', half the mean square residual.")
+        if self.parameters_of_functions:
+            raise InputError(
+                f"parameters of functions {self.parameters_of_functions} given; accepted: none: give them numbers."
+            )
+        if not self.ridges or not self.teacher.ridges or not self.overlaps:
+            raise InputError(
+                f"network {self.name} without units, teacher or overlaps given; accepted: at least one of each."
+            )
+        if self.teacher.labels is not None and not self.is_single_index:
+            raise InputError(f"network {self.name}: labels of one link with several ridges given; accepted: one ridge.")
+        trained = {*self.scalars, *self.vectors}
+        stray = [key for key in self.penalty if key not in trained]
+        if stray:
+            raise InputError(
+                f"network {self.name}: penalty on {', '.join(map(_name, stray))} given; accepted: what is trained, "
+                f"{', '.join(sorted(map(_name, trained)))}."
+            )
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.ridges, self.teacher, self.scalars, self.parameters, self.scale, self.sources))
+
+    @classmethod
+    def single(
+        cls, student: Activation, labels: Labels, weight: Combination, target: Vector, **fields: object
+    ) -> Network:
+        """Return a single-index network: one unit sigma(<w, x>) on labels of one link along a unit vector."""
+        return cls(
+            ridges=(Ridge(S.One, student, weight),),
+            teacher=Teacher.single(labels, target),
+            **fields,  # type: ignore[arg-type]
+        )
+
+    @property
+    def is_single_index(self) -> bool:
+        """Whether it is one unit of coefficient 1 on one link along a unit vector: the entries are then q and r."""
+        match (*self.ridges, *self.teacher.ridges):
+            case (student, target):
+                is_unit = self.gram.inner(target.weight, target.weight) == 1
+                return is_unit and student.coefficient == target.coefficient == 1
+        return False
+
+    @property
+    def weight(self) -> Combination:
+        """The weight w of a single-index student."""
+        return self._single().weight
+
+    @property
+    def target(self) -> Combination:
+        """The direction w* of a single-index teacher."""
+        self._single()
+        return self.teacher.ridges[0].weight
+
+    @property
+    def student(self) -> Activation:
+        """The link sigma of a single-index student."""
+        return self._single().function
+
+    @property
+    def labels(self) -> Labels:
+        """The labels of a single-index network."""
+        self._single()
+        if self.teacher.labels is not None:
+            return self.teacher.labels
+        return Labels(self.teacher.ridges[0].function, noise=self.teacher.noise)
+
+    def _single(self) -> Ridge:
+        if not self.is_single_index:
+            raise InputError(
+                f"network {self.name} of {len(self.ridges)} units and {len(self.teacher.ridges)} teacher terms given; "
+                "accepted here: a single-index network, one unit of coefficient 1 on one link along a unit vector."
+            )
+        return self.ridges[0]
+
+    @cached_property
+    def vectors(self) -> tuple[Vector, ...]:
+        """The trained vectors, in the order of the overlaps."""
+        found = dict.fromkeys(v for pair in self.overlaps.values() for v in pair if v.is_trained)
+        return tuple(found)
+
+    @cached_property
+    def frozen(self) -> tuple[Vector, ...]:
+        """The frozen vectors: those of the teacher first, then those of the weights, then those only watched."""
+        weights = [ridge.weight for ridge in (*self.teacher.ridges, *self.ridges)]
+        seen = [v for weight in weights for v, _ in weight.parts] + [v for pair in self.overlaps.values() for v in pair]
+        return tuple(dict.fromkeys(v for v in seen if not v.is_trained))
+
+    @property
+    def states(self) -> tuple[Symbol, ...]:
+        """The state variables: trained scalars, then overlaps."""
+        return (*self.scalars, *self.overlaps)
+
+    @property
+    def weights(self) -> tuple[Combination, ...]:
+        """The weights of the units."""
+        return tuple(ridge.weight for ridge in self.ridges)
+
+    @cached_property
+    def entries(self) -> dict[Symbol, Argument]:
+        """What the loss depends on, inner products of weights as pairs: q and r, or R_ij and Q_ik."""
+        if self.is_single_index:
+            return {q: (self.weight, self.target), r: (self.weight, self.weight)}
+        found: dict[Symbol, Argument] = {}
+        for i, w in self._numbered(self.ridges):
+            for j, target in self._numbered(self.teacher.ridges):
+                found[Symbol(f"R_{i}{j}", real=True)] = (w, target)
+        for i, w in self._numbered(self.ridges):
+            found[Symbol(f"Q_{i}{i}", positive=True)] = (w, w)
+            for k, other in self._numbered(self.ridges[i:]):
+                found[Symbol(f"Q_{i}{i + k}", real=True)] = (w, other)
+        return found
+
+    @staticmethod
+    def _numbered(ridges: tuple[Ridge, ...]) -> Iterator[tuple[int, Combination]]:
+        return ((i, ridge.weight) for i, ridge in enumerate(ridges, 1))
+
+    @cached_property
+    def slopes(self) -> dict[Symbol, Symbol]:
+        """The symbol of dL/dX for every entry X: L_q and L_r, or L_R_ij and L_Q_ik."""
+        if self.is_single_index:
+            return {q: L_q, r: L_r}
+        return {name: Symbol(f"L_{name.name}", real=True) for name in self.entries}
+
+    @cached_property
+    def coefficient_slopes(self) -> dict[int, Symbol]:
+        """The symbol of dL/da_i for every unit i (from 0) whose coefficient is trained."""
+        trained = set(self.scalars)
+        units = enumerate(self.ridges)
+        return {i: Symbol(f"L_a_{i + 1}", real=True) for i, unit in units if unit.coefficient.free_symbols & trained}
+
+    @cached_property
+    def noise_covariance(self) -> sp.MatrixBase:
+        """The symbols C_ik = E[c_i c_k], c_i = a_i sigma_i'(l_i) (f - y): J of a single-index network."""
+        size = len(self.ridges)
+        if self.is_single_index:
+            return sp.Matrix([[J]])
+
+        def symbol(i: int, k: int) -> Symbol:
+            i, k = sorted((i + 1, k + 1))
+            return Symbol(f"C_{i}{k}", nonnegative=True) if i == k else Symbol(f"C_{i}{k}", real=True)
+
+        return sp.Matrix(size, size, symbol)
+
+    @cached_property
+    def watched(self) -> tuple[Vector, Vector]:
+        """The pair (v, b) whose cosine's modulus makes the exit."""
+        return self.progress or next(pair for pair in self.overlaps.values() if pair[0] != pair[1])
+
+    @cached_property
+    def alignment(self) -> Expr:
+        """<v, b>/|v| of the watched pair, in the states: m for LoRA."""
+        v, b = map(Combination.of, self.watched)
+        return self.gram.inner(v, b) / sp.sqrt(self.gram.inner(v, v))
+
+    @property
+    def extra_parameters(self) -> tuple[Symbol, ...]:
+        """Delta where the noise is left a symbol, and symbols in the penalty."""
+        held = self.teacher.noise.free_symbols & {Delta}
+        held |= {symbol for decay in self.penalty.values() for symbol in sp.sympify(decay).free_symbols}
+        return tuple(sorted(held - set(self.parameters), key=str))
+
+    def at(self, **values: float | Expr) -> Network:
+        """Return the network with numbers for all its parameters, by name.
+
+        Raises `ParameterError` for a parameter that is missing, unknown or outside its domain.
+
+        >>> from theory.language.activations import activation
+        >>> from theory.language.labels import labels
+        >>> from theory.network.models import Plain
+        >>> Plain().network(activation("relu"), labels("relu")).at().values
+        {}
+        """
+        known = {symbol.name: symbol for symbol in (*self.parameters, *self.extra_parameters)}
+        given = {name: exact(value, name) for name, value in values.items() if value is not None}
+        if set(given) != set(known):
+            missing, unknown = ", ".join(sorted({*known} - {*given})), ", ".join(sorted({*given} - {*known}))
+            remedy = " and ".join(filter(None, (missing and f"give {missing}", unknown and f"leave out {unknown}")))
+            accepted = f"a value by name for each of {', '.join(known)}" if known else "none"
+            raise ParameterError(
+                f"parameters {', '.join(sorted(given)) or 'none'} with model {self.name} given; accepted: {accepted}; "
+                f"{remedy}."
+            )
+        for name, value in given.items():
+            if value.is_number is not True or value.is_extended_real is False:
+                raise ParameterError(f"{name} = {values[name]!r} given; accepted: a real number; substitute symbols.")
+        self.check({name: float(value) for name, value in given.items()})
+        return replace(self, values={known[name]: value for name, value in given.items()})
+
+
+def _name(key: Symbol | Vector) -> str:
+    return key.name
