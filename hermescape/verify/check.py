@@ -6,8 +6,7 @@ Both are plan -> simulate -> judge -> report: `plan` forecasts and chooses what 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sympy import Expr
 
@@ -18,6 +17,7 @@ from numerics.rates.curvature import require_slope
 from numerics.simulation.montecarlo import simulate
 from theory.errors import ParameterError
 from theory.language.activations import Activation
+from theory.network.models import Model
 from theory.network.system import System
 
 __all__ = ["DEFAULT_MU", "SAMPLE_BUDGET", "check", "check_law"]
@@ -35,6 +35,8 @@ def check(
     *,
     mu: Iterable[float] = DEFAULT_MU,
     rho: float | None = None,
+    model: str | Model | None = None,
+    parameters: Mapping[str, float] | None = None,
     label: str | Expr | None = None,
     noise: float = 0.0,
     scale: float = 1.0,
@@ -55,6 +57,8 @@ def check(
         teacher: link phi, the student's own by default.
         mu: alignments of the pre-trained weight, in (0, 1] (any with |mu| <= rho where rho is given).
         rho: strength of a misaligned pre-trained weight; aligned by default.
+        model: lora or misaligned, by default what `rho` says, or an object of a class of one's own.
+        parameters: values of such a model's parameters beside mu and rho.
         label: label transform, text or expression in y.
         noise: variance Delta of the label noise.
         scale: LoRA scale alpha.
@@ -80,7 +84,8 @@ def check(
     (True, 'agree')
     """
     strengths = [float(value) for value in mu]
-    pair = Pair(student, teacher, label, noise, scale, "lora" if rho is None else "misaligned", None, threshold)
+    chosen = model or ("lora" if rho is None else "misaligned")
+    pair = Pair(student, teacher, label, noise, scale, chosen, None, threshold, parameters or {})
     system = pair.system()
     _check(strengths, budget, "1.5e9")
     places = [Place(value, rho) for value in strengths]
@@ -120,7 +125,8 @@ def check_law(
     mu: Iterable[float] = DEFAULT_MU,
     rho: float | None = None,
     mix: bool = False,
-    model: Literal["lora", "misaligned", "plain"] | None = None,
+    model: str | Model | None = None,
+    parameters: Mapping[str, float] | None = None,
     label: str | Expr | None = None,
     noise: float = 0.0,
     scale: float = 1.0,
@@ -143,7 +149,8 @@ def check_law(
         mu: alignments of the pre-trained weight; of no account with model plain.
         rho: strength of a misaligned w0; aligned by default.
         mix: misaligned w0 = mu w* + (1 - mu) xi, rho^2 = mu^2 + (1 - mu)^2.
-        model: lora, misaligned or plain; by default what `rho` and `mix` say.
+        model: lora, misaligned or plain, by default what `rho` and `mix` say, or an object of a class of one's own.
+        parameters: values of such a model's parameters beside mu and rho.
         label: label transform, text or expression in y.
         noise: variance Delta of the label noise.
         scale: LoRA scale alpha.
@@ -173,7 +180,7 @@ def check_law(
     if len(sizes) < 2 or len(set(sizes)) < len(sizes) or not all(isinstance(d, int) and d >= 4 for d in sizes):
         raise ParameterError(f"dimensions = {sizes} given; accepted: two or more different integers >= 4.")
     chosen = model or ("lora" if rho is None and not mix else "misaligned")
-    pair = Pair(student, teacher, label, noise, scale, chosen, initial_scale, threshold)
+    pair = Pair(student, teacher, label, noise, scale, chosen, initial_scale, threshold, parameters or {})
     system = pair.system()
     if not system.escape.on_sphere:
         require_slope(system)
@@ -189,7 +196,7 @@ def check_law(
     cases = _judged(pair, jobs, threads, progress)
     settings = {
         **_names(system),
-        "model": chosen,
+        "model": system.network.name,
         "label": None if label is None else str(label),
         "noise": noise,
         "alpha": scale,

@@ -13,16 +13,17 @@ d^(-(k-2)/2) from its value at the smallest d.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from sympy import Expr
 
 from hermescape.api import experiment
 from numerics.law import Ballistic, Law, LinearEscape, Passage, escape_law
+from numerics.law.choose import is_lora
 from numerics.law.noise_driven import noise_growth
 from numerics.law.through_flow import ThroughFlow
 from numerics.rates.curvature import largest_curvature
@@ -32,6 +33,7 @@ from numerics.simulation.montecarlo import samples_per_step
 from theory.errors import InputError, ParameterError
 from theory.language.activations import Activation
 from theory.network.derivation import derive
+from theory.network.models import Model
 from theory.network.system import System
 
 __all__ = ["Forecast", "Job", "Pair", "Place", "Plan", "counted", "law_jobs", "median_jobs"]
@@ -171,9 +173,11 @@ class Pair:
     label: str | Expr | None
     noise: float
     scale: float
-    model: Literal["lora", "misaligned", "plain"]
+    model: str | Model
     initial_scale: float | None
     threshold: float
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    """of a model of one's own, beside mu and rho"""
 
     def system(self) -> System:
         """Derive the dynamics."""
@@ -184,6 +188,7 @@ class Pair:
     def law(self, system: System, place: Place, d: int, kappa: float, lr: float) -> Law:
         """Return the law at one dimension."""
         options: dict[str, Any] = {"threshold": self.threshold, "initial_scale": self.initial_scale}
+        options |= {"parameters": self.parameters} if self.parameters else {}
         return escape_law(system, mu=place.mu, rho=place.rho, dimension=d, kappa=kappa, step_size=lr, **options)
 
     def experiment(
@@ -199,6 +204,7 @@ class Pair:
             noise=self.noise,
             scale=self.scale,
             model=self.model,
+            parameters=self.parameters,
             initial_scale=self.initial_scale,
             dimension=d,
             batch=batch,
@@ -243,6 +249,8 @@ def median_jobs(
 
 def _median_plan(pair: Pair, system: System, place: Place, d: int, batch: int | None, eta: float) -> Plan:
     """Forecast the medians of flow and SGD, and choose the batch where it is not given."""
+    if not is_lora(system):
+        return _own_plan(pair, system, place, d, batch or math.ceil(eta * d), eta)
     flow = ThroughFlow(system, place.parameters, d)
     tau, default = None if flow.search.tau is None else float(flow.search.tau), batch or math.ceil(eta * d)
 
@@ -265,6 +273,13 @@ def _median_plan(pair: Pair, system: System, place: Place, d: int, batch: int | 
     obstacle = f"SGD's noise changes the rate by {100 * changed:.2g} % at this batch: raise it, or use --law"
     prediction = _median(pair, flow, flow_exit, batch, eta)
     return plan(batch, flow_exit, prediction, obstacle if changed > 2 * NOISY_RATE else "")
+
+
+def _own_plan(pair: Pair, system: System, place: Place, d: int, batch: int, eta: float) -> Plan:
+    """Forecast the medians of a model of one's own by its law, with SGD's noise and without."""
+    law, quiet = pair.law(system, place, d, eta * d / batch, eta), pair.law(system, place, d, 0.0, 0.0)
+    forecast = Forecast(d, batch, law.median, quiet.median)
+    return Plan(place, law.tau, eta, (forecast,), law.median / eta * (batch + STEP_COST))
 
 
 def _median(pair: Pair, flow: ThroughFlow, flow_exit: float, batch: int, eta: float) -> float | None:
@@ -392,7 +407,7 @@ def _law_plan(
 def _leads(system: System, plan: Plan) -> str:
     """Say so where u leaves before m follows: B > 0 and |alpha| G sqrt(d)/lambda < 30 at the smallest d that counts."""
     mu, rho = plan.place.mu, plan.place.rho
-    if mu is None or plan.laws[-1].regime != "linear":
+    if mu is None or plan.laws[-1].regime != "linear" or not is_lora(system):
         return ""
     found = search_time(system, mu, rho=rho)
     smallest = min(d for d, counts in zip(plan.sizes, counted(plan.sizes), strict=True) if counts)

@@ -13,6 +13,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -126,13 +127,11 @@ def _over_dimensions(system: System, mu: float, dimensions: list[float], shared:
     return points
 
 
-def _at(system: System, mu: float, rho: float, dimension: float, shared: dict[str, float]) -> _Point:
+def _at(system: System, mu: float, rho: float, dimension: float, shared: dict[str, Any]) -> _Point:
     return ("outside", math.nan, math.nan) if rho < abs(mu) else _point(_law(system, mu, rho, dimension, shared))
 
 
-def _law(
-    system: System, mu: float, rho: float | None, dimension: float, shared: dict[str, float]
-) -> LinearEscape | str:
+def _law(system: System, mu: float, rho: float | None, dimension: float, shared: dict[str, Any]) -> LinearEscape | str:
     try:
         law = escape_law(system, mu=mu, rho=rho, dimension=dimension, **shared)
     except ParameterError:

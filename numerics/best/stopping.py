@@ -173,7 +173,7 @@ class Composition:
         fine, outcome, alignment, strength = self.fine_tune(time)
         if math.isfinite(fine):
             return ""
-        place = {"dimension": self.dimension, "threshold": self.threshold, "kappa": self.kappa}
+        place: dict[str, Any] = {"dimension": self.dimension, "threshold": self.threshold, "kappa": self.kappa}
         try:
             escape_law(self.finetuning, mu=alignment, rho=strength, **place)
         except InputError as refusal:

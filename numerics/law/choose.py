@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 from numerics.flows.flow import SMALLEST_RTOL, Exit
 from numerics.law.ballistic import ballistic
+from numerics.law.modes import from_mode
 from numerics.law.passage import passage
 from numerics.law.protocol import RTOL, Law, Setting
 from numerics.law.starts import from_saddle, from_weight
 from theory.errors import InputError, ParameterError
 from theory.network.system import System
 from theory.search.regimes import regime
+from theory.symbols import m
 
-__all__ = ["escape_law", "setting_of"]
+__all__ = ["escape_law", "is_lora", "setting_of"]
 
 FINEST = 0.01  # of the lower quartile: larger steps are not taken for infinitesimal
 LARGEST_RTOL = 1e-4  # beyond which a law has few digits
@@ -31,12 +34,14 @@ def escape_law(
     kappa: float = 0.0,
     step_size: float = 0.0,
     initial_scale: float | None = None,
+    parameters: Mapping[str, float] | None = None,
     rtol: float = RTOL,
 ) -> Law:
     """Return the law of the first time with |m| >= threshold, for d >> 1 and kappa = eta d / B fixed.
 
     Args:
-        system: a derived system, without kappa drift (it is added here), of model lora, misaligned or plain.
+        system: a derived system, without kappa drift (it is added here). Other models than lora, misaligned and plain
+            have the law of their growing mode (`numerics.law.modes`).
         mu: alignment of w0; none with model plain.
         rho: strength |w0|, with model misaligned.
         dimension: d.
@@ -44,6 +49,7 @@ def escape_law(
         kappa: eta d / B; 0 gives the flow from a random start.
         step_size: eta; 0 is the limit of small steps at this kappa.
         initial_scale: u at the start, d^-2 by default; LoRA only.
+        parameters: values of a model's other parameters, by name.
         rtol: relative tolerance of the integrations behind C, and of the table of a loss without a closed form.
 
     Raises:
@@ -59,7 +65,15 @@ def escape_law(
     if not SMALLEST_RTOL <= rtol <= LARGEST_RTOL:
         raise ParameterError(f"rtol = {rtol!r} given; accepted: from {SMALLEST_RTOL:g} to {LARGEST_RTOL:g}.")
     setting = replace(setting_of(dimension, threshold, kappa, step_size, initial_scale), rtol=rtol)
-    if system.network.scalars:
+    network = system.network
+    if network.start is not None and not system.escape.on_sphere and not is_lora(system):
+        place = {"mu": mu, "rho": rho, **(parameters or {})}
+        given = {name: value for name, value in place.items() if value is not None}
+        first = {} if initial_scale is None else {network.scalars[0].name: initial_scale}
+        return from_mode(system, setting, network.named(given), first)
+    if parameters:
+        raise ParameterError(f"parameters {', '.join(parameters)} with model {network.name} given; accepted: none.")
+    if network.scalars:
         if mu is None:
             raise ParameterError(f"no mu given; accepted with model {system.network.name}: the alignment of w0.")
         return from_weight(system, setting, mu, rho, initial_scale)
@@ -68,6 +82,11 @@ def escape_law(
     if mu is not None or rho is not None or initial_scale is not None:
         raise ParameterError("mu, rho or initial_scale with model plain given; accepted: none of them.")
     return _plain(system, setting)
+
+
+def is_lora(system: System) -> bool:
+    """Whether the search is that of LoRA as derived, seen in m: its law knows critical strengths and noise too."""
+    return system.escape.square is not None and system.network.alignment == m
 
 
 def setting_of(

@@ -26,11 +26,11 @@ from sympy import Expr, Symbol
 
 from numerics.flows.flow import Exit, integrate
 from numerics.flows.starts import MEDIAN
-from numerics.integrals.evaluate import value as number_of
+from numerics.integrals.evaluate import evaluator
 from numerics.law.linear import LinearEscape
 from numerics.law.protocol import Setting
 from theory.errors import InputError
-from theory.network.system import System
+from theory.network.system import ALIGNMENT, System
 from theory.network.vectors import Combination
 from theory.symbols import d as dimension_symbol
 from theory.symbols import kappa as kappa_symbol
@@ -70,8 +70,10 @@ class Mode:
 
 
 def _numbers(matrix: sp.Matrix, at: Mapping[Symbol, Expr]) -> Array:
-    found = [float(number_of(entry.subs(at), digits=15).value) for entry in matrix]
-    return np.array(found).reshape(matrix.shape)
+    """Return a matrix at given values; every entry to float64's digits."""
+    symbols = tuple(at) or (ALIGNMENT,)
+    found = evaluator(symbols, tuple(matrix))(*([float(at[s]) for s in at] or [0.0]))
+    return np.array([float(f.value) for f in found]).reshape(matrix.shape)
 
 
 def leading_mode(system: System, kappa: float, parameters: Mapping[str, float]) -> Mode:

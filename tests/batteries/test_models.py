@@ -32,10 +32,10 @@ def test_a_model_closes(model: str, name: str) -> None:
     system = derive(name, model=model)
     known = {*system.states, *system.parameters, L_q, L_r}
     assert {
-        symbol for f in (*system.velocities.values(), *system.arguments.values()) for symbol in f.free_symbols
+        symbol for f in (*system.velocities.values(), *system.entries.values()) for symbol in f.free_symbols
     } <= known
     assert set(system.velocities) == set(system.states)
-    assert {q, r} == set(system.arguments)
+    assert {q, r} == set(system.entries)
 
 
 @pytest.mark.parametrize(
@@ -57,10 +57,10 @@ def test_the_loss_falls_along_the_flow(model: str, name: str) -> None:
     velocity = dict(
         zip(system.states, compile_flow(system, values, jit=False)(np.array([*start.values()])), strict=True)
     )
-    overlap, variance = (float(system.arguments[name].subs(at)) for name in (q, r))
+    overlap, variance = (float(system.entries[name].subs(at)) for name in (q, r))
     slopes = [float(found.value) for found in evaluator((q, r), system.loss_function.gradient())(overlap, variance)]
     falls = sum(
-        slope * float(sp.diff(system.arguments[name], state).subs(at)) * velocity[state]
+        slope * float(sp.diff(system.entries[name], state).subs(at)) * velocity[state]
         for name, slope in zip((q, r), slopes, strict=True)
         for state in system.states
     )

@@ -311,6 +311,10 @@ class Network:
         self.check({name: float(value) for name, value in given.items()})
         return replace(self, values={known[name]: value for name, value in given.items()})
 
+    def named(self, values: Mapping[str, float]) -> dict[str, float]:
+        """Return the parameters' values as floats by name; raises as `at`."""
+        return {symbol.name: float(value) for symbol, value in self.at(**values).values.items()}
+
 
 def _name(key: Symbol | Vector) -> str:
     return key.name
