@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from tests.test_own_model import LongLoRA
+from tests.test_own_model import LONG, FreeLoRA
 from theory.errors import InputError
 from theory.network.derivation import derive
 from theory.search import law as room
@@ -38,7 +38,7 @@ def steps_until(values: dict[sp.Symbol, float], matrix: np.ndarray, start: np.nd
 def test_lora_law_solves_the_linear_steps(alpha: sp.Expr, kicked: float) -> None:
     """u -> u + eta alpha (A m + alpha B u), m -> m + eta alpha A u, without noise; C = log c at |m| = c.
 
-    p = lambda u + alpha A m starts with lambda u_0 + alpha A m_0, and m_0 = Z/sqrt(d) where A > 0.
+    p = lambda u + alpha A m starts with lambda u_0 + alpha A m_0, and where A > 0, Z is m_0 sqrt(d) with alpha's sign.
     """
     system = derive("relu", alpha=alpha)
     law = escape_time(system)
@@ -50,7 +50,7 @@ def test_lora_law_solves_the_linear_steps(alpha: sp.Expr, kicked: float) -> None
         max(np.linalg.eigvals([[scale**2 * B, scale * A], [scale * A, 0.0]]).real), rel=1e-12
     )
     matrix = np.eye(2) + h * np.array([[scale**2 * B, scale * A], [scale * A, 0.0]])
-    start = np.array([kicked, FIXED[room.Z] / math.sqrt(FIXED[d])])
+    start = np.array([kicked, math.copysign(FIXED[room.Z] / math.sqrt(FIXED[d]), scale)])
     values[room.C] = math.log(1e3)
     expected = steps_until(values, matrix, start, 1e3)
     assert float(law.time.subs(values)) == pytest.approx(expected, rel=1e-6)
@@ -123,4 +123,13 @@ def test_other_starts_are_refused(name: str, model: str) -> None:
 
 def test_velocities_that_are_not_those_of_lora_are_refused() -> None:
     with pytest.raises(InputError, match="not those of LoRA"):
-        escape_time(derive("erf", model=LongLoRA()))
+        escape_time(derive("erf", model=LONG))
+
+
+def test_a_model_without_a_scale_has_the_law_of_scale_one() -> None:
+    assert escape_time(derive("erf", model=FreeLoRA())).time == escape_time(derive("erf")).time
+
+
+def test_what_is_closed_is_written_out() -> None:
+    definitions = escape_time(derive("relu")).definitions
+    assert (definitions[room.B], definitions[room.G]) == (-sp.S.Half, sp.Abs(mu - 1) / 2)
