@@ -10,7 +10,7 @@ from sympy import Rational
 
 from numerics.simulation import fulldim, montecarlo
 from numerics.simulation.experiment import Experiment
-from numerics.simulation.state import overlaps, uniform
+from numerics.simulation.state import layout, overlaps, uniform
 from numerics.simulation.statistics import ExitSample, Status, ks_two_sample
 from numerics.simulation.step import Step, _bartlett, root
 from numerics.simulation.unrolled import is_unrolled
@@ -23,10 +23,21 @@ NOISE = Rational(1, 4)
 
 
 def p_value(a: ExitSample, b: ExitSample) -> float:
-    """Bonferroni's p-value of equal laws of every state, trained scalars and all Gram entries, and of the exit."""
-    names = [state.name for state in a.experiment.network.states]
-    tests = [float(stats.ks_2samp(a.final[name], b.final[name], method="asymp").pvalue) for name in names]
+    """Bonferroni's p-value of equal laws of all trained scalars and Gram entries, across parts', and of the exit."""
+    (names, first), (others, second) = observed(a), observed(b)
+    assert names == others
+    tests = [float(stats.ks_2samp(*pair, method="asymp").pvalue) for pair in zip(first, second, strict=True)]
     return min(1.0, (1 + len(tests)) * min(ks_two_sample(a, b).p_value, *tests))
+
+
+def observed(sample: ExitSample) -> tuple[list[str], np.ndarray]:
+    """Names and values of the states, and of the inner products of what lies across the frozen vectors."""
+    place = layout(sample.experiment)
+    across = place.unpack(sample.state)[1][:, place.rank :]
+    gram = np.einsum("ikr,jkr->ijr", across, across)[np.tril_indices(len(place.vectors))]
+    names = [state.name for state in sample.experiment.network.states]
+    values = np.concatenate([np.stack([sample.final[name].values for name in names]), gram])
+    return [*names, *map(str, range(len(gram)))], values
 
 
 def moved(sample: ExitSample) -> bool:
@@ -43,13 +54,13 @@ def moved(sample: ExitSample) -> bool:
         made(
             "relu",
             {"mu": 0.4, "dimension": 5, "batch": 4, "step_size": 0.3, "threshold": 0.9, "initial_scale": 0.5}
-            | {"noise": 0.25, "max_steps": 60, "replicas": 800},
+            | {"noise": 0.25, "max_steps": 40, "replicas": 500},
         ),
-        noisy("erf", dimension=20, batch=4, max_steps=60, threshold=0.7, replicas=800),
+        noisy("erf", dimension=20, batch=4, max_steps=40, threshold=0.6, replicas=500),
         made(
             "erf",
             {"model": "pretrain", "c": 0.5, "dimension": 5, "batch": 3, "step_size": 0.3, "max_steps": 30}
-            | {"replicas": 800, "threshold": 0.9},
+            | {"replicas": 500, "threshold": 0.9},
         ),
     ],
     ids=["lora", "misaligned", "pretrain"],
@@ -60,7 +71,7 @@ def test_one_unit_with_one_vector_has_the_unrolled_law(experiment: Experiment, m
     monkeypatch.setattr(montecarlo, "is_unrolled", lambda _: False)
     general = montecarlo.simulate(experiment.but(seed=2))
     assert not np.array_equal(general.state, unrolled.state)
-    assert unrolled.counts.exited > 80
+    assert unrolled.counts.exited > 50
     assert p_value(unrolled, general) > 1e-3
 
 
@@ -90,10 +101,24 @@ def test_same_law_as_sgd_in_d_dimensions(name: str, dimension: int) -> None:
     assert p_value(reduced, full) > 1e-3
 
 
-@pytest.mark.parametrize("name", ["pair, erf", "pair, relu", "two vectors, erf", "two free vectors", "committee"])
+ONE = sp.Integer(1)
+CONTROLS: dict[str, tuple[Network, dict[str, Any]]] = {
+    "pair, erf": (pair("erf", noise=ONE), {"dimension": 6, "max_steps": 12}),
+    "pair, relu": (
+        pair("relu", amplitudes=(ONE, Rational(-3, 2)), noise=ONE),
+        {"dimension": 6, "max_steps": 12, "step_size": 0.2},
+    ),
+    "committee": (committee("erf", 3, noise=ONE), {"dimension": 5, "max_steps": 12}),
+    "two vectors": (adapter("erf", Sphere(), noise=ONE), {"dimension": 4, "step_size": 0.7}),
+    "two free vectors": (adapter("erf", Free(), noise=ONE), {"dimension": 4, "step_size": 0.7}),
+}
+"""With one direction across, or none, and noise that makes steps large: there one more is seen best."""
+
+
+@pytest.mark.parametrize("name", CONTROLS)
 def test_a_wrong_number_of_degrees_of_freedom_is_rejected(name: str) -> None:
-    network, changes = CASES[name]
-    experiment = setting(network, 6, **({"replicas": 600, "step_size": 0.5, "batch": 2} | changes))
+    network, changes = CONTROLS[name]
+    experiment = setting(network, **({"replicas": 500, "step_size": 0.5, "batch": 2} | changes))
     full = fulldim.simulate(experiment.but(seed=2))
     assert p_value(montecarlo.simulate(experiment), full) > 1e-3
     assert p_value(montecarlo._simulate(experiment, degrees_of_freedom_shift=1), full) < 1e-5
@@ -186,13 +211,13 @@ def test_exits_by_any_pair(watched: str) -> None:
     network = adapter("erf", Free(), noise=NOISE)
     couple = next(couple for symbol, couple in network.overlaps.items() if symbol.name == watched)
     network = adapter("erf", Free(), noise=NOISE, progress=couple)
-    experiment = setting(network, 6, threshold=0.9, replicas=400, step_size=0.5)
+    experiment = setting(network, 6, threshold=0.5, replicas=400, step_size=0.5)
     reduced, full = montecarlo.simulate(experiment), fulldim.simulate(experiment.but(seed=2))
     assert min(full.counts.exited, full.counts.censored) > 100
     assert p_value(reduced, full) > 1e-3
     final = reduced.final
     sizes = np.sqrt(final.n2 * (1.0 if watched == "m2" else final.n1))
-    ended = np.abs(final[watched] / sizes) >= 0.9
+    ended = np.abs(final[watched] / sizes) >= 0.5
     assert np.array_equal(ended, reduced.status == Status.EXITED)
 
 
@@ -216,11 +241,12 @@ def test_paths_and_stages_continue() -> None:
     after = montecarlo.trajectories(experiment, [0], start=sample)
     assert np.array_equal(after.P.values[:, 0], sample.final.P)
     data = sample.to_dataset()
-    assert (data.attrs["model"], data.attrs["student_1"], data.attrs["teacher_1"]) == (
+    assert (data.attrs["model"], data.attrs["student"], data.attrs["teacher"]) == (
         "adapter",
         "Max(0, x)",
         "Max(0, x)",
     )
+    assert {"student_1", "student_2", "teacher_2"} <= set(setting(pair("erf"), 8).parameters())
     assert (data.attrs["initial_u2"], data.attrs["initial_v1"]) == (-0.6, 1.0)
 
 
