@@ -92,7 +92,7 @@ def test_kernel_is_the_oracles(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_loss_vanishes_at_the_teacher_and_is_positive_elsewhere(name: str) -> None:
     """At q = r = 1 the kernel, derived at that edge, is E f^2 and the loss 0; elsewhere it is not."""
-    f, loss = Distribution.of(REGISTRY[name]), Loss(activation(name), labels(name)).expr
+    f, loss = Distribution.of(REGISTRY[name]), Loss.of(activation(name), labels(name)).expr
     edge = gaussian_kernel(f, f, sp.S.One, sp.S.One)
     assert agree(edge, reference.mean(REGISTRY[name] ** 2, 0, 1), 1e-14)
     (elsewhere,) = evaluator((q, r), (loss,))(float(OVERLAP), float(VARIANCE))
