@@ -186,3 +186,7 @@ def test_what_counts_as_critical(trace: float) -> None:
     """alpha G <= 1e-9 alpha^2 |B|."""
     assert room.counts_as_critical(trace, 3.9e-18)
     assert not room.counts_as_critical(trace, 4.1e-18)
+
+
+def test_a_start_where_nothing_moves_counts_as_critical() -> None:
+    assert room.counts_as_critical(0.0, 0.0)
