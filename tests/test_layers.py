@@ -34,7 +34,7 @@ ORDER = {
         {"best"},
     ),
     "hermescape": (
-        {"output", "api"},
+        {"output", "api", "shadows"},
         {"verify"},
         {"views", "explorer"},
         {"report", "paper"},

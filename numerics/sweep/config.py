@@ -52,7 +52,7 @@ __all__ = ["SweepConfig", "plain"]
 MAX_CELLS = 1_000_000
 CONFIDENCE = 0.95
 KEYS = ("kind", "samples", "confidence", "fixed", "grid", "activations", "engine")
-LINKS = ("activation", "teacher")
+LINKS = ("student", "teacher")
 RANGE_KEYS = {"start", "stop", "count", "spacing"}
 SPACINGS = ("linear", "log")
 

@@ -345,7 +345,7 @@ def test_a_sweep_takes_an_engine_and_keeps_it_apart(tmp_path: Path) -> None:
 NAMED = {
     "kind": "flow",
     "activations": {"squareplus": "(x + sqrt(x**2 + 4))/2", "twice": "squareplus(2*x)", "unused": "cos(x)"},
-    "grid": {"activation": ["twice", "linear"], "mu": [0.4]},
+    "grid": {"student": ["twice", "linear"], "mu": [0.4]},
 }
 
 
@@ -356,7 +356,7 @@ def test_workers_are_told_the_names_of_the_process(tmp_path: Path) -> None:
     assert SweepConfig.of(json.loads(config.to_json())) == config
     found = sweep({key: NAMED[key] for key in ("kind", "grid")}, tmp_path / "s.sqlite", workers=1)
     assert found.status.values.tolist() == [["ok"], ["ok"]]
-    written = sweep({**FLOW, "fixed": {}, "grid": {"activation": ["(2*x + sqrt(4*x**2 + 4))/2"], "mu": [0.4]}})
+    written = sweep({**FLOW, "fixed": {}, "grid": {"student": ["(2*x + sqrt(4*x**2 + 4))/2"], "mu": [0.4]}})
     assert found.exit_time.values[0, 0] == written.exit_time.values[0, 0]
     forgotten = SweepConfig("flow", {}, NAMED["grid"])
     object.__setattr__(forgotten, "activations", {**config.activations, "twice": "squareplus(3*x)"})
@@ -366,7 +366,7 @@ def test_workers_are_told_the_names_of_the_process(tmp_path: Path) -> None:
 
 def test_a_name_of_another_function_fails_the_cell() -> None:
     register("squareplus", "cos(x)")
-    cell = {**SweepConfig("flow", {"mu": 0.4}, {"activation": ["linear", "erf"]}).cell(0), "activation": "squareplus"}
+    cell = {**SweepConfig("flow", {"mu": 0.4}, {"student": ["linear", "erf"]}).cell(0), "student": "squareplus"}
     assert "which stands for cos(x)" in str(run_cell("flow", cell, activations=NAMED["activations"]).error)
     with pytest.raises(InputError, match=r"which stands for cos\(x\)"):
         SweepConfig.of(NAMED)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from tests.test_own_model import LongLoRA
+from tests.test_own_model import LONG, FreeLoRA
 from theory.errors import InputError
 from theory.network.derivation import derive
 from theory.search import law as room
@@ -38,7 +38,7 @@ def steps_until(values: dict[sp.Symbol, float], matrix: np.ndarray, start: np.nd
 def test_lora_law_solves_the_linear_steps(alpha: sp.Expr, kicked: float) -> None:
     """u -> u + eta alpha (A m + alpha B u), m -> m + eta alpha A u, without noise; C = log c at |m| = c.
 
-    p = lambda u + alpha A m starts with lambda u_0 + alpha A m_0, and m_0 = Z/sqrt(d) where A > 0.
+    p = lambda u + alpha A m starts with lambda u_0 + alpha A m_0, and where A > 0, Z is m_0 sqrt(d) with alpha's sign.
     """
     system = derive("relu", alpha=alpha)
     law = escape_time(system)
@@ -50,7 +50,7 @@ def test_lora_law_solves_the_linear_steps(alpha: sp.Expr, kicked: float) -> None
         max(np.linalg.eigvals([[scale**2 * B, scale * A], [scale * A, 0.0]]).real), rel=1e-12
     )
     matrix = np.eye(2) + h * np.array([[scale**2 * B, scale * A], [scale * A, 0.0]])
-    start = np.array([kicked, FIXED[room.Z] / math.sqrt(FIXED[d])])
+    start = np.array([kicked, math.copysign(FIXED[room.Z] / math.sqrt(FIXED[d]), scale)])
     values[room.C] = math.log(1e3)
     expected = steps_until(values, matrix, start, 1e3)
     assert float(law.time.subs(values)) == pytest.approx(expected, rel=1e-6)
@@ -123,4 +123,70 @@ def test_other_starts_are_refused(name: str, model: str) -> None:
 
 def test_velocities_that_are_not_those_of_lora_are_refused() -> None:
     with pytest.raises(InputError, match="not those of LoRA"):
-        escape_time(derive("erf", model=LongLoRA()))
+        escape_time(derive("erf", model=LONG))
+
+
+def test_a_model_without_a_scale_has_the_law_of_scale_one() -> None:
+    assert escape_time(derive("erf", model=FreeLoRA())).time == escape_time(derive("erf")).time
+
+
+def test_what_is_closed_is_written_out() -> None:
+    definitions = escape_time(derive("relu")).definitions
+    assert (definitions[room.B], definitions[room.G]) == (-sp.S.Half, sp.Abs(mu - 1) / 2)
+
+
+# --- formulas that no `EscapeTime` holds, by the step that each describes -----------------------------------------
+
+KAPPA, NOISE, SMALL = 1.4, 0.8, 0.15
+
+
+def variance_after(steps: int, factor: float, noise: float) -> float:
+    """Variance of x -> factor x + N(0, noise) from 0, in units of factor^(2 steps) where that grows."""
+    variance, growth = 0.0, 1.0
+    for _ in range(steps):
+        variance, growth = factor**2 * variance + noise, growth * factor**2
+    return variance / max(growth, 1.0)
+
+
+def test_spread_of_a_u_that_grows_alone() -> None:
+    rate = 0.6
+    grown = variance_after(400, 1 + SMALL * rate, SMALL * KAPPA * NOISE)
+    assert float(room.spread_alone(rate, NOISE, KAPPA, SMALL)) ** 2 == pytest.approx(grown, rel=1e-10)
+
+
+def test_level_of_a_u_that_relaxes() -> None:
+    trace = -1.2
+    rest = variance_after(400, 1 + SMALL * trace, SMALL * KAPPA * NOISE)
+    assert float(room.level(trace, NOISE, KAPPA, SMALL)) == pytest.approx(rest, rel=1e-10)
+
+
+def test_widening_of_m_that_grows() -> None:
+    """1 + the variance that noise adds to m during a growth at the rate 1/tau: integral of exp(-2 t/tau)."""
+    time = 7.0
+    added = NOISE * sum(math.exp(-2 * t / time) for t in np.arange(0.0005, 200.0, 0.001)) * 0.001
+    assert float(room.spread_driven(NOISE, time)) ** 2 == pytest.approx(1 + added, rel=1e-6)
+
+
+def test_rates_without_a_step_size_are_limits() -> None:
+    drift, left, tiny = 4.0, 1.0, 1e-7
+    limit = float(room.saddle_time(drift, left, NOISE, KAPPA, tiny))
+    assert 1 / float(room.saddle_rate(drift, NOISE, KAPPA)) == pytest.approx(limit, rel=1e-5)
+    assert float(room.saddle_time(drift, left, NOISE, KAPPA, sp.S.Zero)) == pytest.approx(limit, rel=1e-5)
+    assert float(room.search_time(0.7, sp.S.Zero)) == pytest.approx(float(room.search_time(0.7, tiny)), rel=1e-6)
+
+
+def test_turning_rate_is_that_of_the_theory() -> None:
+    """g = kappa J_0/(2 |B|) (A' - B - kappa J_0/2), docs/theory.md before eq-noise-driven, in exact fractions."""
+    found = room.turning_rate(*map(sp.Rational, ("-6/5", "3", "4/5", "7/5")))
+    assert found == sp.Rational(28, 25) / (2 * sp.Rational(6, 5)) * (3 + sp.Rational(6, 5) - sp.Rational(14, 25))
+
+
+@pytest.mark.parametrize("trace", [-2.0, 2.0])
+def test_what_counts_as_critical(trace: float) -> None:
+    """alpha G <= 1e-9 alpha^2 |B|."""
+    assert room.counts_as_critical(trace, 3.9e-18)
+    assert not room.counts_as_critical(trace, 4.1e-18)
+
+
+def test_a_start_where_nothing_moves_counts_as_critical() -> None:
+    assert room.counts_as_critical(0.0, 0.0)
