@@ -157,8 +157,8 @@ def _text(given: object) -> str | None:
 
 
 def _model(given: object) -> object | None:
-    """A name, or an object that says its vectors and its weight (`theory.network.models.Model`)."""
-    return given if all(hasattr(given, part) for part in ("name", "weight", "gram")) else _text(given)
+    """A name, or an object that makes a network (`theory.network.models.Model`)."""
+    return given if all(hasattr(given, part) for part in ("name", "network")) else _text(given)
 
 
 def _flag(given: object) -> bool | None:

@@ -46,6 +46,7 @@ from numerics.flows.engines.problem import Engine
 from numerics.parameters import KINDS, PARAMETERS, Kind, Parameter, defaults_of, finite, parameters_of, unknown
 from theory.errors import ParameterError
 from theory.language.activations import register, registered_in
+from theory.network.derivation import blank
 
 __all__ = ["SweepConfig", "plain"]
 
@@ -225,7 +226,8 @@ def _own_parameters(fixed: Mapping[str, Any], grid: Mapping[str, Any]) -> dict[s
     """Return the parameters of models of your own that the table does not have."""
     listed = grid.get("model", ())
     given = [fixed.get("model"), *(listed if isinstance(listed, Sequence) else ())]
-    names = {str(symbol): model.name for model in given if hasattr(model, "parameters") for symbol in model.parameters}
+    own = [blank(model) for model in given if model is not None and not isinstance(model, str)]
+    names = {str(symbol): net.name for net in own for symbol in (*net.parameters, *net.extra_parameters)}
     return {
         name: Parameter(name, "number", f"parameter {name} of model {model}")
         for name, model in names.items()
