@@ -27,19 +27,21 @@ ORDER = {
         {"search", "writing"},
     ),
     "numerics": (
-        {"__init__", "compile", "workers", "plots"},
+        {"__init__", "compile", "workers", "plots", "parameters"},
         {"integrals", "simulation"},
         {"flows", "rates"},
         {"law", "sweep"},
         {"best"},
     ),
     "hermescape": (
-        {"output", "api", "shadows"},
+        {"output", "task", "shadows"},
+        {"api"},
         {"verify"},
         {"views", "explorer"},
         {"report", "paper"},
         {"__init__"},  # the public names
         {"cli"},
+        {"__main__"},
     ),
 }
 """The rooms of each storey, lowest first; rooms in one set do not know each other."""
@@ -222,7 +224,8 @@ def _bound(house: House, package: str) -> set[str]:
             names |= {name for name, origin in inner.items() if origin != f"{package}.{name}"}
         elif isinstance(node, ast.Assign):
             targets = {target.id for target in node.targets if isinstance(target, ast.Name)}
-            names |= targets | (set(ast.literal_eval(node.value)) if "__all__" in targets else set())
+            listed = getattr(node.value, "elts", []) if "__all__" in targets else []
+            names |= targets | {str(each.value) for each in listed if isinstance(each, ast.Constant)}
     return names
 
 

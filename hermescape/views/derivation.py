@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sympy as sp
 from rich.table import Table
@@ -22,9 +22,6 @@ from theory.language.labels import generative_exponent
 from theory.network.system import GAP, System, guard
 from theory.symbols import mu, q, r, rho
 from theory.typeset.printing import as_text
-
-if TYPE_CHECKING:
-    from numerics.simulation.statistics import ExitSample
 
 __all__ = [
     "derivation",
