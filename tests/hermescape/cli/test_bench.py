@@ -27,7 +27,7 @@ def test_bench_reports_ratios() -> None:
     ("arguments", "words"),
     [
         (("bench", "--only", "nothing"), "--only 'nothing'"),
-        (("simulate", "relu", "--model", "pretrain"), "c = None"),
+        (("simulate", "relu", "--model", "pretrain"), "give c"),
         (("simulate", "relu", "--model", "pretrain", "--c", "1.5"), "c = 1.5"),
         (("simulate", "relu", "--mu", "0.4", "--c", "0.5"), "c = 0.5"),
         (("simulate", "relu", "--model", "pretrain", "--c", "0.5", "--mu", "0.3"), "mu = 0.3"),
