@@ -286,7 +286,8 @@ def _law(found: Findings, plot: Callable[..., Axes], what: str, uncertainty: str
     kappa = setting.sgd.kappa
     place = "" if focus.mu is None else f"μ = {focus.mu:g}, "
     counted = f"{counts.exited} runs exited, {counts.censored} did not, {counts.diverged} diverged"
-    caption = f"{place}d = {setting.sgd.dimension:g}, κ = {kappa:.3g}, η = {setting.sgd.step_size:.3g}: {counted}; {uncertainty}."
+    size, eta = setting.sgd.dimension, setting.sgd.step_size
+    caption = f"{place}d = {size:g}, κ = {kappa:.3g}, η = {eta:.3g}: {counted}; {uncertainty}."
     medians = f"median of the law {law.median:.4g}, of the runs {_number(focus.sample.to_time(focus.sample.median))}"
     return (lambda ax: plot(ax, times, law)), f"{what}: {medians}; {counted}.", caption
 

@@ -240,9 +240,7 @@ def _lawless(found: Findings) -> str:
 def _law_row(case: Case) -> tuple[str, ...]:
     place = "–" if case.mu is None else f"{case.mu:g}"
     sample = case.sample
-    kappa = (
-        None if sample is None else sample.experiment.step_size * sample.experiment.dimension / sample.experiment.batch
-    )
+    kappa = None if sample is None else sample.experiment.sgd.kappa
     measured = number(None if sample is None else sample.to_time(sample.median), 5)
     if isinstance(case.law, Missing):
         return (place, "none", number(kappa, 4), "–", "–", "–", "–", measured, "–")
