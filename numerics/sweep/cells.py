@@ -74,7 +74,7 @@ def run_cell(
     >>> found.values["outcome"], round(found.values["exit_time"], 3), found.values["A"]
     ('EXITED', 12.943, 0.7)
     >>> run_cell("flow", config.cell(1)).error
-    'ParameterError: mu = 1.5 given; accepted: a number in (0, 1]; mu is the alignment <w0, w*>.'
+    'ParameterError: mu = 1.5 given; accepted: a number in (0, 1]; mu is the alignment <w0, w*>...'
     """
     try:
         with _DERIVING:

@@ -301,10 +301,8 @@ class Network:
             missing, unknown = ", ".join(sorted({*known} - {*given})), ", ".join(sorted({*given} - {*known}))
             remedy = " and ".join(filter(None, (missing and f"give {missing}", unknown and f"leave out {unknown}")))
             accepted = f"a value by name for each of {', '.join(known)}" if known else "none"
-            raise ParameterError(
-                f"parameters {', '.join(sorted(given)) or 'none'} with model {self.name} given; accepted: {accepted}; "
-                f"{remedy}."
-            )
+            shown = ", ".join(f"{name} = {values[name]!r}" for name in sorted(given)) or "none"
+            raise ParameterError(f"parameters {shown} with model {self.name} given; accepted: {accepted}; {remedy}.")
         for name, value in given.items():
             if value.is_number is not True or value.is_extended_real is False:
                 raise ParameterError(f"{name} = {values[name]!r} given; accepted: a real number; substitute symbols.")
