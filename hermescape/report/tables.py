@@ -251,8 +251,7 @@ def without_law(found: Findings) -> list[tuple[str, Missing]]:
 def _law_row(case: Case) -> tuple[str, ...]:
     place = "–" if case.mu is None else f"{case.mu:g}"
     sample = case.sample
-    sgd = None if sample is None else sample.experiment.sgd
-    kappa = None if sgd is None else sgd.step_size * sgd.dimension / sgd.batch
+    kappa = None if sample is None else sample.experiment.sgd.kappa
     measured = number(None if sample is None else sample.to_time(sample.median), 5)
     if isinstance(case.law, Missing):
         return (place, "none", number(kappa, 4), "–", "–", "–", "–", measured, "–")

@@ -29,7 +29,6 @@ from theory.symbols import d as dimension_symbol
 
 __all__ = ["paths", "random_start"]
 
-NORM = Symbol("norm", positive=True)
 
 Array = NDArray[np.float64]
 
@@ -173,7 +172,7 @@ def _bounds(system: System, parameters: Mapping[str, float]) -> Array:
     lengths = []
     for state in system.states:
         v, b = system.network.overlaps.get(state, (None, None))
-        if v is None or b is None or v.constraint is None or v.constraint.length(NORM) == NORM:
+        if v is None or b is None or not v.is_trained or v.has_free_length:
             lengths.append(math.inf)
         else:
             squared = system.network.gram.inner(Combination.of(b), Combination.of(b))

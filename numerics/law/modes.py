@@ -24,14 +24,18 @@ import sympy as sp
 from numpy.typing import NDArray
 from sympy import Expr, Symbol
 
+from numerics.compile.formulas import compiled
 from numerics.flows.flow import Exit, integrate
 from numerics.flows.starts import MEDIAN
 from numerics.integrals.evaluate import evaluator
 from numerics.law.linear import LinearEscape
 from numerics.law.protocol import Setting
+from numerics.law.starts import EARLY, LONGEST_WAY
 from theory.errors import InputError
 from theory.network.system import ALIGNMENT, System
 from theory.network.vectors import Combination
+from theory.search.law import search_time
+from theory.search.law import spread as spread_of
 from theory.symbols import d as dimension_symbol
 from theory.symbols import kappa as kappa_symbol
 
@@ -39,8 +43,6 @@ __all__ = ["Mode", "from_mode", "leading_mode"]
 
 Array = NDArray[np.float64]
 SMALLEST_START = 1e-9  # of |alignment|, where the way out begins: eigenvectors are known to some 1e-12
-EARLY = 0.01
-LONGEST_WAY = 1e4
 ISOLATED = 1e-6  # of the leading rate: rates closer to it have no mode of their own
 
 
@@ -172,7 +174,7 @@ def from_mode(
             f"step_size = {eta:g} given, at which SGD is unstable around the start (the fastest relaxation has the "
             f"rate {mode.others:.4g}); accepted: at most {2 / mode.others:.4g}, and much less for a law that holds."
         )
-    spread = math.sqrt(mode.drawn + mode.noise / (mode.rate * (2 + eta * mode.rate)))
+    spread = compiled(spread_of)(mode.drawn, mode.noise / mode.rate**2, 1.0, mode.rate, eta)
     if not spread:
         raise InputError(
             f"model {system.network.name}, kappa = 0 given: nothing drawn sets out on its growing mode; accepted: "
@@ -195,7 +197,7 @@ def from_mode(
         below = above
     law = LinearEscape(
         regime="linear",
-        tau=eta / math.log1p(eta * mode.rate) if eta else 1 / mode.rate,
+        tau=compiled(search_time)(mode.rate, eta),
         dimension=setting.dimension,
         threshold=setting.threshold,
         prefactor=-math.log(own),

@@ -22,7 +22,7 @@ from sympy import Expr, Symbol, sstr
 from numerics.simulation.frame import Frame
 from theory.errors import InputError, ParameterError
 from theory.network.ridges import Network
-from theory.network.vectors import Combination, Vector
+from theory.network.vectors import Combination
 from theory.symbols import MEANINGS, x, y
 
 __all__ = ["LARGEST_SCALE", "SGD", "Experiment", "Runs", "Stop"]
@@ -147,7 +147,7 @@ class Experiment:
         SGD(dimension=100, batch=50, step_size=0.2)
         """
         known = network.at(**parameters) if parameters or not network.values else network
-        first = next(iter([s.name for s in known.scalars] + [v.name for v in known.vectors if _is_long(v)]), None)
+        first = next(iter([s.name for s in known.scalars] + [v.name for v in known.vectors if v.has_free_length]), None)
         if initial_scale is not None and first is None:
             raise ParameterError(
                 f"initial_scale = {initial_scale!r} given; accepted: None for model {network.name}; leave it out: it "
@@ -194,7 +194,7 @@ class Experiment:
         single = len(network.vectors) == 1  # its part across is a chi, drawn with one degree of freedom at least
         least = self.frame.coordinates.shape[1] + len(network.vectors) + single
         _integer("dimension", self.sgd.dimension, least, "below it the reduction to overlaps is empty")
-        lengths = {v.name for v in network.vectors if _is_long(v)}
+        lengths = {v.name for v in network.vectors if v.has_free_length}
         allowed = {s.name for s in network.scalars} | lengths
         for name, value in self.start.items():
             if name not in allowed:
@@ -322,12 +322,6 @@ class Experiment:
     def noise(self) -> float:
         """Delta, the variance of the label noise."""
         return float(self.network.teacher.noise.subs(self.network.values))
-
-
-def _is_long(v: Vector) -> bool:
-    """Whether the length of a trained vector is free to move."""
-    norm = Symbol("norm", positive=True)
-    return v.constraint is not None and bool(v.constraint.length(norm).free_symbols)
 
 
 def _plain(value: object) -> str | int | float:

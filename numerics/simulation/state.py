@@ -13,7 +13,6 @@ from functools import cached_property
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from sympy import Symbol
 
 from numerics.simulation.experiment import Experiment
 from theory.network.vectors import Vector
@@ -106,13 +105,9 @@ def layout(experiment: Experiment) -> Layout:
     return Layout(
         tuple(s.name for s in network.scalars),
         tuple(v.name for v in network.vectors),
-        tuple(_is_long(v) for v in network.vectors),
+        tuple(v.has_free_length for v in network.vectors),
         experiment.frame.coordinates.shape[1],
     )
-
-
-def _is_long(v: Vector) -> bool:
-    return v.constraint is not None and bool(v.constraint.length(Symbol("norm", positive=True)).free_symbols)
 
 
 def uniform(experiment: Experiment, rng: np.random.Generator) -> Array:

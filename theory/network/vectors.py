@@ -32,6 +32,9 @@ __all__ = [
 ]
 
 
+NORM = Symbol("norm", positive=True)
+
+
 class Constraint(Protocol):
     """The set on which a trained vector lives: `theory.network.constraints`."""
 
@@ -60,6 +63,11 @@ class Vector:
     def is_trained(self) -> bool:
         """Whether SGD moves it."""
         return self.constraint is not None
+
+    @property
+    def has_free_length(self) -> bool:
+        """Whether it is trained and its constraint lets its length move."""
+        return self.constraint is not None and bool(self.constraint.length(NORM).free_symbols)
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from typing import Any
 import sympy as sp
 from scipy import stats
 
-from hermescape import api
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.statistics import ExitSample, ks_two_sample
+from theory.network.derivation import network_of
 from theory.symbols import x
 
 FUNCTIONS: dict[str, sp.Expr] = {
@@ -29,9 +29,22 @@ def noisy(name: str, **changes: Any) -> Experiment:
 
 
 def made(name: str, settings: dict[str, Any]) -> Experiment:
-    """The experiment of a function above, unless the settings name another student."""
-    settings = {"student": FUNCTIONS[name]} | settings
-    return api.experiment(settings.pop("student"), **settings)
+    """The experiment of a function above, unless the settings name another student; a length of w0 means misaligned."""
+    rest = {"student": FUNCTIONS[name]} | settings
+    model = rest.pop("model", None)
+    if model is None or (model == "lora" and rest.get("rho") is not None):
+        model = "lora" if rest.get("rho") is None else "misaligned"
+    network = network_of(
+        rest.pop("student"),
+        rest.pop("teacher", None),
+        model=model,
+        label=rest.pop("label", None),
+        noise=rest.pop("noise", 0.0),
+        alpha=rest.pop("scale", 1.0),
+    )
+    places = {key: rest.pop(key) for key in ("mu", "rho", "c") if key in rest}
+    given = {key: value for key, value in places.items() if value is not None}
+    return Experiment.of(network, **rest, **given)
 
 
 OF_DIRECTIONS = ("u", "m", "s", "q_s", "q", "r", "v_across", "w_across")
