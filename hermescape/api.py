@@ -18,8 +18,8 @@ def experiment(task: Task | Function, teacher: Function | None = None, **setting
     """Return the validated Monte Carlo experiment of a task: of a `Task`, or of a student and a task's fields.
 
     Raises:
-        InputError: a student whose derivative vanishes almost everywhere, since SGD would never move it; a model
-            that cannot be simulated; what `Task` refuses (`ParameterError` names the parameter and its domain).
+        InputError: a student whose derivative vanishes almost everywhere, since SGD would never move it; what
+            `Task` refuses (`ParameterError` names the parameter and its domain).
 
     >>> experiment("erf", dimension=100, batch=10, step_size=0.1, mu=-0.3, rho=0.5).network.name
     'misaligned'
@@ -57,9 +57,10 @@ def simulate(
 ) -> ExitSample:
     """Simulate one-pass SGD exactly through its summary statistics and return the exit steps.
 
-    >>> experiment("erf", dimension=100, batch=10, step_size=0.1, mu=-0.3, rho=0.5).network.name
-    'misaligned'
-    >>> experiment(Task("step", dimension=100, batch=10, step_size=0.1, mu=0.5))
+    A step costs the same at every dimension. Exit is the first step with |m| >= threshold; t = step_size * step. For
+    model "pretrain", w* is the source w_s and m = <w, w_s>/|w|; `ExitSample.final` has q_s, q and r. The task is a
+    `Task`, or a student with a task's fields as keywords; `start`, a sample of an earlier stage of training with the
+    same weights, is continued. The result depends on the arguments other than `threads` and `progress` only.
 
     Raises:
         InputError: bad activations or parameters (`ParameterError` names the parameter and its domain).

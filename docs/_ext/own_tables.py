@@ -212,7 +212,7 @@ class TestTable(Generated):
     def markdown(self) -> str:
         """Return the table."""
         header = ("file", "what it holds the code against", "tests")
-        return table(header, [self._row(path) for path in sorted((TESTS / self.arguments[0]).glob("test_*.py"))])
+        return table(header, [self._row(path) for path in sorted((TESTS / self.arguments[0]).glob("**/test_*.py"))])
 
     @staticmethod
     def _row(path: Path) -> tuple[object, ...]:

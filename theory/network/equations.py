@@ -39,8 +39,8 @@ VECTORS = {"w*": "w_{*}", "w_s": "w_{s}", "w0": "w_{0}"}
 def weight_of(combination: Combination) -> str:
     r"""Return a combination of vectors as LaTeX.
 
-    >>> from theory.network.models import AlignedLoRA
-    >>> weight_of(AlignedLoRA().weight)
+    >>> from theory.network.derivation import blank
+    >>> weight_of(blank("lora").weight)
     '\\mu w_{*} + u v'
     """
     parts = [
