@@ -227,7 +227,7 @@ _TABLE = (
     Parameter("initial_scale", "number", "u at the start, d^-2 by default; pretrain: |w|, 1 by default"),
     Parameter("m0", "number", "m at the start, by default that of the median drive", _FLOW),
     Parameter("s0", "number", "s at the start (misaligned), by default that of the median drive", _FLOW),
-    Parameter("t_max", "number", "time limit", _FLOW, 1e6, "step_size * step", POSITIVE),
+    Parameter("t_max", "number", "time limit", _FLOW, 1e6, "eta * step", POSITIVE),
     Parameter("rtol", "number", "relative tolerance of the integrator", _FLOW, 1e-10, domain=POSITIVE),
     Parameter("replicas", "integer", "independent runs", _SAMPLED, 100, domain=Domain(2.0)),
     Parameter(

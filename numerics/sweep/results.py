@@ -22,7 +22,7 @@ from numerics.sweep.store import SCHEMA
 
 __all__ = ["to_dataset", "write_csv"]
 
-STEPS, TIME = "SGD steps", "step_size * step"
+STEPS, TIME = "SGD steps", "eta * step"
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,14 @@ import hermescape
 from hermescape.api import experiment
 from hermescape.task import Fields, Task
 from numerics.parameters import PARAMETERS
+from numerics.simulation.experiment import SGD
 from theory.errors import InputError, ParameterError
+from theory.language.activations import Activation
+from theory.language.labels import Labels
 from theory.network.derivation import derive
 from theory.network.models import DIRECTION, TEACHER, AlignedLoRA
-from theory.network.vectors import Combination, Gram, Vector
+from theory.network.ridges import Network
+from theory.network.vectors import Combination, Gram
 from theory.symbols import alpha, m, mu, u, y
 
 gamma = sp.Symbol("gamma", positive=True)
@@ -28,29 +32,26 @@ class Gain:
     """w = mu w* + gamma u v, gamma a parameter that no built-in model has."""
 
     name: str = "gain"
-    scalars: tuple[sp.Symbol, ...] = (u,)
-    parameters: tuple[sp.Symbol, ...] = (mu, gamma)
-    target: Vector = TEACHER
 
-    @property
-    def gram(self) -> Gram:
-        return Gram({(TEACHER, TEACHER): sp.S.One, (DIRECTION, DIRECTION): sp.S.One, (DIRECTION, TEACHER): m})
+    def network(self, student: Activation, labels: Labels) -> Network:
+        return Network.single(
+            student,
+            labels,
+            Combination.of({TEACHER: mu, DIRECTION: gamma * u}),
+            TEACHER,
+            name=self.name,
+            gram=Gram({(TEACHER, TEACHER): sp.S.One, (DIRECTION, DIRECTION): sp.S.One, (DIRECTION, TEACHER): m}),
+            scalars=(u,),
+            overlaps={m: (DIRECTION, TEACHER)},
+            parameters=(mu, gamma),
+            start={u: sp.S.Zero, m: sp.S.Zero},
+            check=_check_gain,
+        )
 
-    @property
-    def weight(self) -> Combination:
-        return Combination.of({TEACHER: mu, DIRECTION: gamma * u})
 
-    @property
-    def overlaps(self) -> Mapping[sp.Symbol, tuple[Vector, Vector]]:
-        return {m: (DIRECTION, TEACHER)}
-
-    @property
-    def start(self) -> Mapping[sp.Symbol, sp.Expr]:
-        return {u: sp.S.Zero, m: sp.S.Zero}
-
-    def check(self, values: Mapping[str, float]) -> None:
-        if not values["gamma"] > 0:
-            raise ParameterError(f"gamma = {values['gamma']} given; accepted: a number > 0.")
+def _check_gain(values: Mapping[str, float]) -> None:
+    if not values["gamma"] > 0:
+        raise ParameterError(f"gamma = {values['gamma']} given; accepted: a number > 0.")
 
 
 def test_fields_are_those_of_the_table() -> None:
@@ -70,16 +71,17 @@ def test_a_task_and_its_fields_are_the_same() -> None:
     one, two = hermescape.simulate(task), hermescape.simulate(replace(task, seed=2), seed=3)
     assert np.array_equal(one.exit_steps, two.exit_steps)
     given = experiment(task)
-    assert (given.mu, given.rho, given.scale, given.noise, given.label) == (0.3, 0.5, 2.0, 0.1, y**2)
-    assert (given.dimension, given.batch, given.step_size, given.seed) == (100, 10, 0.1, 3)
-    assert given.teacher == sp.Max(hermescape.activation("linear").expr, 0)
+    said, labels = given.parameters(), given.network.labels
+    assert (said["mu"], said["rho"], said["scale"], given.noise, labels.transform) == (0.3, 0.5, 2.0, 0.1, y**2)
+    assert (given.sgd, given.runs.seed) == (SGD(dimension=100, batch=10, step_size=0.1), 3)
+    assert labels.link.expr == sp.Max(hermescape.activation("linear").expr, 0)
     assert Task.of(task, "linear").links[1].name == "linear"
 
 
 def test_mixed_weights_have_their_length() -> None:
     task = Task("erf", mu=0.3, mix=True)
     assert task.place == {"mu": 0.3, "rho": (0.09 + 0.49) ** 0.5}
-    assert experiment(task).rho == task.length
+    assert experiment(task).parameters()["rho"] == task.length
 
 
 @pytest.mark.parametrize(
