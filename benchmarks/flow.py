@@ -51,8 +51,8 @@ from theory.network.derivation import derive
 system = derive("tanh")
 system.guarded_functions
 start = time.perf_counter()
-strengths = np.linspace(0.05, 0.95, {POINTS})
-exit_times(system, {START}, event=Exit({THRESHOLD}), t_max={HORIZON}, rtol=1e-9, threads=1, mu=strengths)
+alignments = np.linspace(0.05, 0.95, {POINTS})
+exit_times(system, {START}, event=Exit({THRESHOLD}), t_max={HORIZON}, rtol=1e-9, threads=1, mu=alignments)
 print(time.perf_counter() - start)
 """
 
@@ -62,10 +62,10 @@ def by_lambdify(system: System) -> Callable[[float, np.ndarray, float], tuple[fl
     inner = {L_q: system.functions[L_q], L_r: system.functions[L_r]}
     odes = [system.velocities[s].xreplace(inner).subs(system.entries, simultaneous=True) for s in system.states]
     function = sp.lambdify((u, m, mu), odes, modules=["scipy", "numpy"])
-    return lambda _, state, strength: function(*state, strength)
+    return lambda _, state, alignment: function(*state, alignment)
 
 
-def baseline_exits(velocity: Callable, strengths: np.ndarray, rtol: float) -> list[float]:
+def baseline_exits(velocity: Callable, alignments: np.ndarray, rtol: float) -> list[float]:
     """Return exit times by SciPy's DOP853 in a loop."""
 
     def left(_: float, state: np.ndarray, __: float) -> float:
@@ -73,34 +73,34 @@ def baseline_exits(velocity: Callable, strengths: np.ndarray, rtol: float) -> li
 
     left.terminal = True
     found = []
-    for strength in strengths:
+    for alignment in alignments:
         atol = rtol * np.array(list(START.values()))
         path = solve_ivp(
-            velocity, (0, HORIZON), list(START.values()), "DOP853", args=(strength,), events=left, rtol=rtol, atol=atol
+            velocity, (0, HORIZON), list(START.values()), "DOP853", args=(alignment,), events=left, rtol=rtol, atol=atol
         )
         found.append(float(path.t_events[0][0]))
     return found
 
 
-def grid_of(name: str, strengths: np.ndarray, rtol: float) -> np.ndarray:
-    """Return exit times over strengths, on one thread."""
+def grid_of(name: str, alignments: np.ndarray, rtol: float) -> np.ndarray:
+    """Return exit times over alignments, on one thread."""
     system = derive(name)
     return exit_times(
-        system, START, event=Exit(THRESHOLD), t_max=HORIZON, rtol=rtol, threads=1, mu=strengths
+        system, START, event=Exit(THRESHOLD), t_max=HORIZON, rtol=rtol, threads=1, mu=alignments
     ).exit_time.values
 
 
-def slow_exits(name: str, strengths: np.ndarray, rtol: float) -> list[float | None]:
+def slow_exits(name: str, alignments: np.ndarray, rtol: float) -> list[float | None]:
     """Return exit times by the baseline."""
     system = derive(name)
     if system.is_exact:
-        return list(baseline_exits(by_lambdify(system), strengths, rtol))
+        return list(baseline_exits(by_lambdify(system), alignments, rtol))
     engine = SciPy("DOP853", jit=False)
     return [
         integrate(
             system, START, event=Exit(THRESHOLD), t_max=HORIZON, rtol=rtol, engine=engine, mu=float(value)
         ).exit_time
-        for value in strengths
+        for value in alignments
     ]
 
 
@@ -128,16 +128,16 @@ def first_call_row() -> Row:
     return Row(f"tanh, first call with {POINTS} points", float(found.stdout), "s", None, "", "")
 
 
-def stiff_row(name: str, strength: float, runs: int) -> Row:
+def stiff_row(name: str, alignment: float, runs: int) -> Row:
     """Time one trajectory near mu = 1."""
-    many = np.full(20, strength)
-    options = {"event": Exit(THRESHOLD), "t_max": HORIZON, "engine": SciPy(), "mu": strength}
+    many = np.full(20, alignment)
+    options = {"event": Exit(THRESHOLD), "t_max": HORIZON, "engine": SciPy(), "mu": alignment}
     slow, fast = interleaved(
         [lambda: integrate(derive(name), START, **options), lambda: grid_of(name, many, 1e-10)], runs
     )
     ratio = median_ratio(slow, fast) * len(many)
     value = 1e3 * statistics.median(fast) / len(many)
-    return Row(f"{name}, mu = {strength}", value, "ms", ratio, "LSODA / compiled", "< 5 ms")
+    return Row(f"{name}, mu = {alignment}", value, "ms", ratio, "LSODA / compiled", "< 5 ms")
 
 
 def by_modes(name: str, order: int = 16) -> Callable[[float], float]:
@@ -157,13 +157,13 @@ def by_modes(name: str, order: int = 16) -> Callable[[float], float]:
     modes = range(order + 1)
     target, target_slope = [mean(sigma, k) for k in modes], [mean(slope, k) for k in modes]
 
-    def tau(strength: float) -> float:
+    def tau(alignment: float) -> float:
         drive = sum(
-            mean(lambda z: z * slope(strength * z), k) * (target[k] - mean(lambda z: sigma(strength * z), k))
+            mean(lambda z: z * slope(alignment * z), k) * (target[k] - mean(lambda z: sigma(alignment * z), k))
             for k in modes
         )
-        overlap = sum(mean(lambda z: slope(strength * z), k) * target_slope[k] for k in modes)
-        bend = (drive - overlap) / strength
+        overlap = sum(mean(lambda z: slope(alignment * z), k) * target_slope[k] for k in modes)
+        bend = (drive - overlap) / alignment
         return 2 / (bend + math.hypot(bend, 2 * drive))
 
     return tau
@@ -198,9 +198,9 @@ def rows(runs: int = 3, only: str = "") -> Iterator[Row]:
     if only in "tanh, first call":
         yield first_call_row()
     for name in ("erf", "relu", "he3"):
-        for strength in (0.99, 0.999):
-            if only in f"{name}, mu = {strength}":
-                yield stiff_row(name, strength, runs)
+        for alignment in (0.99, 0.999):
+            if only in f"{name}, mu = {alignment}":
+                yield stiff_row(name, alignment, runs)
     if only in "tau":
         yield from search_rows(runs)
 

@@ -10,8 +10,8 @@ from hermescape.task import Task as Task
 from hermescape.verify.check import check as check
 from hermescape.verify.check import check_law as check_law
 from hermescape.verify.report import Report as Report
+from numerics.best.alignment import BestAlignment as BestAlignment
 from numerics.best.alignment import BestPretraining as BestPretraining
-from numerics.best.alignment import BestStrength as BestStrength
 from numerics.best.alignment import best_mu as best_mu
 from numerics.best.alignment import best_pretraining as best_pretraining
 from numerics.best.phases import phase_diagram as phase_diagram

@@ -1,7 +1,7 @@
 r"""The search phase at a glance: tau(mu), the flow in the plane of (u, m) and one trajectory, with sliders in Jupyter.
 
 For aligned LoRA, w = mu w* + u v, the start (u, m) = 0 is left along the unstable direction (lambda/A, 1) at the rate
-lambda = 1/tau. `panels` draws, for one pair of links, one strength mu and one kappa = eta d / B,
+lambda = 1/tau. `panels` draws, for one pair of links, one alignment mu and one kappa = eta d / B,
 
 - tau over mu, with the divergences at A = 0,
 - the velocities of (u, m) with their nullclines, the unstable manifold of the start, and the trajectory from the
@@ -40,7 +40,7 @@ from theory.search.critical import critical_strengths
 __all__ = ["explore", "panels"]
 
 LINKS = ("relu", "erf", "linear", "tanh", "gelu", "he2", "he3", "abs", "exp(-x**2/2)*sin(3*x)")
-STRENGTHS = np.linspace(0.02, 0.98, 97)
+ALIGNMENTS = np.linspace(0.02, 0.98, 97)
 GRID = 25
 NEAR_START = 1e-4  # of |m|, where the manifold is drawn from
 LONGEST = 10.0  # search times after the way from the start, enough to settle
@@ -49,7 +49,7 @@ HOW_TO_INSTALL = "Sliders need ipywidgets: pip install 'hermescape[notebook]'. H
 
 @dataclass(frozen=True)
 class _Curve:
-    """What does not depend on mu and kappa: the system, tau at `STRENGTHS`, and where it diverges."""
+    """What does not depend on mu and kappa: the system, tau at `ALIGNMENTS`, and where it diverges."""
 
     system: System
     tau: np.ndarray
@@ -60,8 +60,8 @@ class _Curve:
 def _curve(student: str | Activation, teacher: str | Activation | None) -> _Curve:
     system = derive(student, teacher)
     require_slope(system)
-    found = (search_time(system, float(mu)).tau for mu in STRENGTHS)
-    tau = np.array([math.inf if value is None else float(value) for value in found])
+    times = (search_time(system, float(mu)).tau for mu in ALIGNMENTS)
+    tau = np.array([math.inf if value is None else float(value) for value in times])
     critical = tuple(float(c.mu) for c in critical_strengths(system) if c.diverges and c.mu < 1)
     return _Curve(system, tau, critical)
 
@@ -74,13 +74,13 @@ def panels(
     kappa: float = 0.0,
     dimension: float = 1000.0,
 ) -> Figure:
-    """Return the figure of one student, teacher link, strength and kappa: tau(mu), flow field, trajectory.
+    """Return the figure of one student, teacher link, alignment and kappa: tau(mu), flow field, trajectory.
 
     Args:
         student: activation sigma, continuous with finite slopes.
         teacher: link phi, the student's own by default.
-        mu: strength of the aligned pre-training, in (0, 1).
-        kappa: eta d / B, the strength of SGD's drift; 0 is the gradient flow.
+        mu: alignment of the aligned pre-training, in (0, 1).
+        kappa: eta d / B, the size of SGD's drift; 0 is the gradient flow.
         dimension: d, which sets the start u = d^-2, m = 0.674/sqrt(d).
 
     Raises:
@@ -97,7 +97,7 @@ def panels(
         figure = Figure(figsize=(13.5, 4.2), layout="constrained")
         FigureCanvasAgg(figure)
         left, middle, right = figure.subplots(1, 3)
-        tau_curve(left, STRENGTHS, curve.tau, label=rf"$\tau(\mu)$, {_name(curve.system)}", critical=curve.critical)
+        tau_curve(left, ALIGNMENTS, curve.tau, label=rf"$\tau(\mu)$, {_name(curve.system)}", critical=curve.critical)
         left.axvline(mu, color="black", lw=1, label=rf"$\mu$ = {mu:g}, $\tau$ = {_shown(search.tau)}")
         left.legend()
         _flow(middle, right, curve.system, search, kappa, dimension)

@@ -11,7 +11,7 @@ from hermescape.cli.cite import toolkit
 NAMES = {
     *("Activation", "Composition", "Escape", "Estimate", "Exit", "ExitSample", "HermescapeError", "InputError", "Loss"),
     *("Heyoka", "Native", "SciPy", "Task", "phase_diagram", "staged_law"),
-    *("BestPretraining", "BestStrength", "CriticalStrength", "best_mu", "best_pretraining"),
+    *("BestPretraining", "BestAlignment", "CriticalStrength", "best_mu", "best_pretraining"),
     *("critical_strengths", "regime", "sources", "document"),
     *("EscapeTime", "Law", "check_law", "escape_law", "escape_time"),
     *("Outcome", "ParameterError", "Report", "Stage", "Stages", "System", "Trajectory", "__version__", "activation"),

@@ -85,7 +85,7 @@ MEANINGS = {
     Z: "standard normal: the start, and the noise of the search phase",
     C: "constant of the escape-time law, one integration along the unstable manifold",
     mu: "alignment <w0, w*> of the pre-trained weight",
-    rho: "strength |w0| of the pre-trained weight",
+    rho: "length |w0| of the pre-trained weight",
     q: "overlap <w, w*> of student and teacher weight",
     r: "squared norm <w, w> of the student weight",
     q_s: "overlap <w, w_s> with the source teacher",

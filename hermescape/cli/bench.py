@@ -31,11 +31,11 @@ def bench(
     All of it takes a few minutes; --only relu or --only tau a part.
     """
     with progress_bar("measuring", None) as advance:
-        found = measurements(runs, only, advance)
+        rows = measurements(runs, only, advance)
     if as_json:
-        print_json({"rows": [row._asdict() for row in found]})
+        print_json({"rows": [row._asdict() for row in rows]})
     else:
-        print_parts(bench_table(found))
+        print_parts(bench_table(rows))
 
 
 def _benchmark(name: str) -> Any:
@@ -48,14 +48,14 @@ def _benchmark(name: str) -> Any:
 
 def measurements(runs: int, only: str, advance: Callable[..., None]) -> list[Any]:
     """Return the rows of all benchmarks whose names contain `only`; raises `ParameterError` where there is none."""
-    found = []
+    names = []
     for name in _MODULES:
         for row in _benchmark(name).rows(runs, only):
-            found.append(row)
+            names.append(row)
             advance(1)
-    if not found:
+    if not names:
         raise ParameterError(f"--only {only!r} given; accepted: a part of a row's name, such as relu, tau or d =.")
-    return found
+    return names
 
 
 def bench_table(rows: Iterable[Any]) -> Table:

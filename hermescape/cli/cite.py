@@ -82,13 +82,13 @@ def toolkit() -> dict[str, Any]:
 
 
 def _own_fields() -> dict[str, str]:
-    found = toolkit()
-    authors = (f"{{{who['name']}}}" if "name" in who else _person(who) for who in found["authors"])
+    entry = toolkit()
+    authors = (f"{{{who['name']}}}" if "name" in who else _person(who) for who in entry["authors"])
     return {
         "author": " and ".join(authors),
-        "title": found["title"],
-        "year": str(found["date-released"])[:4],
-        "note": f"Version {found['version']}, {found['license']} licence",
+        "title": entry["title"],
+        "year": str(entry["date-released"])[:4],
+        "note": f"Version {entry['version']}, {entry['license']} licence",
     }
 
 

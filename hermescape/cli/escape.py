@@ -33,7 +33,7 @@ def escape(
     rate_scale: options.RateScale = "raw",
     as_json: Json = False,
 ) -> None:
-    """Give A, B, growth rate and search time tau at each mu, or (--critical) the strengths at which tau diverges.
+    """Give A, B, growth rate and search time tau at each mu, or (--critical) the alignments at which tau diverges.
 
     tau is in t = lr * steps and comes with its error estimate, 0 where it is exact. With --digits, and for numbers
     beyond a double, JSON holds texts; log_tau is the natural logarithm of tau.
@@ -58,9 +58,11 @@ def escape(
         return search_time(system, value, rho=length, order=order, tolerance=accuracy, digits=digits, rate_scale=scale)
 
     report = critical_report(system, rate_scale) if critical else {}
-    found = [search(value) for value in alignments]
+    searches = [search(value) for value in alignments]
     if as_json:
         scale = {"rate_scale": rate_scale, "slowdown": slowdown(system, rate_scale)}
-        print_json({"points": escape_points(found), **scale, **report})
+        print_json({"points": escape_points(searches), **scale, **report})
     else:
-        print_parts(*([escape_table(system, found)] if found else []), *(critical_parts(report) if critical else ()))
+        print_parts(
+            *([escape_table(system, searches)] if searches else []), *(critical_parts(report) if critical else ())
+        )

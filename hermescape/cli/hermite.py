@@ -28,8 +28,8 @@ def hermite(
 
     if not 0 <= order <= MAX_ORDER:
         raise ParameterError(f"--order {order} given; accepted: an integer from 0 to {MAX_ORDER}.")
-    found = hermite_expansion(given["student"], order, parse_variance(variance))
+    expansion = hermite_expansion(given["student"], order, parse_variance(variance))
     if as_json:
-        print_json(found)
+        print_json(expansion)
     else:
-        print_parts(*hermite_table(found))
+        print_parts(*hermite_table(expansion))

@@ -27,8 +27,8 @@ def kernel(
     if at is None and (digits is not None or tolerance is not None):
         raise ParameterError("--digits or --tolerance without --at given; accepted: them with --at Q,R.")
     point = None if at is None else parse_point(at)
-    found = kernel_report(given["student"], given["teacher"], point, digits, accuracy(tolerance, digits))
+    report = kernel_report(given["student"], given["teacher"], point, digits, accuracy(tolerance, digits))
     if as_json:
-        print_json(found)
+        print_json(report)
     else:
-        print_parts(*kernel_lines(found))
+        print_parts(*kernel_lines(report))

@@ -56,7 +56,7 @@ def law(
         typer.echo(_formula(system, task, apart["kappa"]))
         return
     start: Given = {"threshold": task.threshold, "initial_scale": task.initial_scale}
-    found = escape_law(system, mu=task.mu, rho=task.length, **apart, **start, rtol=rtol)
+    laws = escape_law(system, mu=task.mu, rho=task.length, **apart, **start, rtol=rtol)
     settings: dict[str, object] = {
         **{"student": given["student"], "teacher": given["teacher"] or given["student"], "model": given["model"]},
         **{"label": given["label"], "mu": task.mu, "rho": task.length, "dimension": apart["dimension"]},
@@ -65,10 +65,10 @@ def law(
         "time_unit": "t = step_size * steps",
     }
     if as_json:
-        print_json(law_summary(system, found, settings))
+        print_json(law_summary(system, laws, settings))
     else:
         shown = {written(name).lstrip("-") if name in PARAMETERS else name: settings[name] for name in settings}
-        print_parts(*law_table(system, found, shown))
+        print_parts(*law_table(system, laws, shown))
 
 
 def _formula(system: System, task: Task, kappa: float) -> str:
@@ -81,10 +81,10 @@ def _formula(system: System, task: Task, kappa: float) -> str:
     mu = task.mu
     if mu is None and not system.escape.on_sphere:
         return escape_time(system).latex()
-    found = regime(system, mu, task.length, kappa=kappa)
-    if found.name == "linear":
+    regime_there = regime(system, mu, task.length, kappa=kappa)
+    if regime_there.name == "linear":
         near = (
             system.escape.A is not None and mu is not None and noise_beside(system, search_time(system, mu), mu, kappa)
         )
         return (NEAR if near else "") + escape_time(system).latex()
-    return f"% {found.name}: {found.because}\n\\[\n{found.latex()}\n\\]"
+    return f"% {regime_there.name}: {regime_there.because}\n\\[\n{regime_there.latex()}\n\\]"

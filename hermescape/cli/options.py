@@ -240,12 +240,12 @@ def parametrisation(given: Given, accepted: Iterable[str] = MODEL_NAMES, command
     ('misaligned', 'lora')
     """
     lengthy, mixed = given.get("rho") is not None, bool(given.get("mix"))
-    found = model_name(given["model"], lengthy=lengthy, mixed=mixed, written=written)
-    if found not in accepted:
-        raise ParameterError(f"{command}--model {found} given; accepted: {', '.join(accepted)}.")
-    if not MODEL_PARAMETERS[found] and given.get("mu") is not None:
+    name = model_name(given["model"], lengthy=lengthy, mixed=mixed, written=written)
+    if name not in accepted:
+        raise ParameterError(f"{command}--model {name} given; accepted: {', '.join(accepted)}.")
+    if not MODEL_PARAMETERS[name] and given.get("mu") is not None:
         raise ParameterError("--mu with --model plain given; accepted: no --mu, it has no pre-trained weight.")
-    return found
+    return name
 
 
 def one_form(latex: bool, as_json: bool) -> None:
@@ -267,12 +267,12 @@ def accuracy(tolerance: float | None, digits: int | None, order: int | None = No
 
 
 def check_without_mu(critical: bool, order: int | None, digits: int | None, tolerance: float | None) -> None:
-    """Refuse a search without a strength, and options that only concern strengths."""
+    """Refuse a search without an alignment, and options that only concern alignments."""
     if not critical:
-        raise ParameterError("no --mu given; accepted: --mu with strengths, --critical, or both.")
+        raise ParameterError("no --mu given; accepted: --mu with alignments, --critical, or both.")
     for name, given in (("--order", order), ("--digits", digits), ("--tolerance", tolerance)):
         if given is not None:
-            raise ParameterError(f"{name} without --mu given; accepted: it with --mu, at whose strengths it holds.")
+            raise ParameterError(f"{name} without --mu given; accepted: it with --mu, at whose alignments it holds.")
 
 
 def parse_variance(text: str) -> str:

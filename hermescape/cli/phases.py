@@ -62,15 +62,15 @@ def phases(
     system = Task(**given, model="lora" if rho is None else "misaligned").system()
     size = dimensions if lengths is None else dimensions[0]
     with progress_bar("alignments", None) as advance:
-        found = phase_diagram(system, alignments, dimension=size, rho=lengths, **flow, progress=advance)
+        diagram = phase_diagram(system, alignments, dimension=size, rho=lengths, **flow, progress=advance)
     if plot is not None:
-        save(plot, lambda path: _draw(found, path))
+        save(plot, lambda path: _draw(diagram, path))
     if output is not None:
-        save(output, lambda path: path.write_bytes(found.to_netcdf(engine="h5netcdf")))
+        save(output, lambda path: path.write_bytes(diagram.to_netcdf(engine="h5netcdf")))
     if as_json:
-        print_json(found.to_dict())
+        print_json(diagram.to_dict())
     else:
-        print_parts(*_lines(found))
+        print_parts(*_lines(diagram))
 
 
 def _grid(name: str, text: str, *, logarithmic: bool) -> list[float]:
@@ -97,32 +97,34 @@ def _grid(name: str, text: str, *, logarithmic: bool) -> list[float]:
     return values
 
 
-def _draw(found: xr.Dataset, path: Path) -> None:
+def _draw(diagram: xr.Dataset, path: Path) -> None:
     from numerics.plots import figure_of, phase_diagram
 
-    name = "d" if "d" in found.dims else "rho"
-    student, teacher = found.attrs["student"], found.attrs["teacher"]
-    title = (student if student == teacher else f"{student} on {teacher}") + rf", $\kappa$ = {found.attrs['kappa']:g}"
-    title += rf", $R$ = {found.attrs['threshold']:g}" + ("" if name == "d" else f", d = {found.attrs['dimension']:g}")
+    name = "d" if "d" in diagram.dims else "rho"
+    student, teacher = diagram.attrs["student"], diagram.attrs["teacher"]
+    title = (student if student == teacher else f"{student} on {teacher}") + rf", $\kappa$ = {diagram.attrs['kappa']:g}"
+    title += rf", $R$ = {diagram.attrs['threshold']:g}" + (
+        "" if name == "d" else f", d = {diagram.attrs['dimension']:g}"
+    )
     figure_of(
-        lambda ax: phase_diagram(ax, found.mu, found[name], found["median"], found.regime.values, name), title
+        lambda ax: phase_diagram(ax, diagram.mu, diagram[name], diagram["median"], diagram.regime.values, name), title
     ).savefig(path, dpi=150)
 
 
-def _lines(found: xr.Dataset) -> tuple[str | Table, ...]:
+def _lines(diagram: xr.Dataset) -> tuple[str | Table, ...]:
     import numpy as np
     from rich.table import Table
 
-    name = "d" if "d" in found.dims else "rho"
-    columns = sorted({0, found.sizes[name] // 2, found.sizes[name] - 1})
-    rows = np.unique(np.linspace(0, found.sizes["mu"] - 1, SHOWN).round().astype(int))
+    name = "d" if "d" in diagram.dims else "rho"
+    columns = sorted({0, diagram.sizes[name] // 2, diagram.sizes[name] - 1})
+    rows = np.unique(np.linspace(0, diagram.sizes["mu"] - 1, SHOWN).round().astype(int))
     table = Table(title="median exit time, t = lr * steps, and regime", show_edge=False, box=None, title_justify="left")
-    for column in ("mu", *(f"{name} = {float(found[name][i]):.4g}" for i in columns)):
+    for column in ("mu", *(f"{name} = {float(diagram[name][i]):.4g}" for i in columns)):
         table.add_column(column, justify="right")
     for row in rows:
-        cells = [found.isel({"mu": row, name: i}) for i in columns]
+        cells = [diagram.isel({"mu": row, name: i}) for i in columns]
         shown = (f"{float(cell['median']):.5g} {cell.regime.item()}".replace("inf ", "") for cell in cells)
-        table.add_row(f"{float(found.mu[row]):.4g}", *(text.replace("nan ", "") for text in shown))
-    counted = ", ".join(f"{kind} {count}" for kind, count in Counter(found.regime.values.ravel().tolist()).items())
-    head = f"{found.attrs['student']} on {found.attrs['teacher']}, kappa = {found.attrs['kappa']:g}, "
-    return head + f"exit at |m| = {found.attrs['threshold']:g}", table, f"points: {counted}"
+        table.add_row(f"{float(diagram.mu[row]):.4g}", *(text.replace("nan ", "") for text in shown))
+    counted = ", ".join(f"{kind} {count}" for kind, count in Counter(diagram.regime.values.ravel().tolist()).items())
+    head = f"{diagram.attrs['student']} on {diagram.attrs['teacher']}, kappa = {diagram.attrs['kappa']:g}, "
+    return head + f"exit at |m| = {diagram.attrs['threshold']:g}", table, f"points: {counted}"

@@ -55,16 +55,16 @@ def report(
     settings = Request(**given, threads=threads, quick=quick)
     begun = time.perf_counter()
     with progress_bar("simulating", None) as advance:
-        found = gather(settings, advance)
+        findings = gather(settings, advance)
     seconds = time.perf_counter() - begun
     with progress_bar("drawing", None) as advance:
-        text = page(found, seconds, command_line(settings, output.name), advance)
+        text = page(findings, seconds, command_line(settings, output.name), advance)
     save(output, lambda path: path.write_text(text, encoding="utf-8"))
     if as_json:
-        print_json({"output": str(output), "passed": found.passed, "seconds": seconds})
+        print_json({"output": str(output), "passed": findings.passed, "seconds": seconds})
     else:
-        typer.echo(f"{output}: {'the check agrees' if found.passed else 'NOT CONFIRMED, see its section Check'}")
-    if not found.passed:
+        typer.echo(f"{output}: {'the check agrees' if findings.passed else 'NOT CONFIRMED, see its section Check'}")
+    if not findings.passed:
         raise typer.Exit(1)
 
 

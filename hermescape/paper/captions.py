@@ -80,12 +80,12 @@ def hermite_times(dataset: xr.Dataset) -> str:
         known = places[np.isfinite(places)]
         if len(known):
             parts.append(f"He_{name[2:]} at {', '.join(f'{mu:.5f}' for mu in known)}")
-    found = "; ".join(parts) or "none inside (0, 1)"
+    roots = "; ".join(parts) or "none inside (0, 1)"
     divided = ", ".join(f"{divisor(str(name))} for He_{str(name)[2:]}" for name in dataset.link.values)
     text = (
         f"Aligned LoRA, student = teacher = He_k (probabilists'), {_labels(dataset)}: exact search time tau(mu). "
         f"{_hermite_step()}, so that tau is k! k times as long as for the step eta ({divided}). Roots of the drive A "
-        f"in (0, 1), isolated exactly: {found}. Where B < 0 there, tau diverges (dotted); where B > 0, u escapes "
+        f"in (0, 1), isolated exactly: {roots}. Where B < 0 there, tau diverges (dotted); where B > 0, u escapes "
         "alone and tau stays finite."
     )
     if "inset_mu" not in dataset:
@@ -125,7 +125,7 @@ def training(dataset: xr.Dataset) -> str:
         f"widened by the noise of SGD in u. Bands: 5 to 95 % of {int(dataset.runs.min())} to "
         f"{int(dataset.runs.max())} exact simulations at {_setting(dataset)}; {int(dataset.diverged.sum())} of "
         f"{int(dataset.runs.sum())} runs diverged, {int(dataset.relapsed.sum())} fell back below |m| = 1/4 after they "
-        f"had exceeded 1/2. {_hermite_step()}. Axis: steps, logarithmic; each strength is followed for twice the "
+        f"had exceeded 1/2. {_hermite_step()}. Axis: steps, logarithmic; each alignment is followed for twice the "
         "expected exit, 5000 steps where no exit is expected."
     )
 
@@ -136,7 +136,7 @@ def two_stages(dataset: xr.Dataset) -> str:
     rows = [_learning(dataset, str(name), mu) for name in dataset.link.values for mu in (dataset.mu[0], dataset.mu[-1])]
     return (
         "LoRA fine-tuning after aligned pre-training in two stages: on squared labels y^2 until the flow reaches |m| "
-        f"= {first:g} (the same number of steps for all runs of a strength), then on y. Solid: flow through both "
+        f"= {first:g} (the same number of steps for all runs of an alignment), then on y. Solid: flow through both "
         "stages with its kappa drift; dotted: training on y alone; bands: 5 to 95 % of "
         f"{int(dataset.direct_runs.min())} to {int(dataset.direct_runs.max())} exact simulations at "
         f"{_setting(dataset)}; {int(dataset.direct_diverged.sum() + dataset.staged_diverged.sum())} diverged. The "
@@ -147,14 +147,14 @@ def two_stages(dataset: xr.Dataset) -> str:
 
 
 def _learning(dataset: xr.Dataset, name: str, mu: xr.DataArray) -> str:
-    path, found = dataset.sel(link=name, mu=mu), []
+    path, parts = dataset.sel(link=name, mu=mu), []
     for kind in ("direct", "staged"):
         error, steps = path[f"{kind}_mse_flow"].values, path[f"{kind}_step"].values
         above = np.flatnonzero(error > 0.01 * error[0])
         ended = above[-1] + 1 < np.count_nonzero(np.isfinite(error))
-        found.append(f"{steps[above[-1] + 1]:.0f}" if ended else f"more than {np.nanmax(steps):.0f}")
+        parts.append(f"{steps[above[-1] + 1]:.0f}" if ended else f"more than {np.nanmax(steps):.0f}")
     switch = int(path.staged_switch)
-    return f"{name} at mu = {float(mu):g}: {found[0]} direct, {found[1]} in two stages (first stage {switch})"
+    return f"{name} at mu = {float(mu):g}: {parts[0]} direct, {parts[1]} in two stages (first stage {switch})"
 
 
 def landscape(dataset: xr.Dataset) -> str:

@@ -57,25 +57,25 @@ def published_tau(link: str, mu: float) -> float:
     [19.46, 251.3]
     """
     sigma = activation(link)
-    found = search_time(derive(link), mu, order=CUT)
+    search = search_time(derive(link), mu, order=CUT)
     first = coefficient(sigma, 0) * coefficient(sigma, 2, mu_symbol**2) / mu_symbol**4
     (dropped,) = evaluator((mu_symbol,), (first,)).values(mu)
-    return 1 / growth_rate(float(found.G), float(found.B) - dropped)
+    return 1 / growth_rate(float(search.G), float(search.B) - dropped)
 
 
 def corrected(settings: Settings, advance: Advance) -> xr.Dataset:
     """Return exact, published and corrected tau(mu) of ReLU and erf, and the tau that simulations measure."""
     links = tuple(JUDGED)
     ends, count = (0.02, 0.95), settings.pick(60, 20)
-    strengths = np.unique([*np.linspace(*ends, count).round(4), *QUOTED])
-    exact, published = np.empty((2, len(links), len(strengths)))
-    series = np.empty((3, len(links), len(ORDERS), len(strengths)))
+    alignments = np.unique([*np.linspace(*ends, count).round(4), *QUOTED])
+    exact, published = np.empty((2, len(links), len(alignments)))
+    series = np.empty((3, len(links), len(ORDERS), len(alignments)))
     judged_at = [(link, mu) for link in links for mu in JUDGED[link] if mu >= settings.pick(0.0, 0.1)]
-    total = len(links) * len(strengths) + len(judged_at)
+    total = len(links) * len(alignments) + len(judged_at)
     done, judged = 0, []
     for i, link in enumerate(links):
         system = derive(link)
-        for j, mu in enumerate(map(float, strengths)):
+        for j, mu in enumerate(map(float, alignments)):
             exact[i, j], published[i, j] = float(search_time(system, mu).tau or math.inf), published_tau(link, mu)
             for k, order in enumerate(ORDERS):
                 cut = search_time(system, mu, order=order)
@@ -99,7 +99,7 @@ def corrected(settings: Settings, advance: Advance) -> xr.Dataset:
     points = {
         name: ("judgement", np.array(column)) for name, column in zip(names, zip(*judged, strict=True), strict=True)
     }
-    return xr.Dataset({**curves, **points}, {"link": list(links), "mu": strengths, "order": list(ORDERS)})
+    return xr.Dataset({**curves, **points}, {"link": list(links), "mu": alignments, "order": list(ORDERS)})
 
 
 def _judge(link: str, mu: float, settings: Settings) -> tuple[str, float, float, float, float, int, int]:
@@ -123,15 +123,15 @@ def _early(link: str, mu: float, settings: Settings) -> tuple[Experiment, tuple[
     keeps the noise below the start and the drift kappa u^2 J_0 / 2 below 2 % of lambda.
     """
     system = derive(link)
-    found, noise = search_time(system, mu), gradient_noise(system, mu)
-    rate, drive = float(found.rate), float(found.G)
+    search, noise = search_time(system, mu), gradient_noise(system, mu)
+    rate, drive = float(search.rate), float(search.G)
     bound = (
         min(LINEAR_SCALE * mu, KINK_SCALE * mu**2) if pieces(activation(link).expr).breakpoints else LINEAR_SCALE * mu
     )
     top = min(LINEAR_OVERLAP, bound * drive / rate)
     low = top / WINDOW
     kappa = min(2 * drive**2 / (rate * noise), 0.04 * rate / ((top * rate / drive) ** 2 * noise))
-    seeded = widening(found, noise, kappa, 0.0) / math.exp(compiled(prefactor)(rate, drive**2, drive, drive))
+    seeded = widening(search, noise, kappa, 0.0) / math.exp(compiled(prefactor)(rate, drive**2, drive, drive))
     dimension = math.ceil((seeded * BELOW / low) ** 2)
     batch = max(1, math.ceil(ETA * dimension / kappa))
     last = math.ceil(LONG_ENOUGH / (rate * ETA))

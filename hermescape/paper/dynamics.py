@@ -49,13 +49,13 @@ Array = NDArray[np.float64]
 
 def training(settings: Settings, advance: Advance, *, mixed: bool = False) -> xr.Dataset:
     """Return error, overlap and alignment over steps: flow, and quantiles of SGD; dimensions link, mu, point."""
-    cases = [Case(link, mu, mixed=mixed) for link in LINKS_TRAINED for mu in settings.strengths]
+    cases = [Case(link, mu, mixed=mixed) for link in LINKS_TRAINED for mu in settings.alignments]
     points = settings.pick(90, 45)
     paths = []
     for number, (case, seed) in enumerate(zip(cases, seeds(settings, len(cases)), strict=True)):
         paths.append(follow(case, seed=seed, points=points, runs=(12, 100), settings=settings))
         advance(number + 1, len(cases))
-    shape = (len(LINKS_TRAINED), len(settings.strengths))
+    shape = (len(LINKS_TRAINED), len(settings.alignments))
     variables = {
         name: (("link", "mu", "point"), np.reshape([padded(path[name], points) for path in paths], (*shape, points)))
         for name in paths[0]
@@ -66,7 +66,7 @@ def training(settings: Settings, advance: Advance, *, mixed: bool = False) -> xr
         for name in ("runs", "diverged", "relapsed")
     }
     attributes = {"d": DIMENSION, "batch": BATCH, "eta": ETA, "mixed": int(mixed), "levels": list(LEVELS)}
-    return xr.Dataset(variables, {"link": list(LINKS_TRAINED), "mu": list(settings.strengths)}, attributes)
+    return xr.Dataset(variables, {"link": list(LINKS_TRAINED), "mu": list(settings.alignments)}, attributes)
 
 
 def seeds(settings: Settings, count: int) -> list[int]:
@@ -90,11 +90,11 @@ def follow(
     replicas = settings.replicas(last, least=settings.pick(least, min(least, 8)), most=most)
     paths = trajectories(case.experiment(replicas, seed, last), steps, threads=settings.threads)
     measured = {name: paths[name].values for name in ("m", "u", "s") if name in paths}
-    found = {"step": np.array(steps, np.float64)}
-    found |= {f"{name}_flow": values for name, values in observables(case, flow).items()}
-    found |= quantiles(observables(case, measured))
+    rows = {"step": np.array(steps, np.float64)}
+    rows |= {f"{name}_flow": values for name, values in observables(case, flow).items()}
+    rows |= quantiles(observables(case, measured))
     counts = {"runs": replicas, "diverged": np.isnan(measured["m"][:, -1]).sum(), "relapsed": relapsed(measured["m"])}
-    return found | {name: np.array(float(count)) for name, count in counts.items()}
+    return rows | {name: np.array(float(count)) for name, count in counts.items()}
 
 
 def relapsed(overlap: Array) -> int:
@@ -125,13 +125,13 @@ def flow_path(system: System, start: dict[str, float], times: Array, place: dict
 
 def quantiles(values: dict[str, Array]) -> dict[str, Array]:
     """Return low, middle and high quantiles over runs (axis 0); NaN where a run has diverged."""
-    found = {}
+    rows = {}
     for name, column in values.items():
-        found |= {
+        rows |= {
             f"{name}_{tag}": line
             for tag, line in zip(("low", "mid", "high"), np.quantile(column, LEVELS, axis=0), strict=True)
         }
-    return found
+    return rows
 
 
 def geometry(case: Case, states: dict[str, Array]) -> tuple[Array, Array, Array]:
@@ -156,12 +156,12 @@ def observables(case: Case, states: dict[str, Array]) -> dict[str, Array]:
 def error_of(system: System, along: Array, variance: Array, across: Array) -> Array:
     """Return 2 L at arrays of q, r and r - q^2: a closed form, or a surrogate whose error is measured."""
     finite = np.isfinite(along) & np.isfinite(variance)
-    found = np.full(along.shape, np.nan)
+    errors = np.full(along.shape, np.nan)
     if system.is_exact:
         loss = on_covariance((system.loss,))
         rows = zip(along[finite], variance[finite], across[finite], strict=True)
-        found[finite] = [2 * loss.values(float(a), float(v), float(d))[0] for a, v, d in rows]
-        return np.maximum(found, 0.0)
+        errors[finite] = [2 * loss.values(float(a), float(v), float(d))[0] for a, v, d in rows]
+        return np.maximum(errors, 0.0)
     low, high = float(variance[finite].min()), float(variance[finite].max())
     bounds = 2.0 ** math.floor(math.log2(low)), 2.0 ** math.ceil(math.log2(high) + 1e-9)
     table = _table(system.loss, *bounds)
@@ -169,8 +169,8 @@ def error_of(system: System, along: Array, variance: Array, across: Array) -> Ar
     for a, v, d in zip(along[finite], variance[finite], across[finite], strict=True):
         lookup(table, 1, math.atan2(a, math.sqrt(d)), math.log(v), out)
         values.append(2 * out[0])
-    found[finite] = values
-    return np.maximum(found, 0.0)
+    errors[finite] = values
+    return np.maximum(errors, 0.0)
 
 
 @lru_cache(maxsize=64)

@@ -41,7 +41,7 @@ def norm(link: str) -> int:
 def landscape(settings: Settings, advance: Advance) -> xr.Dataset:
     """Return bias over r, and potential, A and B over mu."""
     count = settings.pick(99, 33)
-    strengths, variances = np.linspace(0.01, 0.99, count), np.linspace(0.02, 2.0, count)
+    alignments, variances = np.linspace(0.01, 0.99, count), np.linspace(0.02, 2.0, count)
     bias, potential, drive, bend = (np.empty((len(SHOWN), count)) for _ in range(4))
     for i, link in enumerate(SHOWN):
         system = derive(link)
@@ -49,8 +49,8 @@ def landscape(settings: Settings, advance: Advance) -> xr.Dataset:
         loss = evaluator((mu_symbol,), (system.loss.subs({q: mu_symbol, r: mu_symbol**2}),))
         escape = evaluator((mu_symbol,), (sympify(system.escape.A), sympify(system.escape.B)))
         bias[i] = [own.values(float(v))[0] / norm(link) ** 0.5 for v in variances]
-        potential[i] = [loss.values(float(v))[0] / norm(link) for v in strengths]
-        pairs = np.array([escape.values(float(v)) for v in strengths]) / divisor(link)
+        potential[i] = [loss.values(float(v))[0] / norm(link) for v in alignments]
+        pairs = np.array([escape.values(float(v)) for v in alignments]) / divisor(link)
         drive[i], bend[i] = pairs.T
         advance(i + 1, len(SHOWN))
     return xr.Dataset(
@@ -60,5 +60,5 @@ def landscape(settings: Settings, advance: Advance) -> xr.Dataset:
             "A": (("link", "mu"), drive, {"long_name": "-dV/dmu, He_k over k! k"}),
             "B": (("link", "mu"), bend, {"long_name": "-2 L_r, He_k over k! k"}),
         },
-        {"link": list(SHOWN), "mu": strengths, "r": variances},
+        {"link": list(SHOWN), "mu": alignments, "r": variances},
     )

@@ -34,10 +34,10 @@ def published_times() -> dict[str, dict[float, tuple[float, float]]]:
     """
     text = files("hermescape.paper").joinpath("data/published_exit_times.csv").read_text(encoding="utf-8")
     rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
-    found: dict[str, dict[float, tuple[float, float]]] = {}
+    table: dict[str, dict[float, tuple[float, float]]] = {}
     for row in rows:
-        found.setdefault(row["link"], {})[float(row["mu"])] = float(row["steps"]), float(row["spread"])
-    return found
+        table.setdefault(row["link"], {})[float(row["mu"])] = float(row["steps"]), float(row["spread"])
+    return table
 
 
 def emulate(overlap: Array, steps: Array, mu: float, seed: int) -> tuple[float, float, float]:
@@ -46,16 +46,16 @@ def emulate(overlap: Array, steps: Array, mu: float, seed: int) -> tuple[float, 
     Args:
         overlap: |m| of shape (runs, steps).
         steps: at which it was recorded, evenly spaced.
-        mu: pre-training strength, and middle of the window.
+        mu: alignment, and middle of the window.
         seed: of the choice of triples.
     """
     rng = np.random.Generator(np.random.SFC64(seed))
-    found = []
+    points = []
     for _ in range(DRAWS):
         mean = overlap[rng.choice(len(overlap), SEEDS, replace=False)].mean(axis=0)
         inside = np.abs(mean - mu) <= HALF_WIDTH
-        found.append(steps[inside].mean() if inside.any() else np.nan)
-    values = np.array(found)
+        points.append(steps[inside].mean() if inside.any() else np.nan)
+    values = np.array(points)
     if np.isnan(values).mean() > 0.02:
         return np.nan, np.nan, np.nan
     middle, low, high = np.nanquantile(values, [0.5, 0.025, 0.975])

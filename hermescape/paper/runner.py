@@ -52,9 +52,9 @@ class Made:
 
     def as_dict(self, checked: bool) -> dict[str, Any]:
         """Return plain values for JSON."""
-        found: dict[str, Any] = {"name": self.name, "status": self.status, "files": list(self.files)}
-        found |= {"caption": self.caption, "seconds": self.seconds}
-        return found | ({"passed": self.passed, "checks": [f.as_dict() for f in self.findings]} if checked else {})
+        record: dict[str, Any] = {"name": self.name, "status": self.status, "files": list(self.files)}
+        record |= {"caption": self.caption, "seconds": self.seconds}
+        return record | ({"passed": self.passed, "checks": [f.as_dict() for f in self.findings]} if checked else {})
 
 
 def reproduce(
@@ -97,10 +97,10 @@ def state_of(figure: Figure, out: Path, settings: Settings) -> str:
     """
     data = out / f"{figure.name}.nc"
     if data.exists():
-        found = _key_of(data)
-        if found == settings.key:
+        made_with = _key_of(data)
+        if made_with == settings.key:
             return "kept"
-        given = "no figure data" if found is None else f"made with {found}"
+        given = "no figure data" if made_with is None else f"made with {made_with}"
         raise ParameterError(
             f"{data} is there, {given}, and {settings.key} asked; accepted: another --out, the same options, or "
             "--force "

@@ -36,7 +36,7 @@ INSET_AFTER = 1.3  # expected exits
 Array = NDArray[np.float64]
 
 
-def _strengths(settings: Settings, critical: Sequence[float] = ()) -> Array:
+def _alignments(settings: Settings, critical: Sequence[float] = ()) -> Array:
     """Return the mu of a curve: even steps, and closer ones towards both ends and around critical strengths."""
     middle = np.linspace(0.01, 0.99, settings.pick(99, 33))
     around = [place + side * gap for place in critical for side in (-1, 1) for gap in CLOSE]
@@ -44,40 +44,40 @@ def _strengths(settings: Settings, critical: Sequence[float] = ()) -> Array:
     return np.unique(np.array([*middle, 0.005, 0.995, *inside], np.float64).round(6))
 
 
-def _curves(links: Sequence[str], label: str | None, strengths: Array) -> xr.Dataset:
+def _curves(links: Sequence[str], label: str | None, alignments: Array) -> xr.Dataset:
     """Return tau, A and B over (link, mu); tau in the time of the undivided eta, inf where there is no escape."""
-    values = np.empty((3, len(links), len(strengths)))
+    values = np.empty((3, len(links), len(alignments)))
     for i, link in enumerate(links):
         system = derive(link, label=label)
-        for j, mu in enumerate(strengths):
-            found = search_time(system, float(mu))
-            tau = math.inf if found.tau is None else divisor(link) * float(found.tau)
-            values[:, i, j] = tau, float(found.A or 0.0), float(found.B)
+        for j, mu in enumerate(alignments):
+            search = search_time(system, float(mu))
+            tau = math.inf if search.tau is None else divisor(link) * float(search.tau)
+            values[:, i, j] = tau, float(search.A or 0.0), float(search.B)
     names = {"tau": "search time, eta * step", "A": "drive", "B": "minus the curvature across the bulk"}
     return xr.Dataset(
         {
             name: (("link", "mu"), column, {"long_name": names[name]})
             for name, column in zip(names, values, strict=True)
         },
-        {"link": list(links), "mu": strengths},
+        {"link": list(links), "mu": alignments},
     )
 
 
 def search_times(settings: Settings, advance: Advance, *, label: str | None = None) -> xr.Dataset:
     """Return tau(mu) of linear, erf, ReLU and sigmoid with expected, simulated and published exit times."""
-    curves = _curves(LINKS, label, _strengths(settings))
-    cases = [Case(link, mu, label) for link in LINKS for mu in settings.strengths]
+    curves = _curves(LINKS, label, _alignments(settings))
+    cases = [Case(link, mu, label) for link in LINKS for mu in settings.alignments]
     rows = []
     for number, (case, seed) in enumerate(zip(cases, seeds(settings, len(cases)), strict=True)):
         rows.append(_exits(case, seed, settings))
         advance(number + 1, len(cases))
-    shape = (len(LINKS), len(settings.strengths))
+    shape = (len(LINKS), len(settings.alignments))
     points = {
         name: (("link", "simulated_mu"), np.reshape([row[name] for row in rows], shape), {"long_name": text})
         for name, text in _POINTS.items()
     }
     attributes = {"label": label or "y", "d": DIMENSION, "batch": BATCH, "eta": ETA, "confidence": CONFIDENCE}
-    return curves.assign(points).assign_coords(simulated_mu=list(settings.strengths)).assign_attrs(attributes)
+    return curves.assign(points).assign_coords(simulated_mu=list(settings.alignments)).assign_attrs(attributes)
 
 
 _POINTS = {
@@ -106,14 +106,14 @@ def _exits(case: Case, seed: int, settings: Settings) -> dict[str, float]:
     setting = case.experiment(replicas, seed, math.ceil(PATIENCE * typical) + 100, case.mu)
     sample = simulate(setting, threads=settings.threads)
     low, high = sample.median_interval(CONFIDENCE)
-    found = {"expected": expected.sgd, "tolerance": expected.tolerance, "exit_median": sample.median}
-    found |= {"exit_low": low, "exit_high": high}
+    values = {"expected": expected.sgd, "tolerance": expected.tolerance, "exit_median": sample.median}
+    values |= {"exit_low": low, "exit_high": high}
     known = published_times().get(case.link, {}) if case.label is None else {}
     if case.mu in known:
-        found["published"], found["published_spread"] = known[case.mu]
+        values["published"], values["published_spread"] = known[case.mu]
         names = ("emulated", "emulated_low", "emulated_high")
-        found |= dict(zip(names, _emulated(case, typical, min(replicas, MOST_PATHS), seed, settings), strict=True))
-    row |= {name: case.to_time(value) for name, value in found.items() if value is not None}
+        values |= dict(zip(names, _emulated(case, typical, min(replicas, MOST_PATHS), seed, settings), strict=True))
+    row |= {name: case.to_time(value) for name, value in values.items() if value is not None}
     return row | {name: float(count) for name, count in sample.counts._asdict().items()}
 
 
@@ -131,20 +131,20 @@ def hermite_times(settings: Settings, advance: Advance, *, label: str | None = N
     work = len(links) + (0 if label else len(INSET))
     places: list[list[float]] = []
     for number, link in enumerate(links):
-        strengths = [c for c in critical_strengths(derive(link, label=label)) if c.mu != 1]
-        places.append([float(c.mu) for c in strengths])
+        alignments = [c for c in critical_strengths(derive(link, label=label)) if c.mu != 1]
+        places.append([float(c.mu) for c in alignments])
         advance(number + 1, work)
     width = max(map(len, places)) or 1
     padded = [[*row, *[math.nan] * (width - len(row))] for row in places]
-    found = _curves(links, label, _strengths(settings, [mu for row in places for mu in row]))
-    found["critical"] = (("link", "root"), np.array(padded), {"long_name": "strength with A = 0"})
-    found = found.assign_attrs(label=label or "y", d=DIMENSION, batch=BATCH, eta=ETA)
+    curves = _curves(links, label, _alignments(settings, [mu for row in places for mu in row]))
+    curves["critical"] = (("link", "root"), np.array(padded), {"long_name": "alignment with A = 0"})
+    curves = curves.assign_attrs(label=label or "y", d=DIMENSION, batch=BATCH, eta=ETA)
     if label is not None:
-        return found
+        return curves
     for number, (mu, seed) in enumerate(zip(INSET, seeds(settings, len(INSET)), strict=True)):
-        found = found.assign(_overlaps(Case("he3", mu), number, seed, settings))
+        curves = curves.assign(_overlaps(Case("he3", mu), number, seed, settings))
         advance(len(links) + number + 1, work)
-    return found.assign_coords(inset_mu=list(INSET))
+    return curves.assign_coords(inset_mu=list(INSET))
 
 
 def _overlaps(case: Case, number: int, seed: int, settings: Settings) -> dict[str, tuple[tuple[str, ...], Array]]:

@@ -55,7 +55,7 @@ class Settings:
         return {"quick": int(self.quick), "seed": self.seed, "version": version("hermescape")}
 
     @property
-    def strengths(self) -> tuple[float, ...]:
+    def alignments(self) -> tuple[float, ...]:
         """Return the mu that are simulated."""
         return self.pick(tuple(round(0.1 * k, 1) for k in range(1, 10)), (0.2, 0.5, 0.7))
 

@@ -1,4 +1,4 @@
-r"""What figures need of one link at one strength: its system, the exit that is expected, and runs of exact SGD.
+r"""What figures need of one link at one alignment: its system, the exit that is expected, and runs of exact SGD.
 
 *Expected exit.* That of `numerics.law.through_flow`: the flow with its kappa drift from the median start, widened by
 the gradient noise in u and stretched by finite steps. Times are t = eta * step with the undivided eta of the paper, so

@@ -31,7 +31,7 @@ Array = NDArray[np.float64]
 
 def two_stages(settings: Settings, advance: Advance) -> xr.Dataset:
     """Return error, overlap and alignment over steps for direct and two-stage training; dimensions link, mu, point."""
-    cases = [Case(link, mu) for link in LINKS for mu in settings.strengths]
+    cases = [Case(link, mu) for link in LINKS for mu in settings.alignments]
     points = settings.pick(90, 45)
     rows = []
     for number, (case, seed) in enumerate(zip(cases, seeds(settings, len(cases)), strict=True)):
@@ -39,14 +39,14 @@ def two_stages(settings: Settings, advance: Advance) -> xr.Dataset:
         staged = _staged(case, int(direct["step"][-1]), points, seed, int(direct["runs"]), settings)
         rows.append({f"direct_{k}": v for k, v in direct.items()} | {f"staged_{k}": v for k, v in staged.items()})
         advance(number + 1, len(cases))
-    shape = (len(LINKS), len(settings.strengths))
+    shape = (len(LINKS), len(settings.alignments))
     variables = {}
     for name, first in rows[0].items():
         values = [padded(row[name], points) if first.ndim else row[name] for row in rows]
         dimensions = ("link", "mu", "point") if first.ndim else ("link", "mu")
         variables[name] = (dimensions, np.reshape(values, (*shape, *values[0].shape)))
     attributes = {"d": DIMENSION, "batch": BATCH, "eta": ETA, "first_threshold": FIRST_THRESHOLD}
-    return xr.Dataset(variables, {"link": list(LINKS), "mu": list(settings.strengths)}, attributes)
+    return xr.Dataset(variables, {"link": list(LINKS), "mu": list(settings.alignments)}, attributes)
 
 
 def first_stage(case: Case) -> int:
@@ -74,10 +74,10 @@ def _staged(case: Case, direct: int, points: int, seed: int, runs: int, settings
     )
     measured = {name: np.concatenate([part[name].values for part in parts], axis=1) for name in ("m", "u")}
     kept = np.searchsorted(wanted, steps)
-    found = {"step": steps, "switch": np.array(float(switch))}
-    found |= {f"{name}_flow": values[kept] for name, values in observables(case, flow).items()}
-    found |= {name: values[kept] for name, values in quantiles(observables(case, measured)).items()}
-    return found | {"diverged": np.array(float(np.isnan(measured["m"][:, -1]).sum()))}
+    rows = {"step": steps, "switch": np.array(float(switch))}
+    rows |= {f"{name}_flow": values[kept] for name, values in observables(case, flow).items()}
+    rows |= {name: values[kept] for name, values in quantiles(observables(case, measured)).items()}
+    return rows | {"diverged": np.array(float(np.isnan(measured["m"][:, -1]).sum()))}
 
 
 def _flow(case: Case, switch: int, before: Array, after: Array) -> dict[str, Array]:

@@ -54,11 +54,11 @@ class Figure:
         return "data:image/svg+xml;base64," + base64.b64encode(self.svg).decode("ascii")
 
 
-def drawn(key: str, found: Findings) -> Figure | Missing:
+def drawn(key: str, findings: Findings) -> Figure | Missing:
     """Return one of `FIGURES`, or why it does not apply."""
     title, make = FIGURES[key]
     try:
-        picture = make(found)
+        picture = make(findings)
     except HermescapeError as error:
         return Missing(str(error))
     if isinstance(picture, Missing):
@@ -79,8 +79,8 @@ def _svg(draw: Callable[[Axes], Axes], title: str) -> bytes:
     return made.getvalue()
 
 
-def _spectrum(found: Findings) -> Picture:
-    loss = found.system.loss_function
+def _spectrum(findings: Findings) -> Picture:
+    loss = findings.system.loss_function
     series = [("student", loss.student)] + (
         [] if loss.teacher.expr == loss.student.expr else [("teacher", loss.teacher)]
     )
@@ -102,8 +102,8 @@ def _spectrum(found: Findings) -> Picture:
 
 def _coefficients(f: Activation) -> list[float]:
     """Return the coefficients, those that vanish within their errors as 0."""
-    found = hermite_coefficients(f, ORDER)
-    return [0.0 if abs(c.value) <= c.error else float(c.value) for c in found]
+    coefficients = hermite_coefficients(f, ORDER)
+    return [0.0 if abs(c.value) <= c.error else float(c.value) for c in coefficients]
 
 
 def _largest(coefficients: list[float]) -> str:
@@ -111,9 +111,9 @@ def _largest(coefficients: list[float]) -> str:
     return ", ".join(f"order {k} with {size:.3g}" for size, k in sorted(sizes, reverse=True)[:3] if size)
 
 
-def _kernel(found: Findings) -> Picture:
-    loss = found.system.loss_function
-    across, up = GRID[found.settings.quick] if loss.is_closed else SLOW_GRID
+def _kernel(findings: Findings) -> Picture:
+    loss = findings.system.loss_function
+    across, up = GRID[findings.settings.quick] if loss.is_closed else SLOW_GRID
     norm = min(LARGEST_NORM, 0.9 * float(loss.student.max_variance))
     cosine, norms = np.meshgrid(np.linspace(-1, 1, across), np.linspace(norm / 100, norm, up))
     overlaps = cosine * np.sqrt(norms)
@@ -131,16 +131,16 @@ def _kernel(found: Findings) -> Picture:
     return (lambda ax: plots.kernel_surface(ax, overlaps, norms, heights)), alt, caption
 
 
-def _tau(found: Findings) -> Picture:
-    if isinstance(found.curve, Missing):
-        return found.curve
-    mu = [float(s.mu) for s in found.curve]
-    tau = [math.inf if s.tau is None else float(s.tau) for s in found.curve]
-    low = [float(s.interval[0]) for s in found.curve]
-    high = [math.inf if s.interval[1] is None else float(s.interval[1]) for s in found.curve]
-    critical = [] if isinstance(found.critical, Missing) else found.critical["critical"]
+def _tau(findings: Findings) -> Picture:
+    if isinstance(findings.curve, Missing):
+        return findings.curve
+    mu = [float(s.mu) for s in findings.curve]
+    tau = [math.inf if s.tau is None else float(s.tau) for s in findings.curve]
+    low = [float(s.interval[0]) for s in findings.curve]
+    high = [math.inf if s.interval[1] is None else float(s.interval[1]) for s in findings.curve]
+    critical = [] if isinstance(findings.critical, Missing) else findings.critical["critical"]
     gaps = [c["mu"] for c in critical if c["diverges"] and c["mu"] <= max(mu)]
-    rows = [case for case in found.cases if case.sample is not None and case.mu is not None]
+    rows = [case for case in findings.cases if case.sample is not None and case.mu is not None]
 
     def draw(ax: Axes) -> Axes:
         plots.tau_curve(ax, mu, tau, label=r"search time $\tau$", band=(low, high), critical=gaps)
@@ -154,7 +154,7 @@ def _tau(found: Findings) -> Picture:
     finite = [t for t in tau if math.isfinite(t)]
     diverges = f" It diverges at mu = {', '.join(f'{g:.6g}' for g in gaps)}." if gaps else ""
     span = f"from {min(finite):.4g} to {max(finite):.4g}" if finite else "infinite everywhere"
-    alt = f"Search time over pre-training strengths mu from {min(mu):.3g} to {max(mu):.3g}, {span}.{diverges}"
+    alt = f"Search time over alignments mu from {min(mu):.3g} to {max(mu):.3g}, {span}.{diverges}"
     caption = "Search time τ (derived) and median exit times of SGD with 99 % intervals, both in t = η × steps."
     return draw, alt + f" {len(rows)} measured medians.", caption
 
@@ -168,15 +168,17 @@ def _interval(case: Case) -> tuple[float, float, float]:
     return middle, low, high
 
 
-def _comparison(found: Findings) -> Picture:
-    if not isinstance(found.verdict, Report) or not found.verdict.at_one_dimension:
+def _comparison(findings: Findings) -> Picture:
+    if not isinstance(findings.verdict, Report) or not findings.verdict.at_one_dimension:
         reason = (
-            found.verdict.reason if isinstance(found.verdict, Missing) else "Its check tests the whole law instead."
+            findings.verdict.reason
+            if isinstance(findings.verdict, Missing)
+            else "Its check tests the whole law instead."
         )
         return Missing(reason)
-    rows = [row for row in found.verdict.rows if row.flow_exit is not None]
+    rows = [row for row in findings.verdict.rows if row.flow_exit is not None]
     if not rows:
-        return Missing("The flow leaves at none of the strengths, so that there is nothing to compare.")
+        return Missing("The flow leaves at none of the alignments, so that there is nothing to compare.")
     shown = "; ".join(
         f"mu = {row.mu:g}: flow {_number(row.flow_exit)}, predicted {_number(row.prediction)}, "
         f"SGD {_number(row.sgd_exit)}"
@@ -192,8 +194,8 @@ def _number(value: float | None) -> str:
     return "none" if value is None else f"{value:.4g}"
 
 
-def _portrait(found: Findings) -> Picture:
-    system, focus = found.system, found.focus
+def _portrait(findings: Findings) -> Picture:
+    system, focus = findings.system, findings.focus
     if set(system.states) != {u_symbol, m_symbol}:
         said = f"{COUNTS.get(len(system.states), f'{len(system.states)} states')}, {_listed(system.states)}"
         return Missing(f"Model {system.network.name} has {said}, so that no plane of (u, m) holds its flow.")
@@ -201,13 +203,13 @@ def _portrait(found: Findings) -> Picture:
     search = search_time(system, focus.mu)
     if search.tau is None or not search.A:
         return Missing(f"At mu = {focus.mu:g} no direction is driven (A = 0): there is no unstable manifold to draw.")
-    scale = found.settings.scale
+    scale = findings.settings.scale
     lean = float(search.rate) / (scale * float(search.A))  # u/m along the unstable direction
     horizon = 60 * float(search.tau)
     way = integrate(system, {"u": SMALLEST * lean, "m": SMALLEST}, t_max=horizon, rtol=1e-8, mu=focus.mu).states
     along, up = way.u.values, way.m.values
     reach = 1.4 * max(float(np.abs(along).max()), 0.1)
-    across, rows = GRID[found.settings.quick] if system.is_exact else SLOW_GRID
+    across, rows = GRID[findings.settings.quick] if system.is_exact else SLOW_GRID
     u, m = np.linspace(-reach, reach, across), np.linspace(-0.998, 0.998, rows)
     speed = compile_flow(system, {"mu": focus.mu})
     field = np.array([[speed(np.array([a, b])) for a in u] for b in m])
@@ -235,10 +237,10 @@ def _listed(names: Sequence[object]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _trajectories(found: Findings) -> Picture:
-    if isinstance(found.flow, Missing):
-        return found.flow
-    flow, runs = found.flow.states, None if isinstance(found.paths, Missing) else found.paths
+def _trajectories(findings: Findings) -> Picture:
+    if isinstance(findings.flow, Missing):
+        return findings.flow
+    flow, runs = findings.flow.states, None if isinstance(findings.paths, Missing) else findings.paths
     names = [name for name in ("m", "u") if name in flow]
 
     def draw(ax: Axes) -> Axes:
@@ -251,11 +253,11 @@ def _trajectories(found: Findings) -> Picture:
             times = np.linspace(0, float(flow.t[-1]), 400)
             line = np.interp(times, flow.t.values, np.abs(flow[name].values))
             plots.trajectories(ax, times, line, label=f"flow, $|{name}|$", index=2 * index + 1)
-        ax.axhline(found.settings.threshold, color="0.4", lw=1, ls=":", label="threshold $R$")
+        ax.axhline(findings.settings.threshold, color="0.4", lw=1, ls=":", label="threshold $R$")
         ax.legend()
         return ax
 
-    place = "" if found.focus.mu is None else f" at mu = {found.focus.mu:g}"
+    place = "" if findings.focus.mu is None else f" at mu = {findings.focus.mu:g}"
     end = {name: float(np.abs(flow[name].values[-1])) for name in names}
     reached = ", ".join(f"|{name}| = {value:.3g}" for name, value in end.items())
     alt = f"Overlaps over time{place}: the flow from the median start reaches {reached} at t = {float(flow.t[-1]):.4g}."
@@ -267,23 +269,26 @@ def _trajectories(found: Findings) -> Picture:
     return draw, f"{alt} SGD: {counted}.", caption
 
 
-def _histogram(found: Findings) -> Picture:
+def _histogram(findings: Findings) -> Picture:
     return _law(
-        found, plots.law_histogram, "Histogram of exit times with the density of their law", "bars: one standard error"
+        findings,
+        plots.law_histogram,
+        "Histogram of exit times with the density of their law",
+        "bars: one standard error",
     )
 
 
-def _distribution(found: Findings) -> Picture:
+def _distribution(findings: Findings) -> Picture:
     return _law(
-        found,
+        findings,
         plots.law_cdf,
         "Distribution function of exit times, measured and by the law",
         "band: 95 %, for the whole curve",
     )
 
 
-def _law(found: Findings, plot: Callable[..., Axes], what: str, uncertainty: str) -> Picture:
-    focus = found.focus
+def _law(findings: Findings, plot: Callable[..., Axes], what: str, uncertainty: str) -> Picture:
+    focus = findings.focus
     if isinstance(focus.law, Missing):
         return focus.law
     if focus.sample is None:

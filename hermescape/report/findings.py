@@ -132,8 +132,8 @@ def gather(settings: Request, progress: Callable[[int, int], None] | None = None
 
     Raises `InputError` for bad activations and parameters, before any work.
 
-    >>> found = gather(Request("linear", mu=(0.4,), replicas=60, quick=True))
-    >>> found.passed, found.focus.sample.counts.exited, found.summary["information_exponent"]
+    >>> findings = gather(Request("linear", mu=(0.4,), replicas=60, quick=True))
+    >>> findings.passed, findings.focus.sample.counts.exited, findings.summary["information_exponent"]
     (True, 60, 1)
     """
     system = derive(
@@ -148,13 +148,13 @@ def gather(settings: Request, progress: Callable[[int, int], None] | None = None
     verdict, cases = (_pretrained if settings.is_pretrained else _on_sphere)(settings, system, progress)
     focus = _focus(cases)
     critical = _attempt(lambda: critical_report(system))
-    strengths = sorted({*TABLE_MU, *settings.mu})
+    alignments = sorted({*TABLE_MU, *settings.mu})
     return Findings(
         settings=settings,
         system=system,
         summary=derivation(system),
         critical=critical,
-        table=_searches(settings, system, strengths),
+        table=_searches(settings, system, alignments),
         curve=_searches(settings, system, _grid(settings, critical)),
         verdict=verdict,
         cases=cases,
@@ -295,16 +295,16 @@ def _on_sphere(settings: Request, system: System, progress: Progress) -> Verdict
     )
     if isinstance(report, Missing):
         return report, (Case(None, None, report, None),)
-    (found,) = report.cases
+    (case,) = report.cases
     ((kappa, *_),) = cast(list[list[float]], report.settings["kappa"])
-    batch = max(1, round(found.lr * given.dimension / kappa))
-    law = _case(settings, system, None, None, found.lr, batch).law
-    if isinstance(law, Missing) or not found.rows:  # no law, or more runs than the budget pays for
+    batch = max(1, round(case.lr * given.dimension / kappa))
+    law = _case(settings, system, None, None, case.lr, batch).law
+    if isinstance(law, Missing) or not case.rows:  # no law, or more runs than the budget pays for
         return report, (Case(None, None, law, None),)
     runs = given.replicas or LAW_RUNS[given.quick]
-    horizon = math.ceil(2 * law.quantile((1 - 0.01 / runs) * getattr(law, "escaping", 1.0)) / found.lr) + 100
-    sample = simulate(_setting(settings, None, found.lr, batch, runs, horizon), threads=given.threads)
-    return report, (_case(settings, system, None, sample, found.lr, batch),)
+    horizon = math.ceil(2 * law.quantile((1 - 0.01 / runs) * getattr(law, "escaping", 1.0)) / case.lr) + 100
+    sample = simulate(_setting(settings, None, case.lr, batch, runs, horizon), threads=given.threads)
+    return report, (_case(settings, system, None, sample, case.lr, batch),)
 
 
 def _focus(cases: Sequence[Case]) -> Case:
@@ -314,17 +314,17 @@ def _focus(cases: Sequence[Case]) -> Case:
     return best[len(best) // 2]
 
 
-def _searches(settings: Request, system: System, strengths: Sequence[float]) -> tuple[Search, ...] | Missing:
-    """Return the search phase at each strength that the model accepts."""
+def _searches(settings: Request, system: System, alignments: Sequence[float]) -> tuple[Search, ...] | Missing:
+    """Return the search phase at each alignment that the model accepts."""
     if not settings.is_pretrained:
-        return Missing("Plain training has no pre-trained weight, hence no strength mu.")
+        return Missing("Plain training has no pre-trained weight, hence no alignment mu.")
     rho = settings.rho
-    inside = [mu for mu in strengths if (0 < mu <= 1 if rho is None else abs(mu) <= rho)]
+    inside = [mu for mu in alignments if (0 < mu <= 1 if rho is None else abs(mu) <= rho)]
     return _attempt(lambda: tuple(search_time(system, mu, rho=rho) for mu in inside))
 
 
 def _grid(settings: Request, critical: dict[str, Any] | Missing) -> list[float]:
-    """Return strengths for a curve, closer to each other where tau diverges."""
+    """Return alignments for a curve, closer to each other where tau diverges."""
     end = 0.99 if settings.rho is None else min(1.0, settings.rho)
     grid = set(np.linspace(0.01 * end, end, POINTS[settings.quick]).round(6).tolist())
     places = [] if isinstance(critical, Missing) else critical["critical_mu"]

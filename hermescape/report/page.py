@@ -26,11 +26,11 @@ LIBRARIES = ("numpy", "scipy", "sympy", "numba", "matplotlib", "latex2mathml")
 IN_DERIVATION = {"Hermite expansion": "spectrum", "Kernel": "kernel"}
 
 
-def page(found: Findings, seconds: float, command: str, progress: Callable[[int, int], None] | None = None) -> str:
+def page(findings: Findings, seconds: float, command: str, progress: Callable[[int, int], None] | None = None) -> str:
     """Return the HTML of a report.
 
     Args:
-        found: what was computed.
+        findings: what was computed.
         seconds: how long that took.
         command: the command line that makes the same report.
         progress: called with (figures drawn, figures in all).
@@ -41,24 +41,24 @@ def page(found: Findings, seconds: float, command: str, progress: Callable[[int,
         .render(
             version=version("hermescape"),
             policy=POLICY,
-            title=_title(found),
-            banner=_banner(found),
-            facts=tables.facts(found),
-            figures=_figures(found, progress),
+            title=_title(findings),
+            banner=_banner(findings),
+            facts=tables.facts(findings),
+            figures=_figures(findings, progress),
             titles={key: title for key, (title, _) in FIGURES.items()},
-            derivation=chapters(derivation(found.system)),
+            derivation=chapters(derivation(findings.system)),
             in_derivation=IN_DERIVATION,
-            exponents=tables.exponents(found),
-            roots=tables.roots(found),
-            search_times=tables.search_times(found),
-            law=tables.law_of_exit(found),
-            place="" if found.focus.mu is None else f" at μ = {found.focus.mu:g}",
-            regime=found.regime,
-            laws=tables.laws(found),
-            without_law=tables.without_law(found),
-            check=tables.check(found),
+            exponents=tables.exponents(findings),
+            roots=tables.roots(findings),
+            search_times=tables.search_times(findings),
+            law=tables.law_of_exit(findings),
+            place="" if findings.focus.mu is None else f" at μ = {findings.focus.mu:g}",
+            regime=findings.regime,
+            laws=tables.laws(findings),
+            without_law=tables.without_law(findings),
+            check=tables.check(findings),
             command=command,
-            settings=tables.settings_table(_settings(found, seconds)),
+            settings=tables.settings_table(_settings(findings, seconds)),
         )
     )
 
@@ -76,11 +76,11 @@ def templates() -> Environment:
     return environment
 
 
-def _title(found: Findings) -> str:
-    loss = found.system.loss_function
+def _title(findings: Findings) -> str:
+    loss = findings.system.loss_function
     student, teacher = loss.student.name, loss.labels.link.name
     pair = _short(student) if student == teacher else f"{_short(student)} on {_short(teacher)}"
-    kind = {"lora": "LoRA", "misaligned": "misaligned LoRA", "plain": "plain training"}[found.settings.model]
+    kind = {"lora": "LoRA", "misaligned": "misaligned LoRA", "plain": "plain training"}[findings.settings.model]
     return f"{pair}, {kind}: from the population loss to the escape time"
 
 
@@ -88,15 +88,15 @@ def _short(name: str) -> str:
     return name if len(name) <= 60 else f"{name[:57]}..."
 
 
-def _banner(found: Findings) -> dict[str, str]:
+def _banner(findings: Findings) -> dict[str, str]:
     """Return the outcome of the check: a class of CSS, a word and a sentence."""
-    report = found.verdict
+    report = findings.verdict
     if isinstance(report, Missing):
         return {"kind": "undecided", "word": "Not checked.", "said": "See the reason under Check."}
     parts = report.cases
     agreed = sum(part.passed for part in parts)
     name = "check" if report.at_one_dimension else "check --law"
-    where = "cases" if found.focus.mu is None else "strengths"
+    where = "cases" if findings.focus.mu is None else "alignments"
     return {
         "kind": "agree" if report.passed else "disagree",
         "word": "Checked." if report.passed else "The check did not pass.",
@@ -104,23 +104,23 @@ def _banner(found: Findings) -> dict[str, str]:
     }
 
 
-def _figures(found: Findings, progress: Callable[[int, int], None] | None) -> dict[str, Figure | Missing]:
+def _figures(findings: Findings, progress: Callable[[int, int], None] | None) -> dict[str, Figure | Missing]:
     figures = {}
     for count, key in enumerate(FIGURES, start=1):
-        figures[key] = drawn(key, found)
+        figures[key] = drawn(key, findings)
         if progress is not None:
             progress(count, len(FIGURES))
     return figures
 
 
-def _settings(found: Findings, seconds: float) -> list[tuple[str, object]]:
+def _settings(findings: Findings, seconds: float) -> list[tuple[str, object]]:
     """Return everything that the numbers depend on, by name."""
-    given = {name: value for name, value in asdict(found.settings).items() if name not in ("student", "teacher")}
-    loss = found.system.loss_function
+    given = {name: value for name, value in asdict(findings.settings).items() if name not in ("student", "teacher")}
+    loss = findings.system.loss_function
     facts: list[tuple[str, object]] = [("student", loss.student.name), ("teacher", loss.labels.link.name)]
     facts += [(name.replace("_", " "), _listed(value)) for name, value in given.items()]
-    if isinstance(found.verdict, Report):
-        chosen = {name: value for name, value in found.verdict.settings.items() if name not in CONFIRMED}
+    if isinstance(findings.verdict, Report):
+        chosen = {name: value for name, value in findings.verdict.settings.items() if name not in CONFIRMED}
         facts += [(f"check: {name.replace('_', ' ')}", _listed(value)) for name, value in chosen.items()]
     facts += [("time unit", "t = step size × steps"), ("computed in", f"{seconds:.1f} s")]
     facts += [("hermescape", version("hermescape")), ("Python", platform.python_version())]

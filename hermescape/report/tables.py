@@ -97,48 +97,48 @@ def _interval(low: object, high: object, digits: int = 4) -> Markup:
     return _markup("{} … {}", number(low, digits), number(high, digits))
 
 
-def facts(found: Findings) -> list[tuple[str, str]]:
+def facts(findings: Findings) -> list[tuple[str, str]]:
     """Return the few numbers that a reader looks for first."""
     return [
-        ("information exponent", _exponent(found)),
-        ("generative exponent", _generative(found)),
-        ("divergences of τ", _divergences(found)),
-        ("best strength", best(found)),
-        *_of_focus(found),
+        ("information exponent", _exponent(findings)),
+        ("generative exponent", _generative(findings)),
+        ("divergences of τ", _divergences(findings)),
+        ("best alignment", best(findings)),
+        *_of_focus(findings),
     ]
 
 
-def _exponent(found: Findings) -> str:
-    known = found.summary["information_exponent"]
+def _exponent(findings: Findings) -> str:
+    known = findings.summary["information_exponent"]
     return "none: no order in common" if known is None else str(known)
 
 
-def _generative(found: Findings) -> str:
-    known = found.summary["generative_exponent"]
+def _generative(findings: Findings) -> str:
+    known = findings.summary["generative_exponent"]
     if known is None:
         return "not defined here"
     return "none found" if known["k"] is None else f"{known['k']}, by y ↦ {known['transform']}"
 
 
-def _divergences(found: Findings) -> str:
-    if isinstance(found.critical, Missing):
+def _divergences(findings: Findings) -> str:
+    if isinstance(findings.critical, Missing):
         return "do not apply"
-    places = [number(c["mu"], 8) for c in found.critical["critical"] if c["diverges"]]
+    places = [number(c["mu"], 8) for c in findings.critical["critical"] if c["diverges"]]
     return Markup("μ = ") + Markup(", ").join(places) if places else "none in (0, 1]"
 
 
-def best(found: Findings) -> str:
+def best(findings: Findings) -> str:
     """Return where the search is shortest."""
-    if isinstance(found.critical, Missing):
+    if isinstance(findings.critical, Missing):
         return "does not apply"
-    known = found.critical["best"]
+    known = findings.critical["best"]
     if not known["attained"]:
         return _markup("μ → 0, where τ = {}", number(known["tau"]))
     return _markup("μ = {}, where τ = {}", number(known["mu"]), number(known["tau"]))
 
 
-def _of_focus(found: Findings) -> list[tuple[str, str]]:
-    case, named = found.focus, []
+def _of_focus(findings: Findings) -> list[tuple[str, str]]:
+    case, named = findings.focus, []
     place = "" if case.mu is None else f" at μ = {case.mu:g}"
     if not isinstance(case.law, Missing):
         named.append((f"median exit{place}, law", number(case.law.median, 4)))
@@ -150,27 +150,27 @@ def _of_focus(found: Findings) -> list[tuple[str, str]]:
     return named
 
 
-def exponents(found: Findings) -> dict[str, str | None]:
+def exponents(findings: Findings) -> dict[str, str | None]:
     """Return the exponents, and which transforms of the label were searched."""
-    known = found.summary["generative_exponent"]
+    known = findings.summary["generative_exponent"]
     return {
-        "information": _exponent(found),
-        "generative": _generative(found),
+        "information": _exponent(findings),
+        "generative": _generative(findings),
         "searched": None if known is None else ", ".join(known["searched"]),
     }
 
 
-def roots(found: Findings) -> Part | Missing:
+def roots(findings: Findings) -> Part | Missing:
     """Return the critical strengths, and where the search is shortest."""
-    if isinstance(found.critical, Missing):
-        return found.critical
-    known = found.critical
+    if isinstance(findings.critical, Missing):
+        return findings.critical
+    known = findings.critical
     tier = "isolated with certainty" if known["exact"] else "found to a tolerance, by a scan of A in steps of 1/64"
     heads = (Markup("μ<sub>c</sub>"), "exactly", "B", "τ below", "τ above", Markup("at μ<sub>c</sub>"))
     caption = _markup("Critical strengths, the roots of A in (0, 1], {}; x = |μ − μ<sub>c</sub>|.", tier)
     table = Table.of(heads, map(_root_row, known["critical"]), caption)
     none = () if table.rows else (f"A has no root in (0, 1] ({tier}).",)
-    return Part(table, (*none, _markup("The search is shortest at {}.", best(found))))
+    return Part(table, (*none, _markup("The search is shortest at {}.", best(findings))))
 
 
 def _root_row(critical: dict[str, Any]) -> tuple[str, ...]:
@@ -198,11 +198,11 @@ def _approach(side: dict[str, float]) -> Markup:
     return number(side["constant"]) + Markup(power)
 
 
-def search_times(found: Findings) -> Table | Missing:
-    """Return tau at the strengths of the report and at tenths."""
-    if isinstance(found.table, Missing):
-        return found.table
-    aligned = all(s.A is not None for s in found.table)
+def search_times(findings: Findings) -> Table | Missing:
+    """Return tau at the alignments of the report and at tenths."""
+    if isinstance(findings.table, Missing):
+        return findings.table
+    aligned = all(s.A is not None for s in findings.table)
     rows = (
         (
             f"{float(s.mu):g}",
@@ -212,39 +212,39 @@ def search_times(found: Findings) -> Table | Missing:
             INFINITE if s.tau is None else number(s.tau, 8),
             "exact" if s.error == 0 else number(s.error, 2),
         )
-        for s in found.table
+        for s in findings.table
     )
     heads = ("μ", *(("A",) if aligned else ("ρ", "G")), "B", "rate λ", "τ", "error of τ")
     return Table.of(heads, rows, "Search time τ = 1/λ, in units of t = η × steps.")
 
 
-def law_of_exit(found: Findings) -> tuple[Shown, ...] | Missing:
+def law_of_exit(findings: Findings) -> tuple[Shown, ...] | Missing:
     """Return the law of the exit time in symbols."""
     try:
-        law = escape_time(found.system)
+        law = escape_time(findings.system)
     except HermescapeError as error:
         return Missing(str(error))
     pairs = [("T", latex(law.time)), *((latex(name), latex(value)) for name, value in law.definitions.items())]
     return displayed([Equation.of("", left, right) for left, right in pairs])
 
 
-def laws(found: Findings) -> Table | None:
-    """Return the law in numbers at each strength; None where it has none."""
-    if all(isinstance(case.law, Missing) for case in found.cases):
+def laws(findings: Findings) -> Table | None:
+    """Return the law in numbers at each alignment; None where it has none."""
+    if all(isinstance(case.law, Missing) for case in findings.cases):
         return None
     heads = ("μ", "regime", "κ", "τ", "C", "median T", "5 … 95 %", "SGD median", "p")
-    setting = found.settings
+    setting = findings.settings
     caption = (
         f"The law at d = {setting.dimension:g}, exit at |m| = {setting.threshold:g}, times in t = η × steps; p of a "
         "Kolmogorov–Smirnov test of the runs against it. It is a law for large d: the last column can be small here "
         "where its o(1) is not."
     )
-    return Table.of(heads, map(_law_row, found.cases), caption)
+    return Table.of(heads, map(_law_row, findings.cases), caption)
 
 
-def without_law(found: Findings) -> list[tuple[str, Missing]]:
+def without_law(findings: Findings) -> list[tuple[str, Missing]]:
     """Say why there is no law where there is none."""
-    absent = [(case.mu, case.law) for case in found.cases if isinstance(case.law, Missing)]
+    absent = [(case.mu, case.law) for case in findings.cases if isinstance(case.law, Missing)]
     return [("Law" if mu is None else f"Law at μ = {mu:g}", law) for mu, law in absent]
 
 
@@ -262,9 +262,9 @@ def _law_row(case: Case) -> tuple[str, ...]:
     return (place, law.regime, number(kappa, 4), *times, measured, number(case.p_value, 2))
 
 
-def check(found: Findings) -> Check | Missing:
+def check(findings: Findings) -> Check | Missing:
     """Return the tables of the check."""
-    report = found.verdict
+    report = findings.verdict
     if isinstance(report, Missing):
         return report
     return _check(report) if report.at_one_dimension else _law_check(report)

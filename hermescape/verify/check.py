@@ -56,7 +56,7 @@ def check(
         student: activation sigma.
         teacher: link phi, the student's own by default.
         mu: alignments of the pre-trained weight, in (0, 1] (any with |mu| <= rho where rho is given).
-        rho: strength of a misaligned pre-trained weight; aligned by default.
+        rho: length of a misaligned pre-trained weight; aligned by default.
         model: lora or misaligned, by default what `rho` says, or an object of a class of one's own.
         parameters: values of such a model's parameters beside mu and rho.
         label: label transform, text or expression in y.
@@ -83,12 +83,12 @@ def check(
     >>> report.passed, report.cases[0].verdict
     (True, 'agree')
     """
-    strengths = [float(value) for value in mu]
+    alignments = [float(value) for value in mu]
     chosen = model or ("lora" if rho is None else "misaligned")
     pair = Pair(student, teacher, label, noise, scale, chosen, None, threshold, parameters or {})
     system = pair.system()
-    _check(strengths, budget, "1.5e9")
-    places = [Place(value, rho) for value in strengths]
+    _check(alignments, budget, "1.5e9")
+    places = [Place(value, rho) for value in alignments]
     for place in places:  # made once, so that bad values are refused before any work
         eta, runs = 1.0 if step_size is None else step_size, 2 if replicas is None else replicas
         pair.experiment(place, dimension, batch or 1, eta, runs=runs, seed=seed)
@@ -147,7 +147,7 @@ def check_law(
         student: activation sigma.
         teacher: link phi, the student's own by default.
         mu: alignments of the pre-trained weight; of no account with model plain.
-        rho: strength of a misaligned w0; aligned by default.
+        rho: length of a misaligned w0; aligned by default.
         mix: misaligned w0 = mu w* + (1 - mu) xi, rho^2 = mu^2 + (1 - mu)^2.
         model: lora, misaligned or plain, by default what `rho` and `mix` say, or an object of a class of one's own.
         parameters: values of such a model's parameters beside mu and rho.
@@ -188,9 +188,9 @@ def check_law(
         raise ParameterError(
             f"replicas = {replicas} given; accepted: a whole number >= 2, and 150 or more for a verdict."
         )
-    strengths: list[float | None] = [None] if system.escape.on_sphere else list(mu)
-    _check(strengths, budget, "2e9")
-    places = [Place(value, math.hypot(value, 1 - value) if mix and value is not None else rho) for value in strengths]
+    alignments: list[float | None] = [None] if system.escape.on_sphere else list(mu)
+    _check(alignments, budget, "2e9")
+    places = [Place(value, math.hypot(value, 1 - value) if mix and value is not None else rho) for value in alignments]
     given = {"step_size": step_size, "replicas": replicas, "budget": budget, "seed": seed}
     jobs = law_jobs(pair, system, places, sizes, kappa=kappa, **given)
     cases = _judged(pair, jobs, threads, progress)
@@ -215,8 +215,8 @@ def check_law(
     return Report(cases, settings)
 
 
-def _check(strengths: Sequence[float | None], budget: float, example: str) -> None:
-    if not strengths:
+def _check(alignments: Sequence[float | None], budget: float, example: str) -> None:
+    if not alignments:
         raise ParameterError("no mu given; accepted: one or more numbers in (0, 1]; try 0.2,0.4,0.6.")
     if not (math.isfinite(budget) and budget > 0):
         raise ParameterError(f"budget = {budget!r} given; accepted: a positive number of samples, such as {example}.")

@@ -134,8 +134,8 @@ def _by_law(plan: Plan, samples: Sequence[ExitSample], seed: int) -> Case:
     known = iter(holm([own.p_value for (own, *_), looked_at in zip(tests, counts, strict=True) if looked_at]))
     adjusted = [next(known) if looked_at else None for looked_at in counts]
     rows = tuple(
-        _law_row(plan, forecast, sample, found, p_holm)
-        for forecast, sample, found, p_holm in zip(plan.forecasts, samples, tests, adjusted, strict=True)
+        _law_row(plan, forecast, sample, test, p_holm)
+        for forecast, sample, test, p_holm in zip(plan.forecasts, samples, tests, adjusted, strict=True)
     )
     kept = [index for index, looked_at in enumerate(counts) if looked_at]
     sizes = [plan.sizes[i] for i in kept]
@@ -223,8 +223,8 @@ def _slope(samples: Sequence[ExitSample], sizes: Sequence[int], eta: float, seed
 
 def _leeway(law: Law) -> float:
     """The modulus of the law's remainder, by which it does not claim to be right; 0 for a law without one."""
-    found = abs(getattr(law, "remainder", math.nan))
-    return 0.0 if math.isnan(found) else found
+    remainder = abs(getattr(law, "remainder", math.nan))
+    return 0.0 if math.isnan(remainder) else remainder
 
 
 def _slope_leeway(laws: Sequence[Law], sizes: Sequence[int], *, scaled: bool) -> float:

@@ -409,11 +409,11 @@ def _leads(system: System, plan: Plan) -> str:
     mu, rho = plan.place.mu, plan.place.rho
     if mu is None or plan.laws[-1].regime != "linear" or not is_lora(system):
         return ""
-    found = search_time(system, mu, rho=rho)
+    search = search_time(system, mu, rho=rho)
     smallest = min(d for d, counts in zip(plan.sizes, counted(plan.sizes), strict=True) if counts)
     scale = math.sqrt(float(system.escape.square or 1))
-    lead = scale * float(found.G) * math.sqrt(smallest) / float(found.rate)
-    if lead >= LEAST_LEAD or float(found.B) <= 0:
+    lead = scale * float(search.G) * math.sqrt(smallest) / float(search.rate)
+    if lead >= LEAST_LEAD or float(search.B) <= 0:
         return ""
     return (
         f"u leaves first: linear escape needs |alpha| G sqrt(d)/lambda >> 1, which is {lead:.3g} at d = {smallest:g}, "

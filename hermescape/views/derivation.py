@@ -71,20 +71,20 @@ def _generative(system: System) -> dict[str, Any] | None:
     """Return the generative exponent of the noisy teacher and what was searched; None without second moments."""
     seen = system.loss_function.labels
     try:
-        found = generative_exponent(seen.link, noise=seen.noise)
+        exponent = generative_exponent(seen.link, noise=seen.noise)
     except InputError:
         return None
-    transform = None if found.transform is None else as_text(found.transform)
-    return {"k": found.k, "transform": transform, "searched": list(map(as_text, found.searched))}
+    transform = None if exponent.transform is None else as_text(exponent.transform)
+    return {"k": exponent.k, "transform": transform, "searched": list(map(as_text, exponent.searched))}
 
 
-def _generative_note(found: dict[str, Any] | None) -> str:
-    if found is None:
+def _generative_note(table: dict[str, Any] | None) -> str:
+    if table is None:
         return "generative exponent: no polynomial of the label has a second moment and a closed conditional mean"
-    searched = ", ".join(found["searched"])
-    if found["k"] is None:
+    searched = ", ".join(table["searched"])
+    if table["k"] is None:
         return f"generative exponent: none among transforms {searched} of the label"
-    return f"generative exponent {found['k']}, by the label transform {found['transform']} (searched: {searched})"
+    return f"generative exponent {table['k']}, by the label transform {table['transform']} (searched: {searched})"
 
 
 def derivation_table(system: System) -> tuple[str | Table, ...]:
@@ -179,9 +179,9 @@ def _coefficients(sigma: Activation, order: int, variance: Expr) -> dict[str, An
         raise InputError(
             f"{sigma.name}: no rule closes its coefficients in r; accepted: --variance with a number, such as 1."
         )
-    found = hermite_coefficients(sigma, order, variance)
-    errors = [float(estimate.error) for estimate in found]
-    return {**head, "exact": False, "coefficients": list(map(_to_error, found)), "errors": errors}
+    expansion = hermite_coefficients(sigma, order, variance)
+    errors = [float(estimate.error) for estimate in expansion]
+    return {**head, "exact": False, "coefficients": list(map(_to_error, expansion)), "errors": errors}
 
 
 def _to_error(estimate: Estimate) -> str:
@@ -196,15 +196,15 @@ def _source(error: float) -> str:
     return f"quadrature (error {error:.1g})" if error else "exact"
 
 
-def hermite_table(found: dict[str, Any]) -> tuple[str | Table, ...]:
+def hermite_table(entries: dict[str, Any]) -> tuple[str | Table, ...]:
     """Return the parts that `hermescape hermite` prints."""
     table = Table(show_edge=False, box=None, pad_edge=False)
     for column in ("k", "tier", "sigma_k"):
         table.add_column(column, overflow="fold")
-    for k, (text, error) in enumerate(zip(found["coefficients"], found["errors"], strict=True)):
+    for k, (text, error) in enumerate(zip(entries["coefficients"], entries["errors"], strict=True)):
         table.add_row(str(k), _source(error), text)
     convention = "sigma_k = E_r[He_k^[r] sigma], He_k probabilists', unnormalised"
-    return f"{found['activation']} under N(0, r), r = {found['variance']}; {convention}", table
+    return f"{entries['activation']} under N(0, r), r = {entries['variance']}; {convention}", table
 
 
 def kernel_report(
@@ -215,12 +215,12 @@ def kernel_report(
     phi = sigma if teacher is None else activation(teacher)
     at = None if point is None else _covariance(*point)
     pair = Distribution.of(sigma.expr), Distribution.of(phi.expr)
-    found = gaussian_kernel(*pair, q, r)
-    report = {"student": sigma.name, "teacher": phi.name, "exact": is_closed(found), "kernel": _text(found)}
+    kernel = gaussian_kernel(*pair, q, r)
+    report = {"student": sigma.name, "teacher": phi.name, "exact": is_closed(kernel), "kernel": _text(kernel)}
     if at is None:
         return report
     at_edge = at[r] == at[q] ** 2
-    there = gaussian_kernel(*pair, at[q], at[r]) if at_edge else guard(found)
+    there = gaussian_kernel(*pair, at[q], at[r]) if at_edge else guard(kernel)
     try:
         number = value(there, at | {GAP: at[r] - at[q] ** 2}, tolerance=tolerance, digits=digits)
     except QuadratureError as error:
@@ -242,13 +242,13 @@ def _covariance(overlap: str, norm: str) -> dict[Symbol, Expr]:
     return at
 
 
-def kernel_lines(found: dict[str, Any]) -> tuple[str, ...]:
+def kernel_lines(table: dict[str, Any]) -> tuple[str, ...]:
     """Return the lines that `hermescape kernel` prints."""
-    head = f"student {found['student']}    teacher {found['teacher']}    K(q, r) = E[sigma(l) phi(l*)]"
-    formula = f"K(q, r) = {found['kernel']}" if found["exact"] else "no closed form: computed by quadrature (--at Q,R)"
-    if "value" not in found:
+    head = f"student {table['student']}    teacher {table['teacher']}    K(q, r) = E[sigma(l) phi(l*)]"
+    formula = f"K(q, r) = {table['kernel']}" if table["exact"] else "no closed form: computed by quadrature (--at Q,R)"
+    if "value" not in table:
         return head, formula
-    return head, formula, f"K({found['q']}, {found['r']}) = {found['value']}    error {found['error']:.1e}"
+    return head, formula, f"K({table['q']}, {table['r']}) = {table['value']}    error {table['error']:.1e}"
 
 
 def exit_summary(sample: ExitSample) -> dict[str, object]:

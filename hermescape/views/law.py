@@ -17,10 +17,10 @@ LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def _critical(system: System) -> list[float]:
-    """The strengths mu at which the search time diverges; none unless w0 is aligned."""
+    """The alignments mu at which the search time diverges; none unless w0 is aligned."""
     if system.escape.A is None or system.escape.A == 0:
         return []
-    return [float(strength.mu) for strength in critical_strengths(system) if strength.diverges]
+    return [float(alignment.mu) for alignment in critical_strengths(system) if alignment.diverges]
 
 
 def law_summary(system: System, law: Law, settings: dict[str, object]) -> dict[str, object]:
@@ -77,7 +77,7 @@ def law_table(system: System, law: Law, settings: dict[str, object]) -> tuple[st
     ratio = getattr(law, "published_ratio", None)
     if ratio is not None:
         table.add_row("tau log(R sqrt(d)) / median", f"{ratio:.4g}")
-    critical = ", ".join(f"{strength:.6g}" for strength in _critical(system))
+    critical = ", ".join(f"{alignment:.6g}" for alignment in _critical(system))
     return (
         f"{loss.student.name} on {loss.teacher.name}, model {system.network.name}: regime {law.regime}; {shown}",
         table,
@@ -86,8 +86,8 @@ def law_table(system: System, law: Law, settings: dict[str, object]) -> tuple[st
 
 
 def _remainder(law: Law) -> float | None:
-    found = getattr(law, "remainder", math.nan)
-    return None if math.isnan(found) else found
+    remainder = getattr(law, "remainder", math.nan)
+    return None if math.isnan(remainder) else remainder
 
 
 def _is_bound(law: Law) -> bool:

@@ -1,4 +1,4 @@
-"""What `hermescape escape` prints: search times, critical strengths, best strengths, for JSON and for people."""
+"""What `hermescape escape` prints: search times, critical strengths, best alignments, for JSON and for people."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import sympy as sp
 from rich.table import Table
 
-from numerics.best.alignment import BestStrength, best_mu
+from numerics.best.alignment import BestAlignment, best_mu
 from numerics.integrals.evaluate import as_double
 from numerics.integrals.quadrature import Real
 from numerics.rates.search_time import RateScale, Search, slowdown
@@ -21,7 +21,7 @@ SHOWN = 8  # digits of a number in a table
 LONGEST_ROOT = 50  # characters of an exact root in a table
 
 
-def escape_points(found: Sequence[Search]) -> list[dict[str, object]]:
+def escape_points(searches: Sequence[Search]) -> list[dict[str, object]]:
     """Return the JSON points of `hermescape escape`; tau is null where it is infinite, A where w0 is misaligned.
 
     Numbers beyond the range of a double are texts.
@@ -29,7 +29,7 @@ def escape_points(found: Sequence[Search]) -> list[dict[str, object]]:
     names = ("mu", "rho", "A", "B", "G", "rate", "tau", "log_tau", "error")
     return [
         {**{name: plain(getattr(s, name)) for name in names}, "interval": [plain(end) for end in s.interval]}
-        for s in found
+        for s in searches
     ]
 
 
@@ -40,17 +40,17 @@ def plain(value: Real | None) -> float | str | None:
     return str(value) if isinstance(value, sp.Float) else float(value)
 
 
-def escape_table(system: System, found: Sequence[Search]) -> Table:
+def escape_table(system: System, searches: Sequence[Search]) -> Table:
     """Return the table of `hermescape escape`."""
     loss = system.loss_function
-    title = f"search phase of {loss.student.name} on {loss.teacher.name} ({_unit(found[0].slowdown)})"
+    title = f"search phase of {loss.student.name} on {loss.teacher.name} ({_unit(searches[0].slowdown)})"
     table = Table(title=title, show_edge=False, box=None, title_justify="left")
     aligned = system.escape.A is not None
-    beyond = any(isinstance(s.tau, sp.Float) and not _has_digits(s) for s in found)
+    beyond = any(isinstance(s.tau, sp.Float) and not _has_digits(s) for s in searches)
     columns = ("mu", *(("A",) if aligned else ("rho", "G")), "B", "rate", "tau", *(("log tau",) if beyond else ()))
     for column in (*columns, "error of tau"):
         table.add_column(column, justify="right", overflow="fold")
-    for s in found:
+    for s in searches:
         error = "exact" if s.error == 0 else _error(s.error)
         numbers = (s.A,) if aligned else (s.rho, s.G)
         shown = [_digits(v, _has_digits(s)) for v in (*numbers, s.B, s.rate)]
@@ -61,9 +61,9 @@ def escape_table(system: System, found: Sequence[Search]) -> Table:
     return table
 
 
-def _has_digits(found: Search) -> bool:
+def _has_digits(search: Search) -> bool:
     """Whether digits were asked for; without them only numbers beyond a double are Floats."""
-    return isinstance(found.mu, sp.Float)
+    return isinstance(search.mu, sp.Float)
 
 
 def _error(error: Real) -> str:
@@ -77,33 +77,33 @@ def _unit(factor: int) -> str:
 
 def critical_report(system: System, rate_scale: RateScale = "raw") -> dict[str, Any]:
     """Return the critical strengths and the best one, as the JSON of `hermescape escape --critical` holds them."""
-    factor, found, best = slowdown(system, rate_scale), critical_strengths(system), best_mu(system)
+    factor, roots, best = slowdown(system, rate_scale), critical_strengths(system), best_mu(system)
     loss = system.loss_function
     return {
         "student": loss.student.name,
         "teacher": loss.teacher.name,
         "rate_scale": rate_scale,
         "slowdown": factor,
-        "critical_mu": [float(c.mu) for c in found],
+        "critical_mu": [float(c.mu) for c in roots],
         "exact": isolates_exactly(system),
-        "critical": [_critical(c, factor) for c in found],
+        "critical": [_critical(c, factor) for c in roots],
         "best": _best(best, factor),
     }
 
 
-def _critical(found: CriticalStrength, factor: int) -> dict[str, Any]:
+def _critical(root: CriticalStrength, factor: int) -> dict[str, Any]:
     return {
-        "mu": float(found.mu),
-        "expression": sp.sstr(found.mu) if found.error == 0 else None,
-        "error": float(found.error),
-        "multiplicity": found.multiplicity,
-        "sign_B": found.sign,
-        "diverges": found.diverges,
-        "order": found.order,
-        "constant": float(factor * found.constant),
-        "below": _side(found.below, factor),
-        "above": None if found.above is None else _side(found.above, factor),
-        "regime": found.regime,
+        "mu": float(root.mu),
+        "expression": sp.sstr(root.mu) if root.error == 0 else None,
+        "error": float(root.error),
+        "multiplicity": root.multiplicity,
+        "sign_B": root.sign,
+        "diverges": root.diverges,
+        "order": root.order,
+        "constant": float(factor * root.constant),
+        "below": _side(root.below, factor),
+        "above": None if root.above is None else _side(root.above, factor),
+        "regime": root.regime,
     }
 
 
@@ -111,7 +111,7 @@ def _side(side: Approach, factor: int) -> dict[str, float]:
     return {"order": side.order, "constant": float(factor * side.constant)}
 
 
-def _best(best: BestStrength, factor: int) -> dict[str, Any]:
+def _best(best: BestAlignment, factor: int) -> dict[str, Any]:
     return {
         "mu": float(best.mu),
         "tau": float(factor * best.tau),
@@ -148,10 +148,10 @@ def _approach(side: dict[str, Any]) -> str:
     return f"{side['constant']:.6g}{power}"
 
 
-def _short_form(found: dict[str, Any]) -> str:
-    text = found["expression"]
+def _short_form(row: dict[str, Any]) -> str:
+    text = row["expression"]
     if text is None:
-        return f"error {found['error']:.0e}"
+        return f"error {row['error']:.0e}"
     return text if len(text) < LONGEST_ROOT else "algebraic (see --json)"
 
 

@@ -1,4 +1,4 @@
-r"""The best strength of pre-training: where the search time is shortest, or pre-training and fine-tuning together.
+r"""The best alignment of pre-training: where the search time is shortest, or pre-training and fine-tuning together.
 
 tau(mu) is small in between its divergences. Its stationary points are exact where A and B are polynomials
 (`theory.search.critical.stationary_mu`); then the smallest of tau at these and at the ends of the interval is its
@@ -26,7 +26,7 @@ from theory.search.critical import stationary_mu
 from theory.search.law import growth
 from theory.symbols import mu
 
-__all__ = ["BestPretraining", "BestStrength", "best_mu", "best_pretraining"]
+__all__ = ["BestAlignment", "BestPretraining", "best_mu", "best_pretraining"]
 
 PANELS = 64
 SMALLEST = 12  # mu -> 0+ is extrapolated from 2^-12, 2^-11 and 2^-10
@@ -35,11 +35,11 @@ LARGEST = 1e300  # longer search times are all the same to the minimiser
 
 
 @dataclass(frozen=True)
-class BestStrength:
+class BestAlignment:
     """Where tau is shortest on an interval of mu.
 
     Attributes:
-        mu: the strength, exact (`error` 0) or a Float; 0 where tau falls towards mu -> 0+ and has no minimum.
+        mu: the alignment, exact (`error` 0) or a Float; 0 where tau falls towards mu -> 0+ and has no minimum.
         tau: the search time there, or its limit.
         error: tolerance in mu, or in tau where mu is 0.
         end: "low" or "high" where it is an end of the interval, None inside.
@@ -54,14 +54,14 @@ class BestStrength:
 
     @property
     def is_attained(self) -> bool:
-        """Whether tau is shortest at a strength > 0; False where it decreases all the way to mu -> 0+."""
+        """Whether tau is shortest at an alignment > 0; False where it decreases all the way to mu -> 0+."""
         return self.mu != 0
 
 
 def best_mu(
     system: System, low: float | str | Expr = 0, high: float | str | Expr = 1, *, tolerance: float = 1e-6
-) -> BestStrength:
-    """Return the strength at which the search time of aligned LoRA is shortest on [low, high].
+) -> BestAlignment:
+    """Return the alignment at which the search time of aligned LoRA is shortest on [low, high].
 
     Args:
         system: a derived system of model lora.
@@ -92,29 +92,31 @@ def best_mu(
     return _exact(system, ends, [v for v in inside if ends[0] < v < ends[1]])
 
 
-def _exact(system: System, ends: tuple[Expr, Expr], inside: list[Expr]) -> BestStrength:
+def _exact(system: System, ends: tuple[Expr, Expr], inside: list[Expr]) -> BestAlignment:
     """Compare tau at the ends and at the stationary points between them."""
     low, high = ends
-    found = [(v, _tau(system, v)) for v in (low, *inside, high)]
-    strength, tau = min(found, key=lambda pair: pair[1].evalf(DIGITS))
+    candidates = [(v, _tau(system, v)) for v in (low, *inside, high)]
+    alignment, tau = min(candidates, key=lambda pair: pair[1].evalf(DIGITS))
     if tau is S.Infinity:
         raise _nowhere(system)
-    return BestStrength(strength, tau, 0.0, "low" if strength == low else "high" if strength == high else None, True)
+    return BestAlignment(
+        alignment, tau, 0.0, "low" if alignment == low else "high" if alignment == high else None, True
+    )
 
 
-def _tau(system: System, strength: Expr) -> Expr:
+def _tau(system: System, alignment: Expr) -> Expr:
     """Return 1/lambda, -lambda_-/(alpha A)^2 where B < 0 so that nothing cancels; a Float unless mu is rational."""
     escape = system.escape
     assert escape.A is not None  # stationary_mu has seen it
     assert escape.B is not None
     assert escape.square is not None
-    drive, bend = sp.sqrt(escape.square) * escape.A.subs(mu, strength), escape.square * escape.B.subs(mu, strength)
-    if not strength.is_Rational:
+    drive, bend = sp.sqrt(escape.square) * escape.A.subs(mu, alignment), escape.square * escape.B.subs(mu, alignment)
+    if not alignment.is_Rational:
         drive, bend = drive.evalf(2 * DIGITS), bend.evalf(2 * DIGITS)
     if drive == 0:
         return 1 / bend if bend > 0 else S.Infinity
     tau = 1 / growth(bend, drive**2) if bend > 0 else growth(-bend, drive**2) / drive**2
-    return sp.radsimp(sp.expand(tau)) if strength.is_Rational else tau.evalf(DIGITS)
+    return sp.radsimp(sp.expand(tau)) if alignment.is_Rational else tau.evalf(DIGITS)
 
 
 def _nowhere(system: System) -> HermescapeError:
@@ -124,16 +126,16 @@ def _nowhere(system: System) -> HermescapeError:
     )
 
 
-def _sampled(system: System, ends: tuple[Expr, Expr], tolerance: float) -> BestStrength:
+def _sampled(system: System, ends: tuple[Expr, Expr], tolerance: float) -> BestAlignment:
     """Sample tau, refine its lowest sample, and compare with the limit mu -> 0+ where the interval begins there."""
     low, high = map(float, ends)
 
-    def tau(strength: float) -> float:
+    def tau(alignment: float) -> float:
         try:
-            found = search_time(system, strength).tau
+            time = search_time(system, alignment).tau
         except QuadratureError:  # an expectation nearly cancels, as at small mu
-            found = search_time(system, strength, digits=DIGITS - 3).tau
-        return math.inf if found is None else float(found)
+            time = search_time(system, alignment, digits=DIGITS - 3).tau
+        return math.inf if time is None else float(time)
 
     first = [2.0**-j for j in range(SMALLEST, 6, -1) if 2.0**-j < high / PANELS] if low == 0 else [low]
     nodes = np.array([*first, *(low + (high - low) * np.arange(1, PANELS + 1) / PANELS)])
@@ -147,15 +149,15 @@ def _sampled(system: System, ends: tuple[Expr, Expr], tolerance: float) -> BestS
     refined = minimize_scalar(
         lambda v: min(tau(v), LARGEST), bounds=around, method="bounded", options={"xatol": tolerance}
     )
-    strength, least = (refined.x, refined.fun) if refined.fun < values[best] else (nodes[best], values[best])
-    end: End | None = "low" if strength == low else "high" if strength == high else None
-    return BestStrength(sp.Float(strength), sp.Float(least), 0.0 if end else tolerance, end, False)
+    alignment, least = (refined.x, refined.fun) if refined.fun < values[best] else (nodes[best], values[best])
+    end: End | None = "low" if alignment == low else "high" if alignment == high else None
+    return BestAlignment(sp.Float(alignment), sp.Float(least), 0.0 if end else tolerance, end, False)
 
 
-def _limit(near: float, middle: float, far: float) -> BestStrength:
+def _limit(near: float, middle: float, far: float) -> BestAlignment:
     """Extrapolate tau from h, 2 h and 4 h to 0 by a parabola; the error is its distance from the straight line."""
     line, parabola = 2 * near - middle, (8 * near - 6 * middle + far) / 3
-    return BestStrength(S.Zero, sp.Float(parabola), abs(parabola - line), "low", False)
+    return BestAlignment(S.Zero, sp.Float(parabola), abs(parabola - line), "low", False)
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ class BestPretraining:
     Attributes:
         time: when to stop pre-training.
         mu: alignment <w0, w*> then.
-        rho: strength |w0| then.
+        rho: length |w0| then.
         total: pre-training and fine-tuning together.
         end: "low" or "high" where `time` is an end of the times looked at, None inside.
     """
@@ -183,7 +185,7 @@ class BestPretraining:
 
 
 def best_pretraining(composition: Composition, times: Sequence[float]) -> BestPretraining:
-    """Return the strength at which to stop pre-training: `best_stopping`, with the mu and rho that it reaches.
+    """Return the alignment at which to stop pre-training: `best_stopping`, with the mu and rho that it reaches.
 
     Raises `InputError` where fine-tuning reaches its threshold from none of `times`, `ParameterError` for times < 0.
 
@@ -195,5 +197,5 @@ def best_pretraining(composition: Composition, times: Sequence[float]) -> BestPr
     (0.0, 0.0, 0.1, 'low')
     """
     best = best_stopping(composition, times)
-    alignment, strength = composition.pretrained(best.time)
-    return BestPretraining(best.time, float(alignment), strength, best.total, best.end)
+    alignment, length = composition.pretrained(best.time)
+    return BestPretraining(best.time, float(alignment), length, best.total, best.end)

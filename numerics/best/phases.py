@@ -53,15 +53,15 @@ def phase_diagram(
         kappa: eta d / B, the same at every d.
         threshold: R.
         step_size: eta; 0 is the limit of small steps.
-        progress: called with (strengths finished, strengths in all).
+        progress: called with (alignments finished, alignments in all).
 
     Raises:
         ParameterError: grids that are empty or not ascending, or numbers outside their domain.
         InputError: another model.
 
     >>> from theory.network.derivation import derive
-    >>> found = phase_diagram(derive("linear"), [0.5, 1.0], dimension=[1e3, 1e6])
-    >>> found.regime.values.tolist()
+    >>> diagram = phase_diagram(derive("linear"), [0.5, 1.0], dimension=[1e3, 1e6])
+    >>> diagram.regime.values.tolist()
     [['linear', 'linear'], ['trapped', 'trapped']]
     """
     wanted = "lora" if rho is None else "misaligned"
@@ -71,30 +71,30 @@ def phase_diagram(
         )
     name = "d" if rho is None else "rho"
     other = _ascending(name, dimension if rho is None else rho)
-    strengths = _ascending("mu", mu)
-    if len(strengths) * len(other) > MANY:
-        raise ParameterError(f"{len(strengths)} x {len(other)} points given; accepted: at most {MANY} in all.")
+    alignments = _ascending("mu", mu)
+    if len(alignments) * len(other) > MANY:
+        raise ParameterError(f"{len(alignments)} x {len(other)} points given; accepted: at most {MANY} in all.")
     shared = {"kappa": kappa, "threshold": threshold, "step_size": step_size}
     if rho is not None and not isinstance(dimension, int | float):
         raise ParameterError("several dimensions with rho given; accepted: one.")
     for value in np.ravel(dimension):
         setting_of(float(value), **shared)
-    for strength in strengths:
-        search_time(system, strength, rho=None if rho is None else max(abs(strength), other[-1]))
+    for alignment in alignments:
+        search_time(system, alignment, rho=None if rho is None else max(abs(alignment), other[-1]))
     rows = []
-    for index, strength in enumerate(strengths):
+    for index, alignment in enumerate(alignments):
         if rho is None:
-            rows.append(_over_dimensions(system, strength, other, shared))
+            rows.append(_over_dimensions(system, alignment, other, shared))
         else:
-            rows.append([_at(system, strength, length, float(np.ravel(dimension)[0]), shared) for length in other])
+            rows.append([_at(system, alignment, length, float(np.ravel(dimension)[0]), shared) for length in other])
         if progress is not None:
-            progress(index + 1, len(strengths))
+            progress(index + 1, len(alignments))
     regime, median, tau = (np.array([[point[i] for point in row] for row in rows]) for i in range(3))
     axes = ("mu", name)
     described = {"long_name": "median exit time", "units": "t = step size * steps"}
     return xr.Dataset(
         {"regime": (axes, regime), "median": (axes, median, described), "tau": (axes, tau)},
-        {"mu": strengths, name: other},
+        {"mu": alignments, name: other},
         {
             "student": system.loss_function.student.name,
             "teacher": system.loss_function.teacher.name,
@@ -137,8 +137,8 @@ def _law(system: System, mu: float, rho: float | None, dimension: float, shared:
     except ParameterError:
         raise
     except InputError:
-        found = regime(system, mu, rho, kappa=shared["kappa"]).name
-        return found if found in ("trapped", "undecided") else "unreached"
+        name = regime(system, mu, rho, kappa=shared["kappa"]).name
+        return name if name in ("trapped", "undecided") else "unreached"
     assert isinstance(law, LinearEscape)
     return law
 

@@ -142,40 +142,40 @@ class Composition:
 
     def fine_tune(self, time: float) -> tuple[float, Outcome, float, float]:
         """Return the fine-tuning time (inf where R is not reached), its outcome, mu and rho."""
-        alignment, strength = self.pretrained(time)
-        strength = max(strength, abs(alignment))
-        values: dict[str, Any] = {"mu": alignment, "rho": strength, **self._own(self.finetuning)}
+        alignment, length = self.pretrained(time)
+        length = max(length, abs(alignment))
+        values: dict[str, Any] = {"mu": alignment, "rho": length, **self._own(self.finetuning)}
         rate = _rate(self.finetuning, values)
         if not rate > 0:
-            return math.inf, Outcome.HORIZON, alignment, strength
+            return math.inf, Outcome.HORIZON, alignment, length
         start = median_start(self.finetuning, self.dimension, **values)
         if self.kappa:
-            start["u"] -= self._seed(alignment, strength)  # that start climbs the gradient, so that u < 0 grows
+            start["u"] -= self._seed(alignment, length)  # that start climbs the gradient, so that u < 0 grows
         system, own = self._noisy(self.finetuning)
         path = integrate(
             system, start, event=Exit(self.threshold), t_max=LONGEST_SEARCH / rate, rtol=1e-8, **{**values, **own}
         )
-        return math.inf if path.exit_time is None else path.exit_time, path.outcome, alignment, strength
+        return math.inf if path.exit_time is None else path.exit_time, path.outcome, alignment, length
 
-    def _seed(self, alignment: float, strength: float) -> float:
+    def _seed(self, alignment: float, length: float) -> float:
         """What SGD's noise adds to u at the start: the median drive over lambda, times the widening less 1."""
-        found = search_time(self.finetuning, alignment, rho=strength)
-        noise = gradient_noise(self.finetuning, alignment, rho=strength)
-        added = widening(found, noise, self.kappa, 0.0) - 1
-        drive = float(self.finetuning.escape.scale or 1) * float(found.G)
-        return added * MEDIAN * drive / math.sqrt(self.dimension) / float(found.rate)
+        search = search_time(self.finetuning, alignment, rho=length)
+        noise = gradient_noise(self.finetuning, alignment, rho=length)
+        added = widening(search, noise, self.kappa, 0.0) - 1
+        drive = float(self.finetuning.escape.scale or 1) * float(search.G)
+        return added * MEDIAN * drive / math.sqrt(self.dimension) / float(search.rate)
 
     def reason(self, time: float) -> str:
         """Say why fine-tuning from this checkpoint never reaches the threshold, as the law of its exit time knows it.
 
         Empty where it does.
         """
-        fine, outcome, alignment, strength = self.fine_tune(time)
+        fine, outcome, alignment, length = self.fine_tune(time)
         if math.isfinite(fine):
             return ""
         place: dict[str, Any] = {"dimension": self.dimension, "threshold": self.threshold, "kappa": self.kappa}
         try:
-            escape_law(self.finetuning, mu=alignment, rho=strength, **place)
+            escape_law(self.finetuning, mu=alignment, rho=length, **place)
         except InputError as refusal:
             return str(refusal)
         return outcome.value
@@ -201,8 +201,8 @@ def _spread(system: System, values: Mapping[str, float], dimension: float) -> Ca
 
     def spread(state: Array) -> Array:
         overlap, norm, gap = place(*state)
-        found = entries(*state, *inner.values(overlap, norm, gap=gap))
-        return np.array(found, dtype=np.float64).reshape(matrix.shape)
+        values = entries(*state, *inner.values(overlap, norm, gap=gap))
+        return np.array(values, dtype=np.float64).reshape(matrix.shape)
 
     return spread
 
@@ -242,14 +242,14 @@ def total_time(composition: Composition, times: Sequence[float]) -> xr.Dataset:
     """
     grid = _checked([float(time) for time in times])
     rows = [composition.fine_tune(time) for time in grid]
-    fine, outcome, alignment, strength = zip(*rows, strict=True)
+    fine, outcome, alignment, length = zip(*rows, strict=True)
     reasons = ["" if math.isfinite(row[0]) else composition.reason(time) for row, time in zip(rows, grid, strict=True)]
     spread = [composition.deviations(time) for time in grid]
     units = {"units": "eta * step"}
     return xr.Dataset(
         {
             "mu": ("time", np.array(alignment), {"long_name": "alignment <w0, w*>"}),
-            "rho": ("time", np.array(strength), {"long_name": "strength |w0|"}),
+            "rho": ("time", np.array(length), {"long_name": "length |w0|"}),
             "fine_tuning": ("time", np.array(fine), {"long_name": "fine-tuning time", **units}),
             "total": ("time", np.array(grid) + np.array(fine), {"long_name": "total time", **units}),
             "outcome": ("time", np.array([result.name for result in outcome])),
@@ -330,11 +330,11 @@ def _refined(composition: Composition, grid: list[float], totals: list[float], b
     low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
     if low == high:
         return grid[best], totals[best]
-    found = minimize_scalar(
+    minimum = minimize_scalar(
         lambda time: time + composition.fine_tune(time)[0],
         bounds=(low, high),
         method="bounded",
         options={"xatol": 1e-4 * high},
     )
-    refined = (float(found.x), float(found.fun))
+    refined = (float(minimum.x), float(minimum.fun))
     return refined if refined[1] < totals[best] else (grid[best], totals[best])

@@ -25,8 +25,8 @@ def compiled(formula: Callable[..., Expr]) -> Callable[..., float]:
     1.9999999999979998
     """
     arguments = [sp.Symbol(name, real=True) for name in inspect.signature(formula).parameters]
-    found = formula(*arguments).replace(_begins_at_one, lambda f: log1p(f.args[0] - 1))
-    return sp.lambdify(arguments, found, "math")
+    expr = formula(*arguments).replace(_begins_at_one, lambda f: log1p(f.args[0] - 1))
+    return sp.lambdify(arguments, expr, "math")
 
 
 def _begins_at_one(f: Expr) -> bool:

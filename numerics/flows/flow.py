@@ -181,8 +181,8 @@ def exit_times(
     effect on the results), any other one after the other. Raises as `integrate`.
 
     >>> from theory.network.derivation import derive
-    >>> found = exit_times(derive("linear"), {"u": 1e-6, "m": 0.01}, event=Exit(0.5), t_max=100.0, mu=[0.3, 1.0])
-    >>> found.exit_time.values.round(6), found.outcome.values.tolist()
+    >>> exits = exit_times(derive("linear"), {"u": 1e-6, "m": 0.01}, event=Exit(0.5), t_max=100.0, mu=[0.3, 1.0])
+    >>> exits.exit_time.values.round(6), exits.outcome.values.tolist()
     (array([11.849856,       nan]), ['EXITED', 'HORIZON'])
     """
     names = [s.name for s in system.states]
@@ -230,9 +230,9 @@ def _together(problems: Sequence[Problem], engine: Native, threads: int) -> tupl
 def _in_turn(problems: Sequence[Problem], engine: Engine) -> tuple[Array, list[Outcome]]:
     """Integrate one trajectory after the other, to the end alone."""
     ends = np.array([problems[0].t_max])
-    found = [engine.solve(replace(problem, times=ends)) for problem in problems]
-    times = [np.nan if solution.exit_time is None else solution.exit_time for solution in found]
-    return np.array(times), [solution.outcome for solution in found]
+    runs = [engine.solve(replace(problem, times=ends)) for problem in problems]
+    times = [np.nan if solution.exit_time is None else solution.exit_time for solution in runs]
+    return np.array(times), [solution.outcome for solution in runs]
 
 
 def _columns(given: Mapping[str, ArrayLike]) -> dict[str, Array]:

@@ -96,9 +96,9 @@ def paths(
         ParameterError: a parameter outside its domain, or a start that does not fit the system.
 
     >>> from theory.network.derivation import derive
-    >>> found = paths(derive("linear"), {"u": 1e-4, "m": 0.02}, [0.0, 30.0], dimension=1e4, kappa=1.0, dt=0.01,
+    >>> sample = paths(derive("linear"), {"u": 1e-4, "m": 0.02}, [0.0, 30.0], dimension=1e4, kappa=1.0, dt=0.01,
     ...               replicas=8, seed=0, mu=0.4)
-    >>> found.m.shape, bool((abs(found.m[:, -1]) > 0.5).all())
+    >>> sample.m.shape, bool((abs(sample.m[:, -1]) > 0.5).all())
     ((8, 2), True)
     """
     _check(system, start, times, dimension, kappa, dt, replicas, seed)

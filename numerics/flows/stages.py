@@ -48,15 +48,15 @@ def integrate_stages(
     """
     if not stages or len({stage.system.states for stage in stages}) != 1:
         raise ParameterError("the stages given have different states (or there are none); accepted: one model for all.")
-    found: list[Trajectory] = []
+    legs: list[Trajectory] = []
     state = dict(start)
     for stage in stages:
         names = {p.name for p in stage.system.parameters}
         own: dict[str, Any] = {name: value for name, value in parameters.items() if name in names}
         path = integrate(stage.system, state, event=stage.event, t_max=stage.t_max, rtol=rtol, engine=engine, **own)
-        found.append(path)
+        legs.append(path)
         finished = path.outcome is Outcome.EXITED or (stage.event is None and path.outcome is Outcome.HORIZON)
         if not finished:
             break
         state = {name: float(path.states[name][-1]) for name in state}
-    return tuple(found)
+    return tuple(legs)

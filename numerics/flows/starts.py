@@ -35,17 +35,17 @@ def median_start(system: System, dimension: float, **parameters: float) -> dict[
     base = system.escape.base_gradient
     if base is None:
         raise InputError(f"{system.loss_function.student.name}: no gradient at w0; accepted are continuous students.")
-    along, strength = parameters["mu"], parameters["rho"]
-    slope, bend = (estimate.value for estimate in evaluator((mu, rho), base)(along, strength))
-    drive = (slope + 2 * along * bend, along * slope + 2 * strength**2 * bend)  # <grad L, w*>, <grad L, w0>
+    along, length = parameters["mu"], parameters["rho"]
+    slope, bend = (estimate.value for estimate in evaluator((mu, rho), base)(along, length))
+    drive = (slope + 2 * along * bend, along * slope + 2 * length**2 * bend)  # <grad L, w*>, <grad L, w0>
     length = math.sqrt(max(slope * drive[0] + 2 * bend * drive[1], 0.0))
     if length == 0:
-        raise ParameterError(f"mu = {along}, rho = {strength}: the loss has no slope there (G = 0), hence no drive.")
+        raise ParameterError(f"mu = {along}, rho = {length}: the loss has no slope there (G = 0), hence no drive.")
     return rest | {"m": size * drive[0] / length, "s": size * drive[1] / length}
 
 
 def _at_rest(system: System, dimension: float, parameters: Mapping[str, float]) -> dict[str, float]:
     """Return every state where the search begins, a scalar that rests at 0 at d^-2."""
     at = {symbol: parameters[symbol.name] for symbol in system.parameters if symbol.name in parameters}
-    found = {state.name: float(value.subs(at)) for state, value in (system.network.start or {}).items()}
-    return found | {s.name: found.get(s.name, 0.0) or float(dimension) ** -2 for s in system.network.scalars}
+    values = {state.name: float(value.subs(at)) for state, value in (system.network.start or {}).items()}
+    return values | {s.name: values.get(s.name, 0.0) or float(dimension) ** -2 for s in system.network.scalars}

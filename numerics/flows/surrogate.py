@@ -4,7 +4,7 @@ Every f is tabulated in theta = arcsin(q / sqrt(r)) = atan2(q, sqrt(D)), D = r -
 
     f(q, r) = sum_ij c_ij T_i(2 theta / pi) T_j((2 s - s_0 - s_1) / (s_1 - s_0)),   r in [exp s_0, exp s_1].
 
-In theta the arcsines of kinks are linear and the edge r = q^2 is smooth; log r spreads small strengths. The degrees
+In theta the arcsines of kinks are linear and the edge r = q^2 is smooth; log r spreads small r. The degrees
 are those that cuts through the domain need; the error is then measured against quadrature at random points, and a
 surrogate that misses its tolerance is refused.
 """
@@ -73,8 +73,8 @@ def tabulate(functions: Sequence[Expr], low: float, high: float, *, tolerance: f
     `low` = `high` tabulates in theta alone. Raises `QuadratureError` where the tolerance is not reached.
 
     >>> from theory.network.derivation import derive
-    >>> found = tabulate(tuple(derive("tanh", model="plain").guarded_functions.values()), 1.0, 1.0, tolerance=1e-6)
-    >>> found.error < 1e-6
+    >>> table = tabulate(tuple(derive("tanh", model="plain").guarded_functions.values()), 1.0, 1.0, tolerance=1e-6)
+    >>> table.error < 1e-6
     True
     """
     direct = on_covariance(tuple(functions))
@@ -85,10 +85,10 @@ def tabulate(functions: Sequence[Expr], low: float, high: float, *, tolerance: f
         gap = variance * math.cos(theta) ** 2
         return direct.values(overlap, variance, gap, tolerance=0.1 * tolerance)
 
-    def grid(thetas: Array, strengths: Array) -> Array:
-        return np.array([[sample(theta, s) for s in strengths] for theta in thetas]).transpose(2, 0, 1)
+    def grid(thetas: Array, norms: Array) -> Array:
+        return np.array([[sample(theta, s) for s in norms] for theta in thetas]).transpose(2, 0, 1)
 
-    def strengths(count: int) -> Array:
+    def norms(count: int) -> Array:
         return 0.5 * (start + stop) + 0.5 * (stop - start) * _nodes(count)
 
     def thetas(count: int) -> Array:
@@ -99,14 +99,12 @@ def tabulate(functions: Sequence[Expr], low: float, high: float, *, tolerance: f
     across = (
         1
         if low == high
-        else _resolve(
-            lambda n: _transform(grid(cuts[1], strengths(n)), 2).transpose(0, 2, 1), FIRST_DEGREES[1], tolerance
-        )
+        else _resolve(lambda n: _transform(grid(cuts[1], norms(n)), 2).transpose(0, 2, 1), FIRST_DEGREES[1], tolerance)
     )
-    found = _transform(_transform(grid(thetas(along), strengths(across)), 1), 2)
-    scale = np.abs(found).sum(axis=(1, 2))
+    coefficients = _transform(_transform(grid(thetas(along), norms(across)), 1), 2)
+    scale = np.abs(coefficients).sum(axis=(1, 2))
     scale[scale == 0] = 1.0
-    table = _pack([along, across, start, stop], found, 0.1 * tolerance * scale)
+    table = _pack([along, across, start, stop], coefficients, 0.1 * tolerance * scale)
     return Surrogate(low, high, table, _measure(sample, table, len(functions), scale, tolerance))
 
 

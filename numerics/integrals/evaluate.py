@@ -78,8 +78,8 @@ class Evaluator:
     """
 
     def __init__(self, args: tuple[Symbol, ...], outputs: tuple[Expr, ...], *, jit: bool = False) -> None:
-        found = set().union(*(output.atoms(GaussianMean, GaussianKernel) for output in outputs))
-        nodes = sorted(found, key=sp.default_sort_key)
+        expectations = set().union(*(output.atoms(GaussianMean, GaussianKernel) for output in outputs))
+        nodes = sorted(expectations, key=sp.default_sort_key)
         names = {node: Dummy(f"n{i}", real=True) for i, node in enumerate(nodes)}
         closed = tuple(output.xreplace(names) for output in outputs)
         inputs = (*args, *names.values())
@@ -189,16 +189,16 @@ def value(
     if digits is not None:
         check_digits(digits)
         return _to_digits(expr.subs(exact), digits)
-    found = _in_float64(expr, exact, tolerance / 10)
-    if found is None:
-        found = _to_digits(expr.subs(exact), DOUBLE_DIGITS)
-        found = Estimate(as_double(found.value), as_double(found.error))
-    if not found.error <= tolerance * max(1.0, abs(found.value)):
+    estimate = _in_float64(expr, exact, tolerance / 10)
+    if estimate is None:
+        estimate = _to_digits(expr.subs(exact), DOUBLE_DIGITS)
+        estimate = Estimate(as_double(estimate.value), as_double(estimate.error))
+    if not estimate.error <= tolerance * max(1.0, abs(estimate.value)):
         raise QuadratureError(
-            f"{expr} = {float(found.value):.15g} with error {float(found.error):.2g}, tolerance {tolerance:g} asked "
-            "(absolute below 1, relative above); ask for a larger tolerance."
+            f"{expr} = {float(estimate.value):.15g} with error {float(estimate.error):.2g}, tolerance {tolerance:g} "
+            "asked (absolute below 1, relative above); ask for a larger tolerance."
         )
-    return found
+    return estimate
 
 
 def _in_float64(expr: Expr, exact: Mapping[Symbol, Expr], tolerance: float) -> Estimate | None:
@@ -207,7 +207,7 @@ def _in_float64(expr: Expr, exact: Mapping[Symbol, Expr], tolerance: float) -> E
     numbers = [float(exact.get(symbol, 0)) for symbol in symbols]
     compiled = evaluator(symbols, (expr,))
     try:
-        found = compiled(*numbers, tolerance=tolerance)[0]
+        estimate = compiled(*numbers, tolerance=tolerance)[0]
     except ArithmeticError:
         return None
     except QuadratureError as error:
@@ -215,8 +215,8 @@ def _in_float64(expr: Expr, exact: Mapping[Symbol, Expr], tolerance: float) -> E
         if reached is None:
             return None
         raise QuadratureError(f"{error} Reached here: {reached:g}.") from error
-    lost = not math.isfinite(found.value) or (not compiled.nodes and abs(found.value) < sys.float_info.min)
-    return None if lost and expr.free_symbols | expr.atoms(sp.Function) else found
+    lost = not math.isfinite(estimate.value) or (not compiled.nodes and abs(estimate.value) < sys.float_info.min)
+    return None if lost and expr.free_symbols | expr.atoms(sp.Function) else estimate
 
 
 def _succeeds(compiled: Evaluator, numbers: Sequence[float], tolerance: float) -> bool:
@@ -299,41 +299,41 @@ def _to_digits(expr: Expr, digits: int) -> Estimate:
     if digits + EXTRA > known:
         raise QuadratureError(_unreached(str(expr), digits, known - EXTRA), known - EXTRA)
     working, wanted = min(digits + GUARD, known), sp.Float(10) ** -digits
-    found, is_complete = _at_precision(expr, working)
-    if is_complete and found.error > wanted * abs(found.value):  # cancellation: as many digits more as it lost
-        found, _ = _at_precision(expr, working + digits)
-    if found.error > wanted * max(abs(found.value), min(1, wanted * 10**GUARD)):
-        lost = found.error / abs(found.value) if found.value else found.error
+    estimate, is_complete = _at_precision(expr, working)
+    if is_complete and estimate.error > wanted * abs(estimate.value):  # cancellation: as many digits more as it lost
+        estimate, _ = _at_precision(expr, working + digits)
+    if estimate.error > wanted * max(abs(estimate.value), min(1, wanted * 10**GUARD)):
+        lost = estimate.error / abs(estimate.value) if estimate.value else estimate.error
         reached = max(0, int(-sp.log(lost, 10)))
         raise QuadratureError(_unreached(str(expr), digits, reached), reached)
-    rounding = abs(found.value) * sp.Float(10) ** -(digits + 1)
-    return Estimate(sp.Float(found.value, digits), sp.Float(found.error + rounding, 5))
+    rounding = abs(estimate.value) * sp.Float(10) ** -(digits + 1)
+    return Estimate(sp.Float(estimate.value, digits), sp.Float(estimate.error + rounding, 5))
 
 
 def _closed_at(closed: Expr, digits: int) -> Expr:
     """Evaluate a closed form, with as much precision as cancellation takes up to a limit; zero has the precision 1."""
-    found = closed.evalf(digits)
-    if found.is_Float and found._prec < dps_to_prec(digits - 1) and not closed.has(Phi2):
-        found = closed.evalf(digits, maxn=MOST)
-        if found.is_Float and found._prec < dps_to_prec(digits - 1):
-            return sp.Float(found, precision=1)
-    return found
+    digits_of = closed.evalf(digits)
+    if digits_of.is_Float and digits_of._prec < dps_to_prec(digits - 1) and not closed.has(Phi2):
+        digits_of = closed.evalf(digits, maxn=MOST)
+        if digits_of.is_Float and digits_of._prec < dps_to_prec(digits - 1):
+            return sp.Float(digits_of, precision=1)
+    return digits_of
 
 
 def _at_precision(expr: Expr, working: int) -> tuple[Estimate, bool]:
     """Evaluate with nodes to `working` digits, and propagate their errors; also say whether all nodes got that far."""
     nodes = sorted(expr.atoms(GaussianMean, GaussianKernel), key=sp.default_sort_key)
     names = {node: Dummy(f"n{i}", real=True) for i, node in enumerate(nodes)}
-    found = {names[node]: _oracle(node, working) for node in nodes}
-    values = {name: value for name, (value, _, _) in found.items()}
-    is_complete = all(reached for _, _, reached in found.values())
+    integrals = {names[node]: _oracle(node, working) for node in nodes}
+    values = {name: value for name, (value, _, _) in integrals.items()}
+    is_complete = all(reached for _, _, reached in integrals.values())
     closed, epsilon = resolved(expr.xreplace(names)), sp.Float(10) ** -working
     total = closed.evalf(working + EXTRA, subs=values) if values else _closed_at(closed, working + EXTRA)
     if total.is_Float and total._prec == 1:  # zero, as far as all the digits tried can tell
         return Estimate(sp.Float(0, working), sp.Float(abs(total), 5)), is_complete
     if not (total.is_Float or total.is_Rational) or not total.is_finite:
         raise QuadratureError(f"{expr} is {total}, not a finite number; accepted are points inside its domain.")
-    slopes = (abs(closed.diff(name).evalf(15, subs=values)) * error for name, (_, error, _) in found.items())
+    slopes = (abs(closed.diff(name).evalf(15, subs=values)) * error for name, (_, error, _) in integrals.items())
     return Estimate(total, sum(slopes, abs(total) * epsilon)), is_complete
 
 

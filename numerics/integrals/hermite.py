@@ -43,9 +43,9 @@ def hermite_coefficients(
             f"{sigma.name}: its second moment is infinite at variance {variance}; accepted: a variance below "
             f"{float(sigma.max_variance):.4g}."
         )
-    found = (_normalised(sigma, k, float(sp.sqrt(r))) for k in range(order + 1))
+    coefficients = (_normalised(sigma, k, float(sp.sqrt(r))) for k in range(order + 1))
     factors = (sp.sqrt(sp.factorial(k) * r**k).evalf(20) for k in range(order + 1))
-    return tuple(Estimate(a.value * factor, a.error * factor) for a, factor in zip(found, factors, strict=True))
+    return tuple(Estimate(a.value * factor, a.error * factor) for a, factor in zip(coefficients, factors, strict=True))
 
 
 def _normalised(sigma: Activation, k: int, scale: float) -> Estimate:

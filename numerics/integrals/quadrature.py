@@ -161,7 +161,7 @@ def reach_of(law: Law, centre: float, scale: float) -> float:
     Raises `QuadratureError` where it never falls so low: f grows too fast.
     """
     z = np.arange(0.0, FARTHEST, 0.1371)
-    found = 0.0
+    reach = 0.0
     with np.errstate(all="ignore"):
         sides = [np.log(np.abs(law(centre + side * scale * z))) - z * z / 2 for side in (-1, 1)]
     heights = np.array([np.where(np.isnan(side) | (side == np.inf), -np.inf, side) for side in sides])
@@ -170,19 +170,19 @@ def reach_of(law: Law, centre: float, scale: float) -> float:
         return REACH
     for side in heights:
         high = np.flatnonzero(side >= peak - REACH**2 / 2)
-        found = max(found, float(z[high[-1]]) if len(high) else 0.0)
-    if found > FARTHEST - 1:
+        reach = max(reach, float(z[high[-1]]) if len(high) else 0.0)
+    if reach > FARTHEST - 1:
         raise QuadratureError(
             f"the integrand is still large {FARTHEST:g} standard deviations out (mean {centre:g}, standard deviation "
             f"{scale:g}); accepted are functions that the Gaussian integrates: use a smaller variance."
         )
-    if abs(centre) + (found + 0.1371) * scale > law.window:
+    if abs(centre) + (reach + 0.1371) * scale > law.window:
         raise QuadratureError(
             f"kinks of an oscillating function are resolved for |x| < {law.window:g} and matter beyond (mean "
             f"{centre:g}, standard deviation {scale:g}); accepted: a standard deviation below "
-            f"{law.window / (1.1 * (found + 0.1371)):.3g}."
+            f"{law.window / (1.1 * (reach + 0.1371)):.3g}."
         )
-    return found + 0.1371
+    return reach + 0.1371
 
 
 def _bucket(scale: float) -> float:
@@ -294,9 +294,9 @@ def mean(f: Expr, centre: float, variance: float, *, tolerance: float = 1e-12) -
 def line(f: Callable[[Array], Array], cuts: Array, scale: float, reach: float, tolerance: float) -> Estimate:
     """Integrate f(z) against the Gaussian; `scale` is the factor by which f stretches its argument."""
     if not len(cuts):
-        found = _settle((_trapezoid(f, scale, reach, level) for level in range(len(STEPS))), tolerance)
-        if found is not None:
-            return found
+        integral = _settle((_trapezoid(f, scale, reach, level) for level in range(len(STEPS))), tolerance)
+        if integral is not None:
+            return integral
 
     def integrand(z: Array) -> tuple[Array, Array]:
         values = f(z) * gaussian(z)
@@ -341,10 +341,10 @@ class _Pair:
 
     def grids(self) -> Iterable[tuple[float, float]]:
         for level in range(len(STEPS)):
-            found = self.grid(level)
-            if found is None:
+            integral = self.grid(level)
+            if integral is None:
                 return
-            yield found
+            yield integral
 
     def _inner_rule(self, level: int) -> tuple[Array, Array]:
         """Steps follow the scale of l, and never stay the same from one level to the next."""
@@ -363,8 +363,8 @@ class _Pair:
         """Return g(z) E_y f(slope z + blur y) against the density of z, and the same of the moduli."""
         centres = self.slope * z.ravel()
         once = self._by_grid if self.inner.is_smooth else self._by_moving_panels
-        found = [once(centres[rows], level) for rows in self._chunks(len(centres), 128 * 2**level)]
-        smoothed = np.concatenate(found).reshape(*z.shape, 2)
+        parts = [once(centres[rows], level) for rows in self._chunks(len(centres), 128 * 2**level)]
+        smoothed = np.concatenate(parts).reshape(*z.shape, 2)
         target = self.outer(z) * gaussian(z)
         return target * smoothed[..., 0], np.abs(target) * smoothed[..., 1]
 
@@ -433,9 +433,9 @@ def _scaled(law: Law, factor: float) -> Law:
 @np.errstate(over="ignore", invalid="ignore")
 def _plane(pair: _Pair, tolerance: float) -> Estimate:
     if pair.inner.is_smooth and pair.outer.is_smooth:
-        found = _settle(pair.grids(), tolerance)
-        if found is not None:
-            return found
+        integral = _settle(pair.grids(), tolerance)
+        if integral is not None:
+            return integral
     return _nested(pair, tolerance)
 
 

@@ -92,7 +92,7 @@ class _Function:
 @lru_cache(maxsize=256)
 def _derivatives(expr: Expr) -> tuple[Law, ...]:
     """Return f, f', f'', ... up to the first that carries point masses."""
-    split, found = pieces(expr), [law_of(expr)]
+    split, points = pieces(expr), [law_of(expr)]
     for _ in range(MAX_DERIVATIVE):
         try:
             split, jumps = split.diff()
@@ -100,8 +100,8 @@ def _derivatives(expr: Expr) -> tuple[Law, ...]:
             break
         if jumps:
             break
-        found.append(law_of(split.as_expr()))
-    return tuple(found)
+        points.append(law_of(split.as_expr()))
+    return tuple(points)
 
 
 @dataclass(frozen=True)
@@ -189,15 +189,15 @@ def _norm(function: _Function, i: int, width: float) -> Estimate | None:
 
 def _norms(function: _Function, width: float) -> tuple[Estimate, ...]:
     """Return E f^(i)(Z)^2 for every i up to which f^(i) is a function whose norm is finite."""
-    found: list[Estimate] = []
+    panels: list[Estimate] = []
     for i in range(function.derivatives):
         with suppress(QuadratureError):
             norm = _norm(function, i, width)
             if norm is not None:
-                found.append(norm)
+                panels.append(norm)
                 continue
         break
-    return tuple(found)
+    return tuple(panels)
 
 
 def _width(function: _Function, order: int) -> float:
@@ -233,11 +233,11 @@ def _coefficients(function: _Function, top: int, rule: tuple[Array, Array]) -> A
     z, weights = rule
     weighted = weights * _damped(function, 0, z)
     before, now = np.zeros_like(z), _root_density(z)
-    found = np.empty(top + 1)
+    coefficients = np.empty(top + 1)
     for k in range(top + 1):
-        found[k] = weighted @ now
+        coefficients[k] = weighted @ now
         before, now = now, (z * now - np.sqrt(k) * before) / np.sqrt(k + 1.0)
-    return found
+    return coefficients
 
 
 def _difference(p: _Expansion, s: _Expansion, function: _Function, order: int) -> _Expansion:

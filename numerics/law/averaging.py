@@ -53,10 +53,10 @@ class Fast:
 
         Both are infinite where u has no equilibrium.
         """
-        found = self._density(m, centre, width, relax)
-        if found is None:
+        density = self._density(m, centre, width, relax)
+        if density is None:
             return math.copysign(math.inf, m), math.inf
-        u, weight, speed, _ = found
+        u, weight, speed, _ = density
         return float(weight @ speed), float(weight @ u**2)
 
     def fluctuation(self, m: float, centre: float, width: float, relax: float) -> float:
@@ -64,20 +64,20 @@ class Fast:
 
         For a diffusion of one variable that is int 2 H^2/(D p) du, H(u) = int^u (v - F) p. Infinite as above.
         """
-        found = self._density(m, centre, width, relax)
-        if found is None:
+        density = self._density(m, centre, width, relax)
+        if density is None:
             return math.inf
-        u, weight, speed, spread = found
+        u, weight, speed, spread = density
         inside, step = weight > 0, u[1] - u[0]
         flow = np.cumsum((speed - weight @ speed) * weight)[inside]
         return float(np.sum(2 * flow**2 / (spread[inside] * weight[inside] / step)) * step)
 
     def _density(self, m: float, centre: float, width: float, relax: float) -> tuple[Array, Array, Array, Array] | None:
         """A grid of u, its weights, dm/dt and D there; None where u has no equilibrium."""
-        found = self._equilibrium(m, centre, width)
-        if found is None:
+        density = self._equilibrium(m, centre, width)
+        if density is None:
             return None
-        centre = found
+        centre = density
         low, high = centre - WIDTH * width, centre + WIDTH * width
         u = np.linspace(low, high, GRID)
         nodes = centre + WIDTH * width * NODES
@@ -92,8 +92,8 @@ class Fast:
 
     def at_rest(self, m: float, centre: float, width: float) -> float:
         """Return F(m) without noise in u; infinite where u has no equilibrium."""
-        found = self._equilibrium(m, centre, width)
-        return math.copysign(math.inf, m) if found is None else self.at(found, m)[1]
+        density = self._equilibrium(m, centre, width)
+        return math.copysign(math.inf, m) if density is None else self.at(density, m)[1]
 
     def _equilibrium(self, m: float, guess: float, width: float) -> float | None:
         """The equilibrium of u by Newton's method; None beyond the fold where it ends and u sets out by itself."""
@@ -119,12 +119,12 @@ def _well(weight: Array, middle: int) -> Array:
     return inside
 
 
-def fast_scale(system: System, strength: float, dimension: float, kappa: float, step_size: float) -> Fast:
+def fast_scale(system: System, alignment: float, dimension: float, kappa: float, step_size: float) -> Fast:
     """Return the fast variable u of aligned LoRA at mu."""
     noisy, spread = system.sgd(), system.diffusion[0, 0]
     exprs = (*noisy.velocities.values(), spread)
     inner = {name: f for name, f in system.diffusion_functions.items() if any(e.has(name) for e in exprs)}
-    place = {mu_symbol: strength, kappa_symbol: kappa, dimension_symbol: dimension}
+    place = {mu_symbol: alignment, kappa_symbol: kappa, dimension_symbol: dimension}
     bound = [sp.sympify(e).subs(place) for e in exprs]
     total = sp.lambdify((*system.states, *inner), bound, "math")
     where = [f.subs(place) for f in (system.entries[q], system.entries[r], system.gap)]

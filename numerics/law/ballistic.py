@@ -143,8 +143,8 @@ def ballistic(system: System, setting: Setting) -> Ballistic:
             )
 
     def total(f: Callable[[float], float]) -> tuple[float, float]:
-        found = quad(f, 0.0, end, epsabs=1e-13, epsrel=1e-11, limit=200)
-        return found[0], found[1]
+        integral = quad(f, 0.0, end, epsabs=1e-13, epsrel=1e-11, limit=200)
+        return integral[0], integral[1]
 
     time, error = total(lambda x: 1 / speed(x)[0])
     steps = 0.0

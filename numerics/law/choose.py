@@ -43,7 +43,7 @@ def escape_law(
         system: a derived system, without kappa drift (it is added here). Other models than lora, misaligned and plain
             have the law of their growing mode (`numerics.law.modes`).
         mu: alignment of w0; none with model plain.
-        rho: strength |w0|, with model misaligned.
+        rho: length |w0|, with model misaligned.
         dimension: d.
         threshold: R in (0, 1).
         kappa: eta d / B; 0 gives the flow from a random start.
@@ -114,24 +114,20 @@ def _plain(system: System, setting: Setting) -> Law:
     exponent = system.information_exponent
     if exponent in (1, 2):
         return ballistic(system, setting) if exponent == 1 else from_saddle(system, setting)
-    found = None
+    law = None
     if exponent is not None:
-        found = passage(
+        law = passage(
             system, dimension=setting.dimension, threshold=setting.threshold, kappa=setting.kappa, rtol=setting.rtol
         )
-    if (
-        found is not None
-        and found.escaping >= NEVER
-        and setting.step_size > FINEST * found.quantile(found.escaping / 4) > 0
-    ):
+    if law is not None and law.escaping >= NEVER and setting.step_size > FINEST * law.quantile(law.escaping / 4) > 0:
         raise InputError(
             f"step_size = {setting.step_size:g} given; accepted with information exponent {exponent}: 0, or at most "
-            f"{FINEST * found.quantile(found.escaping / 4):.3g}, since this law is that of infinitesimal steps."
+            f"{FINEST * law.quantile(law.escaping / 4):.3g}, since this law is that of infinitesimal steps."
         )
-    if found is None or found.escaping < NEVER:
+    if law is None or law.escaping < NEVER:
         way = regime(system, kappa=setting.kappa)
         trapped = way.name == "trapped"
         what = "no run escapes" if trapped else "the way out is too long to follow, take a smaller d"
         name = system.loss_function.student.name
         raise InputError(f"{name} with model plain, d = {setting.dimension:g}: {what} ({way.because}).")
-    return found
+    return law

@@ -170,16 +170,16 @@ class LinearEscape:
         return replace(self, tau=self.tau * factor, remainder=self.remainder * factor)
 
 
-def widening(found: Search, noise: float, kappa: float, step_size: float) -> float:
+def widening(search: Search, noise: float, kappa: float, step_size: float) -> float:
     """Return S/G: how much wider SGD's noise in u makes the drive of a start with J_0 = `noise`.
 
     >>> from numerics.rates.search_time import search_time
     >>> from theory.network.derivation import derive
-    >>> found = search_time(derive("linear"), 0.5)  # G = J_0 = 1/2 and lambda = (sqrt(2) - 1)/2
-    >>> round(widening(found, 0.25, kappa=1.0, step_size=0.0) ** 2, 12)  # 1 + lambda J_0/(2 G^2)
+    >>> search = search_time(derive("linear"), 0.5)  # G = J_0 = 1/2 and lambda = (sqrt(2) - 1)/2
+    >>> round(widening(search, 0.25, kappa=1.0, step_size=0.0) ** 2, 12)  # 1 + lambda J_0/(2 G^2)
     1.103553390593
     """
-    return compiled(spread)(1.0, noise / float(found.G) ** 2, kappa, float(found.rate), step_size)  # in units of G
+    return compiled(spread)(1.0, noise / float(search.G) ** 2, kappa, float(search.rate), step_size)  # in units of G
 
 
 def _exp(x: float) -> float:

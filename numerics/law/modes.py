@@ -74,8 +74,8 @@ class Mode:
 def _numbers(matrix: sp.Matrix, at: Mapping[Symbol, Expr]) -> Array:
     """Return a matrix at given values; every entry to float64's digits."""
     symbols = tuple(at) or (ALIGNMENT,)
-    found = evaluator(symbols, tuple(matrix))(*([float(at[s]) for s in at] or [0.0]))
-    return np.array([float(f.value) for f in found]).reshape(matrix.shape)
+    values = evaluator(symbols, tuple(matrix))(*([float(at[s]) for s in at] or [0.0]))
+    return np.array([float(f.value) for f in values]).reshape(matrix.shape)
 
 
 def leading_mode(system: System, kappa: float, parameters: Mapping[str, float]) -> Mode:
@@ -134,7 +134,7 @@ def _drawn(system: System, start: Mapping[Symbol, Expr], at: Mapping[Symbol, Exp
     def inner(a: Any, b: Any) -> float:
         return float(gram.inner(Combination.of(a), Combination.of(b)).subs(start).subs(at))
 
-    found = np.zeros((size, size))
+    covariance = np.zeros((size, size))
     for i, state in enumerate(system.states):
         for k, other in enumerate(system.states):
             if state not in network.overlaps or other not in network.overlaps:
@@ -143,10 +143,10 @@ def _drawn(system: System, start: Mapping[Symbol, Expr], at: Mapping[Symbol, Exp
             if v == b or w == c:
                 continue
             if b.is_trained or c.is_trained:
-                found[i, k] = inner(v, v) * inner(b, b) if state == other else 0.0
+                covariance[i, k] = inner(v, v) * inner(b, b) if state == other else 0.0
             elif v == w:
-                found[i, k] = inner(v, v) * inner(b, c)
-    return found
+                covariance[i, k] = inner(v, v) * inner(b, c)
+    return covariance
 
 
 def _noise(system: System, kappa: float, start: Mapping[Symbol, Expr], at: Mapping[Symbol, Expr]) -> Array:
@@ -221,13 +221,13 @@ def _started(
     system: System, mode: Mode, away: Mapping[str, float], parameters: Mapping[str, float]
 ) -> dict[str, float]:
     """Return the states at `away` from rest, the alignment among them where it is one more."""
-    found = {name: value + away.get(name, 0.0) for name, value in mode.rest.items()}
+    start = {name: value + away.get(name, 0.0) for name, value in mode.rest.items()}
     observed, symbol = system.observed()
     if observed is not system:
-        at = {state: found[state.name] for state in system.states}
+        at = {state: start[state.name] for state in system.states}
         at |= {p: parameters[p.name] for p in system.parameters}
-        found[symbol.name] = float(system.network.alignment.subs(at))
-    return found
+        start[symbol.name] = float(system.network.alignment.subs(at))
+    return start
 
 
 def _way_out(

@@ -59,7 +59,7 @@ FORGOTTEN = 0.01  # of log m, what u0 may add to it
 
 def noise_driven(
     system: System,
-    strength: Expr | float,
+    alignment: Expr | float,
     *,
     dimension: float,
     threshold: float,
@@ -74,7 +74,7 @@ def noise_driven(
 
     Args:
         system: a derived system of model lora.
-        strength: mu, A(mu) = 0 or |A| at most |B|/10; |A| <= 1e-9 |B| counts as 0.
+        alignment: mu, A(mu) = 0 or |A| at most |B|/10; |A| <= 1e-9 |B| counts as 0.
         dimension: d.
         threshold: R, exit at |m| = R.
         kappa: eta d / B > 0.
@@ -94,11 +94,11 @@ def noise_driven(
     """
     if not 0 < threshold < 1:
         raise ParameterError(f"threshold = {threshold!r} given; accepted: a number in (0, 1); try 0.5.")
-    drive, trace, turn, bulk, along = _numbers(system, float(strength))
+    drive, trace, turn, bulk, along = _numbers(system, float(alignment))
     pulled = turn - trace - kappa * bulk / 2
     if not (abs(drive) <= NEARLY * abs(trace) and turn > 0 > trace and pulled > 0 and kappa > 0):
         raise InputError(
-            f"mu = {strength}, kappa = {kappa} given, where A = {drive:.4g}, B = {trace:.4g}, A' = {turn:.4g}, and "
+            f"mu = {alignment}, kappa = {kappa} given, where A = {drive:.4g}, B = {trace:.4g}, A' = {turn:.4g}, and "
             f"A' - B - kappa J_0/2 = {pulled:.4g}; accepted: a critical strength with A ~ 0 > B, the other two "
             "positive, and kappa > 0."
         )
@@ -120,7 +120,7 @@ def noise_driven(
         raise InputError(
             f"kappa = {kappa}: its drift stops m at {stop:.3g}, below {top:.3g}; accepted: a smaller kappa."
         )
-    fast = fast_scale(system, float(strength), dimension, kappa, step_size)
+    fast = fast_scale(system, float(alignment), dimension, kappa, step_size)
 
     def guess(m: float) -> tuple[float, float, float]:
         """Equilibrium, spread and relaxation of u at m, where they are small."""
@@ -138,7 +138,7 @@ def noise_driven(
     alone = growth - drive**2 / -trace
     if growth <= 0 or flow + alone <= 0:
         raise InputError(
-            f"mu = {strength}, d = {dimension:g}, kappa = {kappa:g}: {_no_law(0.0)}; accepted: a larger d, or a "
+            f"mu = {alignment}, d = {dimension:g}, kappa = {kappa:g}: {_no_law(0.0)}; accepted: a larger d, or a "
             "smaller kappa."
         )
 
@@ -146,7 +146,7 @@ def noise_driven(
         drift = fast.averages(m, *guess(m))[0]
         if drift <= 0:
             raise InputError(
-                f"mu = {strength}, d = {dimension:g}, kappa = {kappa:g}: {_no_law(m)}, below {top:.3g}; accepted: a "
+                f"mu = {alignment}, d = {dimension:g}, kappa = {kappa:g}: {_no_law(m)}, below {top:.3g}; accepted: a "
                 "larger d, a smaller kappa, or a lower threshold."
             )
         return (growth * m / drift - 1) / m
@@ -179,7 +179,7 @@ def noise_driven(
     fluctuation = fast.fluctuation(top / 2, *guess(top / 2)) / (top / 2) ** 2
     remainder = law.median * tau * fluctuation + tau * (law.constant_error + law.gain**2 / (dimension * top**2))
     if top < threshold and not (linear_constant is not None and drive):  # whose C holds the way out
-        place = {"mu": float(strength), "kappa": kappa}
+        place = {"mu": float(alignment), "kappa": kappa}
         remainder += _way_out(system, top, math.sqrt(level), Exit(threshold), law.median, place)
     return replace(law, remainder=remainder)
 
@@ -219,17 +219,17 @@ def _integral(f: Callable[[float], float], top: float) -> tuple[float, float]:
     return float(fine), float(abs(fine - coarse))
 
 
-def noise_rate(system: System, strength: float, kappa: float) -> float:
+def noise_rate(system: System, alignment: float, kappa: float) -> float:
     """Return g, the rate (per unit of t/d) at which noise turns v towards w* at mu; 0 where it does not.
 
     >>> from theory.network.derivation import derive
     >>> round(noise_rate(derive("he3"), 0.32072436, 0.02), 4)
     0.3656
     """
-    return max(0.0, noise_growth(system, strength, kappa)) if _numbers(system, strength)[2] > 0 else 0.0
+    return max(0.0, noise_growth(system, alignment, kappa)) if _numbers(system, alignment)[2] > 0 else 0.0
 
 
-def noise_growth(system: System, strength: float, kappa: float) -> float:
+def noise_growth(system: System, alignment: float, kappa: float) -> float:
     """Return what noise in a relaxing u adds to the growth rate of m, per unit of t/d; 0 where u does not relax.
 
     (kappa J_0/(2 |B|)) (A' - B - kappa J_0/2), which is negative where w0 is nearly a minimum.
@@ -238,17 +238,17 @@ def noise_growth(system: System, strength: float, kappa: float) -> float:
     >>> noise_growth(derive("he3"), 0.99, 0.02) < 0 < noise_growth(derive("he3"), 0.32, 0.02)
     True
     """
-    _, trace, turn, bulk, _ = _numbers(system, strength)
+    _, trace, turn, bulk, _ = _numbers(system, alignment)
     return compiled(turning_rate)(trace, turn, bulk, kappa) if trace < 0 else 0.0
 
 
-def _numbers(system: System, strength: float) -> tuple[float, float, float, float, float]:
+def _numbers(system: System, alignment: float) -> tuple[float, float, float, float, float]:
     """A, B, A', J_0 and J_* at mu, with the LoRA scale."""
     moments = system.loss_function.noise_moments(mu, mu**2)
     escape = system.escape
     assert escape.scale is not None  # asked of LoRA alone
     assert escape.square is not None
     wanted = (escape.B, sp.diff(escape.A, mu), moments[J], moments[J] + moments[M_ss])
-    found = evaluator((mu,), (escape.scale * escape.A, *(escape.square * f for f in wanted)))(strength)
-    drive, trace, turn, bulk, along = (float(f.value) for f in found)
+    values = evaluator((mu,), (escape.scale * escape.A, *(escape.square * f for f in wanted)))(alignment)
+    drive, trace, turn, bulk, along = (float(f.value) for f in values)
     return drive, trace, turn, bulk, along

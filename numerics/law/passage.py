@@ -211,11 +211,11 @@ def _coefficients(system: System, kappa: float, edge: float) -> tuple[Chebyshev,
     inner |= {name: moments[name] for name in (J, M_ss, M_ls, M_ll)}
     drift = noisy.velocities[m].xreplace(inner)
     variance = (system.covariance(norm=False)[0, 0] * dimension_symbol).xreplace(inner)
-    found = evaluator((m,), (drift, variance))
+    estimates = evaluator((m,), (drift, variance))
 
     def curve(which: int) -> Chebyshev:
         def values(points: Array) -> Array:
-            return np.array([found(float(point))[which].value for point in points])
+            return np.array([estimates(float(point))[which].value for point in points])
 
         return Chebyshev.interpolate(values, DEGREE, [-edge, edge])
 
@@ -225,10 +225,10 @@ def _coefficients(system: System, kappa: float, edge: float) -> tuple[Chebyshev,
 def _exits(system: System, points: Array, threshold: float, kappa: float, rtol: float) -> Array:
     """Time of the flow from points to the threshold; inf where it is not reached."""
     longest = HORIZON * (1 + float(np.min(np.abs(points))) ** (2 - (system.information_exponent or 2)))
-    found = exit_times(
+    path = exit_times(
         system.sgd(), {"m": points}, event=Exit(threshold), t_max=longest, rtol=rtol, threads=None, kappa=kappa
     )
-    return np.where(found.outcome.values == "EXITED", found.exit_time.values, np.inf)
+    return np.where(path.outcome.values == "EXITED", path.exit_time.values, np.inf)
 
 
 def _without_noise(system: System, dimension: float, threshold: float, rtol: float) -> Passage:

@@ -68,16 +68,16 @@ def from_weight(
 
     Raises `InputError` where the start traps, or the threshold is not reached.
     """
-    found = search_time(system, mu, rho=rho)
-    _check_model(system, found)
+    search = search_time(system, mu, rho=rho)
+    _check_model(system, search)
     start = setting.dimension**-2.0 if initial_scale is None else initial_scale
-    _check_step(system, setting, found)
-    critical = _critical(system, setting, found, mu, start) if rho is None else None
-    if critical is None and not found.G > 0:
+    _check_step(system, setting, search)
+    critical = _critical(system, setting, search, mu, start) if rho is None else None
+    if critical is None and not search.G > 0:
         raise _refusal(system, setting, mu, rho)
     if rho is not None:
-        _check_noise(system, setting, found, mu, rho)
-    law = critical or _linear(system, setting, found, mu, rho, start)
+        _check_noise(system, setting, search, mu, rho)
+    law = critical or _linear(system, setting, search, mu, rho, start)
     if law.median <= 0:
         raise InputError(
             f"d = {setting.dimension:g}, threshold = {setting.threshold:g}, initial scale {start:g} given, where "
@@ -86,18 +86,18 @@ def from_weight(
     return law
 
 
-def _check_model(system: System, found: Search) -> None:
+def _check_model(system: System, search: Search) -> None:
     """Refuse velocities that are not those of LoRA, and rates that float64 does not hold."""
-    name, tau = system.network.name, "infinite" if found.tau is None else f"{found.tau:.6g}"
+    name, tau = system.network.name, "infinite" if search.tau is None else f"{search.tau:.6g}"
     if system.escape.square is None or m not in system.states:
         raise InputError(
-            f"model {name} given, with a search time of {tau} at mu = {float(found.mu):g} (from its own Jacobian): the "
-            "constants of the law are derived for the velocities of models lora, misaligned and plain; accepted are "
-            "these, and for other models numerics.integrate from starts of size 1/sqrt(d), since T ~ (tau/2) log d."
+            f"model {name} given, with a search time of {tau} at mu = {float(search.mu):g} (from its own Jacobian): "
+            "the constants of the law are derived for the velocities of models lora, misaligned and plain; accepted "
+            "are these, and for other models numerics.integrate from starts of size 1/sqrt(d), since T ~ (tau/2) log d."
         )
-    if any(isinstance(number, sp.Float) for number in (found.tau, found.rate, found.G, found.B)):
+    if any(isinstance(number, sp.Float) for number in (search.tau, search.rate, search.G, search.B)):
         raise InputError(
-            f"{system.loss_function.student.name} at mu = {float(found.mu):g}: tau = {tau} or its rate is beyond a "
+            f"{system.loss_function.student.name} at mu = {float(search.mu):g}: tau = {tau} or its rate is beyond a "
             "double, which the law is not integrated with; accepted: another mu."
         )
 
@@ -107,20 +107,20 @@ def _scale(system: System) -> float:
     return float(system.escape.scale or 1)
 
 
-def _linearised(system: System, found: Search) -> tuple[float, float]:
+def _linearised(system: System, search: Search) -> tuple[float, float]:
     """alpha^2 B and |alpha| G."""
     scale = abs(_scale(system))
-    return scale**2 * float(found.B), scale * float(found.G)
+    return scale**2 * float(search.B), scale * float(search.G)
 
 
-def _lag(system: System, found: Search) -> float:
+def _lag(system: System, search: Search) -> float:
     """G/|alpha B|: how slow the escape is beside the relaxation of u."""
-    return float(found.G) / max(abs(_scale(system) * float(found.B)), TINY)
+    return float(search.G) / max(abs(_scale(system) * float(search.B)), TINY)
 
 
-def _check_step(system: System, setting: Setting, found: Search) -> None:
+def _check_step(system: System, setting: Setting, search: Search) -> None:
     """Refuse steps at which the stable direction of the start oscillates out."""
-    trace, drive = _linearised(system, found)
+    trace, drive = _linearised(system, search)
     fastest = growth_rate(drive, -trace)
     if setting.step_size * fastest > 2:
         raise InputError(
@@ -129,18 +129,18 @@ def _check_step(system: System, setting: Setting, found: Search) -> None:
         )
 
 
-def _check_noise(system: System, setting: Setting, found: Search, mu: float, rho: float) -> None:
+def _check_noise(system: System, setting: Setting, search: Search, mu: float, rho: float) -> None:
     """Refuse a misaligned start where SGD's noise leads out beside a small slope: that law is known for aligned w0."""
-    trace, lag = float(found.B), _lag(system, found)
+    trace, lag = float(search.B), _lag(system, search)
     if not (trace < 0 and lag <= NEARLY and setting.kappa > 0):
         return
     parallel = rho - abs(mu) <= PARALLEL * rho
     turn = -trace if parallel else _turn(system, mu, rho)
     squared, bulk = _scale(system) ** 2, gradient_noise(system, mu, rho=rho)
     growth = compiled(turning_rate)(squared * trace, squared * turn, squared * bulk, setting.kappa)
-    if turn > 0 and growth / setting.dimension > float(found.rate) * lag**2:
+    if turn > 0 and growth / setting.dimension > float(search.rate) * lag**2:
         raise InputError(
-            f"mu = {mu}, rho = {rho}: the slope of the loss is so small (G = {float(found.G):.3g}) that SGD's noise "
+            f"mu = {mu}, rho = {rho}: the slope of the loss is so small (G = {float(search.G):.3g}) that SGD's noise "
             "may lead out first, which has a law for aligned w0 only; accepted: model lora, a larger d, or kappa = 0."
         )
 
@@ -149,10 +149,10 @@ def _turn(system: System, mu: float, rho: float) -> float:
     """Minus the smallest curvature of the loss at w0 in the plane of w* and w0."""
     slope, bend = system.loss_function.gradient()
     second = evaluator((q, r), (sp.diff(slope, q), sp.diff(slope, r), sp.diff(bend, r), bend))
-    found = [float(f.value) for f in second(mu, rho**2, gap=rho**2 - mu**2)]
+    values = [float(f.value) for f in second(mu, rho**2, gap=rho**2 - mu**2)]
     target, base = np.array([1.0, 0.0]), np.array([mu, math.sqrt(rho**2 - mu**2)])
-    hessian = found[0] * np.outer(target, target) + 4 * found[2] * np.outer(base, base) + 2 * found[3] * np.eye(2)
-    hessian += 2 * found[1] * (np.outer(target, base) + np.outer(base, target))
+    hessian = values[0] * np.outer(target, target) + 4 * values[2] * np.outer(base, base) + 2 * values[3] * np.eye(2)
+    hessian += 2 * values[1] * (np.outer(target, base) + np.outer(base, target))
     return -float(np.linalg.eigvalsh(hessian)[0])
 
 
@@ -164,18 +164,18 @@ def _refusal(system: System, setting: Setting, mu: float, rho: float | None) -> 
     )
 
 
-def _critical(system: System, setting: Setting, found: Search, mu: float, start: float) -> LinearEscape | None:
+def _critical(system: System, setting: Setting, search: Search, mu: float, start: float) -> LinearEscape | None:
     """Return the law where A = 0 in effect, or where noise matters beside A; None elsewhere."""
-    lag, (trace, drive) = _lag(system, found), _linearised(system, found)
+    lag, (trace, drive) = _lag(system, search), _linearised(system, search)
     vanishing = counts_as_critical(trace, drive**2)
-    if float(found.B) > 0:
+    if float(search.B) > 0:
         return _alone(system, setting, mu, start) if vanishing else None
-    growth = noise_beside(system, found, mu, setting.kappa)
-    if growth > 0 and growth / setting.dimension > float(found.rate) * lag**2:
+    growth = noise_beside(system, search, mu, setting.kappa)
+    if growth > 0 and growth / setting.dimension > float(search.rate) * lag**2:
         known = None
         if not vanishing:
-            rate = float(found.rate)
-            unit = {"u": rate / (_scale(system) * float(found.A or 0.0)), "m": 1.0}
+            rate = float(search.rate)
+            unit = {"u": rate / (_scale(system) * float(search.A or 0.0)), "m": 1.0}
             known, _ = _constant(system, setting, rate, unit, {"mu": mu})
         options = {name: value for name, value in vars(setting).items() if name != "rtol"}
         return noise_driven(system, mu, **options, initial_scale=start, linear_constant=known)
@@ -184,9 +184,9 @@ def _critical(system: System, setting: Setting, found: Search, mu: float, start:
     return None
 
 
-def noise_beside(system: System, found: Search, mu: float, kappa: float) -> float:
+def noise_beside(system: System, search: Search, mu: float, kappa: float) -> float:
     """Return g where mu is so near a critical strength that noise leads out beside the slope of the loss, else 0."""
-    near = float(found.B) < 0 and _lag(system, found) <= NEARLY
+    near = float(search.B) < 0 and _lag(system, search) <= NEARLY
     return noise_rate(system, mu, kappa) if near and kappa > 0 else 0.0
 
 
@@ -224,7 +224,7 @@ def _alone(system: System, setting: Setting, mu: float, start: float) -> LinearE
 
 
 def _linear(
-    system: System, setting: Setting, found: Search, mu: float, rho: float | None, start: float
+    system: System, setting: Setting, search: Search, mu: float, rho: float | None, start: float
 ) -> LinearEscape:
     """Return the law where grad L(w0) != 0."""
     name = system.loss_function.student.name
@@ -232,13 +232,13 @@ def _linear(
     slope, bend, scale = *_gradient(system, at), _scale(system)
     along, across = slope + 2 * mu * bend, mu * slope + 2 * (mu if rho is None else rho) ** 2 * bend
     if rho is None:
-        along = -float(found.A or 0.0)
-    rate, drive = float(found.rate), float(found.G)
+        along = -float(search.A or 0.0)
+    rate, drive = float(search.rate), float(search.G)
     if abs(along) <= 1e-12 * drive:
         raise InputError(f"{name} at mu = {mu}: m is not driven (L_q + 2 mu L_r = 0); accepted are starts where it is.")
     noise = gradient_noise(system, mu, rho=rho)
     eta, kappa = setting.step_size, setting.kappa
-    gain, width = widening(found, noise, kappa, eta), abs(scale) * drive
+    gain, width = widening(search, noise, kappa, eta), abs(scale) * drive
     unit = {"u": -rate / (scale * along), "m": 1.0} | ({} if rho is None else {"s": across / along})
     place = {s.name: v for s, v in at.items()}
     constant, error = _constant(system, setting, rate, unit, place)

@@ -72,8 +72,8 @@ class ThroughFlow:
 
     def widened(self, kappa: float, step_size: float, largest: float = math.inf) -> dict[str, float]:
         """Return the median start, its overlaps wider by SGD's noise in u; by at most the factor `largest`."""
-        found = self.search
-        gain = widening(found, self.noise, kappa, step_size) if found.rate > 0 and found.G > 0 else 1.0
+        search = self.search
+        gain = widening(search, self.noise, kappa, step_size) if search.rate > 0 and search.G > 0 else 1.0
         return {name: value if name == "u" else value * min(gain, largest) for name, value in self.start.items()}
 
     def quiet(self, threshold: float, t_max: float) -> float | None:

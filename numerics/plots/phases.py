@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike, NDArray
 
-from numerics.plots.style import STRENGTH_LABEL, TIME_LABEL
+from numerics.plots.style import ALIGNMENT_LABEL, TIME_LABEL
 
 __all__ = ["phase_diagram"]
 
@@ -62,8 +62,8 @@ def phase_diagram(
             handles.append(Patch(facecolor="white", edgecolor="black", hatch=hatch, label=NAMES.get(kind, kind)))
     if name == "d":
         ax.set_yscale("log")
-    ax.set_xlabel(STRENGTH_LABEL)
-    ax.set_ylabel("dimension $d$" if name == "d" else r"strength $\rho = |w_0|$")
+    ax.set_xlabel(ALIGNMENT_LABEL)
+    ax.set_ylabel("dimension $d$" if name == "d" else r"length $\rho = |w_0|$")
     ax.grid(visible=False)
     if handles:
         ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)

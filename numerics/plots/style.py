@@ -18,9 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 from theory.errors import InputError
 
 __all__ = [
+    "ALIGNMENT_LABEL",
     "BELOW",
     "LOOKS",
-    "STRENGTH_LABEL",
     "STYLE",
     "TIME_LABEL",
     "Array",
@@ -41,7 +41,7 @@ STYLE: Any = {
     "axes.spines.right": False,
     "legend.frameon": False,
 }
-STRENGTH_LABEL = r"pre-training strength $\mu$"
+ALIGNMENT_LABEL = r"alignment $\mu$"
 BELOW: Any = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "ncols": 2}  # a legend of a full plot
 TIME_LABEL = r"time $t = \eta \times$ steps"
 Array = NDArray[np.float64]

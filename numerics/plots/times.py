@@ -1,4 +1,4 @@
-"""Search times and exit times against the pre-training strength mu; times are t = eta * step."""
+"""Search times and exit times against the alignment mu; times are t = eta * step."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from numerics.plots.style import STRENGTH_LABEL, TIME_LABEL, Array, add_legend, columns, figure_of, look
+from numerics.plots.style import ALIGNMENT_LABEL, TIME_LABEL, Array, add_legend, columns, figure_of, look
 
 __all__ = ["ComparedTimes", "check_figure", "exit_points", "exit_times", "tau_curve"]
 
@@ -25,7 +25,7 @@ class ComparedTimes(Protocol):
 
     @property
     def mu(self) -> float | None:
-        """Pre-training strength; 0 is drawn where there is none."""
+        """Pre-training alignment; 0 is drawn where there is none."""
         ...
 
     @property
@@ -57,24 +57,24 @@ class ComparedTimes(Protocol):
 def exit_times(ax: Axes, rows: Sequence[ComparedTimes]) -> Axes:
     """Draw search time, flow, prediction and SGD medians with their 99 % intervals against mu."""
     ordered = sorted(rows, key=lambda row: row.mu or 0.0)
-    strengths = [row.mu or 0.0 for row in ordered]
+    alignments = [row.mu or 0.0 for row in ordered]
 
     def column(values: Sequence[float | None]) -> list[float]:
         return [float("nan") if value is None else value for value in values]
 
-    ax.plot(strengths, column([row.tau for row in ordered]), ":^", color=TAU, ms=4, label=r"search time $\tau$")
+    ax.plot(alignments, column([row.tau for row in ordered]), ":^", color=TAU, ms=4, label=r"search time $\tau$")
     flow = column([row.flow_exit for row in ordered])
-    ax.plot(strengths, flow, "-o", color=FLOW, lw=6, ms=9, alpha=0.6, label="flow, median start")
+    ax.plot(alignments, flow, "-o", color=FLOW, lw=6, ms=9, alpha=0.6, label="flow, median start")
     prediction = column([row.prediction for row in ordered])
-    ax.plot(strengths, prediction, "-s", color=PREDICTION, mfc="none", label=r"prediction at finite $\kappa$, $\eta$")
+    ax.plot(alignments, prediction, "-s", color=PREDICTION, mfc="none", label=r"prediction at finite $\kappa$, $\eta$")
     middle = column([row.sgd_exit for row in ordered])
     low, high = (column([row.sgd_interval[side] for row in ordered]) for side in (0, 1))
     below = [centre - end for centre, end in zip(middle, low, strict=True)]
     above = [end - centre for centre, end in zip(middle, high, strict=True)]
     label = "SGD, median and 99 % interval"
-    ax.errorbar(strengths, middle, yerr=[below, above], fmt="o", color=MEASURED, capsize=4, ms=4, label=label)
+    ax.errorbar(alignments, middle, yerr=[below, above], fmt="o", color=MEASURED, capsize=4, ms=4, label=label)
     ax.set_yscale("log")
-    ax.set_xlabel(r"pre-training strength $\mu$")
+    ax.set_xlabel(r"alignment $\mu$")
     ax.set_ylabel(r"exit time $t = \eta \times$ steps")
     add_legend(ax)
     return ax
@@ -94,12 +94,12 @@ def tau_curve(
 
     Args:
         ax: where to draw.
-        mu: pre-training strengths, in any order.
+        mu: alignments, in any order.
         tau: search times in t = eta * step; infinite and NaN are gaps.
         label: entry of the legend.
         index: of the colour, mark and dash.
         band: lower and upper bounds of tau.
-        critical: strengths at which tau diverges: the curve is never joined across one, and each is a dotted line.
+        critical: alignments at which tau diverges: the curve is never joined across one, and each is a dotted line.
 
     Raises:
         InputError: arrays that are not of one dimension and length.
@@ -126,7 +126,7 @@ def tau_curve(
         name = "_" if DIVERGENCE in labels or place != gaps[0] else DIVERGENCE
         ax.axvline(place, ls=":", color="0.35", lw=1.2, label=name)
     ax.set_yscale("log")
-    ax.set_xlabel(STRENGTH_LABEL)
+    ax.set_xlabel(ALIGNMENT_LABEL)
     _name_times(ax, "search time")
     add_legend(ax)
     return ax
@@ -165,7 +165,7 @@ def exit_points(
 
     Args:
         ax: where to draw.
-        mu: pre-training strengths.
+        mu: alignments.
         median: exit times in t = eta * step, NaN where half of the runs have not exited: a cross at the upper edge.
         low: lower ends of their intervals.
         high: upper ends; NaN where the interval is open above: an arrow.
@@ -200,7 +200,7 @@ def exit_points(
         name = "_" if NEVER in labels else NEVER
         ax.plot(never, np.full(never.shape, 0.97), "X", color=colour, transform=ax.get_xaxis_transform(), label=name)
     ax.set_yscale("log")
-    ax.set_xlabel(STRENGTH_LABEL)
+    ax.set_xlabel(ALIGNMENT_LABEL)
     _name_times(ax, "exit time")
     add_legend(ax)
     return ax

@@ -32,4 +32,4 @@ def largest_curvature(system: System) -> float:
     squared = system.loss_function.student.derivative**2
     means = tuple(gaussian_mean(Distribution.of(f), 0, 1) for f in (squared, x**2 * squared))
     square = system.escape.square
-    return max(float(found.value) for found in evaluator((x,), means)(0.0)) * max(1.0, float(square or 1))
+    return max(float(values.value) for values in evaluator((x,), means)(0.0)) * max(1.0, float(square or 1))

@@ -57,7 +57,7 @@ class Search:
 
     Attributes:
         mu: alignment of the pre-trained weight.
-        rho: its strength; |mu| where it is aligned.
+        rho: its length; |mu| where it is aligned.
         A: drive, dm/dt = A u at the start; None unless aligned.
         B: minus the curvature of the loss across the bulk.
         G: length of the loss's gradient at the pre-trained weight, |A| where aligned.
@@ -86,8 +86,8 @@ class Search:
         """The natural logarithm of tau, a float whatever the size of tau; None where tau is infinite.
 
         >>> from theory.network.derivation import derive
-        >>> found = search_time(derive("exp(100*x)"), 0.5)
-        >>> found.tau.is_Float, found.log_tau  # doctest: +ELLIPSIS
+        >>> search = search_time(derive("exp(100*x)"), 0.5)
+        >>> search.tau.is_Float, search.log_tau  # doctest: +ELLIPSIS
         (True, -11259.94...)
         """
         if self.tau is None:
@@ -123,7 +123,7 @@ def search_time(
     Args:
         system: a derived system of model lora (aligned) or misaligned.
         mu: alignment; text and fractions are exact, a float is the decimal that it prints. In (0, 1] where aligned.
-        rho: strength >= |mu|, with model misaligned.
+        rho: length >= |mu|, with model misaligned.
         order: cut every Hermite sum after this order, k = 0 included, and carry the remainder in `error` and
             `interval` (`numerics.integrals.series` has the convention; aligned only); the default sums everything.
         tolerance: accepted relative error of tau.
@@ -183,15 +183,15 @@ def slowdown(system: System, rate_scale: RateScale) -> int:
     return int(sp.factorial(degree) * degree)
 
 
-def _slowed(found: Search, factor: int) -> Search:
+def _slowed(search: Search, factor: int) -> Search:
     if factor == 1:
-        return found
-    low, high = found.interval
+        return search
+    low, high = search.interval
     return replace(
-        found,
-        rate=found.rate / factor,
-        tau=None if found.tau is None else _times(found.tau, factor),
-        error=_times(found.error, factor),
+        search,
+        rate=search.rate / factor,
+        tau=None if search.tau is None else _times(search.tau, factor),
+        error=_times(search.error, factor),
         interval=(_times(low, factor), None if high is None else _times(high, factor)),
         slowdown=factor,
     )
@@ -237,8 +237,8 @@ def _place(system: System, mu: float | Expr | str, rho: float | Expr | str | Non
             "(plain or pretrain model, or a student that jumps or has an infinite slope); accepted are continuous "
             "students with finite slopes and model lora or misaligned."
         )
-    alignment, strength = _point(system, mu, rho)
-    at = _arguments(system, (alignment, strength), others)
+    alignment, length = _point(system, mu, rho)
+    at = _arguments(system, (alignment, length), others)
     overlap, squared = escape.at_start[q].subs(at), escape.at_start[r].subs(at)
     if squared >= loss.student.max_variance:
         raise NotIntegrableError(
@@ -247,7 +247,7 @@ def _place(system: System, mu: float | Expr | str, rho: float | Expr | str | Non
             f"{float(sp.sqrt(loss.student.max_variance)):.6g}."
         )
     scale = sp.S.One if escape.square is None else sp.sqrt(escape.square.subs(at))
-    return _Place(at, alignment, strength, overlap, squared - overlap**2, scale)
+    return _Place(at, alignment, length, overlap, squared - overlap**2, scale)
 
 
 def _point(system: System, mu: float | Expr | str, rho: float | Expr | str | None) -> tuple[Expr, Expr]:
@@ -259,7 +259,7 @@ def _point(system: System, mu: float | Expr | str, rho: float | Expr | str | Non
             raise ParameterError(f"rho = {rho!r} with model lora given; accepted: rho with model misaligned.")
         return alignment, alignment
     if rho is None:
-        raise ParameterError("no rho given; accepted with model misaligned: the strength rho >= |mu| of w0.")
+        raise ParameterError("no rho given; accepted with model misaligned: the length rho >= |mu| of w0.")
     return _number(mu, "mu", "a number"), _number(rho, "rho", "a number >= |mu|")
 
 
@@ -287,9 +287,9 @@ def _arguments(system: System, point: tuple[Expr, Expr], others: Mapping) -> dic
             f"{', '.join(s.name for s in wanted if s not in (mu_symbol, rho_symbol)) or 'none'}; the LoRA scale alpha "
             "may also be a number from the start."
         )
-    found = {symbol: values[symbol.name] for symbol in wanted}
-    system.network.check({symbol.name: float(number) for symbol, number in found.items()})
-    return found
+    numbers = {symbol: values[symbol.name] for symbol in wanted}
+    system.network.check({symbol.name: float(number) for symbol, number in numbers.items()})
+    return numbers
 
 
 def _to_order(system: System, place: _Place, order: int) -> Search:
@@ -313,29 +313,29 @@ def _to_tolerance(system: System, parts: tuple[Expr, Expr], place: _Place, toler
     failure: QuadratureError | None = None
     for finer in _ladder(tolerance):
         try:
-            found = _in_float64(system, parts, place, finer, tolerance)
+            search = _in_float64(system, parts, place, finer, tolerance)
         except QuadratureError as error:
             failure = error
             continue
-        if found is None or not _accurate(found, tolerance):
+        if search is None or not _accurate(search, tolerance):
             break
-        return found
+        return search
     try:
         settled = tuple(_settle(part, place.at) for part in parts)
     except QuadratureError as error:
         raise _unreached(system, parts, place, tolerance, failure or error) from error
-    found = _rounded(_search(system, place, (settled[0], settled[1]), sp.sympify), None)
-    if not _accurate(found, tolerance):
+    search = _rounded(_search(system, place, (settled[0], settled[1]), sp.sympify), None)
+    if not _accurate(search, tolerance):
         raise QuadratureError(
-            f"tau = {found.tau} at mu = {place.mu} has error {found.error:.2g}, tolerance {tolerance:g} asked "
-            f"(relative); {_advice(system, parts, place, found)}."
+            f"tau = {search.tau} at mu = {place.mu} has error {search.error:.2g}, tolerance {tolerance:g} asked "
+            f"(relative); {_advice(system, parts, place, search)}."
         )
-    return found
+    return search
 
 
-def _advice(system: System, parts: tuple[Expr, Expr], place: _Place, found: Search) -> str:
+def _advice(system: System, parts: tuple[Expr, Expr], place: _Place, search: Search) -> str:
     """Say what is reached: the tolerance that a value settled to 25 digits meets, or more digits, tried out."""
-    lost = found.error / found.tau if found.tau is not None and found.error < sp.oo else sp.oo
+    lost = search.error / search.tau if search.tau is not None and search.error < sp.oo else sp.oo
     easier = next(looser(float(lost)), None) if 0 < lost < 1 else None
     if easier is not None:
         return f"ask for a tolerance of {easier:g}, which is reached"
@@ -361,17 +361,17 @@ def _in_float64(
         first, second, *sums = evaluator(tuple(place.at), (*parts, *terms[0], *terms[1]))(*floats, tolerance=finer)
         if not (_modest(place.scale) and math.isfinite(first.value) and math.isfinite(second.value)):
             return None
-        found = _search(system, place, (first, second), float)
+        search = _search(system, place, (first, second), float)
     except ArithmeticError:
         return None
     sizes = [sum(abs(t.value) for t in sums[: len(terms[0])]), sum(abs(t.value) for t in sums[len(terms[0]) :])]
     weight = 2 * float(place.rho)
     noise = ROUNDING * (sizes[0] + (weight * sizes[1] if system.escape.A is None else 0.0))
-    lost = max(first.error + weight * second.error, FINEST * abs(found.B), noise / tolerance) >= found.G
-    lost |= ROUNDING * sizes[1] >= tolerance * max(abs(second.value), found.G)
+    lost = max(first.error + weight * second.error, FINEST * abs(search.B), noise / tolerance) >= search.G
+    lost |= ROUNDING * sizes[1] >= tolerance * max(abs(second.value), search.G)
     if parts[0] == 0 and system.escape.A is not None and second.value + second.error + ROUNDING * sizes[1] < 0:
-        return replace(found, A=0.0)  # u decays and nothing drives it
-    return None if lost or not (_modest(found.G) and found.rate > 0) else found
+        return replace(search, A=0.0)  # u decays and nothing drives it
+    return None if lost or not (_modest(search.G) and search.rate > 0) else search
 
 
 def _modest(size: Real) -> bool:
@@ -384,8 +384,8 @@ def _unreached(
     """Say which tolerance can be reached, having tried."""
     for easier in looser(tolerance):
         with suppress(QuadratureError):
-            found = _in_float64(system, parts, place, easier / 10, easier)
-            if found is not None and _accurate(found, easier):
+            search = _in_float64(system, parts, place, easier / 10, easier)
+            if search is not None and _accurate(search, easier):
                 return QuadratureError(
                     f"tau at mu = {place.mu}: tolerance {tolerance:g} (relative) asked, not reached by quadrature, nor "
                     f"by {SETTLING_DIGITS} digits; ask for a tolerance of {easier:g}, which is reached."
@@ -395,8 +395,8 @@ def _unreached(
 
 def _settle(f: Expr, at: dict[Symbol, Expr]) -> Estimate:
     """Return f to 25 digits; zero where it is below its error."""
-    found = value(f, at, digits=SETTLING_DIGITS)
-    return ZERO if abs(found.value) <= found.error else found
+    estimate = value(f, at, digits=SETTLING_DIGITS)
+    return ZERO if abs(estimate.value) <= estimate.error else estimate
 
 
 def _to_digits(system: System, parts: tuple[Expr, Expr], place: _Place, digits: int) -> Search:
@@ -405,10 +405,10 @@ def _to_digits(system: System, parts: tuple[Expr, Expr], place: _Place, digits: 
     except QuadratureError as error:
         raise error if error.reached is None else _few(place, digits, error.reached - GUARD) from error
     vanishes = abs(first.value) <= first.error
-    found = _search(system, place, (ZERO if vanishes else first, second), sp.sympify)
-    if not _accurate(found, sp.Float(10) ** -digits):
-        raise _few(place, digits, int(-sp.log(found.error * found.rate, 10)) if found.error < sp.oo else 0)
-    return _rounded(found, digits)
+    search = _search(system, place, (ZERO if vanishes else first, second), sp.sympify)
+    if not _accurate(search, sp.Float(10) ** -digits):
+        raise _few(place, digits, int(-sp.log(search.error * search.rate, 10)) if search.error < sp.oo else 0)
+    return _rounded(search, digits)
 
 
 def _few(place: _Place, digits: int, reached: int) -> QuadratureError:
@@ -416,8 +416,8 @@ def _few(place: _Place, digits: int, reached: int) -> QuadratureError:
     return QuadratureError(f"tau at mu = {place.mu}: {digits} digits asked, {max(reached, 0)} reached; {advice}.")
 
 
-def _accurate(found: Search, tolerance: Real) -> bool:
-    return found.tau is None or bool(found.error <= tolerance * found.tau)
+def _accurate(search: Search, tolerance: Real) -> bool:
+    return search.tau is None or bool(search.error <= tolerance * search.tau)
 
 
 def _search(system: System, place: _Place, parts: tuple[Estimate, Estimate], kind: Callable[..., Real]) -> Search:
@@ -467,13 +467,13 @@ def _of_jacobian(system: System, place: _Place, tolerance: float, digits: int | 
     along = None if escape.A is None else value(escape.A, place.at, digits=working).value
     shared = (place.mu, place.rho, along, -2 * bend.value, length.value)
     centre = 0 * rate.value if abs(rate.value) <= rate.error else rate.value
-    found = _timed(shared, centre, (centre - rate.error, centre + rate.error))
-    if not _accurate(found, tolerance if digits is None else sp.Float(10) ** -digits):
+    search = _timed(shared, centre, (centre - rate.error, centre + rate.error))
+    if not _accurate(search, tolerance if digits is None else sp.Float(10) ** -digits):
         raise QuadratureError(
-            f"tau = {found.tau} at mu = {place.mu} has error {float(found.error):.2g}, more than was asked for; ask "
+            f"tau = {search.tau} at mu = {place.mu} has error {float(search.error):.2g}, more than was asked for; ask "
             "for a larger tolerance or fewer digits."
         )
-    return _rounded(found, digits)
+    return _rounded(search, digits)
 
 
 def growth_rate(a: Real, b: Real) -> Real:
@@ -490,7 +490,7 @@ def growth_rate(a: Real, b: Real) -> Real:
     return 2 * a * a / (root - b) if root > 0 else 0 * root
 
 
-def _rounded(found: Search, digits: int | None) -> Search:
+def _rounded(search: Search, digits: int | None) -> Search:
     """Convert every number to float64, or to so many digits; the error of tau takes up what that moves it by."""
 
     def number(exact: Real, kept: int | None = digits) -> Real:
@@ -500,16 +500,16 @@ def _rounded(found: Search, digits: int | None) -> Search:
         return None if exact is None else number(exact)
 
     rounding = 2.0**-52 if digits is None else sp.Float(10, digits + 10) ** -digits
-    low, high = found.interval
+    low, high = search.interval
     return Search(
-        number(found.mu),
-        number(found.rho),
-        optional(found.A),
-        number(found.B),
-        number(found.G),
-        number(found.rate),
-        optional(found.tau),
-        number(found.error + rounding * (found.tau or 0), ERROR_DIGITS),
+        number(search.mu),
+        number(search.rho),
+        optional(search.A),
+        number(search.B),
+        number(search.G),
+        number(search.rate),
+        optional(search.tau),
+        number(search.error + rounding * (search.tau or 0), ERROR_DIGITS),
         (number(low * (1 - rounding)), optional(high and high * (1 + rounding))),
     )
 
@@ -522,9 +522,9 @@ def gradient_noise(system: System, mu: float, *, rho: float | None = None) -> fl
     at, start = _arguments(system, _point(system, mu, rho), {}), system.escape.at_start
     noise = system.loss_function.noise(start[q], start[r])
     with suppress(ArithmeticError):
-        found = float(evaluator(tuple(at), (noise,))(*map(float, at.values()))[0].value)
-        if math.isfinite(found):
-            return found
+        noise_at = float(evaluator(tuple(at), (noise,))(*map(float, at.values()))[0].value)
+        if math.isfinite(noise_at):
+            return noise_at
     raise NotIntegrableError(
         f"student {system.loss_function.student.name} at mu = {mu}: the variance of SGD's gradient, E[(sigma(l) - y)^2 "
         "sigma'(l)^2], is infinite or exceeds a double; accepted: a smaller mu or rho."

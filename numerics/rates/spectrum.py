@@ -26,8 +26,8 @@ def largest(jacobian: sp.Matrix, blocks: Sequence[Sequence[int]], digits: int) -
     >>> largest(sp.Matrix([[-2, sp.Rational(3, 10)], [sp.Rational(3, 10), 0]]), [(0, 1)], 20).value
     0.04403065089105501...
     """
-    found = [_of_block(jacobian.extract(list(block), list(block)), digits) for block in blocks]
-    return Estimate(sp.Max(*[f.value for f in found]), sp.Max(*[f.error for f in found]))
+    rates = [_of_block(jacobian.extract(list(block), list(block)), digits) for block in blocks]
+    return Estimate(sp.Max(*[f.value for f in rates]), sp.Max(*[f.error for f in rates]))
 
 
 def _of_block(block: sp.Matrix, digits: int) -> Estimate:

@@ -164,12 +164,12 @@ class Experiment:
         >>> first.but(batch=10, seed=3).runs
         Runs(replicas=200, seed=3)
         """
-        found = self
+        changed = self
         for name in ("sgd", "stop", "runs"):
-            record = getattr(found, name)
+            record = getattr(changed, name)
             own = {key: changes.pop(key) for key in tuple(changes) if key in record.__dataclass_fields__}
-            found = replace(found, **{name: replace(record, **own)}) if own else found
-        return replace(found, **changes) if changes else found
+            changed = replace(changed, **{name: replace(record, **own)}) if own else changed
+        return replace(changed, **changes) if changes else changed
 
     def __post_init__(self) -> None:
         network = self.network
@@ -219,15 +219,15 @@ class Experiment:
     @cached_property
     def initial(self) -> dict[str, float]:
         """Trained scalars and the lengths of trained vectors at step 0, by name."""
-        network, found = self.network, {}
+        network, start = self.network, {}
         for scalar in network.scalars:
             rest = self._at_rest(scalar)
-            found[scalar.name] = float(self.start.get(scalar.name, rest or float(self.sgd.dimension) ** -2))
+            start[scalar.name] = float(self.start.get(scalar.name, rest or float(self.sgd.dimension) ** -2))
         for v in network.vectors:
             own = Combination.of(v)
             length = 1.0 if network.start is None else math.sqrt(self._number(network.gram.inner(own, own)))
-            found[v.name] = float(self.start.get(v.name, length or float(self.sgd.dimension) ** -2))
-        return found
+            start[v.name] = float(self.start.get(v.name, length or float(self.sgd.dimension) ** -2))
+        return start
 
     def _at_rest(self, state: Symbol) -> float:
         start = self.network.start
@@ -257,12 +257,12 @@ class Experiment:
         target = self.frame.of_combination(network.target, self._fixed)
         watched = self.frame.of_combination(Combination.of(network.watched[1]), self._fixed)
         even = all(f.xreplace({x: -x}) == f for f in (network.student.expr, network.labels.link.expr))
-        found = []
+        events = []
         for side in (1.0, -1.0) if even else (1.0,):
             gap = side * target - base
             norm = float(np.linalg.norm(gap) * np.linalg.norm(watched))
-            found.append(abs(float(gap @ watched)) / norm if norm else 1.0)
-        return min(1.0, max(found))
+            events.append(abs(float(gap @ watched)) / norm if norm else 1.0)
+        return min(1.0, max(events))
 
     @cached_property
     def _fixed(self) -> dict[Symbol, float]:
@@ -302,21 +302,21 @@ class Experiment:
     def parameters(self) -> dict[str, str | int | float]:
         """Return every setting as text or number ("none" where unset), as attributes of labelled arrays."""
         network = self.network
-        found: dict[str, object] = {"model": network.name}
+        settings: dict[str, object] = {"model": network.name}
         if network.is_single_index:
             labels = network.labels
             transform = None if labels.transform == y else labels.transform
-            found |= {"student": network.student.expr, "teacher": labels.link.expr, "label": transform}
+            settings |= {"student": network.student.expr, "teacher": labels.link.expr, "label": transform}
         else:
             units, terms = network.ridges, network.teacher.ridges
-            found |= {f"student_{i}": ridge.function.expr for i, ridge in enumerate(units, 1)}
-            found |= {f"teacher_{j}": ridge.function.expr for j, ridge in enumerate(terms, 1)}
-        found |= {"noise": float(self.noise), "scale": float(network.scale.subs(network.values))}
-        found |= {symbol.name: float(value) for symbol, value in network.values.items()}
-        found |= {f"initial_{name}": value for name, value in self.initial.items()}
+            settings |= {f"student_{i}": ridge.function.expr for i, ridge in enumerate(units, 1)}
+            settings |= {f"teacher_{j}": ridge.function.expr for j, ridge in enumerate(terms, 1)}
+        settings |= {"noise": float(self.noise), "scale": float(network.scale.subs(network.values))}
+        settings |= {symbol.name: float(value) for symbol, value in network.values.items()}
+        settings |= {f"initial_{name}": value for name, value in self.initial.items()}
         for record in (self.sgd, self.stop, self.runs):
-            found |= vars(record)
-        return {name: _plain(value) for name, value in found.items()}
+            settings |= vars(record)
+        return {name: _plain(value) for name, value in settings.items()}
 
     @cached_property
     def noise(self) -> float:

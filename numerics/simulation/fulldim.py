@@ -245,9 +245,9 @@ class _Replica:
 
     def alignment(self, experiment: Experiment) -> float:
         """|<v, b>|/(|v| |b|) of the watched pair."""
-        found = dict(zip(experiment.network.vectors, self.trained, strict=True))
-        found |= zip(experiment.frame.vectors, self.frozen, strict=True)
-        v, b = (found[vector] for vector in experiment.network.watched)
+        vectors = dict(zip(experiment.network.vectors, self.trained, strict=True))
+        vectors |= zip(experiment.frame.vectors, self.frozen, strict=True)
+        v, b = (vectors[vector] for vector in experiment.network.watched)
         return abs(float(v @ b)) / (_norm(v) * _norm(b))
 
 

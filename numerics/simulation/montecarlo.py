@@ -93,17 +93,17 @@ def _check_start(experiment: Experiment, start: ExitSample | None) -> None:
 
 def _weight_spaces(first: Experiment, second: Experiment) -> dict[str, tuple[object, object]]:
     """Return what has to agree for the second to continue the first, in pairs by name."""
-    found: dict[str, tuple[object, object]] = {
+    pairs: dict[str, tuple[object, object]] = {
         "dimension": (first.sgd.dimension, second.sgd.dimension),
         "replicas": (first.replicas, second.replicas),
         "model": (first.network.name, second.network.name),
         "scale": (first.network.scale, second.network.scale),
     }
     for symbol in dict.fromkeys((*first.network.values, *second.network.values)):
-        found[symbol.name] = (first.network.values.get(symbol), second.network.values.get(symbol))
-    found["state"] = (layout(first).names, layout(second).names)
-    found["frozen vectors"] = (_frozen(first), _frozen(second))
-    return found
+        pairs[symbol.name] = (first.network.values.get(symbol), second.network.values.get(symbol))
+    pairs["state"] = (layout(first).names, layout(second).names)
+    pairs["frozen vectors"] = (_frozen(first), _frozen(second))
+    return pairs
 
 
 def _frozen(experiment: Experiment) -> dict[str, list[float]]:

@@ -61,17 +61,17 @@ class Layout:
 
     @cached_property
     def _described(self) -> list[tuple[str, str]]:
-        found = [(name, f"trained scalar {name}") for name in self.scalars]
+        names = [(name, f"trained scalar {name}") for name in self.scalars]
         for i, v in enumerate(self.vectors):
             single = len(self.vectors) == 1
-            found += [(f"{v}_{j + 1}", f"coordinate {j + 1} of {v}/|{v}| in the frozen span") for j in range(self.rank)]
+            names += [(f"{v}_{j + 1}", f"coordinate {j + 1} of {v}/|{v}| in the frozen span") for j in range(self.rank)]
             for j in range(i + 1):
                 index = "" if single else f" {j + 1}"
-                found.append(
+                names.append(
                     (f"{v}_across{index.replace(' ', '_')}", f"part{index} of {v}/|{v}| across the frozen span")
                 )
-            found += [(f"{v}_length", f"length |{v}|")] if self.long[i] else []
-        return found
+            names += [(f"{v}_length", f"length |{v}|")] if self.long[i] else []
+        return names
 
     def unpack(self, state: Array) -> tuple[Array, Array]:
         """Return (scalars, trained vectors as rows of frozen coordinates and a lower triangle) of states.
@@ -91,12 +91,12 @@ class Layout:
 
     def pack(self, scalars: Array, rows: Array) -> Array:
         """Return the state of scalars and vectors: the inverse of `unpack`."""
-        found = list(scalars)
+        names = list(scalars)
         for i, row in enumerate(rows):
             norm = np.linalg.norm(row)
-            found += list(row[: self.rank + i + 1] / norm)
-            found += [norm] if self.long[i] else []
-        return np.array(found, float)
+            names += list(row[: self.rank + i + 1] / norm)
+            names += [norm] if self.long[i] else []
+        return np.array(names, float)
 
 
 def layout(experiment: Experiment) -> Layout:
@@ -116,13 +116,13 @@ def uniform(experiment: Experiment, rng: np.random.Generator) -> Array:
     Frozen coordinates are normals; across them the vectors' triangle is Bartlett's factor, a chi on the diagonal.
     """
     place, initial = layout(experiment), experiment.initial
-    found = [initial[name] for name in place.scalars]
+    numbers = [initial[name] for name in place.scalars]
     for i, name in enumerate(place.vectors):
         drawn = rng.standard_normal(place.rank + i)
         parts = np.append(drawn, np.sqrt(rng.chisquare(experiment.sgd.dimension - place.rank - i)))
-        found += list(parts / np.hypot.reduce(parts))
-        found += [initial[name]] if place.long[i] else []
-    return np.array(found)
+        numbers += list(parts / np.hypot.reduce(parts))
+        numbers += [initial[name]] if place.long[i] else []
+    return np.array(numbers)
 
 
 def overlaps(experiment: Experiment, state: Array) -> xr.Dataset:
@@ -131,19 +131,19 @@ def overlaps(experiment: Experiment, state: Array) -> xr.Dataset:
     >>> from theory.network.derivation import derive
     >>> free = Experiment.of(derive("relu", model="pretrain").network, c=0.6, dimension=9, batch=5, step_size=0.1)
     >>> w = np.array([3.0, 4.0, 12.0])  # its parts along w_s, along the rest of w*, and across both
-    >>> found = overlaps(free, np.append(w / 13, 13.0)[:, None])
-    >>> {name: found[name].values.round(9).tolist() for name in found}
+    >>> entries = overlaps(free, np.append(w / 13, 13.0)[:, None])
+    >>> {name: entries[name].values.round(9).tolist() for name in entries}
     {'q_s': [3.0], 'q': [5.0], 'r': [169.0]}
     """
     place, network = layout(experiment), experiment.network
     dims = ("replica", "step")[: state.ndim - 1]
-    found = {}
+    variables = {}
     for i, scalar in enumerate(network.scalars):
-        found[scalar.name] = (dims, state[i], {"long_name": experiment.meaning(scalar), "units": "1"})
+        variables[scalar.name] = (dims, state[i], {"long_name": experiment.meaning(scalar), "units": "1"})
     for name, (v, b) in network.overlaps.items():
         value = _inner(experiment, place, state, v, b)
-        found[name.name] = (dims, value, {"long_name": experiment.meaning(name), "units": "1"})
-    return xr.Dataset(found)
+        variables[name.name] = (dims, value, {"long_name": experiment.meaning(name), "units": "1"})
+    return xr.Dataset(variables)
 
 
 def _inner(experiment: Experiment, place: Layout, state: Array, v: Vector, b: Vector) -> Array:

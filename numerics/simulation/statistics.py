@@ -91,10 +91,10 @@ class ExitSample:
 
         `v_1`, ... are those of v/|v| in the basis of the frozen vectors, `v_across` is the rest and `v_length` |v|.
         """
-        found, place = overlaps(self.experiment, self.state), layout(self.experiment)
+        entries, place = overlaps(self.experiment, self.state), layout(self.experiment)
         rows = zip(place.names, place.meanings, self.state, strict=True)
         parts = {name: ("replica", row, {"long_name": word, "units": "1"}) for name, word, row in rows}
-        return found.assign({name: part for name, part in parts.items() if name not in found})
+        return entries.assign({name: part for name, part in parts.items() if name not in entries})
 
     @property
     def counts(self) -> Counts:

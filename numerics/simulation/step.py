@@ -102,12 +102,12 @@ class Step:
         return residual, amplitudes * slopes * residual[:, None], values
 
     def _scalar_gradient(self, scalars: Array, rows: Array, gradient: Array, residual: Array, values: Array) -> Array:
-        found = []
+        terms = []
         for slope, scalar, decay in zip(self.weights.slopes(scalars), scalars, self.weights.decays, strict=True):
             turn = slope.frozen @ self.frozen + slope.trained @ rows
             own = float(residual @ (values @ slope.amplitudes)) / self.batch
-            found.append(float(np.sum(turn * gradient)) + own + decay * scalar)
-        return np.array(found)
+            terms.append(float(np.sum(turn * gradient)) + own + decay * scalar)
+        return np.array(terms)
 
     def _retract(self, inside: Array, out: Array) -> Array:
         """Bring the vectors back to a triangle across the frozen span, and to their lengths."""
@@ -154,23 +154,23 @@ def root(square: Array) -> Array:
            [1., 0.]])
     """
     size = len(square)
-    found = np.zeros((size, size))
+    factor = np.zeros((size, size))
     for j in range(size):
-        pivot = square[j, j] - found[j, :j] @ found[j, :j]
+        pivot = square[j, j] - factor[j, :j] @ factor[j, :j]
         if pivot <= DEGENERATE * square[j, j]:
             continue
-        found[j, j] = np.sqrt(pivot)
-        found[j + 1 :, j] = (square[j + 1 :, j] - found[j + 1 :, :j] @ found[j, :j]) / found[j, j]
-    return found
+        factor[j, j] = np.sqrt(pivot)
+        factor[j + 1 :, j] = (square[j + 1 :, j] - factor[j + 1 :, :j] @ factor[j, :j]) / factor[j, j]
+    return factor
 
 
 def _bartlett(rng: np.random.Generator, size: int, degrees: int) -> Array:
     """Return a lower trapezoid T, size x min(size, degrees), with T T^T ~ Wishart(I, degrees)."""
     width = min(size, max(degrees, 0))
-    found = np.tril(rng.standard_normal((size, width)), -1)
+    factor = np.tril(rng.standard_normal((size, width)), -1)
     for i in range(width):
-        found[i, i] = np.sqrt(rng.chisquare(degrees - i))
-    return found
+        factor[i, i] = np.sqrt(rng.chisquare(degrees - i))
+    return factor
 
 
 @lru_cache(maxsize=256)
@@ -209,10 +209,10 @@ def _labels(experiment: Experiment) -> Callable[[Array, Array], Array]:
     links = [_vectorised((x,), (filled(term.function.expr),)) for term in terms]
 
     def total(fields: Array, draws: Array) -> Array:
-        found = draws.copy()
+        sums = draws.copy()
         for j, (amplitude, link) in enumerate(zip(amplitudes, links, strict=True)):
-            found += amplitude * link(np.ascontiguousarray(fields[:, j]))[0]
-        return found
+            sums += amplitude * link(np.ascontiguousarray(fields[:, j]))[0]
+        return sums
 
     return total
 

@@ -130,7 +130,7 @@ def residual_is_linear(given: Triple) -> bool:
 
 def _coordinates(experiment: Experiment) -> tuple[dict[Any, list[Expr]], list[Symbol], list[float]]:
     """Return every frozen vector's coordinates, 0 and 1 as themselves and others as symbols with values."""
-    found, symbols, values = {}, [], []
+    rows, symbols, values = {}, [], []
     for k, vector in enumerate(experiment.frame.vectors):
         row: list[Expr] = []
         for j, value in enumerate(experiment.frame.coordinates[k]):
@@ -140,8 +140,8 @@ def _coordinates(experiment: Experiment) -> tuple[dict[Any, list[Expr]], list[Sy
             symbols.append(Symbol(f"z_frozen_{k}_{j}", real=True))
             values.append(float(value))
             row.append(symbols[-1])
-        found[vector] = row
-    return found, symbols, values
+        rows[vector] = row
+    return rows, symbols, values
 
 
 def _plan(experiment: Experiment) -> tuple[_Plan, list[float]]:

@@ -65,8 +65,8 @@ def sweep(
     >>> from concurrent.futures import ThreadPoolExecutor
     >>> grid = {"student": ["linear", "he2"], "mu": [0.2, 0.4]}
     >>> with ThreadPoolExecutor(2) as pool:
-    ...     found = sweep({"kind": "flow", "grid": grid}, executor=pool)
-    >>> round(found.tau.sel(student="linear", mu=0.4).item(), 6), found.status.values.tolist()  # A = 0.6, B = -1
+    ...     table = sweep({"kind": "flow", "grid": grid}, executor=pool)
+    >>> round(table.tau.sel(student="linear", mu=0.4).item(), 6), table.status.values.tolist()  # A = 0.6, B = -1
     (3.558403, [['ok', 'ok'], ['ok', 'ok']])
     """
     setting = SweepConfig.of(config)

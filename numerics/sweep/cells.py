@@ -70,8 +70,8 @@ def run_cell(
 
     >>> from numerics.sweep.config import SweepConfig
     >>> config = SweepConfig("flow", {"student": "linear", "dimension": 10**4}, {"mu": [0.3, 1.5]})
-    >>> found = run_cell("flow", config.cell(0))
-    >>> found.values["outcome"], round(found.values["exit_time"], 3), found.values["A"]
+    >>> cell = run_cell("flow", config.cell(0))
+    >>> cell.values["outcome"], round(cell.values["exit_time"], 3), cell.values["A"]
     ('EXITED', 12.943, 0.7)
     >>> run_cell("flow", config.cell(1)).error
     'ParameterError: mu = 1.5 given; accepted: a number in (0, 1]; mu is the alignment <w0, w*>...'
@@ -188,14 +188,14 @@ def _montecarlo(values: Values, samples: bool, confidence: float) -> CellResult:
         experiment = _experiment(values)
         simulate(experiment.but(replicas=2, max_steps=1), threads=1)  # compiles what the run then finds
     sample = simulate(experiment, threads=1)
-    found = _summary(sample, confidence)
+    summary = _summary(sample, confidence)
     if samples:
-        found |= {"sample_step": sample.exit_steps.tolist(), "sample_status": sample.status.tolist()}
+        summary |= {"sample_step": sample.exit_steps.tolist(), "sample_status": sample.status.tolist()}
     if sample.counts.diverged == experiment.replicas:
         return CellResult(
-            found, "every run diverged; accepted: a smaller step_size or initial_scale, or a larger batch."
+            summary, "every run diverged; accepted: a smaller step_size or initial_scale, or a larger batch."
         )
-    return CellResult(found)
+    return CellResult(summary)
 
 
 def _summary(sample: ExitSample, confidence: float) -> dict[str, Any]:
@@ -240,13 +240,13 @@ def _flow(values: Values, engine: Engine | str | None) -> CellResult:
             engine=engine,
             **parameters,
         )
-        found = {"exit_time": path.exit_time, "outcome": path.outcome.name, "kappa_used": kappa}
+        row = {"exit_time": path.exit_time, "outcome": path.outcome.name, "kappa_used": kappa}
         try:
-            found |= _search(system, place)
+            row |= _search(system, place)
         except QuadratureError as error:
-            return CellResult(found, f"QuadratureError: {error}")
+            return CellResult(row, f"QuadratureError: {error}")
     broken = path.outcome in (Outcome.NOT_FINITE, Outcome.FAILED)
-    return CellResult(found, path.outcome.value if broken else None)
+    return CellResult(row, path.outcome.value if broken else None)
 
 
 @lru_cache(maxsize=32)
@@ -291,7 +291,7 @@ def _search(system: System, place: Mapping[str, float]) -> dict[str, float | Non
     if system.escape.B is None or "mu" not in place:
         return {}
     own = {name: value for name, value in place.items() if name not in ("mu", "rho")}
-    found = search_time(system, place["mu"], rho=place.get("rho"), parameters=own)
-    tau = float("inf") if found.tau is None else float(found.tau)
-    drive = None if found.A is None else float(found.A)
-    return {"A": drive, "B": float(found.B), "G": float(found.G), "rate": float(found.rate), "tau": tau}
+    search = search_time(system, place["mu"], rho=place.get("rho"), parameters=own)
+    tau = float("inf") if search.tau is None else float(search.tau)
+    drive = None if search.A is None else float(search.A)
+    return {"A": drive, "B": float(search.B), "G": float(search.G), "rate": float(search.rate), "tau": tau}

@@ -165,16 +165,20 @@ def _grid(config: SweepConfig, flat: NDArray[Any]) -> NDArray[Any]:
 
 
 def _coordinates(config: SweepConfig, lengths: dict[str, int]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    coordinates: dict[str, Any] = {}
     for name, values in config.grid.items():
         parameter = config.known[name]
         units = {"units": parameter.units} if parameter.type in ("integer", "number") else {}
-        found[name] = (name, np.array([plain(value) for value in values]), {"long_name": parameter.meaning, **units})
+        coordinates[name] = (
+            name,
+            np.array([plain(value) for value in values]),
+            {"long_name": parameter.meaning, **units},
+        )
     if "quantile" in lengths:
-        found["quantile"] = ("quantile", np.array(LEVELS), {"long_name": "level of the quantile", "units": "1"})
+        coordinates["quantile"] = ("quantile", np.array(LEVELS), {"long_name": "level of the quantile", "units": "1"})
     if "replica" in lengths:
-        found["replica"] = ("replica", np.arange(lengths["replica"]), {"long_name": "run", "units": "1"})
-    return found
+        coordinates["replica"] = ("replica", np.arange(lengths["replica"]), {"long_name": "run", "units": "1"})
+    return coordinates
 
 
 def _attributes(config: SweepConfig) -> dict[str, Any]:

@@ -175,11 +175,11 @@ def _verify(connection: sqlite3.Connection, config: SweepConfig, path: Path) -> 
     """Refuse a file that is no store, or one of another schema, version or config."""
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
         raise StoreError(f"{path} is a database, but no store of a sweep; accepted: another file name.")
-    found = connection.execute("PRAGMA user_version").fetchone()[0]
-    if found != SCHEMA:
+    schema = connection.execute("PRAGMA user_version").fetchone()[0]
+    if schema != SCHEMA:
         raise StoreError(
-            f"store {path} has schema {found}, this version reads {SCHEMA}; accepted: another store, or the version of "
-            "hermescape that made it."
+            f"store {path} has schema {schema}, this version reads {SCHEMA}; accepted: another store, or the version "
+            "of hermescape that made it."
         )
     about = dict(connection.execute("SELECT name, content FROM about").fetchall())
     if about["version"] != version("hermescape"):

@@ -27,10 +27,10 @@ from theory.errors import ParameterError
 
 
 class Tiny(Settings):
-    """Quick, and one strength of few runs."""
+    """Quick, and one alignment of few runs."""
 
     @property
-    def strengths(self) -> tuple[float, ...]:
+    def alignments(self) -> tuple[float, ...]:
         return (0.5,)
 
     @property

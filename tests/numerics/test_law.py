@@ -118,7 +118,7 @@ def test_remainder_falls_as_one_over_d(system: System, options: dict[str, Any]) 
         assert abs(law.remainder) < 10 * law.tau / dimension
 
 
-def test_misaligned_of_strength_mu_is_aligned() -> None:
+def test_misaligned_of_length_mu_is_aligned() -> None:
     aligned = law_of("erf", mu=0.4, kappa=2.0, threshold=0.5)
     general = law_of("erf", "misaligned", mu=0.4, rho=0.4, kappa=2.0, threshold=0.5)
     for level in (0.05, 0.5, 0.95):
@@ -239,8 +239,8 @@ def test_the_formula_in_symbols_gives_the_same_numbers(system: System, place: di
     formula = escape_time(system)
     values: dict[str, float] = {"C": law.constant, "Z": float(ndtri(0.85)), "u_0": 0.0, "V_0": 156.0}
     values |= {"d": setting["dimension"], "kappa": setting["kappa"], "eta": setting["step_size"], **place}
-    strength = place.get("rho", place.get("mu", 1.0)) ** 2
-    at = {q: place.get("mu", 0.0), r: strength}
+    squared = place.get("rho", place.get("mu", 1.0)) ** 2
+    at = {q: place.get("mu", 0.0), r: squared}
     slope, bend = (float(f.subs(at)) for f in system.loss_function.gradient(*at.values()))
     noise = float(system.loss_function.noise(*at.values()))
     values |= {"L_q": slope, "L_r": bend, "J_0": noise}

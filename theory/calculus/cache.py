@@ -107,13 +107,13 @@ def _usable(wanted: Path | None) -> Path | None:
     obstacle = "no home folder" if wanted is None else _obstacle(wanted)
     if obstacle is None:
         return wanted
-    found = _temporary()
+    shelter = _temporary()
     _say(
         f"hermescape: the cache {wanted or '~/.cache/hermescape'} cannot be written ({obstacle}); "
-        f"{f'{found} serves instead' if found else 'nothing is kept between runs'}; to choose, set HERMESCAPE_CACHE to "
-        "a folder that can be written, or to off."
+        f"{f'{shelter} serves instead' if shelter else 'nothing is kept between runs'}; to choose, set "
+        "HERMESCAPE_CACHE to a folder that can be written, or to off."
     )
-    return found
+    return shelter
 
 
 def _obstacle(path: Path) -> str | None:
@@ -173,11 +173,11 @@ def remembered(describe: Callable[..., tuple[sp.Basic, ...]]) -> Callable[[Calla
             path = _path(function.__qualname__, describe, args)
             if path is None:
                 return function(*args)
-            found = _read(path)
-            if found is None:
-                found = function(*args)
-                _write(path, found)
-            return found
+            result = _read(path)
+            if result is None:
+                result = function(*args)
+                _write(path, result)
+            return result
 
         return call
 

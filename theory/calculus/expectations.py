@@ -188,8 +188,8 @@ class GaussianKernel(_Unevaluated):
     @property
     def in_tails(self) -> bool:
         """Whether one of f and g begins far out in its Gaussian's tails, where digits are relative."""
-        found = [reference.in_tails(*marginal) for marginal in self.marginals]
-        return any(found) and (not all(found) or self.args[2] ** 2 == self.args[3] * self.second_variance)
+        tails = [reference.in_tails(*marginal) for marginal in self.marginals]
+        return any(tails) and (not all(tails) or self.args[2] ** 2 == self.args[3] * self.second_variance)
 
     @property
     def marginals(self) -> tuple[tuple[Expr, Expr, Expr], ...]:
@@ -245,14 +245,14 @@ def is_closed(expr: Expr) -> bool:
 
 def _content(*args: Any) -> tuple[sp.Basic, ...]:
     """Return what a mean or a kernel depends on, as expressions."""
-    found: list[sp.Basic] = []
+    terms: list[sp.Basic] = []
     for arg in args:
         if isinstance(arg, Distribution):
             masses = (sp.Tuple(location, weight, sp.Integer(order)) for location, weight, order in arg.masses)
-            found += [sp.Tuple(*arg.regular.breakpoints), sp.Tuple(*arg.regular.branches), sp.Tuple(*masses)]
+            terms += [sp.Tuple(*arg.regular.breakpoints), sp.Tuple(*arg.regular.branches), sp.Tuple(*masses)]
         else:
-            found.append(sp.sympify(arg))
-    return tuple(found)
+            terms.append(sp.sympify(arg))
+    return tuple(terms)
 
 
 @remembered(_content)

@@ -92,10 +92,10 @@ def exact(value: float | str | Expr, name: str) -> Expr:
     (0.500000000000000, 1/3, pi)
     """
     try:
-        found = sp.sympify(sp.Rational(value) if _is_number(value) else value, strict=True)
-        if not isinstance(found, Expr):
+        number = sp.sympify(sp.Rational(value) if _is_number(value) else value, strict=True)
+        if not isinstance(number, Expr):
             raise TypeError
-        return found
+        return number
     except (sp.SympifyError, AttributeError, TypeError):
         raise ParameterError(
             f"{name} = {value!r} given; accepted: a number, or a SymPy expression; other text is not evaluated."

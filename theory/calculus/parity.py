@@ -77,9 +77,9 @@ def _vanishes(f: Expr) -> bool:
 def _one_sided(f: Expr) -> Expr:
     """l(-c) -> 1 - l(c) and P(-c) -> P(c) - c for one of c and -c."""
 
-    found = f.replace(logistic, lambda c: 1 - logistic(-c) if c.could_extract_minus_sign() else logistic(c))
+    reflected = f.replace(logistic, lambda c: 1 - logistic(-c) if c.could_extract_minus_sign() else logistic(c))
     return cast(
-        Expr, found.replace(softplus, lambda c: softplus(-c) + c if c.could_extract_minus_sign() else softplus(c))
+        Expr, reflected.replace(softplus, lambda c: softplus(-c) + c if c.could_extract_minus_sign() else softplus(c))
     )
 
 

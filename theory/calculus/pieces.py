@@ -150,10 +150,10 @@ def pieces(expr: Expr) -> Pieces:
     """
     check_nodes(expr)
     windows: list[Expr] = [sp.oo]
-    found = _resolve(expr, -sp.oo, sp.oo, windows)
+    resolved = _resolve(expr, -sp.oo, sp.oo, windows)
     window = min(windows)
     return _merge(
-        tuple(lo for lo, _ in found[1:]), tuple(f for _, f in found), window, None if window == sp.oo else expr
+        tuple(lo for lo, _ in resolved[1:]), tuple(f for _, f in resolved), window, None if window == sp.oo else expr
     )
 
 
@@ -170,24 +170,24 @@ def _resolve(expr: Expr, lo: Expr, hi: Expr, windows: list[Expr]) -> list[tuple[
             f"{inner} switches at more than {MAX_PIECES} points; accepted are functions with finitely many kinks: "
             "replace the switch of an oscillating function by a smooth one."
         )
-    found: list[tuple[Expr, Expr]] = []
+    branches: list[tuple[Expr, Expr]] = []
     for left, right in pairwise(cuts):
-        found += _resolve(_with_branch(expr, inner, _sample(left, right)), left, right, windows)
-    return found
+        branches += _resolve(_with_branch(expr, inner, _sample(left, right)), left, right, windows)
+    return branches
 
 
 def _with_branch(expr: Expr, switch: Expr, point: Expr) -> Expr:
     """Put the branch at `point` in place of a switch."""
     try:
-        found = expr.xreplace({switch: _branch(switch, point)})
+        branch = expr.xreplace({switch: _branch(switch, point)})
     except (TypeError, ValueError):  # SymPy compares nothing with a complex infinity
-        found = sp.nan
-    if found.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
+        branch = sp.nan
+    if branch.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
         raise NotRealError(
             f"{expr} is infinite or undefined around x = {float(point):.6g}; accepted are functions with a finite real "
             "value everywhere on the real line: check what it divides by."
         )
-    return found
+    return branch
 
 
 def _switching_functions(node: Expr) -> list[Expr]:
@@ -201,12 +201,12 @@ def _switching_functions(node: Expr) -> list[Expr]:
 
 
 def _cuts(node: Expr, lo: Expr, hi: Expr) -> list[Expr]:
-    found: list[Expr] = []
+    points: list[Expr] = []
     for h in _switching_functions(node):
         for c in real_zeros(h):
-            if _is_below(lo, c) and _is_below(c, hi) and not any(_is_same(c, other) for other in found):
-                found.append(c)
-    return sorted(found, key=float)
+            if _is_below(lo, c) and _is_below(c, hi) and not any(_is_same(c, other) for other in points):
+                points.append(c)
+    return sorted(points, key=float)
 
 
 def _is_below(a: Expr, b: Expr) -> bool:
@@ -275,15 +275,15 @@ def _zeros(h: Expr) -> tuple[tuple[Expr, ...], Expr]:
             return tuple(sorted(set(sp.real_roots(poly)), key=float)), sp.oo
         if poly.degree() <= 2:
             return tuple(sorted((c for c in sp.roots(poly) if c.is_real), key=float)), sp.oo
-    found = _scanned_zeros(h)
-    if not (h.has(sp.sin, sp.cos, sp.tan) and found and max(map(abs, found)) > 2 * SCAN / 3):
-        if len(found) > MAX_PIECES:
+    zeros = _scanned_zeros(h)
+    if not (h.has(sp.sin, sp.cos, sp.tan) and zeros and max(map(abs, zeros)) > 2 * SCAN / 3):
+        if len(zeros) > MAX_PIECES:
             raise _too_many(h)
-        return tuple(_exact_zero(h, z) for z in found), sp.oo
-    window = sorted([*map(abs, found), mpmath.inf])[MAX_WAVES] if len(found) > MAX_WAVES else mpmath.inf
+        return tuple(_exact_zero(h, z) for z in zeros), sp.oo
+    window = sorted([*map(abs, zeros), mpmath.inf])[MAX_WAVES] if len(zeros) > MAX_WAVES else mpmath.inf
     if window < MIN_WINDOW:
         raise _too_many(h)
-    kept = tuple(_exact_zero(h, z) for z in found if abs(z) < window)
+    kept = tuple(_exact_zero(h, z) for z in zeros if abs(z) < window)
     return kept, sp.Integer(SCAN) if window > SCAN else sp.Rational(int(32 * window), 32)
 
 
@@ -303,13 +303,13 @@ def _scanned_zeros(h: Expr) -> list[mpmath.mpf]:
         for i in {j for k in range(1, len(nodes)) if signs[k] != signs[k - 1] for j in (k - 1, k)}:
             signs[i] = _settled_sign(f, nodes[i])
         known = [i for i, sign in enumerate(signs) if sign in (-1, 1)]
-        found: list[mpmath.mpf] = []
+        zeros: list[mpmath.mpf] = []
         for left, right in pairwise(known):
             if right == left + 2 and signs[left + 1] == 0:
-                found.append(nodes[left + 1])
+                zeros.append(nodes[left + 1])
             elif signs[left] != signs[right]:
-                found.append(_crossing(f, nodes[left], nodes[right]))
-        return found
+                zeros.append(_crossing(f, nodes[left], nodes[right]))
+        return zeros
 
 
 def _settled_sign(f: Callable[[mpmath.mpf], mpmath.mpf], z: mpmath.mpf) -> mpmath.mpf:

@@ -20,8 +20,8 @@ def resolved(expr: Expr) -> Expr:
     >>> resolved(1 - sp.erf(250)), resolved((1 - sp.erf(250)) / 3).evalf(5)
     (erfc(250), 2.9597e-27147)
     """
-    found = {f: _tail(f.args[0]) for f in expr.atoms(sp.erf) if _is_saturated(f.args[0])}
-    return sp.expand(expr.xreplace(found), deep=False, power_base=False, power_exp=False) if found else expr
+    tails = {f: _tail(f.args[0]) for f in expr.atoms(sp.erf) if _is_saturated(f.args[0])}
+    return sp.expand(expr.xreplace(tails), deep=False, power_base=False, power_exp=False) if tails else expr
 
 
 def _is_saturated(z: Expr) -> bool:

@@ -119,12 +119,12 @@ def _panels(cuts: Sequence[mpmath.mpf], reach: mpmath.mpf, level: int) -> Rule:
 
 
 def _between(ends: Sequence[mpmath.mpf], level: int) -> Rule:
-    found: Rule = []
+    breaks: Rule = []
     for a, b in pairwise(ends):
         half = (b - a) / 2 ** (level + 1)
         for middle in (a + (2 * k + 1) * half for k in range(2**level)):
-            found += [(middle + half * z, half * w) for z, w in _legendre(mpmath.mp.prec)]
-    return found
+            breaks += [(middle + half * z, half * w) for z, w in _legendre(mpmath.mp.prec)]
+    return breaks
 
 
 @lru_cache(maxsize=16)
@@ -304,12 +304,12 @@ def _integrate(line: _Line, digits: int, most: int = MOST_POINTS) -> mpmath.mpf:
         if before is not None and abs(rough - before) <= abs(rough) * mpmath.mpf(10) ** -digits:
             break  # not lost to cancellation
         try:
-            found = _converge(partial(total, precision=precision), digits, False, mpmath.mpf(0))
+            value = _converge(partial(total, precision=precision), digits, False, mpmath.mpf(0))
         except QuadratureError as error:
             failure = error
             continue
-        if found:
-            return found
+        if value:
+            return value
     raise failure
 
 

@@ -61,8 +61,8 @@ def holes(branch: Expr) -> tuple[Expr, ...]:
     denominators = [p.base for p in branch.atoms(sp.Pow) if p.exp.is_negative]
     logarithms = [node.args[0] for node in branch.atoms(sp.log)]
     poles = [sp.cos(node.args[0]) for node in branch.atoms(sp.tan)]
-    found = {zero for h in (*denominators, *logarithms, *poles) for zero in real_zeros(h)}
-    return tuple(sorted(found, key=lambda point: (abs(float(point)), float(point))))
+    points = {zero for h in (*denominators, *logarithms, *poles) for zero in real_zeros(h)}
+    return tuple(sorted(points, key=lambda point: (abs(float(point)), float(point))))
 
 
 @lru_cache(maxsize=1024)
@@ -72,8 +72,8 @@ def fillings(branch: Expr) -> tuple[Filling, ...]:
     >>> [part.point for part in fillings((1 - sp.cos(x)) / x**2)], fillings(1 / x)
     ([0], ())
     """
-    found = (filling(branch, point) for point in holes(branch))
-    return tuple(part for part in found if part is not None)
+    patched = (filling(branch, point) for point in holes(branch))
+    return tuple(part for part in patched if part is not None)
 
 
 @lru_cache(maxsize=4096)

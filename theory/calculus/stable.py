@@ -212,20 +212,20 @@ def _logarithm(node: Expr) -> Expr:
     """log of a product of positive sums of exponentials, logistic functions and positive numbers."""
     if not isinstance(node, sp.log):
         return node
-    found: list[Expr] = []
+    halves: list[Expr] = []
     inside = _complement(cast(Expr, node.args[0]))
     for factor in Mul.make_args(inside):
         base, power = cast(Expr, factor).as_base_exp()
         pairs = _positive_sum(base)
         if pairs is not None:
-            found.append(power * _log_sum(pairs))
+            halves.append(power * _log_sum(pairs))
         elif isinstance(base, logistic):
-            found.append(-power * _p(-cast(Expr, base.args[0])))
+            halves.append(-power * _p(-cast(Expr, base.args[0])))
         elif base.is_number and base.is_positive:
-            found.append(power * sp.log(base))
+            halves.append(power * sp.log(base))
         else:
             return cast(Expr, sp.log(inside))
-    return Add(*found)
+    return Add(*halves)
 
 
 def _one_plus_exp(node: Expr) -> Expr | None:
@@ -274,8 +274,8 @@ def _magnified(node: Expr) -> Expr:
     changed = [now != base and n.is_negative for now, (base, n) in zip(complements, factors, strict=True)]
     if not (any(changed) or any(map(_is_wave, node.args))):
         return node
-    found = Mul(*[now**n for now, (_, n) in zip(complements, factors, strict=True)])
-    return node if found == node else _quotient(found)
+    grown = Mul(*[now**n for now, (_, n) in zip(complements, factors, strict=True)])
+    return node if grown == node else _quotient(grown)
 
 
 def _is_denominator(f: Expr) -> bool:
@@ -293,11 +293,11 @@ def _has_waves(f: Expr) -> bool:
 
 def _divide(a: Expr, under: Sequence[Expr]) -> Expr:
     """Return e^a times the given logistic functions and reciprocals."""
-    found: list[Expr] = []
+    factors: list[Expr] = []
     for factor in under:
         part, a = _by_logistic(a, factor) if isinstance(factor.as_base_exp()[0], logistic) else _by_sum(a, factor)
-        found.append(part)
-    return Mul(*found, sp.exp(a))
+        factors.append(part)
+    return Mul(*factors, sp.exp(a))
 
 
 def _by_logistic(a: Expr, factor: Expr) -> tuple[Expr, Expr]:
@@ -324,10 +324,10 @@ def _ratio(a: Expr, c: Expr) -> Expr | None:
     top, bottom = _without_constant(a), _without_constant(c)
     if top == 0 or bottom == 0:
         return None
-    found = cast(Expr, top / bottom)
-    if not found.is_number and top.is_polynomial() and bottom.is_polynomial():
-        found = sp.cancel(found)
-    return found if found.is_number and found.is_extended_real else None
+    quotient = cast(Expr, top / bottom)
+    if not quotient.is_number and top.is_polynomial() and bottom.is_polynomial():
+        quotient = sp.cancel(quotient)
+    return quotient if quotient.is_number and quotient.is_extended_real else None
 
 
 def _by_sum(a: Expr, factor: Expr) -> tuple[Expr, Expr]:
@@ -414,10 +414,10 @@ def _complement(node: Expr) -> Expr:
             weight = cast(Expr, term) / cast(Expr, factor)
             if rule is None or term not in terms:
                 continue
-            for partner, found in ((weight, rule[2]), (-weight, rule[3])):
-                if found is not None and partner in terms:
+            for partner, share in ((weight, rule[2]), (-weight, rule[3])):
+                if share is not None and partner in terms:
                     terms = [t for t in terms if t not in (term, partner)]
-                    terms.append(partner * found(cast(Expr, base.args[0])))
+                    terms.append(partner * share(cast(Expr, base.args[0])))
                     break
     return Add(*terms)
 

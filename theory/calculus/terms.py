@@ -108,13 +108,13 @@ def as_terms(expr: Expr) -> tuple[Term, ...] | None:
     for i, c in enumerate(split.breakpoints):
         parts.append((split.branches[i + 1] - split.branches[i]) / 2)
         gates.append((Gate(0, S.One, -c, S.Zero),))
-    found: list[Term] = []
+    normal: list[Term] = []
     for part, gate in zip(parts, gates, strict=True):
         terms = _smooth(sp.expand(part))
         if terms is None:
             return None
-        found += multiply(terms, (_one(gates=gate),))
-    return _collect(found)
+        normal += multiply(terms, (_one(gates=gate),))
+    return _collect(normal)
 
 
 def _is_opaque(c: Expr) -> bool:
@@ -224,12 +224,12 @@ def _settle(term: Term) -> list[Term]:
             tuple(gate for gate in term.gates if gate.i != i),
             term.masses[:position] + term.masses[position + 1 :],
         )
-        found: list[Term] = []
+        terms: list[Term] = []
         for j in range(mass.k + 1):
             weight = S.NegativeOne**j * sp.binomial(mass.k, j) * sp.diff(factor, here, j).subs(here, mass.c)
             lower = replace(bare, coef=bare.coef * weight, masses=(*bare.masses, replace(mass, k=mass.k - j)))
-            found += [] if _vanishes(weight) else _settle(lower)
-        return found
+            terms += [] if _vanishes(weight) else _settle(lower)
+        return terms
     if len({mass.i for mass in term.masses}) < len(term.masses):
         raise NotIntegrableError("a product of two point masses in one variable has no mean")
     return [replace(term, masses=tuple(sorted(term.masses, key=lambda mass: (mass.i, str(mass)))))]
@@ -269,14 +269,14 @@ def place(terms: Iterable[Term], i: int, variables: int) -> tuple[Term, ...]:
 
 def multiply(left: Iterable[Term], right: Iterable[Term]) -> tuple[Term, ...]:
     """Return the product of two sums of terms over the same variables; products of signs are reduced."""
-    found: list[Term] = []
+    terms: list[Term] = []
     for f, g in cartesian(left, right):
         powers = tuple(n + k for n, k in zip(f.powers, g.powers, strict=True))
         alpha = tuple(n + k for n, k in zip(f.alpha, g.alpha, strict=True))
         beta = tuple(n + k for n, k in zip(f.beta, g.beta, strict=True))
         for coef, gates in _reduce_signs(f.gates + g.gates):
-            found.append(Term(coef * f.coef * g.coef, powers, alpha, beta, gates, f.masses + g.masses))
-    return _collect(found)
+            terms.append(Term(coef * f.coef * g.coef, powers, alpha, beta, gates, f.masses + g.masses))
+    return _collect(terms)
 
 
 def _reduce_signs(gates: tuple[Gate, ...]) -> list[tuple[Expr, tuple[Gate, ...]]]:
@@ -299,23 +299,23 @@ def _reduce_signs(gates: tuple[Gate, ...]) -> list[tuple[Expr, tuple[Gate, ...]]
 
 def differentiate(terms: Iterable[Term], i: int = 0) -> tuple[Term, ...]:
     """Return the derivative in variable `i`, in the sense of distributions."""
-    found: list[Term] = []
+    derivatives: list[Term] = []
     for term in terms:
         if term.powers[i]:
-            found.append(_lower(replace(term, coef=term.coef * term.powers[i]), i))
+            derivatives.append(_lower(replace(term, coef=term.coef * term.powers[i]), i))
         if term.alpha[i] != 0:
-            found.append(replace(term, coef=term.coef * term.alpha[i]))
+            derivatives.append(replace(term, coef=term.coef * term.alpha[i]))
         if term.beta[i] != 0:
-            found.append(_raise(replace(term, coef=2 * term.coef * term.beta[i]), i))
+            derivatives.append(_raise(replace(term, coef=2 * term.coef * term.beta[i]), i))
         for j, gate in enumerate(term.gates):
             if gate.i == i:
                 rest = replace(term, gates=term.gates[:j] + term.gates[j + 1 :])
-                found.append(_differentiate_gate(rest, gate))
+                derivatives.append(_differentiate_gate(rest, gate))
         for j, mass in enumerate(term.masses):
             if mass.i == i:
                 higher = (*term.masses[:j], replace(mass, k=mass.k + 1), *term.masses[j + 1 :])
-                found.append(replace(term, masses=higher))
-    return _collect(found)
+                derivatives.append(replace(term, masses=higher))
+    return _collect(derivatives)
 
 
 def _differentiate_gate(term: Term, gate: Gate) -> Term:

@@ -215,7 +215,7 @@ class _NormalForm:
         """Return the terms' rational parts, by exponential and nodes, then by the radicals that multiply them."""
         tables = (self.squares, self.nodes, self.exponents, self.sums)
         letters = sorted((*self.symbols, *(name for table in tables for name in table)), key=str)
-        found: dict[Key, dict[Roots, list[Part]]] = defaultdict(lambda: defaultdict(list))
+        sums: dict[Key, dict[Roots, list[Part]]] = defaultdict(lambda: defaultdict(list))
         for powers, coefficient in _multiply_out(masked, letters).items():
             number, exponent, nodes = coefficient, S.Zero, {}
             part: dict[Expr, int] = defaultdict(int)
@@ -237,16 +237,16 @@ class _NormalForm:
                         part[square] += half
                 else:
                     part[self.sums.get(letter, letter)] += power
-            self._add_term(found, (number, part), (exponent, nodes, roots))
-        return found
+            self._add_term(sums, (number, part), (exponent, nodes, roots))
+        return sums
 
-    def _add_term(self, found: dict, part: Part, outside: tuple[Expr, dict, set[Dummy]]) -> None:
+    def _add_term(self, sums: dict, part: Part, outside: tuple[Expr, dict, set[Dummy]]) -> None:
         exponent, nodes, roots = outside
         exponent = in_lowest_terms(exponent) if exponent != 0 else exponent
         imaginary = self.unit in roots
         for sign, extra in self._real_part(exponent, imaginary):
             powers = tuple(sorted({**nodes, **extra}.items(), key=lambda item: str(item[0])))
-            found[_real(exponent), powers][frozenset(roots - {self.unit})].append((sign * part[0], part[1]))
+            sums[_real(exponent), powers][frozenset(roots - {self.unit})].append((sign * part[0], part[1]))
 
     def _real_part(self, exponent: Expr, imaginary: bool) -> list[tuple[int, dict[Dummy, int]]]:
         """Return Re[i^imaginary exp(i b)], b the imaginary part of the exponent, as (sign, nodes)."""
@@ -259,8 +259,8 @@ class _NormalForm:
 
     # --- assembling ---
 
-    def _assemble(self, found: dict[Key, dict[Roots, list[Part]]]) -> Expr:
-        coefficients = {key: self._coefficient(classes) for key, classes in found.items()}
+    def _assemble(self, sums: dict[Key, dict[Roots, list[Part]]]) -> Expr:
+        coefficients = {key: self._coefficient(classes) for key, classes in sums.items()}
         tailed = _name_tails({k: f for k, f in coefficients.items() if f != 0}, self.nodes)
         total = sp.Add(*_pair_exponentials(tailed, self.nodes))
         return min((total, sp.factor_terms(total)), key=_length)
@@ -340,19 +340,19 @@ def _sum_in_lowest_terms(parts: list[Part]) -> tuple[Expr, dict[Expr, int]]:
         numerator += product
     if not numerator:
         return S.Zero, {}
-    found = dict(least)
+    exponents = dict(least)
     for base, polynomial in inner.items():
-        while found[base] < 0:
+        while exponents[base] < 0:
             quotient, rest = divmod(numerator, polynomial)
             if rest:
                 break
-            numerator, found[base] = quotient, found[base] + 1
+            numerator, exponents[base] = quotient, exponents[base] + 1
     number, factors = _factor(numerator)
     for factor, power in ((factor.xreplace(originals), power) for factor, power in factors):
         oriented = -factor if factor.is_Add and is_negative(factor) else factor
         number *= S.NegativeOne**power if oriented is not factor else 1
-        found[oriented] = found.get(oriented, 0) + power
-    return number, {base: power for base, power in found.items() if power}
+        exponents[oriented] = exponents.get(oriented, 0) + power
+    return number, {base: power for base, power in exponents.items() if power}
 
 
 def _irrationals(base: Expr) -> set[Expr]:
@@ -366,11 +366,11 @@ def _by_sums(
     parts: list[Part], least: dict[Expr, int], letters: list[Expr], sums: list[Expr]
 ) -> dict[Exponents, dict[Exponents, Any]]:
     """Return {powers of the sums: {powers of the letters: coefficient}}, all powers counted from the least ones."""
-    found: dict[Exponents, dict[Exponents, Any]] = defaultdict(lambda: defaultdict(lambda: QQ.zero))
+    weights: dict[Exponents, dict[Exponents, Any]] = defaultdict(lambda: defaultdict(lambda: QQ.zero))
     for number, powers in parts:
         excess = tuple(powers.get(base, 0) - least[base] for base in sums)
-        found[excess][tuple(powers.get(letter, 0) - least.get(letter, 0) for letter in letters)] += number
-    return found
+        weights[excess][tuple(powers.get(letter, 0) - least.get(letter, 0) for letter in letters)] += number
+    return weights
 
 
 def _factor(numerator: Any) -> tuple[Expr, list[tuple[Expr, int]]]:
@@ -421,28 +421,28 @@ def _steep_numbers(f: Expr) -> dict[Expr, Dummy]:
     >>> len(_steep_numbers(x + sp.exp(2))), len(_steep_numbers(x + sp.exp(2) + sp.exp(sp.Rational("0.8657"))))
     (0, 2)
     """
-    found = [node for node in f.atoms(sp.exp) if node.args[0].is_Rational]
-    common = lcm(*(node.args[0].q for node in found))
-    if all(abs(node.args[0]) * common <= LONGEST_POWER for node in found):
+    numbers = [node for node in f.atoms(sp.exp) if node.args[0].is_Rational]
+    common = lcm(*(node.args[0].q for node in numbers))
+    if all(abs(node.args[0]) * common <= LONGEST_POWER for node in numbers):
         return {}
-    return {node: Dummy("e", positive=True) for node in found}
+    return {node: Dummy("e", positive=True) for node in numbers}
 
 
 def _factors(f: Expr) -> tuple[Expr, list[tuple[Expr, int]]]:
     """Return the rational factor and the (factor, integer power) pairs of a product, sums oriented."""
     number, rest = sp.factor_terms(f).as_coeff_Mul() if f.is_Add else f.as_coeff_Mul()
-    found: list[tuple[Expr, int]] = []
+    parts: list[tuple[Expr, int]] = []
     for base, power in rest.as_powers_dict().items():
         if not power.is_Integer:
-            found.append((base**power, 1))
+            parts.append((base**power, 1))
         elif base.is_Rational:
             number *= base**power
         elif base.is_Add and is_negative(base):
             number *= S.NegativeOne**power
-            found.append((sp.Add(*[-term for term in base.args]), int(power)))
+            parts.append((sp.Add(*[-term for term in base.args]), int(power)))
         else:
-            found.append((base, int(power)))
-    return number, found
+            parts.append((base, int(power)))
+    return number, parts
 
 
 def _pair_exponentials(coefficients: dict[Key, Expr], nodes: dict[Dummy, Expr]) -> list[Expr]:

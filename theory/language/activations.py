@@ -234,12 +234,12 @@ def registered_in(texts: Iterable[str]) -> dict[str, str]:
     >>> registered_in(["relu", "2*sine_bump(x) + 1"])
     {'sine_bump': 'exp(-x**2)*sin(x)'}
     """
-    waiting, found = list(texts), set()
+    waiting, names = list(texts), set()
     while waiting:
-        used = {name for name in re.findall(r"\w+", waiting.pop()) if name in _TEXTS} - found
+        used = {name for name in re.findall(r"\w+", waiting.pop()) if name in _TEXTS} - names
         waiting += [_TEXTS[name] for name in used]
-        found |= used
-    return {name: text for name, text in _TEXTS.items() if name in found}
+        names |= used
+    return {name: text for name, text in _TEXTS.items() if name in names}
 
 
 def _check_name(name: str) -> None:

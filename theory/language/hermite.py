@@ -45,11 +45,11 @@ def coefficients(sigma: Activation, order: int, r: Expr = S.One) -> tuple[Expr, 
     r = exact(r, "variance")
     if order < 0 or r.is_nonpositive:
         raise ParameterError(f"order {order}, variance {r}: accepted are order >= 0 and variance > 0.")
-    law, found = Distribution.of(sigma.expr), []
+    law, expansion = Distribution.of(sigma.expr), []
     for k in range(order + 1):
-        found.append(r**k * gaussian_mean(law, S.Zero, r))
+        expansion.append(r**k * gaussian_mean(law, S.Zero, r))
         law = law.diff() if k < order else law
-    return tuple(found)
+    return tuple(expansion)
 
 
 def is_zero(value: Expr, digits: int = 25) -> bool:
@@ -81,8 +81,8 @@ def _cancels(value: Expr, sizes: Mapping[Expr, Expr], digits: int) -> bool:
     numbers = {names[node]: node.evalf(digits) for node in sizes}
     closed = value.xreplace(names)
     errors = [abs(closed.diff(name).evalf(15, subs=numbers)) * sizes[node] for node, name in names.items()]
-    found = closed.evalf(digits, subs=numbers)
-    return bool(abs(found) <= sp.Float(10) ** (5 - digits) * sum(errors))
+    kept = closed.evalf(digits, subs=numbers)
+    return bool(abs(kept) <= sp.Float(10) ** (5 - digits) * sum(errors))
 
 
 def _has_no_digit(value: Expr, digits: int) -> bool:
@@ -91,10 +91,10 @@ def _has_no_digit(value: Expr, digits: int) -> bool:
         return bool(abs(value.evalf(digits)) < sp.Float(10) ** (5 - digits))
     before = S.NaN
     for precision in PRECISIONS:
-        found = value.evalf(precision, maxn=2 * precision)
-        if found != 0 and before is not S.NaN and abs(found - before) < abs(found) / 2:
+        digits_kept = value.evalf(precision, maxn=2 * precision)
+        if digits_kept != 0 and before is not S.NaN and abs(digits_kept - before) < abs(digits_kept) / 2:
             return False
-        before = found
+        before = digits_kept
     return True
 
 

@@ -57,12 +57,12 @@ class Labels:
                     f"label transform {self.transform} with symbolic noise: the link would depend on Delta; give noise "
                     "a number."
                 )
-            found = Activation(f"{sp.sstr(self.transform)} of y = {self.link.name}", mean)
+            link = Activation(f"{sp.sstr(self.transform)} of y = {self.link.name}", mean)
             Activation("M_2", self.second_moment if self.noise != 0 else mean)
         except (NotRealError, NotIntegrableError) as error:
             message = f"label transform {self.transform}: the loss is undefined, since {error}"
             raise type(error)(message) from error
-        return found
+        return link
 
     @property
     def second_moment(self) -> Expr:
@@ -93,9 +93,9 @@ def labels(
     >>> labels("relu", noise=Delta).second_moment
     Delta + Max(0, x)**2
     """
-    found = shown_labels(link, transform=transform, noise=noise)
-    _ = found.mean
-    return found
+    shown = shown_labels(link, transform=transform, noise=noise)
+    _ = shown.mean
+    return shown
 
 
 def shown_labels(

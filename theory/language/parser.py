@@ -89,7 +89,7 @@ _OPERATORS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
 }
-_FOUND: Mapping[type[ast.AST], tuple[str, str]] = {  # what was found, how to fix it
+_CONSTRUCTS: Mapping[type[ast.AST], tuple[str, str]] = {  # what was found, how to fix it
     ast.Attribute: ("an attribute access (a dot after a value)", "Functions are written bare, as in exp(x)."),
     ast.Subscript: ("a subscript", "Only round brackets group."),
     ast.List: ("a list", "Only round brackets group."),
@@ -201,11 +201,11 @@ def _hermite(k: int) -> tuple[int, ...]:
     >>> _hermite(4)
     (1, 0, -6, 0, 3)
     """
-    before, found = (), (1,)
+    before, ratio = (), (1,)
     for j in range(k):
-        pairs = zip((*found, 0), (0, 0, *before), strict=True)
-        before, found = found, tuple(a - j * b for a, b in pairs)
-    return found
+        pairs = zip((*ratio, 0), (0, 0, *before), strict=True)
+        before, ratio = ratio, tuple(a - j * b for a, b in pairs)
+    return ratio
 
 
 @dataclass(frozen=True)
@@ -241,23 +241,23 @@ class _Builder:
     def build(self, node: ast.expr) -> _Bounded:
         match node:
             case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
-                found = self.number(node, value)
+                built = self.number(node, value)
             case ast.Name(id=name):
-                found = self.name(node, name)
+                built = self.name(node, name)
             case ast.UnaryOp(op=ast.UAdd(), operand=operand):
-                found = self.build(operand)
+                built = self.build(operand)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 a = self.build(operand)
-                found = self.make(node, lambda: -a.expr, a.size + 1, a.degree, a.bits)
+                built = self.make(node, lambda: -a.expr, a.size + 1, a.degree, a.bits)
             case ast.BinOp(left=left, op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div() as op, right=right):
-                found = self.arithmetic(node, op, self.build(left), self.build(right))
+                built = self.arithmetic(node, op, self.build(left), self.build(right))
             case ast.BinOp(left=left, op=ast.Pow(), right=right):
-                found = self.power(node, self.build(left), self.build(right))
+                built = self.power(node, self.build(left), self.build(right))
             case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
-                found = self.call(node, name, args)
+                built = self.call(node, name, args)
             case _:
                 self.refuse_kind(node)
-        return found
+        return built
 
     def number(self, node: ast.Constant, value: float) -> _Bounded:
         if isinstance(value, int):
@@ -407,12 +407,12 @@ class _Builder:
             return short
         return f"{short}, column {len(self.text.encode()[: getattr(node, 'col_offset', 0)].decode()) + 1}"
 
-    def refuse(self, node: ast.AST | None, found: str, remedy: str) -> NoReturn:
+    def refuse(self, node: ast.AST | None, culprit_words: str, remedy: str) -> NoReturn:
         names = ", ".join(dict.fromkeys([*KNOWN_FUNCTIONS, *list(self.names)[:10]]))
         accepted = f"Accepted are numbers, {self.variable}, pi, e, + - * / **, brackets and {names}."
         text, _, column = self.where(node).rpartition(", column ") if node else (self.where(None), "", "")
-        found += f" at column {column}" if column else ""
-        raise ActivationSyntaxError(f"{text}: {found} is not accepted. {remedy} {accepted}") from None
+        culprit_words += f" at column {column}" if column else ""
+        raise ActivationSyntaxError(f"{text}: {culprit_words} is not accepted. {remedy} {accepted}") from None
 
     def refuse_kind(self, node: ast.expr) -> NoReturn:
         culprit: ast.AST = node
@@ -429,10 +429,10 @@ class _Builder:
             case ast.Constant(value=complex()):
                 self.refuse(node, "a complex number", "Activations are real functions.")
             case ast.Constant(value=str() | bytes()):
-                self.refuse(node, *_FOUND[ast.JoinedStr])
-        found, remedy = _FOUND.get(type(culprit), ("a construct of Python", "Write one plain formula."))
+                self.refuse(node, *_CONSTRUCTS[ast.JoinedStr])
+        construct, remedy = _CONSTRUCTS.get(type(culprit), ("a construct of Python", "Write one plain formula."))
         kind = type(culprit if isinstance(culprit, ast.operator | ast.unaryop) else node).__name__
-        self.refuse(place, f"{found} [{kind}]", remedy)
+        self.refuse(place, f"{construct} [{kind}]", remedy)
 
     def unknown(self, node: ast.expr, name: str) -> NoReturn:
         known = [self.variable.name, *self.names, *KNOWN_FUNCTIONS, *_CONSTANTS]

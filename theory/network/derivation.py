@@ -34,7 +34,7 @@ def velocities(network: Network) -> dict[Symbol, Expr]:
     """
     arguments, gram = network.entries, network.gram
     partials = network.slopes
-    found: dict[Symbol, Expr] = {}
+    speeds: dict[Symbol, Expr] = {}
     for p in network.scalars:
         total = sp.Add(
             *[
@@ -45,12 +45,12 @@ def velocities(network: Network) -> dict[Symbol, Expr]:
             network.penalty.get(p, S.Zero) * p,
         )
         names = [*partials.values(), *network.coefficient_slopes.values()]
-        found[p] = sp.collect(sp.expand(-total), names, sp.factor_terms)
+        speeds[p] = sp.collect(sp.expand(-total), names, sp.factor_terms)
     for overlap, (v, b) in network.overlaps.items():
         flow = {w: velocity(gram, _descent(network, w), w) for w in {v, b}}
         speed = gram.inner(flow[v], Combination.of(b)) + gram.inner(Combination.of(v), flow[b])
-        found[overlap] = sp.factor(speed)
-    return found
+        speeds[overlap] = sp.factor(speed)
+    return speeds
 
 
 def _descent(network: Network, v: Vector) -> Combination:

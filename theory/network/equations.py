@@ -112,8 +112,8 @@ def jacobian_growth(rate: Expr | None, tau: Expr | None) -> tuple[Equation, ...]
 
 def on_sphere(exponent: int, drift: Expr, tau: Expr | None) -> tuple[Equation, ...]:
     """Return information exponent, drift and search time of training on the sphere."""
-    found = (Equation.of("exponent", "k_{*}", str(exponent)), Equation.of("drift", "c_{k_*}", drift))
-    return found if tau is None else (*found, Equation.of("time", r"\tau", tau))
+    equations = (Equation.of("exponent", "k_{*}", str(exponent)), Equation.of("drift", "c_{k_*}", drift))
+    return equations if tau is None else (*equations, Equation.of("time", r"\tau", tau))
 
 
 def _times(factor: Expr, symbol: str) -> str:

@@ -92,10 +92,10 @@ class Escape:
         if self.network.start is None:
             return None
         try:
-            found = self.loss.gradient(self.at_start[q], self.at_start[r])
+            slopes = self.loss.gradient(self.at_start[q], self.at_start[r])
         except NotIntegrableError:
             return None
-        return None if any(g.has(sp.oo, -sp.oo, sp.zoo, sp.nan) for g in found) else found
+        return None if any(g.has(sp.oo, -sp.oo, sp.zoo, sp.nan) for g in slopes) else slopes
 
     @cached_property
     def at_start(self) -> dict[Symbol, Expr]:
@@ -109,10 +109,10 @@ class Escape:
     def _inner(self) -> dict[Symbol, Expr]:
         """L_q, L_r and, where the velocities contain it, J at the start."""
         assert self.base_gradient is not None
-        found = dict(zip((L_q, L_r), self.base_gradient, strict=True))
+        values = dict(zip((L_q, L_r), self.base_gradient, strict=True))
         if any(f.has(J) for f in self.velocities.values()):
-            found[J] = self.loss.noise(self.at_start[q], self.at_start[r])
-        return found
+            values[J] = self.loss.noise(self.at_start[q], self.at_start[r])
+        return values
 
     @cached_property
     def is_fixed(self) -> bool:
@@ -192,8 +192,8 @@ class Escape:
         if self.A is not None:
             return _product(S.One, self.A, 2)
         slope, bend = self.base_gradient
-        overlap, strength = self.at_start[q], self.at_start[r]
-        return _tidy_if_closed(slope**2 + 4 * overlap * slope * bend + 4 * strength * bend**2)
+        overlap, squared = self.at_start[q], self.at_start[r]
+        return _tidy_if_closed(slope**2 + 4 * overlap * slope * bend + 4 * squared * bend**2)
 
     @cached_property
     def exponent(self) -> int | None:
@@ -214,9 +214,9 @@ class Escape:
         if self._chain is None or not self.is_linear or [len(f) for f in self._polynomials] != [2]:
             return None
         trace, drive = self._polynomials[0]
-        overlap, strength = self.at_start[q], self.at_start[r]
+        overlap, squared = self.at_start[q], self.at_start[r]
         square = trace.coeff(L_r) / -2
-        gradient = L_q**2 + 4 * overlap * L_q * L_r + 4 * strength * L_r**2
+        gradient = L_q**2 + 4 * overlap * L_q * L_r + 4 * squared * L_r**2
         is_lora = square != 0 and sp.expand(trace + 2 * square * L_r) == 0 and sp.expand(drive - square * gradient) == 0
         return square if is_lora else None
 
@@ -225,15 +225,15 @@ class Escape:
         """alpha of w = w0 + alpha u v, with the sign that it has there; None where `square` is."""
         if self.square is None:
             return None
-        found = [value for scalar in self.network.scalars for _, value in self.network.weight.diff(scalar).parts]
-        return found[0] if len(found) == 1 and sp.expand(found[0] ** 2 - self.square) == 0 else sp.sqrt(self.square)
+        scales = [value for scalar in self.network.scalars for _, value in self.network.weight.diff(scalar).parts]
+        return scales[0] if len(scales) == 1 and sp.expand(scales[0] ** 2 - self.square) == 0 else sp.sqrt(self.square)
 
     @cached_property
     def _polynomials(self) -> tuple[tuple[Expr, ...], ...]:
         """(T, D, ...) of lambda^n - T lambda^(n-1) - D lambda^(n-2) - ... for every block, without zero eigenvalues."""
         assert self._chain is not None
-        found = (_characteristic(self._chain.extract(list(block), list(block))) for block in self.blocks)
-        return tuple(f for f in found if f)
+        factors = (_characteristic(self._chain.extract(list(block), list(block))) for block in self.blocks)
+        return tuple(f for f in factors if f)
 
     @cached_property
     def _growth(self) -> tuple[tuple[Expr, Expr], ...] | None:
@@ -244,13 +244,13 @@ class Escape:
             assert self.B is not None
             assert self.G2 is not None
             return (tuple(_product(self.square, f) for f in (self.B, self.G2)),)
-        found = []
+        rates = []
         for coefficients in self._polynomials:
             if len(coefficients) > 2:
                 return None
             trace, drive = (_tidy_if_closed(f.subs(self._inner)) for f in (*coefficients, S.Zero)[:2])
-            found.append((trace, drive))
-        return tuple(found)
+            rates.append((trace, drive))
+        return tuple(rates)
 
     @cached_property
     def rate(self) -> Expr | None:
@@ -263,8 +263,8 @@ class Escape:
         4
         """
         is_lora = self.square is not None
-        found = [_half_of(t, _root(t, d), S.One) if is_lora or d != 0 else t for t, d in self._growth or ()]
-        return sp.Max(*found, evaluate=False) if len(found) > 1 else found[0] if found else None
+        roots = [_half_of(t, _root(t, d), S.One) if is_lora or d != 0 else t for t, d in self._growth or ()]
+        return sp.Max(*roots, evaluate=False) if len(roots) > 1 else roots[0] if roots else None
 
     @cached_property
     def tau(self) -> Expr | None:
@@ -287,12 +287,12 @@ class Escape:
             return on_sphere(self.exponent, self.drift, self.tau)
         if self.B is None:
             return no_slope(self.states)
-        found = gradient_at_start(self.A, self.B, self.G2, rho if rho in self.network.parameters else mu)
+        gradient = gradient_at_start(self.A, self.B, self.G2, rho if rho in self.network.parameters else mu)
         if self.G2 == 0:
-            return found
+            return gradient
         if self.square is None:
-            return (*found, *jacobian_growth(self.rate, self.tau))
-        return (*found, *lora_growth(self.square, "G" if self.A is None else "A", self.rate, self.tau))
+            return (*gradient, *jacobian_growth(self.rate, self.tau))
+        return (*gradient, *lora_growth(self.square, "G" if self.A is None else "A", self.rate, self.tau))
 
     def _repr_latex_(self) -> str:
         return on_screen([*self.loss.links, *self.equations])
@@ -305,10 +305,12 @@ class Escape:
 
 def _characteristic(block: sp.Matrix) -> tuple[Expr, ...]:
     """Return T, D, ... of lambda^n - T lambda^(n-1) - D lambda^(n-2) - ..., trailing zeros left out."""
-    found = [block[0, 0]] if len(block) == 1 else [-sp.expand(c) for c in block.charpoly(LAMBDA).all_coeffs()[1:]]
-    while found and found[-1] == 0:
-        found.pop()
-    return tuple(found)
+    coefficients = (
+        [block[0, 0]] if len(block) == 1 else [-sp.expand(c) for c in block.charpoly(LAMBDA).all_coeffs()[1:]]
+    )
+    while coefficients and coefficients[-1] == 0:
+        coefficients.pop()
+    return tuple(coefficients)
 
 
 def _vanishes(value: Expr) -> bool:

@@ -123,18 +123,18 @@ class Loss:
         network = self.network
         if network.is_single_index:
             return dict(zip((L_q, L_r), self.gradient(), strict=True))
-        found: dict[Symbol, Expr] = {}
+        slopes: dict[Symbol, Expr] = {}
         for index, (name, (first, second)) in enumerate(network.entries.items()):
             p, k = self._places[index]
-            found[network.slopes[name]] = self._slope(p, k) if first != second or p != k else self._bend(p)
+            slopes[network.slopes[name]] = self._slope(p, k) if first != second or p != k else self._bend(p)
         for i, name in network.coefficient_slopes.items():
-            found[name] = sp.Add(
+            slopes[name] = sp.Add(
                 *[
                     ridge.coefficient * (self._own(i, 0) if k == i else self._kernel_of(i, k))
                     for k, ridge in enumerate(self._signed)
                 ]
             )
-        return found
+        return slopes
 
     @cached_property
     def _places(self) -> list[tuple[int, int]]:
@@ -291,10 +291,10 @@ class Loss:
         -4
         """
         if name == J:
-            found = sp.diff(self.noise(), argument).subs({q: overlap, r: variance})
-            if found.has(sp.oo, -sp.oo, sp.zoo, sp.nan):
+            derivative = sp.diff(self.noise(), argument).subs({q: overlap, r: variance})
+            if derivative.has(sp.oo, -sp.oo, sp.zoo, sp.nan):
                 raise NotIntegrableError(f"{self.student.name}: dJ/d{argument} is infinite at q = {overlap}.")
-            return found
+            return derivative
         return self._second((name == L_r) + (argument == r), sp.sympify(overlap), sp.sympify(variance))
 
     @remembered(_content)

@@ -200,8 +200,8 @@ class Network:
     @cached_property
     def vectors(self) -> tuple[Vector, ...]:
         """The trained vectors, in the order of the overlaps."""
-        found = dict.fromkeys(v for pair in self.overlaps.values() for v in pair if v.is_trained)
-        return tuple(found)
+        vectors = dict.fromkeys(v for pair in self.overlaps.values() for v in pair if v.is_trained)
+        return tuple(vectors)
 
     @cached_property
     def frozen(self) -> tuple[Vector, ...]:
@@ -225,15 +225,15 @@ class Network:
         """What the loss depends on, inner products of weights as pairs: q and r, or R_ij and Q_ik."""
         if self.is_single_index:
             return {q: (self.weight, self.target), r: (self.weight, self.weight)}
-        found: dict[Symbol, Argument] = {}
+        entries: dict[Symbol, Argument] = {}
         for i, w in self._numbered(self.ridges):
             for j, target in self._numbered(self.teacher.ridges):
-                found[Symbol(f"R_{i}{j}", real=True)] = (w, target)
+                entries[Symbol(f"R_{i}{j}", real=True)] = (w, target)
         for i, w in self._numbered(self.ridges):
-            found[Symbol(f"Q_{i}{i}", positive=True)] = (w, w)
+            entries[Symbol(f"Q_{i}{i}", positive=True)] = (w, w)
             for k, other in self._numbered(self.ridges[i:]):
-                found[Symbol(f"Q_{i}{i + k}", real=True)] = (w, other)
-        return found
+                entries[Symbol(f"Q_{i}{i + k}", real=True)] = (w, other)
+        return entries
 
     @staticmethod
     def _numbered(ridges: tuple[Ridge, ...]) -> Iterator[tuple[int, Combination]]:

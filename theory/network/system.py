@@ -71,11 +71,11 @@ class System:
     @cached_property
     def functions(self) -> dict[Symbol, Expr]:
         """L_q, L_r and, at finite kappa, J as functions of (q, r): what the velocities need of the loss."""
-        found = dict(self.loss_function.slopes)
+        definitions = dict(self.loss_function.slopes)
         symbols, names = set().union(*(f.free_symbols for f in self.velocities.values())), self.network.noise_covariance
         if symbols & names.free_symbols:
-            found |= dict(zip(names, self.loss_function.noise_covariance(), strict=True))
-        return found
+            definitions |= dict(zip(names, self.loss_function.noise_covariance(), strict=True))
+        return definitions
 
     @cached_property
     def odes(self) -> dict[Symbol, Expr]:

@@ -122,7 +122,7 @@ def _unit(constant: Expr) -> dict[Expr, Expr]:
 
 
 def critical_strengths(system: System) -> tuple[CriticalStrength, ...]:
-    r"""Return the roots of A in (0, 1] in ascending order: the strengths at which tau diverges, or u escapes alone.
+    r"""Return the roots of A in (0, 1] in ascending order: the alignments at which tau diverges, or u escapes alone.
 
     *Certain* (`exact` True) where A is a polynomial with rational coefficients, by factoring it and isolating the real
     roots of its factors, the sign of B by division with remainder; and where A is linear in mu.
@@ -152,7 +152,7 @@ def critical_strengths(system: System) -> tuple[CriticalStrength, ...]:
     escape = system.escape
     drive, exact = drive_of(escape), isolates_exactly(system)
     roots = isolated(drive) if exact else scanned(escape)
-    return tuple(sorted((_strength(escape, root, exact) for root in roots), key=lambda found: float(found.mu)))
+    return tuple(sorted((_alignment(escape, root, exact) for root in roots), key=lambda root: float(root.mu)))
 
 
 def isolates_exactly(system: System) -> bool:
@@ -180,7 +180,7 @@ def stationary_mu(system: System) -> tuple[Expr, ...] | None:
     escape = system.escape
     drive, bend, scale = drive_of(escape), escape.B, _scale(escape)
     if not scale.is_number:
-        raise ParameterError(f"the LoRA scale {scale} given; accepted: a number, on which the best strength depends.")
+        raise ParameterError(f"the LoRA scale {scale} given; accepted: a number, on which the best alignment depends.")
     first, second, square = (f if f is None else rational(f) for f in (drive, bend, scale**2))
     if first is None or second is None or square is None:
         return None
@@ -198,7 +198,7 @@ def _scale(escape: Escape) -> Expr:
     return sp.sqrt(escape.square)
 
 
-def _strength(escape: Escape, root: Root, exact: bool) -> CriticalStrength:
+def _alignment(escape: Escape, root: Root, exact: bool) -> CriticalStrength:
     """Expand A and B around the root."""
     drive, bend = drive_of(escape), escape.B
     assert bend is not None  # as A

@@ -169,10 +169,10 @@ def _place(escape: Escape, given: Mapping[str, Expr | float | str | None]) -> di
 
 def _value(expr: Expr, at: dict[Symbol, Expr]) -> Expr:
     """Return the number, exactly zero where it vanishes to twenty digits, and a Float where it has no closed form."""
-    found = expr.subs(at)
-    if is_zero(found):
+    value = expr.subs(at)
+    if is_zero(value):
         return S.Zero
-    return found if is_closed(found) else found.evalf(DIGITS)
+    return value if is_closed(value) else value.evalf(DIGITS)
 
 
 def _shown(value: Expr) -> str:
@@ -275,20 +275,20 @@ def _own(escape: Escape, at: dict[Symbol, Expr]) -> Regime:
     """Velocities of one's own: linear where the Jacobian at the start has an eigenvalue with a positive real part."""
     if not escape.is_fixed or escape.jacobian is None:
         return Regime("undecided", "the flow does not rest at the start of this model, or has no Jacobian there")
-    found = _eigenvalue(escape, at)
-    if not found > 0:
-        because = f"the largest eigenvalue of the Jacobian at the start is {_shown(found)}"
-        return Regime("undecided" if found == 0 else "trapped", because, found)
-    because = f"the Jacobian at the start has the eigenvalue {_shown(found)} > 0"
-    return Regime("linear", because, found, logarithmic=True, time=law.exit_time(1 / found, -sp.log(sp.Abs(Z))))
+    growth = _eigenvalue(escape, at)
+    if not growth > 0:
+        because = f"the largest eigenvalue of the Jacobian at the start is {_shown(growth)}"
+        return Regime("undecided" if growth == 0 else "trapped", because, growth)
+    because = f"the Jacobian at the start has the eigenvalue {_shown(growth)} > 0"
+    return Regime("linear", because, growth, logarithmic=True, time=law.exit_time(1 / growth, -sp.log(sp.Abs(Z))))
 
 
 def _eigenvalue(escape: Escape, at: dict[Symbol, Expr]) -> Expr:
     """The largest real part of an eigenvalue: a formula where there is one, else to fifteen digits."""
     if escape.rate is not None:
-        found = _value(escape.rate, at)
-        if found.is_real:
-            return found
+        growth = _value(escape.rate, at)
+        if growth.is_real:
+            return growth
     assert escape.jacobian is not None
     with mpmath.workdps(DIGITS):
         numbers = mpmath.matrix(escape.jacobian.subs(at).evalf(DIGITS).tolist())

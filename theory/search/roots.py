@@ -106,8 +106,8 @@ def drive_of(escape: Escape) -> Expr:
 
 def _flat(escape: Escape) -> HermescapeError:
     return HermescapeError(
-        f"student {escape.loss.student.name} on {escape.loss.teacher.name}: A = 0 for every mu, so that no strength is "
-        "critical; give a student that depends on its input."
+        f"student {escape.loss.student.name} on {escape.loss.teacher.name}: A = 0 for every mu, so that no alignment "
+        "is critical; give a student that depends on its input."
     )
 
 
@@ -145,11 +145,11 @@ def rational_roots(poly: Poly) -> list[Root]:
     """Return the roots in (0, 1] of a polynomial with rational coefficients, with multiplicities."""
     if poly.is_zero:
         return []
-    found = []
+    roots = []
     for factor, multiplicity in poly.factor_list()[1]:
         if factor.intervals(inf=0, sup=1):
-            found += [Root(root, multiplicity, factor) for root in factor.real_roots() if 0 < root <= 1]
-    return found
+            roots += [Root(root, multiplicity, factor) for root in factor.real_roots() if 0 < root <= 1]
+    return roots
 
 
 def named(poly: Poly, root: Expr) -> Expr:
@@ -179,49 +179,49 @@ class Samples:
         functions = None if is_closed(drive) else (loss.student.expr, loss.student.derivative, loss.teacher.expr)
         return cls(drive, functions)
 
-    def roughly(self, strength: mpmath.mpf, scale: mpmath.mpf | int = 0) -> mpmath.mpf:
+    def roughly(self, alignment: mpmath.mpf, scale: mpmath.mpf | int = 0) -> mpmath.mpf:
         """Return A to as few digits as show its sign, `scale` its largest value: the oracle's digits are dear."""
         if self.functions is None:
-            return self(strength)
-        value, error = _estimate(self.functions, strength)
-        return value if abs(value) > max(scale * mpmath.mpf(10) ** (2 - ROUGH), 100 * error) else self(strength)
+            return self(alignment)
+        value, error = _estimate(self.functions, alignment)
+        return value if abs(value) > max(scale * mpmath.mpf(10) ** (2 - ROUGH), 100 * error) else self(alignment)
 
-    def __call__(self, strength: mpmath.mpf, n: int = 0) -> mpmath.mpf:
+    def __call__(self, alignment: mpmath.mpf, n: int = 0) -> mpmath.mpf:
         """Return the nth derivative of A."""
         if self.functions is None:
-            return _number(self.drive.diff(mu, n) if n else self.drive, strength)
+            return _number(self.drive.diff(mu, n) if n else self.drive, alignment)
         if n == 0:
-            return _integral(self.functions, strength)
-        step = min(mpmath.mpf(2) ** -8, strength / 8)
-        values = [self(strength + i * step) for i in STENCIL]
+            return _integral(self.functions, alignment)
+        step = min(mpmath.mpf(2) ** -8, alignment / 8)
+        values = [self(alignment + i * step) for i in STENCIL]
         return mpmath.fdot(_weights(n), values) / step**n
 
 
 @lru_cache(maxsize=1024)
-def _number(f: Expr, strength: mpmath.mpf) -> mpmath.mpf:
+def _number(f: Expr, alignment: mpmath.mpf) -> mpmath.mpf:
     """Return f at an exact number: a Float would be squared with rounding, and r fall below q^2."""
     with mpmath.workdps(DIGITS):
-        return mpmath.mpf(resolved(f.subs(mu, sp.Rational(sp.Float(strength, DIGITS)))).evalf(DIGITS))
+        return mpmath.mpf(resolved(f.subs(mu, sp.Rational(sp.Float(alignment, DIGITS)))).evalf(DIGITS))
 
 
 @lru_cache(maxsize=1024)
-def _integral(functions: tuple[Expr, Expr, Expr], strength: mpmath.mpf) -> mpmath.mpf:
+def _integral(functions: tuple[Expr, Expr, Expr], alignment: mpmath.mpf) -> mpmath.mpf:
     try:
-        return reference.drive(*functions, strength, digits=FINE, most=MANY)
+        return reference.drive(*functions, alignment, digits=FINE, most=MANY)
     except QuadratureError as failure:
         if failure.best is not None and failure.best[1] < ERROR:
             return failure.best[0]
         raise HermescapeError(
-            f"A at mu = {mpmath.nstr(strength, 6)} is known to {failure.reached} digits only, too few to isolate its "
+            f"A at mu = {mpmath.nstr(alignment, 6)} is known to {failure.reached} digits only, too few to isolate its "
             "roots; accepted are functions whose features the oracle resolves: smooth it, or ask at single mu."
         ) from failure
 
 
 @lru_cache(maxsize=1024)
-def _estimate(functions: tuple[Expr, Expr, Expr], strength: mpmath.mpf) -> tuple[mpmath.mpf, mpmath.mpf]:
+def _estimate(functions: tuple[Expr, Expr, Expr], alignment: mpmath.mpf) -> tuple[mpmath.mpf, mpmath.mpf]:
     """Return the integral with an error, to few digits and by few points."""
     try:
-        return reference.drive(*functions, strength, digits=ROUGH, most=FEW), mpmath.mpf(0)
+        return reference.drive(*functions, alignment, digits=ROUGH, most=FEW), mpmath.mpf(0)
     except QuadratureError as failure:
         return failure.best or (mpmath.mpf(0), mpmath.inf)
 
@@ -241,8 +241,8 @@ def scanned(escape: Escape) -> list[Root]:
         raise _flat(escape)
     end = _end(escape, sample, scale)
     rest = _deflated(sample, 0 if end is None else end.multiplicity, scale)
-    found = [_refined(sample, guess, scale) for guess in _guesses(*rest, scale)]
-    return found if end is None else [*found, end]
+    roots = [_refined(sample, guess, scale) for guess in _guesses(*rest, scale)]
+    return roots if end is None else [*roots, end]
 
 
 def _end(escape: Escape, sample: Samples, scale: mpmath.mpf) -> Root | None:
@@ -264,8 +264,8 @@ def _deflated(sample: Samples, k: int, scale: mpmath.mpf) -> tuple[_Function, _F
     """Return A/(1 - mu)^k, at mu = 1 by its limit, and roughly."""
     limit = (-1) ** k * sample(mpmath.mpf(1), k) / mpmath.factorial(k)
     return (
-        lambda strength: limit if strength == 1 else sample(strength) / (1 - strength) ** k,
-        lambda strength: limit if strength == 1 else sample.roughly(strength, scale) / (1 - strength) ** k,
+        lambda alignment: limit if alignment == 1 else sample(alignment) / (1 - alignment) ** k,
+        lambda alignment: limit if alignment == 1 else sample.roughly(alignment, scale) / (1 - alignment) ** k,
     )
 
 

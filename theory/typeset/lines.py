@@ -60,10 +60,10 @@ def _is_new_line(piece: Row) -> bool:
 
 def _fitted(term: Row, limit: float, names: Names) -> list[Row]:
     while width(term) > limit:
-        found = max(_sums(term), key=width, default=())
-        if width(found) < SHORTEST:
+        widest = max(_sums(term), key=width, default=())
+        if width(widest) < SHORTEST:
             return _factors(term, limit)
-        term = _replaced(term, found, names(found))
+        term = _replaced(term, widest, names(widest))
     return [term]
 
 
@@ -93,15 +93,15 @@ def _replaced(row: Row, old: Row, new: Row) -> Row:
     """Put `new` for `old` wherever it stands, without the brackets where it is a factor."""
     if row == old:
         return new
-    found: list[Node] = []
+    lines: list[Node] = []
     for node in row:
-        is_factor = not found or found[-1].kind == "space"
+        is_factor = not lines or lines[-1].kind == "space"
         if node.kind == "fence" and node.rows[0] == old and is_factor and node.text == r"\left(" and len(row) > 1:
-            found += new
+            lines += new
         else:
             parts = (part if isinstance(part, str) else _replaced(part, old, new) for part in node.parts)
-            found.append(Node(node.kind, tuple(parts)))
-    return tuple(found)
+            lines.append(Node(node.kind, tuple(parts)))
+    return tuple(lines)
 
 
 def _factors(term: Row, limit: float) -> list[Row]:

@@ -48,7 +48,7 @@ MACROS = (
     Macro("s", "overlaps", "s"),
     Macro("u", "lorau", "u"),
     Macro("mu", "alignment", r"\mu"),
-    Macro("rho", "strength", r"\rho"),
+    Macro("rho", "length", r"\rho"),
     Macro("alpha", "lorascale", r"\alpha"),
     Macro("Delta", "labelnoise", r"\Delta"),
     Macro("d", "inputdim", "d"),
@@ -130,7 +130,7 @@ PREFIXES = frozenset(f"{ACCENTS} {FONTS}".split())
 
 def _is_well_formed(text: str) -> bool:
     """Replace innermost groups, each of which must be a row, by one symbol until none is left."""
-    bare = re.sub(r"\\([A-Za-z]+)\s*", lambda found: "!" if found[1] in PREFIXES else "a", text)
+    bare = re.sub(r"\\([A-Za-z]+)\s*", lambda match: "!" if match[1] in PREFIXES else "a", text)
     while (group := INNERMOST.search(bare)) is not None:
         if not ROW.fullmatch(group[1]):
             return False
@@ -159,12 +159,12 @@ class Notation:
         scope = self._keys & UNIVERSAL if universal else self._keys
         return self._patterns[scope].sub(self._replace, formula)
 
-    def _replace(self, found: re.Match[str]) -> str:
-        macro = BY_GROUP.get(found.lastgroup or "")
+    def _replace(self, match: re.Match[str]) -> str:
+        macro = BY_GROUP.get(match.lastgroup or "")
         if macro is None:
-            return found[0]
+            return match[0]
         self.used.add(macro.key)
-        following = found.string[found.end() : found.end() + 1]
+        following = match.string[match.end() : match.end() + 1]
         return rf"\{macro.name}" + (" " if following.isalpha() else "")
 
     def definitions(self, names: Mapping[str, str], command: str = "newcommand") -> str:

@@ -146,11 +146,11 @@ class _Writer:
     def coefficients(self, f: Activation, label: str, left: str, variance: Expr) -> Iterator[Block]:
         """Give closed coefficients as equations, others as numbers at variance one."""
         vanishing = {"even": set(range(1, ORDERS, 2)), "odd": set(range(0, ORDERS, 2))}.get(f.parity or "", set())
-        found = {k: coefficient(f, k, variance) for k in range(ORDERS) if k not in vanishing}
-        vanishing |= {k for k, value in found.items() if value == 0}
-        closed = {k: found[k] for k in found if k not in vanishing and _is_short(found[k])}
+        coefficients = {k: coefficient(f, k, variance) for k in range(ORDERS) if k not in vanishing}
+        vanishing |= {k for k, value in coefficients.items() if value == 0}
+        closed = {k: coefficients[k] for k in coefficients if k not in vanishing and _is_short(coefficients[k])}
         yield Equations.of(*(Equation.of(f"{label}-{k}", left % k, latex(value)) for k, value in closed.items()))
-        rest = {k: _decimal(found[k].subs(r, 1)) for k in found if k not in vanishing and k not in closed}
+        rest = {k: _decimal(coefficients[k].subs(r, 1)) for k in coefficients if k not in vanishing and k not in closed}
         if rest:
             yield Paragraph.of(
                 f"Orders {_listed(rest)} have no short closed form; by quadrature, at variance one and to the digits "

@@ -128,8 +128,8 @@ def entries() -> dict[str, Entry]:
     'Physical Review E'
     """
     text = files("theory.writing").joinpath("references.bib").read_text(encoding="utf-8")
-    found = {}
+    library = {}
     for match in ENTRY.finditer(text):
         kind, key, body = match.groups()
-        found[key] = Entry(key, kind, dict(FIELD.findall(body)), match.group())
-    return found
+        library[key] = Entry(key, kind, dict(FIELD.findall(body)), match.group())
+    return library

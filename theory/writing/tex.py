@@ -64,7 +64,7 @@ def escaped(text: str) -> str:
     >>> escaped("x**2 - x_1")
     'x**2 - x\\_1'
     """
-    return re.sub(r"[\\{}_^~&%$#]", lambda found: ESCAPES.get(found[0], "\\" + found[0]), text)
+    return re.sub(r"[\\{}_^~&%$#]", lambda special: ESCAPES.get(special[0], "\\" + special[0]), text)
 
 
 class _Writer:

@@ -105,8 +105,8 @@ def meaning(text: str) -> str:
     'overlap $\\langle v, w_{0} \\rangle$'
     """
 
-    def formula(found: re.Match[str]) -> str:
-        inside = found[0].replace("<", r"\langle ").replace(">", r" \rangle")
+    def formula(match: re.Match[str]) -> str:
+        inside = match[0].replace("<", r"\langle ").replace(">", r" \rangle")
         inside = inside.replace("w0", "w_{0}").replace("w*", "w_{*}").replace("w_s", "w_{s}")
         inside = re.sub(r"d(\w)/d(\w)", r"\\partial \1/\\partial \2", inside)
         return f"${inside.replace('alpha', chr(92) + 'alpha')}$"

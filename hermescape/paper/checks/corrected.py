@@ -16,7 +16,7 @@ from hermescape.paper.corrected import CUT, QUOTED
 __all__ = ["check_corrected"]
 
 JUDGE_BIAS = 0.1  # of tau: what u/mu and the noise that still comes in may do
-AT = (0.1, 0.4, 0.8)  # strengths near which the sums are made again
+AT = (0.1, 0.4, 0.8)  # alignments near which the sums are made again
 
 
 def _coefficients(name: str, scale: float) -> np.ndarray:
@@ -48,25 +48,25 @@ def _sums(name: str, mu: float) -> tuple[float, float]:
 
 def check_corrected(dataset: xr.Dataset) -> list[Finding]:
     """Compare every curve."""
-    found, strengths = [], dataset.mu.values
+    checks, alignments = [], dataset.mu.values
     for name in map(str, dataset.link.values):
         curves = dataset.sel(link=name)
-        rows = [oracle.search_time_of(*oracle.drive_and_bend(name, "y", float(mu))) for mu in strengths]
+        rows = [oracle.search_time_of(*oracle.drive_and_bend(name, "y", float(mu))) for mu in alignments]
         tau, tolerance = np.array(rows).T
-        found.append(compare(f"exact tau of {name}", "Gauss-Legendre quadrature", curves.exact.values, tau, tolerance))
-        at = sorted({int(np.abs(strengths - mu).argmin()) for mu in AT})
-        sums = np.array([_sums(name, float(strengths[i])) for i in at]).T
+        checks.append(compare(f"exact tau of {name}", "Gauss-Legendre quadrature", curves.exact.values, tau, tolerance))
+        at = sorted({int(np.abs(alignments - mu).argmin()) for mu in AT})
+        sums = np.array([_sums(name, float(alignments[i])) for i in at]).T
         lines = {"corrected sum, order 16": curves.series.sel(order=CUT), "published sum": curves.published}
         for (line, curve), wanted in zip(lines.items(), sums, strict=True):
             source = "coefficients by quadrature"
-            found.append(compare(f"{line} of {name}", source, curve.values[at], wanted, 1e-6 * np.abs(wanted)))
+            checks.append(compare(f"{line} of {name}", source, curve.values[at], wanted, 1e-6 * np.abs(wanted)))
         for order in dataset.order.values:
             inside = np.clip(tau, *(curves[f"series_{end}"].sel(order=order).values for end in ("low", "high")))
             source = f"remainder of order {order}"
-            found.append(compare(f"exact tau of {name}", source, tau, inside, tolerance))
+            checks.append(compare(f"exact tau of {name}", source, tau, inside, tolerance))
     for mu, quoted in QUOTED.items():
         drawn = float(dataset.published.sel(link="relu", mu=mu))
-        found.append(
+        checks.append(
             compare(f"published tau of relu at {mu}", "as quoted, to four digits", drawn, quoted, 6e-4 * quoted)
         )
     judged = dataset.judged_link.values.astype(str)
@@ -76,4 +76,4 @@ def check_corrected(dataset: xr.Dataset) -> list[Finding]:
     ]
     nearest = np.clip(exact, dataset.judge_low.values, dataset.judge_high.values)
     kind = "simulated growth, 99 % interval and bias"
-    return [*found, compare("exact tau", kind, exact, nearest, JUDGE_BIAS * np.array(exact))]
+    return [*checks, compare("exact tau", kind, exact, nearest, JUDGE_BIAS * np.array(exact))]

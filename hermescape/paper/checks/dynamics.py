@@ -26,7 +26,7 @@ REFERENCE = "SciPy integration with quadrature"
 OVERLAP_TOLERANCE = 2e-3
 ERROR_TOLERANCE = 5e-3  # of the error at the start
 POINTS = 12  # of a path
-CHECKED = (0.2, 0.5, 0.7)  # strengths whose paths are integrated again
+CHECKED = (0.2, 0.5, 0.7)  # alignments whose paths are integrated again
 BAND_TOLERANCE = 0.3
 
 
@@ -47,7 +47,7 @@ def _velocity(case: Case, label: str, state: Array) -> Array:
 
 def _integrate(case: Case, label: str, start: Array, times: Array) -> Array:
     """Return u, m and s at the times."""
-    found = solve_ivp(
+    path = solve_ivp(
         lambda _, y: _velocity(case, label, y),
         (0.0, float(times[-1])),
         start,
@@ -56,7 +56,7 @@ def _integrate(case: Case, label: str, start: Array, times: Array) -> Array:
         rtol=1e-7,
         atol=1e-10,
     )
-    return found.y
+    return path.y
 
 
 def _first(case: Case) -> Array:
@@ -87,22 +87,22 @@ def compare_flow(link: str, mu: float, mixed: bool, steps: Array, paths: dict[st
     return _against(f"{link} at mu = {mu:g}", {name: path[at] for name, path in paths.items()}, wanted)
 
 
-def _against(where: str, found: dict[str, Array], wanted: dict[str, Array]) -> list[Finding]:
+def _against(where: str, measured: dict[str, Array], wanted: dict[str, Array]) -> list[Finding]:
     tolerances = {"m": OVERLAP_TOLERANCE, "q": OVERLAP_TOLERANCE, "mse": ERROR_TOLERANCE * wanted["mse"].max()}
-    return [compare(f"{n} of {where}", REFERENCE, path, wanted[n], tolerances[n]) for n, path in found.items()]
+    return [compare(f"{n} of {where}", REFERENCE, path, wanted[n], tolerances[n]) for n, path in measured.items()]
 
 
 def check_training(dataset: xr.Dataset) -> list[Finding]:
-    """Check the flows of some strengths and the bands of all."""
-    mixed, found = bool(dataset.attrs["mixed"]), []
+    """Check the flows of some alignments and the bands of all."""
+    mixed, checks = bool(dataset.attrs["mixed"]), []
     for name in map(str, dataset.link.values):
         for mu in map(float, dataset.mu.values):
             path = dataset.sel(link=name, mu=mu)
             if any(abs(mu - checked) < 1e-9 for checked in CHECKED):
                 lines = {key: path[f"{key}_flow"].values for key in ("m", "q", "mse")}
-                found += compare_flow(name, mu, mixed, path.step.values, lines)
-            found.append(_band(f"{name} at mu = {mu:g}", path))
-    return found
+                checks += compare_flow(name, mu, mixed, path.step.values, lines)
+            checks.append(_band(f"{name} at mu = {mu:g}", path))
+    return checks
 
 
 def _band(where: str, path: xr.Dataset, prefix: str = "") -> Finding:
@@ -115,18 +115,18 @@ def _band(where: str, path: xr.Dataset, prefix: str = "") -> Finding:
 
 
 def check_stages(dataset: xr.Dataset) -> list[Finding]:
-    """Check both ways of training at some strengths."""
-    found = []
+    """Check both ways of training at some alignments."""
+    checks = []
     for name in map(str, dataset.link.values):
         for mu in map(float, dataset.mu.values):
             path, where = dataset.sel(link=name, mu=mu), f"{name} at mu = {mu:g}"
-            found += [_band(f"{where}, {kind}", path, f"{kind}_") for kind in ("direct", "staged")]
+            checks += [_band(f"{where}, {kind}", path, f"{kind}_") for kind in ("direct", "staged")]
             if not any(abs(mu - checked) < 1e-9 for checked in CHECKED):
                 continue
             lines = {key: path[f"direct_{key}_flow"].values for key in ("m", "q", "mse")}
-            found += compare_flow(name, mu, False, path.direct_step.values, lines)
-            found += _compare_staged(name, mu, path)
-    return found
+            checks += compare_flow(name, mu, False, path.direct_step.values, lines)
+            checks += _compare_staged(name, mu, path)
+    return checks
 
 
 def _compare_staged(name: str, mu: float, path: xr.Dataset) -> list[Finding]:

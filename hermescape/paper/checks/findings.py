@@ -37,15 +37,15 @@ class Finding:
         return {**asdict(self), "passed": self.passed}
 
 
-def compare(curve: str, reference: str, found: ArrayLike, expected: ArrayLike, tolerance: ArrayLike) -> Finding:
-    """Compare arrays pointwise: |found - expected| against tolerance; infinite on both sides agrees, NaN never.
+def compare(curve: str, reference: str, measured: ArrayLike, expected: ArrayLike, tolerance: ArrayLike) -> Finding:
+    """Compare arrays pointwise: |measured - expected| against tolerance; infinite on both sides agrees, NaN never.
 
     >>> compare("tau", "closed form", [1.0, 2.0], [1.0, 2.1], 0.05).deviation  # doctest: +ELLIPSIS
     2.0...
     >>> compare("tau", "closed form", [float("nan")], [1.0], 0.05).passed
     False
     """
-    given, wanted, allowed = np.broadcast_arrays(*(np.asarray(f, float) for f in (found, expected, tolerance)))
+    given, wanted, allowed = np.broadcast_arrays(*(np.asarray(f, float) for f in (measured, expected, tolerance)))
     same = given == wanted
     with np.errstate(invalid="ignore"):
         off = np.where(same, 0.0, np.abs(given - wanted) / allowed)

@@ -17,7 +17,7 @@ SOURCE = "Gauss-Legendre quadrature"
 
 def check_landscape(dataset: xr.Dataset) -> list[Finding]:
     """Compare all four curves of every link."""
-    found = []
+    checks = []
     for name in map(str, dataset.link.values):
         curves, size = dataset.sel(link=name), norm(name)
         rows = np.array([oracle.drive_and_bend(name, "y", float(mu)) for mu in dataset.mu.values]).T / divisor(name)
@@ -27,5 +27,5 @@ def check_landscape(dataset: xr.Dataset) -> list[Finding]:
             "A": rows[0],
             "B": rows[1],
         }
-        found += [compare(f"{key} of {name}", SOURCE, curves[key].values, f, 1e-8) for key, f in wanted.items()]
-    return found
+        checks += [compare(f"{key} of {name}", SOURCE, curves[key].values, f, 1e-8) for key, f in wanted.items()]
+    return checks

@@ -20,17 +20,17 @@ MOST = 40  # points of a curve that are compared
 
 def curve_findings(dataset: xr.Dataset) -> list[Finding]:
     """Compare tau(mu) of every link."""
-    label, found = str(dataset.attrs["label"]), []
+    label, checks = str(dataset.attrs["label"]), []
     for name in map(str, dataset.link.values):
         curve = dataset.sel(link=name)
         every = slice(None, None, max(1, curve.sizes["mu"] // MOST))
         rows = [search_time_of(*drive_and_bend(name, label, float(mu))) for mu in curve.mu.values[every]]
         tau, tolerance = divisor(name) * np.array(rows).T
-        found.append(compare(f"tau of {name}", QUADRATURE, curve.tau.values[every], tau, tolerance))
+        checks.append(compare(f"tau of {name}", QUADRATURE, curve.tau.values[every], tau, tolerance))
         closed = _closed(name, label, curve.mu.values)
         if closed is not None:
-            found.append(compare(f"tau of {name}", "closed form", curve.tau.values, closed, 1e-9 * closed))
-    return found
+            checks.append(compare(f"tau of {name}", "closed form", curve.tau.values, closed, 1e-9 * closed))
+    return checks
 
 
 def _closed(name: str, label: str, mu: Array) -> Array | None:
@@ -49,36 +49,36 @@ def _closed(name: str, label: str, mu: Array) -> Array | None:
 
 def check_search(dataset: xr.Dataset) -> list[Finding]:
     """Check curves, the exits of SGD, and the published numbers that are drawn."""
-    found = curve_findings(dataset)
+    checks = curve_findings(dataset)
     for name in map(str, dataset.link.values):
         points = dataset.sel(link=name)
-        found.append(compare(f"runs of {name}", "none diverged", points.diverged.values, 0.0, 0.5))
+        checks.append(compare(f"runs of {name}", "none diverged", points.diverged.values, 0.0, 0.5))
         at = np.isfinite(points.expected.values)
         if at.any():
             expected, ends = points.expected.values[at], (points.exit_low.values[at], points.exit_high.values[at])
             kind, tolerance = "interval of simulated exits", points.tolerance.values[at]
-            found.append(compare(f"exit of {name}", kind, expected, np.clip(expected, *ends), tolerance))
+            checks.append(compare(f"exit of {name}", kind, expected, np.clip(expected, *ends), tolerance))
             runs = points.exited.values[at] + points.censored.values[at]
-            found.append(compare(f"runs of {name}", "none censored", points.censored.values[at] / runs, 0.0, 0.02))
+            checks.append(compare(f"runs of {name}", "none censored", points.censored.values[at] / runs, 0.0, 0.02))
     known = published_times() if dataset.attrs["label"] == "y" else {}
     for name in known.keys() & set(dataset.link.values.tolist()):
         points, times = dataset.sel(link=name), known[name]
         wanted = [times.get(round(float(mu), 6), (np.nan, np.nan))[0] for mu in points.simulated_mu.values]
         eta = float(dataset.attrs["eta"])
-        found.append(compare(f"published {name}", "its file", points.published.values / eta, wanted, 1e-9))
-    return found
+        checks.append(compare(f"published {name}", "its file", points.published.values / eta, wanted, 1e-9))
+    return checks
 
 
 def check_hermite(dataset: xr.Dataset) -> list[Finding]:
     """Check curves, and that the drive vanishes at every critical strength."""
-    label, found = str(dataset.attrs["label"]), curve_findings(dataset)
+    label, checks = str(dataset.attrs["label"]), curve_findings(dataset)
     for name in map(str, dataset.link.values):
         places = dataset.critical.sel(link=name).values
         for mu in places[np.isfinite(places)]:
             A, _, size, _ = drive_and_bend(name, label, float(mu))
-            found.append(compare(f"critical mu = {mu:.5f} of {name}", "A by quadrature", A, 0.0, 1e-9 * size))
-    found += _inset(dataset) if "inset_mu" in dataset else []
-    return found
+            checks.append(compare(f"critical mu = {mu:.5f} of {name}", "A by quadrature", A, 0.0, 1e-9 * size))
+    checks += _inset(dataset) if "inset_mu" in dataset else []
+    return checks
 
 
 def _inset(dataset: xr.Dataset) -> list[Finding]:

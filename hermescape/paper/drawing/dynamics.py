@@ -1,4 +1,4 @@
-"""Training over steps: one row a link, columns for error, overlap and alignment, one shade a strength."""
+"""Training over steps: one row a link, columns for error, overlap and alignment, one shade an alignment."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def draw_stages(dataset: xr.Dataset) -> Figure:
         return figure
 
 
-def _few(strengths: np.ndarray) -> np.ndarray:
-    """Return every second strength from the first where there are many: two ways of training share a panel."""
-    return strengths[::2] if len(strengths) > 5 else strengths
+def _few(alignments: np.ndarray) -> np.ndarray:
+    """Return every second alignment from the first where there are many: two ways of training share a panel."""
+    return alignments[::2] if len(alignments) > 5 else alignments
 
 
 def _path(ax: Axes, path: xr.Dataset, key: str, mu: float, prefix: str, dash: Any, depth: float = 0.28) -> None:
@@ -96,7 +96,7 @@ def _band() -> Patch:
     return Patch(color="0.6", alpha=0.5, label="SGD, 5 to 95 % of runs")
 
 
-def _legend(figure: Figure, dataset: xr.Dataset, entries: list[Any], strengths: np.ndarray | None = None) -> None:
-    shown = dataset.mu.values if strengths is None else strengths
+def _legend(figure: Figure, dataset: xr.Dataset, entries: list[Any], alignments: np.ndarray | None = None) -> None:
+    shown = dataset.mu.values if alignments is None else alignments
     lines = [Line2D([], [], color=shade(float(mu)), lw=3, label=rf"$\mu = {mu:g}$") for mu in shown]
     figure.legend(handles=[*entries, *lines], loc="outside lower center", ncols=6, frameon=False)

@@ -6,15 +6,15 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from hermescape.paper.drawing.panels import name_of, share_legend, sheet
-from numerics.plots.style import STRENGTH_LABEL, look
+from numerics.plots.style import ALIGNMENT_LABEL, look
 
 __all__ = ["draw_landscape"]
 
 PANELS = (
     ("bias", "r", r"bias $\sigma_0^{[r]}$", r"squared norm $r$"),
-    ("potential", "mu", r"potential $V(\mu) = L(\mu, \mu^2)$", STRENGTH_LABEL),
-    ("A", "mu", r"drive $A = -V'(\mu)$", STRENGTH_LABEL),
-    ("B", "mu", r"$B = -2 L_r(\mu, \mu^2)$", STRENGTH_LABEL),
+    ("potential", "mu", r"potential $V(\mu) = L(\mu, \mu^2)$", ALIGNMENT_LABEL),
+    ("A", "mu", r"drive $A = -V'(\mu)$", ALIGNMENT_LABEL),
+    ("B", "mu", r"$B = -2 L_r(\mu, \mu^2)$", ALIGNMENT_LABEL),
 )
 
 

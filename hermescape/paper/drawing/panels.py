@@ -29,7 +29,7 @@ def name_of(link: str) -> str:
 
 
 def shade(mu: float) -> Any:
-    """Return the colour of a strength: lightness falls with it, so that greyscale keeps the order."""
+    """Return the colour of an alignment: lightness falls with it, so that greyscale keeps the order."""
     return mpl.colormaps["viridis_r"](0.1 + 0.9 * mu)
 
 

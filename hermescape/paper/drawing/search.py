@@ -32,18 +32,18 @@ def draw_search(dataset: xr.Dataset) -> Figure:
 def _links_panel(ax: Axes, link: xr.Dataset) -> None:
     tau_curve(ax, link.mu, link.tau, label=r"search time $\tau(\mu)$, exact")
     ax.lines[-1].set_marker("")
-    strengths, expected = link.simulated_mu.values, link.expected.values
+    alignments, expected = link.simulated_mu.values, link.expected.values
     dash = look(1).dash
-    ax.plot(strengths, expected, color="black", ls=dash, lw=1.2, label=r"expected median exit at $|m| = \mu$")
+    ax.plot(alignments, expected, color="black", ls=dash, lw=1.2, label=r"expected median exit at $|m| = \mu$")
     measured = (link.exit_median, link.exit_low, link.exit_high)
-    exit_points(ax, strengths, *measured, label="SGD, exact simulation: median, 95 % interval", index=1)
+    exit_points(ax, alignments, *measured, label="SGD, exact simulation: median, 95 % interval", index=1)
     if np.isfinite(link.published).any():
         low, high = (link.published + side * link.published_spread for side in (-1, 1))
-        shift = strengths + 0.008
+        shift = alignments + 0.008
         exit_points(ax, shift, link.published, low, high, label="published (see caption), with spread", index=2)
         known = np.isfinite(link.emulated)
         ax.vlines(
-            strengths[known] - 0.012,
+            alignments[known] - 0.012,
             link.emulated_low[known],
             link.emulated_high[known],
             color=look(3).colour,

@@ -28,7 +28,7 @@ CHUNKS = 8
 """parts a thread"""
 SMALLEST_TOLERANCE = 1e-12
 REACH = 4.0
-"""A surrogate reaches this factor beyond the strengths r of the start, its square beyond an end that a run meets."""
+"""A surrogate reaches this factor beyond the norms r of the start, its square beyond an end that a run meets."""
 AT_END = 1e-6
 WIDEST = 1e15
 
@@ -172,21 +172,21 @@ class Runs:
         with ThreadPoolExecutor(threads) as executor:
             list(executor.map(run, parts))
 
-    def _strengths(self, rows: NDArray[np.int64]) -> Array:
+    def _squared_norms(self, rows: NDArray[np.int64]) -> Array:
         """r of the given trajectories."""
         evaluate = compile_function(self._field.inputs, [self._field.system.entries[r]], jit=False)
         return np.array([evaluate(*self.states[row], *self._constants[row])[0] for row in rows])
 
     def _first_surrogate(self) -> Surrogate:
-        strengths = self._strengths(np.arange(len(self.states)))
-        if not (np.isfinite(strengths).all() and strengths.min() > 0):
+        norms = self._squared_norms(np.arange(len(self.states)))
+        if not (np.isfinite(norms).all() and norms.min() > 0):
             raise ParameterError(
-                f"a start with <w, w> = {strengths.min():g} given; accepted without a closed form: a positive finite "
+                f"a start with <w, w> = {norms.min():g} given; accepted without a closed form: a positive finite "
                 "r; start elsewhere, or integrate with SciPy()."
             )
         if not self._field.system.entries[r].free_symbols:
-            return self._tabulate(float(strengths[0]), float(strengths[0]))
-        low, high = strengths.min() / REACH, max(1.0, strengths.max()) * REACH
+            return self._tabulate(float(norms[0]), float(norms[0]))
+        low, high = norms.min() / REACH, max(1.0, norms.max()) * REACH
         return self._tabulate(2.0 ** math.floor(math.log2(low)), 2.0 ** math.ceil(math.log2(high)))
 
     def _tabulate(self, low: float, high: float) -> Surrogate:
@@ -195,12 +195,12 @@ class Runs:
     def _leaving(self) -> NDArray[np.int64]:
         """Return the trajectories that stand at the end of the surrogate, which is widened for them."""
         stuck = np.flatnonzero(np.isin(self.codes, (stepping.NOT_FINITE, stepping.FAILED)))
-        found = self._surrogate
-        if found is None or found.low == found.high or not stuck.size:
+        table = self._surrogate
+        if table is None or table.low == table.high or not stuck.size:
             return stuck[:0]
-        strengths = self._strengths(stuck)
-        below, above = strengths < found.low * (1 + AT_END), strengths > found.high * (1 - AT_END)
-        low, high = found.low / REACH**2 if below.any() else found.low, found.high
+        norms = self._squared_norms(stuck)
+        below, above = norms < table.low * (1 + AT_END), norms > table.high * (1 - AT_END)
+        low, high = table.low / REACH**2 if below.any() else table.low, table.high
         high = high * REACH**2 if above.any() else high
         if high / low > WIDEST or not (below | above).any():
             return stuck[:0]
@@ -209,5 +209,5 @@ class Runs:
 
 
 @lru_cache(maxsize=32)
-def _surrogate(found: Field, low: float, high: float, tolerance: float) -> Surrogate:
-    return tabulate(tuple(found.functions.values()), low, high, tolerance=tolerance)
+def _surrogate(system_field: Field, low: float, high: float, tolerance: float) -> Surrogate:
+    return tabulate(tuple(system_field.functions.values()), low, high, tolerance=tolerance)

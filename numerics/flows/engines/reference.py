@@ -92,14 +92,14 @@ def _locate(height: Callable[[float], float], before: float, after: float) -> fl
 
 
 @lru_cache(maxsize=64)
-def _stages(found: Field, jit: bool) -> tuple[Callable, OnCovariance | None, Callable | None]:
-    system, inputs = found.system, found.inputs
+def _stages(system_field: Field, jit: bool) -> tuple[Callable, OnCovariance | None, Callable | None]:
+    system, inputs = system_field.system, system_field.inputs
     velocities = [system.velocities[s] for s in system.states]
-    if found.is_closed:
+    if system_field.is_closed:
         closed = guard_in_states(system, system.functions)
         return compile_function(inputs, [v.xreplace(closed) for v in velocities], jit=jit), None, None
     arguments = compile_function(inputs, [system.entries[q], system.entries[r], system.gap], jit=jit)
-    last = compile_function((*inputs, *found.functions), velocities, jit=jit)
+    last = compile_function((*inputs, *system_field.functions), velocities, jit=jit)
     return arguments, on_covariance(tuple(system.functions.values())), last
 
 

@@ -31,8 +31,8 @@ class Heyoka:
     def solve(self, problem: Problem) -> Solution:
         """Integrate one trajectory."""
         hy = _heyoka()
-        found = field(problem.system)
-        variables, velocities = _equations(found)
+        compiled = field(problem.system)
+        variables, velocities = _equations(compiled)
         events = []
         if problem.index >= 0:
             events = [hy.t_event(variables[problem.index] ** 2.0 - problem.threshold**2)]
@@ -94,9 +94,9 @@ def _outcome(hy: Any, code: Any) -> Outcome:
 
 
 @lru_cache(maxsize=32)
-def _equations(found: Field) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    hy, system = _heyoka(), found.system
-    if not found.is_closed:
+def _equations(system_field: Field) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    hy, system = _heyoka(), system_field.system
+    if not system_field.is_closed:
         raise UnsupportedExpressionError(
             f"{system.loss_function.student.name} with engine Heyoka(): the loss has no closed form; accepted are "
             "closed forms; take the default engine."

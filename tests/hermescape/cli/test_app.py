@@ -58,10 +58,10 @@ def test_derive_json() -> None:
     assert found["information_exponent"] == 1
     assert found["generative_exponent"] == {"k": 1, "transform": "y", "searched": ["y"]}
     assert set(found["odes"]) == {"u", "m"}
-    strength = sp.Symbol("mu")
-    assert sp.simplify(sp.sympify(found["A"]) - (1 - strength) / 2) == 0
+    alignment = sp.Symbol("mu")
+    assert sp.simplify(sp.sympify(found["A"]) - (1 - alignment) / 2) == 0
     assert sp.sympify(found["B"]) == -sp.Rational(1, 2)
-    assert sp.sympify(found["tau"]).subs(strength, sp.Rational(4, 125)).evalf() == pytest.approx(3.3927, abs=5e-5)
+    assert sp.sympify(found["tau"]).subs(alignment, sp.Rational(4, 125)).evalf() == pytest.approx(3.3927, abs=5e-5)
     for text in (found["loss"], *found["odes"].values()):
         assert sp.sympify(text).free_symbols
 

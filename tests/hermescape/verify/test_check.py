@@ -89,7 +89,7 @@ def test_noise_that_changes_the_rate_is_undecided_at_a_given_batch() -> None:
     assert case.rows[0].exited == 0
 
 
-def test_several_strengths_share_the_budget() -> None:
+def test_several_alignments_share_the_budget() -> None:
     """The cheapest come first; those that no longer fit into twice the budget are undecided."""
     found = hermescape.check("relu", mu=[0.3, 0.9], budget=2e6).cases
     assert [case.sentence.startswith("undecided: one run would draw") for case in found] == [False, True]

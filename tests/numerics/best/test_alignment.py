@@ -1,4 +1,4 @@
-"""The best strength against dense grids, and the scale of the paper."""
+"""The best alignment against dense grids, and the scale of the paper."""
 
 import math
 
@@ -33,15 +33,15 @@ def on_a_grid(system, low: float, high: float) -> tuple[float, float]:
         ("he2", "erf", (0, 1)),
     ],
 )
-def test_best_strength_against_a_grid(student: str, teacher: str | None, ends: tuple) -> None:
+def test_best_alignment_against_a_grid(student: str, teacher: str | None, ends: tuple) -> None:
     system = derive(student, teacher)
     best = best_mu(system, *ends)
     low, high = map(float, ends)
-    strength, tau = on_a_grid(system, low, high)
-    assert float(best.mu) == pytest.approx(strength, abs=(high - low) / 2000)
+    alignment, tau = on_a_grid(system, low, high)
+    assert float(best.mu) == pytest.approx(alignment, abs=(high - low) / 2000)
     assert float(best.tau) <= tau * (1 + 1e-9)
     assert float(best.tau) == pytest.approx(tau, rel=1e-5)
-    assert best.end == ("high" if strength == high else None)
+    assert best.end == ("high" if alignment == high else None)
     assert best.exact == (student.startswith("he") and teacher != "he2")
 
 
@@ -56,7 +56,7 @@ def test_samples_find_what_is_exact() -> None:
         assert (exact.exact, found.exact) == (True, False)
 
 
-def test_tau_that_falls_towards_zero_strength() -> None:
+def test_tau_that_falls_towards_zero_alignment() -> None:
     """Linear: A = 1, B = -1 at mu = 0, so that tau is the golden ratio; erf: A = 4/(pi sqrt 3), B = -4/pi."""
     best = best_mu(derive("linear"))
     assert (best.mu, best.end, best.is_attained) == (0, "low", False)
@@ -76,14 +76,14 @@ def test_an_interval_without_zero_has_a_lower_end() -> None:
     assert (float(tanh.mu), tanh.end, tanh.error) == (0.25, "low", 0)
 
 
-def test_a_scale_moves_the_best_strength() -> None:
+def test_a_scale_moves_the_best_alignment() -> None:
     system = derive("he2", alpha=3)
     best = best_mu(system)
     assert float(best.tau) == pytest.approx(on_a_grid(system, 0, 1)[1], rel=1e-6)
     assert abs(float(best.mu) - float(best_mu(derive("he2")).mu)) > 0.01
 
 
-def test_what_has_no_best_strength_is_refused() -> None:
+def test_what_has_no_best_alignment_is_refused() -> None:
     for low, high in ((0.5, 0.5), (-0.1, 0.5), (0.2, 1.1)):
         with pytest.raises(ParameterError, match="0 <= low < high <= 1"):
             best_mu(derive("he2"), low, high)

@@ -28,17 +28,17 @@ def test_linear_pretraining_has_its_closed_form() -> None:
     composition = plan("linear", 0.8)
     for time in (0.0, 0.3, 1.0, 2.5):
         grown = 1 - math.exp(-time)
-        alignment, strength = composition.pretrained(time)
+        alignment, length = composition.pretrained(time)
         assert alignment == pytest.approx(0.8 * grown, abs=1e-8)
-        assert strength**2 == pytest.approx(grown**2 + 0.01 * math.exp(-2 * time), abs=1e-8)
+        assert length**2 == pytest.approx(grown**2 + 0.01 * math.exp(-2 * time), abs=1e-8)
 
 
 def test_a_source_equal_to_the_target_gives_aligned_pretraining() -> None:
     """c = 1 from a small weight: rho - mu -> 0, and the fine-tuning time that of the aligned model there."""
     composition = plan("erf", 1.0, r=1e-10)
-    fine, outcome, alignment, strength = composition.fine_tune(1.0)
+    fine, outcome, alignment, length = composition.fine_tune(1.0)
     assert outcome is Outcome.EXITED
-    assert strength == pytest.approx(alignment, abs=1e-6)
+    assert length == pytest.approx(alignment, abs=1e-6)
     start = median_start(derive("erf"), 1e4, mu=alignment)
     aligned = integrate(derive("erf"), start, event=Exit(0.4), t_max=1e4, mu=alignment)
     assert fine == pytest.approx(aligned.exit_time, rel=1e-4)
@@ -88,7 +88,7 @@ def test_finite_kappa_against_simulation_of_both_phases() -> None:
         "relu", model="pretrain", c=0.8, **sizes, threshold=None, replicas=200, seed=4, max_steps=40, initial_scale=0.1
     )
     weights = simulate(before).final
-    alignment, strength = weights.q.values, np.sqrt(weights.r.values)
+    alignment, length = weights.q.values, np.sqrt(weights.r.values)
     after = [
         simulate(
             api.experiment(
@@ -96,7 +96,7 @@ def test_finite_kappa_against_simulation_of_both_phases() -> None:
             ),
             threads=1,
         )
-        for i, (mu, rho) in enumerate(zip(alignment.tolist(), strength.tolist(), strict=True))
+        for i, (mu, rho) in enumerate(zip(alignment.tolist(), length.tolist(), strict=True))
     ]
     assert all(sample.counts.exited == 6 for sample in after)
     totals = np.array([time + eta * sample.exit_steps for sample in after])
@@ -113,9 +113,9 @@ def test_finite_kappa_against_simulation_of_both_phases() -> None:
     assert abs(float(noisy.total[0]) - median) < 3.5 * error + eta
     assert abs(float(quiet.total[0]) - median) > 6 * error
     assert float(noisy.mu[0]) == pytest.approx(alignment.mean(), abs=0.005)
-    assert float(noisy.rho[0]) == pytest.approx(strength.mean(), abs=0.005)
+    assert float(noisy.rho[0]) == pytest.approx(length.mean(), abs=0.005)
     assert float(noisy.mu_deviation[0]) == pytest.approx(alignment.std(), rel=0.15)
-    assert float(noisy.rho_deviation[0]) == pytest.approx(strength.std(), rel=0.15)
+    assert float(noisy.rho_deviation[0]) == pytest.approx(length.std(), rel=0.15)
     assert float(quiet.mu_deviation[0]) == float(quiet.rho_deviation[0]) == 0.0
 
 

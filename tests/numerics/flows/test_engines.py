@@ -172,12 +172,12 @@ def test_result_codes(engine: Engine) -> None:
 
 
 def test_grids_equal_single_runs_whatever_the_threads() -> None:
-    system, strengths = derive("erf"), np.linspace(0.05, 1.0, 20)
+    system, alignments = derive("erf"), np.linspace(0.05, 1.0, 20)
     found = [
-        exit_times(system, START, event=Exit(0.6), t_max=1e7, mu=strengths, threads=threads) for threads in (1, 2, 3)
+        exit_times(system, START, event=Exit(0.6), t_max=1e7, mu=alignments, threads=threads) for threads in (1, 2, 3)
     ]
     assert all(other.identical(found[0]) for other in found[1:])
-    single = integrate(system, START, event=Exit(0.6), t_max=1e7, mu=float(strengths[3]))
+    single = integrate(system, START, event=Exit(0.6), t_max=1e7, mu=float(alignments[3]))
     assert found[0].exit_time.values[3] == single.exit_time
     assert found[0].outcome.values[-1] == "HORIZON"
     assert np.isnan(found[0].exit_time.values[-1])
@@ -260,10 +260,10 @@ def test_a_surrogate_is_as_good_as_its_error() -> None:
     found = tabulate(functions, 0.1, 2.0, tolerance=1e-9)
     direct, rng = evaluator((q, r, GAP), functions), np.random.default_rng(5)
     for _ in range(20):
-        theta, strength = rng.uniform(-np.pi / 2, np.pi / 2), rng.uniform(0.1, 2.0)
-        out, gap = np.empty(2), strength * np.cos(theta) ** 2
-        lookup(found.table, 2, theta, np.log(strength), out)
-        exact = direct.values(strength**0.5 * np.sin(theta), strength, gap, gap=gap, tolerance=1e-13)
+        theta, norm = rng.uniform(-np.pi / 2, np.pi / 2), rng.uniform(0.1, 2.0)
+        out, gap = np.empty(2), norm * np.cos(theta) ** 2
+        lookup(found.table, 2, theta, np.log(norm), out)
+        exact = direct.values(norm**0.5 * np.sin(theta), norm, gap, gap=gap, tolerance=1e-13)
         assert out == pytest.approx(exact, abs=1e-9)
     lookup(found.table, 2, 0.1, np.log(2.1), out)
     assert np.isnan(out).all()
@@ -282,7 +282,7 @@ def test_flow_on_a_surrogate_is_the_flow_on_quadrature() -> None:
 
 
 def test_a_run_that_leaves_the_surrogate_widens_it() -> None:
-    """From |w| = 1 a scale u = -60 relaxes through strengths far below and above those of the first table."""
+    """From |w| = 1 a scale u = -60 relaxes through norms far below and above those of the first table."""
     system = derive("sigmoid")
     runs = Runs(
         system,

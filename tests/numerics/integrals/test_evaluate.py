@@ -123,8 +123,8 @@ def test_search_time_where_A_nearly_vanishes() -> None:
 
 @given(st.floats(0.05, 0.95))
 @settings(max_examples=10, deadline=None)
-def test_interval_of_a_closed_form_is_its_value(strength: float) -> None:
-    found = search_time(derive("relu"), strength)
+def test_interval_of_a_closed_form_is_its_value(alignment: float) -> None:
+    found = search_time(derive("relu"), alignment)
     assert found.error == 0
     assert found.interval == (found.tau, found.tau)
 

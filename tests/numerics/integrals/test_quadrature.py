@@ -135,16 +135,16 @@ def test_unreachable_tolerance_is_said() -> None:
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "tanh"])
-@pytest.mark.parametrize("strength", ["0.032", "0.5", "0.9"])
-def test_search_time_to_1e8_against_mpmath(name: str, strength: str) -> None:
+@pytest.mark.parametrize("alignment", ["0.032", "0.5", "0.9"])
+def test_search_time_to_1e8_against_mpmath(name: str, alignment: str) -> None:
     """A and B from their integrals over the aligned law: A = E[Z s'(mu Z)(s(Z) - s(mu Z))], and B with s''."""
     s = {"tanh": sp.tanh(x), "sigmoid": 1 / (1 + sp.exp(-x))}[name]
-    strength_exact = sp.Rational(strength)
-    inner = {k: sp.diff(s, x, k).subs(x, strength_exact * x) for k in range(3)}
+    alignment_exact = sp.Rational(alignment)
+    inner = {k: sp.diff(s, x, k).subs(x, alignment_exact * x) for k in range(3)}
     A = reference.mean(x * inner[1] * (s - inner[0]), 0, 1, digits=22)
     B = -reference.mean(inner[1] ** 2 + (inner[0] - s) * inner[2], 0, 1, digits=22)
     tau = (-B + (B**2 + 4 * A**2) ** 0.5) / (2 * A**2)
-    found = search_time(derive(name), float(strength))
+    found = search_time(derive(name), float(alignment))
     assert abs(found.tau - tau) <= 1e-8 * tau
     assert 0 < found.error <= 1e-8 * tau
     assert abs(found.tau - tau) <= found.error + 1e-14 * tau

@@ -25,16 +25,16 @@ RELU_TAU = {"0.032": 3.3927, "0.8985": 196.112}  # A = (1 - mu)/2 and B = -1/2, 
 
 
 @pytest.mark.parametrize(
-    ("strength", "order", "tau"),
+    ("alignment", "order", "tau"),
     [("0.032", 16, 1.286), ("0.032", 1024, 3.019), ("0.8985", 16, 182.97), ("0.8985", 1024, 194.42)],
 )
-def test_relu_truncations_and_their_remainders(strength: str, order: int, tau: float) -> None:
+def test_relu_truncations_and_their_remainders(alignment: str, order: int, tau: float) -> None:
     """The corrected Hermite sums of arXiv:2602.02855's curve, with the k = 0 term: THEORY, section 2."""
-    found = search_time(derive("relu"), strength, order=order)
+    found = search_time(derive("relu"), alignment, order=order)
     assert found.tau == pytest.approx(tau, abs=5e-4 if tau < 100 else 5e-3)
     low, high = found.interval
-    assert low < RELU_TAU[strength] < high
-    assert abs(found.tau - RELU_TAU[strength]) <= found.error
+    assert low < RELU_TAU[alignment] < high
+    assert abs(found.tau - RELU_TAU[alignment]) <= found.error
     assert found.error == pytest.approx(max(found.tau - low, high - found.tau))
 
 
@@ -53,10 +53,10 @@ def test_relu_remainder_shrinks_like_the_root_of_the_order() -> None:
 @pytest.mark.parametrize("order", [0, 3, 16, 200])
 def test_remainders_cover_the_exact_A_and_B(student: str, teacher: str, order: int) -> None:
     escape = derive(student, teacher).escape
-    for strength in (0.1, 0.7):
-        pair = aligned_series(activation(student).expr, activation(teacher).expr, strength, order)
+    for alignment in (0.1, 0.7):
+        pair = aligned_series(activation(student).expr, activation(teacher).expr, alignment, order)
         for cut, expr in zip(pair, (escape.A, escape.B), strict=True):
-            exact = value(expr, {mu: strength})
+            exact = value(expr, {mu: alignment})
             assert abs(cut.value - exact.value) <= cut.error + exact.error
 
 
@@ -78,25 +78,25 @@ CONTINUOUS = tuple(name for name in REGISTRY if name not in ("sign", "step"))
 ORDERS = (8, 16, 32)
 
 
-def drive_and_bend(student: sp.Expr, teacher: sp.Expr, strength: sp.Rational) -> tuple[mpmath.mpf, mpmath.mpf]:
+def drive_and_bend(student: sp.Expr, teacher: sp.Expr, alignment: sp.Rational) -> tuple[mpmath.mpf, mpmath.mpf]:
     """A and B without a Hermite coefficient: with g(z) = sigma(mu z),
 
     A = E[z g' (phi - g)]/mu and B = -(E[g' phi'] + E[z g' (g - phi)])/mu^2, by Stein's lemma.
     """
     sigma, phi = pieces(student), pieces(teacher)
-    g, slope = (f.as_expr().subs(x, strength * x) for f in (sigma, sigma.diff()[0]))
-    slope, link, link_slope = strength * slope, phi.as_expr(), phi.diff()[0].as_expr()
+    g, slope = (f.as_expr().subs(x, alignment * x) for f in (sigma, sigma.diff()[0]))
+    slope, link, link_slope = alignment * slope, phi.as_expr(), phi.diff()[0].as_expr()
     drive = reference.mean(x * slope * (link - g), 0, 1, digits=20)
     bend = reference.mean(slope * link_slope + x * slope * (g - link), 0, 1, digits=20)
-    return drive / strength, -bend / strength**2
+    return drive / alignment, -bend / alignment**2
 
 
-def assert_covered(student: sp.Expr, teacher: sp.Expr, strength: sp.Rational) -> None:
-    exact = drive_and_bend(student, teacher, strength)
+def assert_covered(student: sp.Expr, teacher: sp.Expr, alignment: sp.Rational) -> None:
+    exact = drive_and_bend(student, teacher, alignment)
     for order in ORDERS:
-        cut = aligned_series(student, teacher, float(strength), order)
+        cut = aligned_series(student, teacher, float(alignment), order)
         for found, true in zip(cut, exact, strict=True):
-            assert abs(found.value - true) <= found.error, (student, teacher, strength, order)
+            assert abs(found.value - true) <= found.error, (student, teacher, alignment, order)
 
 
 @pytest.mark.parametrize("teacher", [None, "relu"])
@@ -104,15 +104,15 @@ def assert_covered(student: sp.Expr, teacher: sp.Expr, strength: sp.Rational) ->
 def test_remainders_cover_A_and_B_of_functions_of_every_kind(student: str, teacher: str | None) -> None:
     sigma = activation(student).expr
     phi = sigma if teacher is None else activation(teacher).expr
-    for strength in (sp.Rational(1, 20), sp.Rational(11, 25), sp.Rational(9, 10)):
-        assert_covered(sigma, phi, strength)
+    for alignment in (sp.Rational(1, 20), sp.Rational(11, 25), sp.Rational(9, 10)):
+        assert_covered(sigma, phi, alignment)
 
 
 @given(decaying, st.sampled_from(["same", "relu", "tanh"]), st.fractions("1/20", "1", max_denominator=20))
 @settings(max_examples=25, deadline=None)
-def test_remainders_cover_generated_functions(f: sp.Expr, teacher: str, strength: sp.Rational) -> None:
+def test_remainders_cover_generated_functions(f: sp.Expr, teacher: str, alignment: sp.Rational) -> None:
     phi = f if teacher == "same" else activation(teacher).expr
-    assert_covered(activation(f).expr, phi, sp.Rational(strength))
+    assert_covered(activation(f).expr, phi, sp.Rational(alignment))
 
 
 def tent(z: mpmath.mpf) -> mpmath.mpf:
@@ -137,14 +137,14 @@ def parabola_slope(z: mpmath.mpf) -> mpmath.mpf:
 )
 def test_search_times_of_bumps_are_covered(text: str, f: Callable, slope: Callable, tau: float | None) -> None:
     """tau = 2/(B + sqrt(B^2 + 4 A^2)) from integrals of functions written out here."""
-    strength = mpmath.mpf("0.44")
+    alignment = mpmath.mpf("0.44")
 
     def mean(h: Callable) -> mpmath.mpf:
-        cuts = [-12, -1 / strength, -1, 0, 1, 1 / strength, 12]
+        cuts = [-12, -1 / alignment, -1, 0, 1, 1 / alignment, 12]
         return mpmath.quad(lambda z: h(z) * mpmath.npdf(z), cuts)
 
-    pull = mean(lambda z: z * slope(strength * z) * (f(strength * z) - f(z)))
-    drive, bend = -pull, -(mean(lambda z: slope(strength * z) * slope(z)) + pull) / strength
+    pull = mean(lambda z: z * slope(alignment * z) * (f(alignment * z) - f(z)))
+    drive, bend = -pull, -(mean(lambda z: slope(alignment * z) * slope(z)) + pull) / alignment
     exact = 2 / (bend + mpmath.sqrt(bend**2 + 4 * drive**2))
     assert tau is None or exact == pytest.approx(tau, abs=1e-6)
     system = derive(text)

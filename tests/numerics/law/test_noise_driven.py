@@ -49,12 +49,12 @@ def test_beyond_the_turning_point_the_threshold_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize(
-    ("strength", "kappa", "words"),
+    ("alignment", "kappa", "words"),
     [(0.6, 0.1, "A = "), (CRITICAL, 0.0, "kappa > 0"), (1, 0.1, "A' = -"), (CRITICAL, 2.5, "drift stops m")],
 )
-def test_other_regimes_are_refused(strength: object, kappa: float, words: str) -> None:
+def test_other_regimes_are_refused(alignment: object, kappa: float, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        noise_driven(derive("he3"), strength, dimension=1000, threshold=0.5, kappa=kappa)
+        noise_driven(derive("he3"), alignment, dimension=1000, threshold=0.5, kappa=kappa)
 
 
 @pytest.mark.parametrize("away", [1e-3, -3e-3])

@@ -12,29 +12,29 @@ from theory.network.derivation import derive
 from theory.symbols import q, r, x
 
 
-def exponential(a: int, along: mpmath.mpf, strength: mpmath.mpf) -> tuple[mpmath.mpf, mpmath.mpf, mpmath.mpf]:
+def exponential(a: int, along: mpmath.mpf, rho: mpmath.mpf) -> tuple[mpmath.mpf, mpmath.mpf, mpmath.mpf]:
     """L_q, L_r and G of exp(a x) on itself: K = exp(a^2 (q + (r + 1)/2)), E sigma^2 = exp(2 a^2 r)."""
-    kernel = mpmath.exp(a * a * (along + (strength**2 + 1) / 2))
-    slope, bend = -a * a * kernel, a * a * mpmath.exp(2 * a * a * strength**2) - a * a * kernel / 2
-    return slope, bend, mpmath.sqrt(slope**2 + 4 * along * slope * bend + 4 * strength**2 * bend**2)
+    kernel = mpmath.exp(a * a * (along + (rho**2 + 1) / 2))
+    slope, bend = -a * a * kernel, a * a * mpmath.exp(2 * a * a * rho**2) - a * a * kernel / 2
+    return slope, bend, mpmath.sqrt(slope**2 + 4 * along * slope * bend + 4 * rho**2 * bend**2)
 
 
 def time(length: mpmath.mpf, bend: mpmath.mpf) -> mpmath.mpf:
     return (-bend + mpmath.sqrt(bend**2 + 4 * length**2)) / (2 * length**2)
 
 
-@pytest.mark.parametrize(("a", "along", "strength"), [(100, "0.5", None), (1, "30", "30"), (1, "20", "30")])
-def test_exponentials_beyond_a_double(a: int, along: str, strength: str | None) -> None:
+@pytest.mark.parametrize(("a", "along", "rho"), [(100, "0.5", None), (1, "30", "30"), (1, "20", "30")])
+def test_exponentials_beyond_a_double(a: int, along: str, rho: str | None) -> None:
     with mpmath.workdps(60):
-        _, bend, length = exponential(a, mpmath.mpf(along), mpmath.mpf(strength or along))
+        _, bend, length = exponential(a, mpmath.mpf(along), mpmath.mpf(rho or along))
         truth = time(length, -2 * bend)
-        system = derive(f"exp({a}*x)", model="misaligned" if strength else "lora")
-        found = search_time(system, along, rho=strength)
+        system = derive(f"exp({a}*x)", model="misaligned" if rho else "lora")
+        found = search_time(system, along, rho=rho)
         assert isinstance(found.tau, sp.Float)
         assert abs(mpmath.mpf(found.tau) / truth - 1) < 1e-14
         assert abs(mpmath.mpf(found.G) / length - 1) < 1e-14
         assert found.log_tau == pytest.approx(float(mpmath.log(truth)), rel=1e-14)
-        fine = search_time(system, along, rho=strength, digits=30)
+        fine = search_time(system, along, rho=rho, digits=30)
         assert abs(mpmath.mpf(fine.tau) / truth - 1) < mpmath.mpf("1e-29")
 
 

@@ -79,7 +79,7 @@ def test_bad_parameters_are_refused_before_any_work(changes: dict[str, Any], mes
         ({"scale": 2.0}, "alpha = 2 with model 'plain'.*accepted"),
     ],
 )
-def test_plain_has_neither_strength_nor_scale(changes: dict[str, Any], message: str) -> None:
+def test_plain_has_neither_alignment_nor_scale(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         made("linear", PLAIN | changes)
 

@@ -50,19 +50,19 @@ def test_the_critical_strength_of_he3_is_a_root_of_its_cubic() -> None:
     inner = critical_strengths(derive("he3"))[0]
     cubic = 5 * mu**3 + 5 * mu**2 + mu - 1
     assert sp.minimal_polynomial(inner.mu, mu) == cubic
-    strength = mpmath.findroot(lambda v: 5 * v**3 + 5 * v**2 + v - 1, 0.3)
-    slope = 9 * strength * (1 - strength) * (15 * strength**2 + 10 * strength + 1)
-    bend = 9 * (5 * strength**4 - 4 * strength**2 + 1)
-    assert float(inner.mu) == pytest.approx(float(strength), rel=1e-14)
+    alignment = mpmath.findroot(lambda v: 5 * v**3 + 5 * v**2 + v - 1, 0.3)
+    slope = 9 * alignment * (1 - alignment) * (15 * alignment**2 + 10 * alignment + 1)
+    bend = 9 * (5 * alignment**4 - 4 * alignment**2 + 1)
+    assert float(inner.mu) == pytest.approx(float(alignment), rel=1e-14)
     assert float(inner.constant) == pytest.approx(float(bend / slope**2), rel=1e-13)
     assert (inner.order, inner.regime, inner.below) == (2, "trapped", inner.above)
 
 
-def drive_by_quadrature(sigma, slope, phi, strength: mpmath.mpf) -> mpmath.mpf:
+def drive_by_quadrature(sigma, slope, phi, alignment: mpmath.mpf) -> mpmath.mpf:
     """A = E[Z sigma'(mu Z) (phi(Z) - sigma(mu Z))], split at 0."""
 
     def integrand(z: mpmath.mpf) -> mpmath.mpf:
-        return z * slope(strength * z) * (phi(z) - sigma(strength * z)) * mpmath.npdf(z)
+        return z * slope(alignment * z) * (phi(z) - sigma(alignment * z)) * mpmath.npdf(z)
 
     return mpmath.quad(integrand, [-12, -6, -2, 0, 2, 6, 12])
 
@@ -266,8 +266,8 @@ def test_tau_goes_like_one_over_the_loss(student: str, teacher: str, model: str)
     for c in (sp.Rational(1, 7), sp.Integer(5)):
         system, scaled = derive(sigma, phi, model=model), derive(c * sigma, c * phi, model=model)
         assert sp.simplify(scaled.loss - c**2 * system.loss) == 0 or not system.is_exact
-        for strength in (0.1, 0.6):
-            left, right = (search_time(s, strength, rho=rho).tau for s in (system, scaled))
+        for alignment in (0.1, 0.6):
+            left, right = (search_time(s, alignment, rho=rho).tau for s in (system, scaled))
             assert right * float(c) ** 2 == pytest.approx(left, rel=1e-9)
 
 
@@ -305,9 +305,9 @@ def test_G_is_the_gradient_of_the_loss_in_six_dimensions(student: str, teacher: 
 )
 def test_the_misaligned_search_time_at_rho_equal_mu(student: str, teacher: str | None, label: str | None) -> None:
     wide, narrow = (derive(student, teacher, model=model, label=label) for model in ("misaligned", "lora"))
-    for strength in (0.2, 0.7):
-        expected = search_time(narrow, strength).tau
-        assert search_time(wide, strength, rho=strength).tau == pytest.approx(expected, rel=1e-9)
+    for alignment in (0.2, 0.7):
+        expected = search_time(narrow, alignment).tau
+        assert search_time(wide, alignment, rho=alignment).tau == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("text", ["max(-0.865721, x)", "max(x - 1.2875, 0) - max(-x - 1.2875, 0)", "max(x, erfc(x))"])

@@ -28,10 +28,10 @@ def test_no_root_is_isolated_for_the_order_of_terms() -> None:
     start = time.process_time()
     text = as_text(tau)
     assert time.process_time() - start < 10
-    strength = sp.Rational(3, 10)
+    alignment = sp.Rational(3, 10)
     (mu,) = tau.free_symbols
-    read = sp.sympify(text).subs(sp.Symbol("mu"), strength)
-    assert sp.N(read - tau.subs(mu, strength), 20) == pytest.approx(0, abs=1e-12)
+    read = sp.sympify(text).subs(sp.Symbol("mu"), alignment)
+    assert sp.N(read - tau.subs(mu, alignment), 20) == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("seed", ["0", "1"])
