@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, Literal
 
+from numerics.accuracy import FLOW_RTOL
 from theory.errors import ParameterError
 
 __all__ = [
@@ -228,7 +229,7 @@ _TABLE = (
     Parameter("m0", "number", "m at the start, by default that of the median drive", _FLOW),
     Parameter("s0", "number", "s at the start (misaligned), by default that of the median drive", _FLOW),
     Parameter("t_max", "number", "time limit", _FLOW, 1e6, "eta * step", POSITIVE),
-    Parameter("rtol", "number", "relative tolerance of the integrator", _FLOW, 1e-10, domain=POSITIVE),
+    Parameter("rtol", "number", "relative tolerance of the integrator", _FLOW, float(FLOW_RTOL), domain=POSITIVE),
     Parameter("replicas", "integer", "independent runs", _SAMPLED, 100, domain=Domain(2.0)),
     Parameter(
         *("seed", "integer", "results depend on it and the other parameters only; that of a sweep on its cell too"),

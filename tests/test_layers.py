@@ -27,7 +27,8 @@ ORDER = {
         {"search", "writing"},
     ),
     "numerics": (
-        {"__init__", "compile", "workers", "plots", "parameters"},
+        {"__init__", "accuracy"},
+        {"compile", "workers", "plots", "parameters"},
         {"integrals", "simulation"},
         {"flows", "rates"},
         {"law", "sweep"},

@@ -1,7 +1,8 @@
 """Directives whose content is computed from the project while the documentation is built.
 
 `public-names` (every public name with its summary), `module-list` (the modules of one storey), `activation-table` (the
-registry, each kernel against the oracle), `parameter-table` (the table of parameters), `law-table` (constants of the
+registry, each kernel against the oracle), `parameter-table` (the table of parameters),
+`tolerance-table` (the table of tolerances), `law-table` (constants of the
 law against another integrator),
 `law-test-table` (laws against simulation),
 `critical-table`, `test-table` (what every test file says of itself) and `source-table` (the literature).
@@ -26,6 +27,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from hermescape import Exit, SciPy, activation, derive, escape_law, integrate, search_time, value
+from numerics import accuracy
 from numerics.parameters import PARAMETERS, Parameter
 from theory.calculus.reference import kernel as oracle
 from theory.language.activations import REGISTRY
@@ -257,6 +259,18 @@ class ParameterTable(Generated):
         units = one.units if one.type in ("integer", "number") else ""
         words = (escaped(one.meaning), escaped(one.accepted))
         return f"`{one.name}`", f"`{one.option}`", *words, default, escaped(units), ", ".join(one.kinds)
+
+
+class ToleranceTable(Generated):
+    """Every tolerance that decides a result."""
+
+    def markdown(self) -> str:
+        """Return the table."""
+        rows = [
+            (f"`{name}`", f"{float(one):.3g}", escaped(one.unit), escaped(one.why))
+            for name, one in accuracy.table().items()
+        ]
+        return table(("name", "value", "unit", "why"), rows)
 
 
 class SymbolTable(Generated):

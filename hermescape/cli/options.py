@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from numerics.accuracy import VALUE
 from numerics.parameters import MODEL_NAMES, MODEL_PARAMETERS, OTHER_NAMES, PARAMETERS, Parameter, model_name
 from theory.errors import ParameterError
 
@@ -178,9 +179,8 @@ RateScale = Annotated[
         help="paper: for students he1...he20, learning rate divided by k! k, so that tau is k! k times as long"
     ),
 ]
-TOLERANCE = 1e-10
 Digits = Annotated[int | None, typer.Option(metavar="N", help="N significant digits, in place of float64")]
-Tolerance = Annotated[float | None, typer.Option(metavar="T", help=f"accepted error; default: {TOLERANCE:g}")]
+Tolerance = Annotated[float | None, typer.Option(metavar="T", help=f"accepted error; default: {VALUE:g}")]
 Rename = Annotated[
     list[str] | None, typer.Option(metavar="A=B", help=r"print symbol A as B, such as mu=\alpha; may be repeated")
 ]
@@ -260,10 +260,10 @@ def accuracy(tolerance: float | None, digits: int | None, order: int | None = No
         if given is not None and tolerance is not None:
             raise ParameterError(f"{name} and --tolerance given; accepted: one of them.")
     if tolerance is not None and not 0 < tolerance < math.inf:
-        raise ParameterError(f"--tolerance {tolerance:g} given; accepted: a positive number such as {TOLERANCE:g}.")
+        raise ParameterError(f"--tolerance {tolerance:g} given; accepted: a positive number such as {VALUE:g}.")
     if digits is not None and not 1 <= digits <= MAX_DIGITS:
         raise ParameterError(f"--digits {digits} given; accepted: an integer from 1 to {MAX_DIGITS}.")
-    return TOLERANCE if tolerance is None else tolerance
+    return VALUE if tolerance is None else tolerance
 
 
 def check_without_mu(critical: bool, order: int | None, digits: int | None, tolerance: float | None) -> None:

@@ -18,6 +18,7 @@ from hermescape.paper.dynamics import QUIET, follow, seeds
 from hermescape.paper.published import emulate, published_times
 from hermescape.paper.settings import BATCH, DIMENSION, ETA, EVEN, LINKS, ODD, Advance, Settings, divisor
 from hermescape.paper.simulation import Case
+from numerics.accuracy import CONFIDENCE
 from numerics.rates.search_time import search_time
 from numerics.simulation.montecarlo import simulate, trajectories
 from theory.network.derivation import derive
@@ -25,7 +26,6 @@ from theory.search.critical import critical_strengths
 
 __all__ = ["hermite_times", "search_times"]
 
-CONFIDENCE = 0.95
 PATIENCE = 20  # expected exits after which a run is censored
 RECORDED = 400  # steps of a path on which the published statistic is read
 MOST_PATHS = 100

@@ -42,7 +42,7 @@ POINTS = {False: 99, True: 33}  # of tau(mu)
 RECORDED = {False: 100, True: 40}  # runs whose whole path is kept
 MOMENTS = 80  # times along a path
 LONGEST_PATH = 2.5  # median exit times
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def gather(settings: Request, progress: Callable[[int, int], None] | None = None
     )
 
 
-def _attempt(compute: Callable[[], Found]) -> Found | Missing:
+def _attempt(compute: Callable[[], Result]) -> Result | Missing:
     """Return what is computed, or why it does not apply."""
     try:
         return compute()
@@ -173,7 +173,7 @@ def _attempt(compute: Callable[[], Found]) -> Found | Missing:
         return Missing(str(error))
 
 
-def _checked(compute: Callable[[], Found]) -> Found | Missing:
+def _checked(compute: Callable[[], Result]) -> Result | Missing:
     """Return a verdict, or why there is none; a parameter outside its domain is no such reason."""
     try:
         return compute()

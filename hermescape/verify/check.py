@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sympy import Expr
 
-from hermescape.verify.judge import CONFIDENCE, CONTROL_LEVEL, LEVEL, judge, undecided
+from hermescape.verify.judge import judge, undecided
 from hermescape.verify.plan import Job, Pair, Place, law_jobs, median_jobs
 from hermescape.verify.report import Case, Report
+from numerics.accuracy import CHECK_CONFIDENCE, CONTROL_LEVEL, LEVEL
 from numerics.rates.curvature import require_slope
 from numerics.simulation.montecarlo import simulate
 from theory.errors import ParameterError
@@ -112,7 +113,7 @@ def check(
         "threshold": threshold,
         "seed": seed,
         "u0": dimension**-2.0,
-        "confidence": CONFIDENCE,
+        "confidence": CHECK_CONFIDENCE,
         "time_unit": "t = lr * steps",
     }
     return Report(cases, settings)

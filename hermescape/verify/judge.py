@@ -41,17 +41,13 @@ import numpy as np
 
 from hermescape.verify.plan import Forecast, Job, Plan, counted
 from hermescape.verify.report import Case, Measured, Row
+from numerics.accuracy import CHECK_CONFIDENCE, CONTROL_LEVEL, LARGEST_LOSS, LARGEST_LOSS_OF_A_LAW, LEVEL
 from numerics.law import Law
 from numerics.simulation.statistics import ExitSample, Status, TestResult, holm, ks_law
 
-__all__ = ["CONFIDENCE", "CONTROL_LEVEL", "LEVEL", "judge", "undecided"]
+__all__ = ["judge", "undecided"]
 
-CONFIDENCE = 0.99  # of the interval of a median
-LARGEST_LOSS = 0.1  # of the runs may diverge where medians are compared
-LEVEL = 0.005
-CONTROL_LEVEL = 1e-3
 REDRAWN = 4000
-LOST = 0.005  # of the runs may diverge where laws are
 
 
 def judge(job: Job, samples: Sequence[ExitSample]) -> Case:
@@ -73,7 +69,7 @@ def _row(plan: Plan, forecast: Forecast, sample: ExitSample | None = None, **oth
     """Return what was expected and, where it was simulated, what was measured."""
     measured: dict[str, object] = {}
     if sample is not None:
-        low, high = (sample.to_time(end) for end in sample.median_interval(CONFIDENCE))
+        low, high = (sample.to_time(end) for end in sample.median_interval(CHECK_CONFIDENCE))
         measured = {"sgd_exit": sample.to_time(sample.median), "sgd_interval": (low, high)}
         measured |= {"runs": len(sample.status), **sample.counts._asdict()}
     return Row(
@@ -100,7 +96,7 @@ def _by_median(plan: Plan, sample: ExitSample) -> Case:
 
 def _tolerance(plan: Plan, forecast: Forecast, sample: ExitSample) -> float | None:
     """What the prediction may be off by; None where it, or the measured median, does not exist."""
-    if forecast.flow_exit is None or forecast.prediction is None or None in sample.median_interval(CONFIDENCE):
+    if forecast.flow_exit is None or forecast.prediction is None or None in sample.median_interval(CHECK_CONFIDENCE):
         return None
     return abs(forecast.prediction - forecast.flow_exit) + plan.lr + forecast.prediction / math.sqrt(forecast.d)
 
@@ -236,7 +232,7 @@ def _slope_leeway(laws: Sequence[Law], sizes: Sequence[int], *, scaled: bool) ->
 
 def _verdict(plan: Plan, rows: Sequence[Row], slope: _Slope, expected: float, leeway: float) -> tuple[str, str]:
     """Return the verdict and its reason."""
-    if any(row.diverged > LOST * row.runs for row in rows):
+    if any(row.diverged > LARGEST_LOSS_OF_A_LAW * row.runs for row in rows):
         return "undecided", "runs diverged, and the law says nothing of those that did not: lower --lr"
     failed = [row for row in rows if row.p_holm is not None and row.p_holm < LEVEL]
     where = ", ".join(f"d = {row.d:g} (p = {row.p_holm:.1e})" for row in failed)

@@ -22,6 +22,19 @@ import numpy as np
 from sympy import Expr
 
 from hermescape.api import experiment
+from numerics.accuracy import (
+    FINE_DEVIATION,
+    FINE_PASSAGE,
+    FINE_STEP,
+    LARGEST_CORRECTION,
+    LARGEST_DELAY,
+    LARGEST_GAIN,
+    LARGEST_SHIFT,
+    LARGEST_SLOWING,
+    LEAST_LEAD,
+    LONGEST_CHECKED_SEARCH,
+    NOISY_RATE,
+)
 from numerics.law import Ballistic, Law, LinearEscape, Passage, escape_law
 from numerics.law.choose import is_lora
 from numerics.law.noise_driven import noise_growth
@@ -43,24 +56,13 @@ MOST_MEDIAN_RUNS, FEWEST_MEDIAN_RUNS = 400, 60
 LARGEST_EXCESS = 2
 WORST = 4  # budgets, if no run leaves
 LONGEST_RUN = 20  # predicted exit times
-NOISY_RATE = 0.03  # of the rate, what noise in u may change it by at a batch chosen here; twice that at a given one
 LARGEST_BATCH = 1e6
-LONGEST_SEARCH = 1e6  # search times after which the flow counts as trapped
-LARGEST_CORRECTION = 0.1  # of the flow's exit, that finite kappa may change it by at a batch chosen here
 QUIET_STEPS = 20_000  # length of a run where no escape is predicted
 
 MOST_RUNS, FEWEST_RUNS = 2000, 150
-LARGEST_GAIN = 1.5
-LARGEST_SHIFT = 1.0  # of C, by the kappa drift, at the default kappa
-LARGEST_SLOWING = 0.05  # of noise-driven escape, beyond its proportionality to kappa
-LARGEST_DELAY = 0.25  # of log T at its lower quartile, in a passage
 SMALLEST_BATCH = 8
-FINE_STEP = 0.02  # of tau
-FINE_PASSAGE = 1e-3  # of the lower quartile of a passage, whose law is that of infinitesimal steps
-FINE_DEVIATION = 0.25  # of the standard deviation of a ballistic exit
 HALVINGS = 24
 LONGEST = 6  # medians, after which a run is given up
-LEAST_LEAD = 30.0  # |alpha| G sqrt(d)/lambda, where u does not leave before m follows
 CONTROL, WIDE_CONTROL = 1.05, 1.25
 
 
@@ -263,7 +265,7 @@ def _median_plan(pair: Pair, system: System, place: Place, d: int, batch: int | 
         return plan(default, None, None)
     if flow.search.G == 0:
         return plan(default, None, None, "G = 0 < B here: u escapes alone, without m")
-    horizon = LONGEST_SEARCH / float(flow.search.rate)
+    horizon = LONGEST_CHECKED_SEARCH / float(flow.search.rate)
     flow_exit = flow.quiet(pair.threshold, horizon)
     if flow_exit is None:
         return plan(default, None, None, f"the flow stays inside until t = {horizon:.2g}")

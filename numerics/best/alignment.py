@@ -17,6 +17,7 @@ import sympy as sp
 from scipy.optimize import minimize_scalar
 from sympy import Expr, S
 
+from numerics.accuracy import BEST_ALIGNMENT
 from numerics.best.stopping import Composition, End, best_stopping
 from numerics.integrals.evaluate import exact_number
 from numerics.rates.search_time import search_time
@@ -59,7 +60,7 @@ class BestAlignment:
 
 
 def best_mu(
-    system: System, low: float | str | Expr = 0, high: float | str | Expr = 1, *, tolerance: float = 1e-6
+    system: System, low: float | str | Expr = 0, high: float | str | Expr = 1, *, tolerance: float = BEST_ALIGNMENT
 ) -> BestAlignment:
     """Return the alignment at which the search time of aligned LoRA is shortest on [low, high].
 

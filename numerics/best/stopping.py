@@ -31,6 +31,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
+from numerics.accuracy import LONGEST_FINE_TUNING
 from numerics.flows.flow import Exit, Outcome, Trajectory, compile_flow, integrate
 from numerics.flows.starts import MEDIAN, median_start
 from numerics.integrals.evaluate import evaluator
@@ -45,7 +46,6 @@ from theory.symbols import q, r, rho
 
 __all__ = ["BestStopping", "Composition", "best_stopping", "total_time"]
 
-LONGEST_SEARCH = 1e4  # search times after which fine-tuning counts as not reached
 NOISE_STEPS = 64  # of Heun's method for the covariance of a checkpoint
 DIFFERENCE = 1e-6
 
@@ -153,7 +153,7 @@ class Composition:
             start["u"] -= self._seed(alignment, length)  # that start climbs the gradient, so that u < 0 grows
         system, own = self._noisy(self.finetuning)
         path = integrate(
-            system, start, event=Exit(self.threshold), t_max=LONGEST_SEARCH / rate, rtol=1e-8, **{**values, **own}
+            system, start, event=Exit(self.threshold), t_max=LONGEST_FINE_TUNING / rate, rtol=1e-8, **{**values, **own}
         )
         return math.inf if path.exit_time is None else path.exit_time, path.outcome, alignment, length
 

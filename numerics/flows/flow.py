@@ -17,6 +17,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from sympy import Symbol
 
+from numerics.accuracy import FLOW_RTOL, SMALLEST_FLOW_RTOL, SURROGATE
 from numerics.flows.engines.choose import chosen
 from numerics.flows.engines.native import Native, Runs
 from numerics.flows.engines.problem import Engine, Outcome, Problem, Solution
@@ -41,7 +42,6 @@ __all__ = [
 
 Array = NDArray[np.float64]
 RightHandSide = Callable[[Array], Array]
-SMALLEST_RTOL = 1e-13
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Trajectory:
 
 
 def compile_flow(
-    system: System, parameters: Mapping[str, float], *, jit: bool = True, tolerance: float = 1e-10
+    system: System, parameters: Mapping[str, float], *, jit: bool = True, tolerance: float = SURROGATE
 ) -> RightHandSide:
     """Return f with f(state) = d(state)/dt, for given values of the system's parameters (by name).
 
@@ -96,7 +96,7 @@ def integrate(
     *,
     event: Exit | None = None,
     t_max: float,
-    rtol: float = 1e-10,
+    rtol: float = FLOW_RTOL,
     times: Sequence[float] | None = None,
     engine: Engine | str | None = None,
     **parameters: float,
@@ -133,7 +133,7 @@ def integrate(
         index=-1 if event is None else system.states.index(event.state),
         threshold=np.inf if event is None else event.threshold,
         t_max=float(t_max),
-        rtol=max(rtol, SMALLEST_RTOL),
+        rtol=max(rtol, SMALLEST_FLOW_RTOL),
         times=None if times is None else _ascending(times, t_max),
     )
     return _trajectory(system, chosen(engine).solve(problem))
@@ -168,7 +168,7 @@ def exit_times(
     *,
     event: Exit,
     t_max: float,
-    rtol: float = 1e-10,
+    rtol: float = FLOW_RTOL,
     threads: int | None = None,
     engine: Engine | str | None = None,
     **parameters: ArrayLike,
@@ -192,7 +192,7 @@ def exit_times(
     columns = _columns({**start, **parameters})
     starts = np.column_stack([columns[name] for name in names])
     rows = [_constants(system, {name: float(columns[name][i]) for name in parameters}) for i in range(len(starts))]
-    tolerance, cores = max(rtol, SMALLEST_RTOL), _threads(threads)
+    tolerance, cores = max(rtol, SMALLEST_FLOW_RTOL), _threads(threads)
     problems = [
         Problem(system, row, at, system.states.index(event.state), event.threshold, float(t_max), tolerance)
         for row, at in zip(rows, starts, strict=True)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from numerics.accuracy import FLOW_RTOL
 from numerics.flows.flow import Engine, Exit, Outcome, Trajectory, integrate
 from theory.errors import ParameterError
 from theory.network.system import System
@@ -29,7 +30,7 @@ def integrate_stages(
     stages: Sequence[Stage],
     start: Mapping[str, float],
     *,
-    rtol: float = 1e-10,
+    rtol: float = FLOW_RTOL,
     engine: Engine | str | None = None,
     **parameters: float,
 ) -> tuple[Trajectory, ...]:

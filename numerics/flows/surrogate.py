@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Expr
 
+from numerics.accuracy import SURROGATE
 from numerics.compile.keeping import kept
 from numerics.integrals.evaluate import on_covariance
 from theory.errors import QuadratureError
@@ -67,7 +68,7 @@ def _transform(values: Array, axis: int) -> Array:
     return np.moveaxis(np.tensordot(matrix, values, axes=(1, axis)), 0, axis)
 
 
-def tabulate(functions: Sequence[Expr], low: float, high: float, *, tolerance: float = 1e-10) -> Surrogate:
+def tabulate(functions: Sequence[Expr], low: float, high: float, *, tolerance: float = SURROGATE) -> Surrogate:
     """Return the surrogate of functions of q, r and D over r in [low, high], to `tolerance` of their largest values.
 
     `low` = `high` tabulates in theta alone. Raises `QuadratureError` where the tolerance is not reached.

@@ -25,6 +25,7 @@ import sympy as sp
 from sympy import Dummy, Expr, Lambda, Symbol
 from sympy.core.evalf import dps_to_prec, prec_to_dps
 
+from numerics.accuracy import INTEGRAL, VALUE
 from numerics.compile.codegen import compile_function
 from numerics.integrals import quadrature
 from numerics.integrals.quadrature import Estimate, Real
@@ -89,7 +90,7 @@ class Evaluator:
         self._slopes = compile_function(inputs, slopes, jit=jit) if slopes else None
         self._count = len(outputs)
 
-    def __call__(self, *values: float, gap: float | None = None, tolerance: float = 1e-12) -> tuple[Estimate, ...]:
+    def __call__(self, *values: float, gap: float | None = None, tolerance: float = INTEGRAL) -> tuple[Estimate, ...]:
         """Return one `Estimate` an output. `gap` is r - q^2 without cancellation, for kernels in (q, r)."""
         if not self.nodes:
             return tuple(Estimate(value, 0.0) for value in self._function(*values))
@@ -102,7 +103,7 @@ class Evaluator:
             Estimate(value, float(error)) for value, error in zip(self._function(*inputs), slopes @ errors, strict=True)
         )
 
-    def values(self, *values: float, gap: float | None = None, tolerance: float = 1e-12) -> tuple[float, ...]:
+    def values(self, *values: float, gap: float | None = None, tolerance: float = INTEGRAL) -> tuple[float, ...]:
         """Return the values alone, for inner loops."""
         if not self.nodes:
             return self._function(*values)
@@ -140,7 +141,7 @@ class OnCovariance:
         self._evaluator = Evaluator((q, r, GAP), tuple(guard(output) for output in outputs))
 
     def values(
-        self, overlap: float, variance: float, gap: float | None = None, *, tolerance: float = 1e-12
+        self, overlap: float, variance: float, gap: float | None = None, *, tolerance: float = INTEGRAL
     ) -> tuple[float, ...]:
         """Return one number an output."""
         gap = variance - overlap**2 if gap is None else gap
@@ -157,7 +158,7 @@ def value(
     expr: Expr,
     at: Mapping[Symbol, float | sp.Rational | str] | None = None,
     *,
-    tolerance: float = 1e-10,
+    tolerance: float = VALUE,
     digits: int | None = None,
 ) -> Estimate:
     """Return `expr` at a point with its absolute error.

@@ -10,6 +10,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
+from numerics.accuracy import COEFFICIENT
 from numerics.integrals.quadrature import Estimate, law_of, line, reach_of
 from theory.calculus.nodes import exact
 from theory.errors import NotIntegrableError, ParameterError
@@ -18,7 +19,6 @@ from theory.language.activations import Activation
 __all__ = ["hermite_coefficients"]
 
 Array = NDArray[np.float64]
-TOLERANCE = 1e-12  # of a_k
 
 
 def hermite_coefficients(
@@ -55,7 +55,7 @@ def _normalised(sigma: Activation, k: int, scale: float) -> Estimate:
     law = law_of(sigma.expr)
     reach = np.sqrt(2) * reach_of(law, 0.0, np.sqrt(2) * scale)  # h_k exp(-z^2/4) is bounded, h_k is not
     stretch = max(1.0, scale, np.sqrt(k + 1) / 2)
-    return line(lambda z: law(scale * z) * _orthonormal(k, z), law.cuts / scale, stretch, reach, TOLERANCE)
+    return line(lambda z: law(scale * z) * _orthonormal(k, z), law.cuts / scale, stretch, reach, COEFFICIENT)
 
 
 def _orthonormal(k: int, z: Array) -> Array:

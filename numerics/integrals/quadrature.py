@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from scipy import special
 from sympy import Expr
 
+from numerics.accuracy import INTEGRAL, QUADRATURE_ROUNDING
 from theory.calculus.pieces import Pieces, pieces
 from theory.calculus.removable import evaluator, filled
 from theory.calculus.stable import stable
@@ -40,7 +41,6 @@ __all__ = ["Estimate", "Real", "kernel", "mean"]
 Array = NDArray[np.float64]
 Real = float | sp.Float
 
-ROUNDING = 5e-15
 REACH = 9.6  # standard deviations: exp(-REACH^2/2) = 1e-20
 FARTHEST = 38.0  # beyond it exp(-z^2/2) underflows
 STEPS = tuple(0.8 / ((1 + 5**0.5) / 2) ** level for level in range(10))
@@ -215,7 +215,7 @@ def _settle(rules: Iterable[tuple[float, float]], tolerance: float) -> Estimate 
             )
         change = 2 * abs(value - previous)
         if change <= tolerance * size:
-            return Estimate(value, change + ROUNDING * size * STEPS[0] / step)
+            return Estimate(value, change + QUADRATURE_ROUNDING * size * STEPS[0] / step)
         previous = value
     return None
 
@@ -232,7 +232,7 @@ class _Panels:
 
     @property
     def rounding(self) -> float:
-        return ROUNDING * self.size * max(1.0, len(self.left) / 32)
+        return QUADRATURE_ROUNDING * self.size * max(1.0, len(self.left) / 32)
 
 
 def _adapt(integrand: Callable[[Array], tuple[Array, Array]], edges: Array, tolerance: float) -> _Panels:
@@ -275,7 +275,7 @@ def _edges(cuts: Iterable[float], reach: float) -> Array:
     return np.unique(np.concatenate([np.linspace(-reach, reach, 9), inside]))
 
 
-def mean(f: Expr, centre: float, variance: float, *, tolerance: float = 1e-12) -> Estimate:
+def mean(f: Expr, centre: float, variance: float, *, tolerance: float = INTEGRAL) -> Estimate:
     """Return E f(M + sqrt(v) Z) with its absolute error; `tolerance` is relative to E|f|.
 
     Raises `QuadratureError` where it is not reached.
@@ -400,7 +400,7 @@ class _Pair:
 
 
 def kernel(
-    f: Expr, g: Expr, overlap: float, variance: float, *, gap: float | None = None, tolerance: float = 1e-12
+    f: Expr, g: Expr, overlap: float, variance: float, *, gap: float | None = None, tolerance: float = INTEGRAL
 ) -> Estimate:
     """Return E f(l) g(l*), (l, l*) centred with covariance [[r, q], [q, 1]], with its absolute error.
 

@@ -35,6 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Expr
 
+from numerics.accuracy import SERIES_ROUNDING, SETTLED_NORM
 from numerics.integrals.quadrature import Estimate, Law, law_of
 from theory.calculus.pieces import pieces
 from theory.errors import NotIntegrableError, ParameterError, QuadratureError
@@ -46,12 +47,10 @@ Array = NDArray[np.float64]
 
 MAX_ORDER = 10_000
 MAX_DERIVATIVE = 3
-EPSILON = 4e-15
 FARTHEST = 53.0  # exp(-z^2/4) is 1e-305 there
 NEGLIGIBLE = 1e-20  # of the peak of f(z) exp(-z^2/4)
 VANISHING = 1e-200  # below it f(z) exp(-z^2/4) counts as zero, whatever its peak
 WIDTH, NARROWEST = 0.25, 1 / 64
-SETTLED = 1e-10  # relative change of a norm
 GRADES = 4.0 ** -np.arange(13)  # panels shrink like this towards a breakpoint, where a root may have its branch point
 LEVELS = 6
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
@@ -116,7 +115,7 @@ class _Expansion:
         """Return an upper bound on T_i, over k > order."""
         a, weights = self.coefficients[: order + 1], _falling(np.arange(order + 1.0), i)
         norm = self.norms[i]
-        slack = norm.error + EPSILON * norm.value + self.error * float(weights @ (2 * np.abs(a) + self.error))
+        slack = norm.error + SERIES_ROUNDING * norm.value + self.error * float(weights @ (2 * np.abs(a) + self.error))
         return float(np.sqrt(max(norm.value - float(weights @ (a * a)), 0.0) + slack))
 
 
@@ -181,7 +180,7 @@ def _norm(function: _Function, i: int, width: float) -> Estimate | None:
         now = float(weights @ _damped(function, i, z) ** 2)
         if not np.isfinite(now):
             return None
-        if abs(now - before) <= SETTLED * now:
+        if abs(now - before) <= SETTLED_NORM * now:
             return Estimate(now, 4 * abs(now - before) + VANISHING)
         before = now
     return None
@@ -220,7 +219,7 @@ def _expansion(function: _Function, order: int) -> _Expansion:
         fine = _coefficients(function, order + 2, _panels(function.cuts, width, ends, 2**level))
         change = float(np.abs(fine - coarse).max())
         if change <= 1e-11 * size:
-            return _Expansion(fine, change + EPSILON * size + VANISHING, norms)
+            return _Expansion(fine, change + SERIES_ROUNDING * size + VANISHING, norms)
         coarse = fine
     raise QuadratureError(
         f"Hermite coefficients up to {order} still change by {change:.2g}: the function varies too fast for this "
@@ -244,7 +243,7 @@ def _difference(p: _Expansion, s: _Expansion, function: _Function, order: int) -
     """Return the expansion of phi - g from theirs; its norms are integrated, and lose what rounding does to each."""
     norms = []
     for own, left, right in zip(_norms(function, _width(function, order)), p.norms, s.norms, strict=False):
-        rounding = EPSILON * (np.sqrt(left.value) + np.sqrt(right.value))
+        rounding = SERIES_ROUNDING * (np.sqrt(left.value) + np.sqrt(right.value))
         norms.append(Estimate(own.value, float(own.error + rounding * (2 * np.sqrt(own.value) + rounding))))
     return _Expansion(p.coefficients - s.coefficients, p.error + s.error, tuple(norms))
 
@@ -261,7 +260,9 @@ def _sum(
     """
     k = np.arange(order + 1.0)
     left, right, w = a.coefficients[shift : order + 1 + shift], b.coefficients[: order + 1], weight(k)
-    noise = np.abs(w) @ (a.error * np.abs(right) + b.error * (np.abs(left) + a.error) + EPSILON * np.abs(left * right))
+    noise = np.abs(w) @ (
+        a.error * np.abs(right) + b.error * (np.abs(left) + a.error) + SERIES_ROUNDING * np.abs(left * right)
+    )
     first = np.array([order + 1.0])
     size, bounds = float(np.abs(weight(first))[0]), [np.inf]
     for i, j in product(range(len(a.norms)), range(len(b.norms))):

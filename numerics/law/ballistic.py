@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from scipy.integrate import quad
 from scipy.special import ndtr, ndtri
 
+from numerics.accuracy import LARGEST_BALLISTIC_STEP
 from numerics.integrals.evaluate import on_covariance
 from numerics.law.protocol import Setting, check_level
 from theory.errors import InputError
@@ -41,7 +42,6 @@ from theory.symbols import kappa as kappa_symbol
 
 __all__ = ["Ballistic", "ballistic"]
 
-LARGEST_STEP = 0.3  # of the exit time, that the correction of first order in eta may be
 DEGREE, ORDER = 24, 40
 BARRIER = 0.5826  # -zeta(1/2)/sqrt(2 pi): a walk looked at once a step exits as if so many of its steps later
 
@@ -152,7 +152,7 @@ def ballistic(system: System, setting: Setting) -> Ballistic:
         second = eta * total(lambda x: speed(x)[1] / speed(x)[0] ** 2)[0]
         steps = eta * math.log(speed(end)[0] / first) / 2 - second
         time += steps
-        if not abs(second) < LARGEST_STEP * time:
+        if not abs(second) < LARGEST_BALLISTIC_STEP * time:
             raise InputError(
                 f"step_size = {eta:g} given, whose correction is as large as the exit time {time:.4g}; accepted: a "
                 "small part of that time."

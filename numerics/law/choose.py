@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from numerics.flows.flow import SMALLEST_RTOL, Exit
+from numerics.accuracy import FINEST_STEP, LARGEST_LAW_RTOL, LAW_RTOL, NEVER, SMALLEST_FLOW_RTOL
+from numerics.flows.flow import Exit
 from numerics.law.ballistic import ballistic
 from numerics.law.modes import from_mode
 from numerics.law.passage import passage
-from numerics.law.protocol import RTOL, Law, Setting
+from numerics.law.protocol import Law, Setting
 from numerics.law.starts import from_saddle, from_weight
 from theory.errors import InputError, ParameterError
 from theory.network.system import System
@@ -18,10 +19,6 @@ from theory.search.regimes import regime
 from theory.symbols import m
 
 __all__ = ["escape_law", "is_lora", "setting_of"]
-
-FINEST = 0.01  # of the lower quartile: larger steps are not taken for infinitesimal
-LARGEST_RTOL = 1e-4  # beyond which a law has few digits
-NEVER = 1e-3  # share of the runs below which a start counts as trapped
 
 
 def escape_law(
@@ -35,7 +32,7 @@ def escape_law(
     step_size: float = 0.0,
     initial_scale: float | None = None,
     parameters: Mapping[str, float] | None = None,
-    rtol: float = RTOL,
+    rtol: float = LAW_RTOL,
 ) -> Law:
     """Return the law of the first time with |m| >= threshold, for d >> 1 and kappa = eta d / B fixed.
 
@@ -62,8 +59,8 @@ def escape_law(
     >>> round(law.tau, 4), law.regime
     (9.6569, 'linear')
     """
-    if not SMALLEST_RTOL <= rtol <= LARGEST_RTOL:
-        raise ParameterError(f"rtol = {rtol!r} given; accepted: from {SMALLEST_RTOL:g} to {LARGEST_RTOL:g}.")
+    if not SMALLEST_FLOW_RTOL <= rtol <= LARGEST_LAW_RTOL:
+        raise ParameterError(f"rtol = {rtol!r} given; accepted: from {SMALLEST_FLOW_RTOL:g} to {LARGEST_LAW_RTOL:g}.")
     setting = replace(setting_of(dimension, threshold, kappa, step_size, initial_scale), rtol=rtol)
     network = system.network
     if network.start is not None and not system.escape.on_sphere and not is_lora(system):
@@ -119,10 +116,14 @@ def _plain(system: System, setting: Setting) -> Law:
         law = passage(
             system, dimension=setting.dimension, threshold=setting.threshold, kappa=setting.kappa, rtol=setting.rtol
         )
-    if law is not None and law.escaping >= NEVER and setting.step_size > FINEST * law.quantile(law.escaping / 4) > 0:
+    if (
+        law is not None
+        and law.escaping >= NEVER
+        and setting.step_size > FINEST_STEP * law.quantile(law.escaping / 4) > 0
+    ):
         raise InputError(
             f"step_size = {setting.step_size:g} given; accepted with information exponent {exponent}: 0, or at most "
-            f"{FINEST * law.quantile(law.escaping / 4):.3g}, since this law is that of infinitesimal steps."
+            f"{FINEST_STEP * law.quantile(law.escaping / 4):.3g}, since this law is that of infinitesimal steps."
         )
     if law is None or law.escaping < NEVER:
         way = regime(system, kappa=setting.kappa)

@@ -15,6 +15,7 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
+from numerics.accuracy import NEGLIGIBLE_SHIFT
 from numerics.compile.formulas import compiled
 from numerics.law.protocol import check_level
 from numerics.rates.search_time import Search
@@ -23,7 +24,6 @@ from theory.search.law import spread
 __all__ = ["LinearEscape", "widening"]
 
 WIDEST = 40.0  # standard deviations beyond which a normal density is zero
-NEGLIGIBLE = 1e-3  # a shift that does not change the slope in log d
 STEP = 1.01
 NARROW = 1e-9  # spread, in units of the shift, that stands for a start without one
 
@@ -91,7 +91,7 @@ class LinearEscape:
     def slope_log_d(self) -> float:
         """tau / 2, and power times the median where tau grows with d; less where u0, kept fixed, leads the start."""
         fixed = self.tau / 2 + (self.power * self.median if self.power else 0.0)
-        if abs(self.shift) < NEGLIGIBLE:
+        if abs(self.shift) < NEGLIGIBLE_SHIFT:
             return fixed
         near = [
             replace(self, dimension=self.dimension * factor, shift=self.shift * math.sqrt(factor)).median

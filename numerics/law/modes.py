@@ -24,13 +24,14 @@ import sympy as sp
 from numpy.typing import NDArray
 from sympy import Expr, Symbol
 
+from numerics.accuracy import ISOLATED_MODE, LONGEST_WAY, SMALLEST_MODE
 from numerics.compile.formulas import compiled
 from numerics.flows.flow import Exit, integrate
 from numerics.flows.starts import MEDIAN
 from numerics.integrals.evaluate import evaluator
 from numerics.law.linear import LinearEscape
 from numerics.law.protocol import Setting
-from numerics.law.starts import EARLY, LONGEST_WAY
+from numerics.law.starts import EARLY
 from theory.errors import InputError
 from theory.network.system import ALIGNMENT, System
 from theory.network.vectors import Combination
@@ -42,8 +43,6 @@ from theory.symbols import kappa as kappa_symbol
 __all__ = ["Mode", "from_mode", "leading_mode"]
 
 Array = NDArray[np.float64]
-SMALLEST_START = 1e-9  # of |alignment|, where the way out begins: eigenvectors are known to some 1e-12
-ISOLATED = 1e-6  # of the leading rate: rates closer to it have no mode of their own
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def leading_mode(system: System, kappa: float, parameters: Mapping[str, float]) 
     real, turning = np.real(rates), np.imag(rates)
     lead = int(np.argmax(real))
     rate, rest = float(real[lead]), np.delete(real, lead)
-    if rate <= 0 or abs(turning[lead]) > ISOLATED * rate or any(rest > (1 - ISOLATED) * rate):
+    if rate <= 0 or abs(turning[lead]) > ISOLATED_MODE * rate or any(rest > (1 - ISOLATED_MODE) * rate):
         raise InputError(
             f"model {network.name} with {dict(parameters)}: rates {np.sort(real)[::-1]} at the start, of which "
             "no single one grows fastest; accepted are starts with one growing mode."
@@ -250,10 +249,10 @@ def _way_out(
             math.inf if second.exit_time is None else (first.exit_time + second.exit_time) * mode.rate + math.log(size)
         )
 
-    near, far = way(SMALLEST_START), way(100 * SMALLEST_START)
+    near, far = way(SMALLEST_MODE), way(100 * SMALLEST_MODE)
     if math.isinf(near):
         return near, 0.0
-    return near, abs(near - far) * math.log(1 / SMALLEST_START) / math.log(100) + setting.rtol
+    return near, abs(near - far) * math.log(1 / SMALLEST_MODE) / math.log(100) + setting.rtol
 
 
 def _remainder(

@@ -36,6 +36,7 @@ import numpy as np
 import sympy as sp
 from sympy import Expr
 
+from numerics.accuracy import FORGOTTEN_SCALE, NEARLY_CRITICAL
 from numerics.compile.formulas import compiled
 from numerics.flows.flow import Exit, integrate
 from numerics.integrals.evaluate import evaluator
@@ -48,13 +49,11 @@ from theory.search.law import counts_as_critical, spread_driven, turning_rate
 from theory.search.law import level as level_of
 from theory.symbols import J, M_ss, mu
 
-__all__ = ["NEARLY", "noise_driven", "noise_growth", "noise_rate"]
+__all__ = ["noise_driven", "noise_growth", "noise_rate"]
 
-NEARLY = 0.1  # of |B|: the largest |A| whose corrections, O(A^2/B^2), are small
 NEAR = 0.005  # F(m)/m at m = NEAR and 2 NEAR gives F'(0) up to O(NEAR^4)
 SHALLOW = 0.1  # of |B|: the curvature that a guess of the spread of u takes at least
 ORDER = 16
-FORGOTTEN = 0.01  # of log m, what u0 may add to it
 
 
 def noise_driven(
@@ -96,7 +95,7 @@ def noise_driven(
         raise ParameterError(f"threshold = {threshold!r} given; accepted: a number in (0, 1); try 0.5.")
     drive, trace, turn, bulk, along = _numbers(system, float(alignment))
     pulled = turn - trace - kappa * bulk / 2
-    if not (abs(drive) <= NEARLY * abs(trace) and turn > 0 > trace and pulled > 0 and kappa > 0):
+    if not (abs(drive) <= NEARLY_CRITICAL * abs(trace) and turn > 0 > trace and pulled > 0 and kappa > 0):
         raise InputError(
             f"mu = {alignment}, kappa = {kappa} given, where A = {drive:.4g}, B = {trace:.4g}, A' = {turn:.4g}, and "
             f"A' - B - kappa J_0/2 = {pulled:.4g}; accepted: a critical strength with A ~ 0 > B, the other two "
@@ -109,7 +108,7 @@ def noise_driven(
             f"step_size = {step_size:g} given, at which u does not relax; accepted: well below {2 / abs(trace):.4g}."
         )
     kick = initial_scale**2 * (turn - trace) + 2 * abs(drive * initial_scale) * math.sqrt(dimension)
-    if kick > FORGOTTEN * 2 * abs(trace):
+    if kick > FORGOTTEN_SCALE * 2 * abs(trace):
         raise InputError(
             f"initial scale u0 = {initial_scale:g} given at a (nearly) critical strength, where it turns v before it "
             "decays; accepted: a smaller one, such as d^-2."

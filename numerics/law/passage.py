@@ -34,9 +34,10 @@ from scipy.sparse.linalg import splu
 from scipy.stats import norm
 from sympy import Expr, S
 
+from numerics.accuracy import LAW_RTOL, PASSAGE_REACH, QUIET_NOISE
 from numerics.flows.flow import Exit, exit_times
 from numerics.integrals.evaluate import evaluator
-from numerics.law.protocol import RTOL, check_level
+from numerics.law.protocol import check_level
 from theory.errors import InputError, ParameterError
 from theory.network.system import System
 from theory.symbols import J, L_q, L_r, M_ll, M_ls, M_ss, m
@@ -48,11 +49,7 @@ __all__ = ["Passage", "passage"]
 Array = NDArray[np.float64]
 
 EDGES = (8.0, 16.0, 32.0, 64.0)
-"""X: beyond so many standard deviations of the start the flow alone decides; the first where noise is `QUIET`."""
-QUIET = 3e-4
-"""variance of log m that noise adds while m doubles or so"""
-REACH = 0.8
-"""of the threshold, which X d^(-1/2) stays below"""
+"""X: beyond so many standard deviations of the start the flow alone decides; the first where noise is `QUIET_NOISE`."""
 POINTS = 3201
 DEGREE = 40
 LAST = 1 - 1e-5
@@ -147,7 +144,9 @@ class Passage:
         return replace(self, times=self.times * factor, quiet=quiet)
 
 
-def passage(system: System, *, dimension: float, threshold: float, kappa: float = 0.0, rtol: float = RTOL) -> Passage:
+def passage(
+    system: System, *, dimension: float, threshold: float, kappa: float = 0.0, rtol: float = LAW_RTOL
+) -> Passage:
     """Return the law of the first time at which |m| reaches the threshold, from a uniformly drawn start.
 
     Args:
@@ -169,11 +168,11 @@ def passage(system: System, *, dimension: float, threshold: float, kappa: float 
     """
     if not system.escape.on_sphere:
         raise InputError(f"model {system.network.name} given; accepted: a system of model plain.")
-    widest = REACH * threshold * math.sqrt(dimension) if dimension > 0 else 0.0
+    widest = PASSAGE_REACH * threshold * math.sqrt(dimension) if dimension > 0 else 0.0
     if not (0 < threshold < 1 and widest >= EDGES[0]):
         raise ParameterError(
             f"dimension = {dimension!r}, threshold = {threshold!r} given; accepted: a threshold in (0, 1), and "
-            f"{REACH} threshold sqrt(d) >= {EDGES[0]:g}; take a larger d."
+            f"{PASSAGE_REACH} threshold sqrt(d) >= {EDGES[0]:g}; take a larger d."
         )
     if not (math.isfinite(kappa) and kappa >= 0):
         raise ParameterError(f"kappa = {kappa!r} given; accepted: a number >= 0; 0 is the gradient flow.")
@@ -192,11 +191,11 @@ def passage(system: System, *, dimension: float, threshold: float, kappa: float 
 
 def _with_noise(system: System, dimension: float, threshold: float, kappa: float, rtol: float) -> Passage:
     """Solve the diffusion near m = 0 and follow the flow from there."""
-    widest = REACH * threshold * math.sqrt(dimension)
+    widest = PASSAGE_REACH * threshold * math.sqrt(dimension)
     widest, root = min(widest, EDGES[-1]), math.sqrt(dimension)
     drift, spread = _coefficients(system, kappa, widest / root)
     noises = [(X, spread(X / root) / abs(2 * X * root * drift(X / root))) for X in EDGES if widest >= X]
-    edge = next((X for X, noise in noises if noise < QUIET), noises[-1][0])
+    edge = next((X for X, noise in noises if noise < QUIET_NOISE), noises[-1][0])
     ends = np.array([-edge, edge]) / root
     rest = np.where(drift(ends) * ends > 0, _exits(system, ends, threshold, kappa, rtol), np.inf)
     return _diffusion(drift, spread, dimension, edge, rest)

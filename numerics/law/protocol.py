@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from numerics.accuracy import LAW_RTOL
 from theory.errors import ParameterError
 
-__all__ = ["RTOL", "Law", "Setting", "check_level"]
-
-RTOL = 1e-11
+__all__ = ["Law", "Setting", "check_level"]
 
 
 class Law(Protocol):
@@ -93,7 +92,7 @@ class Setting:
     threshold: float
     kappa: float
     step_size: float
-    rtol: float = RTOL
+    rtol: float = LAW_RTOL
 
 
 def check_level(level: float) -> None:

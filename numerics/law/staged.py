@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from numerics.accuracy import LAW_RTOL, LONGEST_WAY
 from numerics.flows.flow import Exit, Outcome
 from numerics.flows.stages import Stage, integrate_stages
 from numerics.law.choose import escape_law
@@ -23,8 +24,6 @@ from theory.network.system import System
 __all__ = ["staged_law"]
 
 START = 1e-10  # a flow from so near the saddle stops on the unstable manifold, to as many digits
-LONGEST = 1e4  # in units of tau
-RTOL = 1e-11
 
 
 def staged_law(
@@ -69,7 +68,7 @@ def staged_law(
         )
     place = {name: value for name, value in (("mu", mu), ("rho", rho)) if value is not None}
     stages = [
-        Stage(system.sgd(), LONGEST * first.tau, Exit(threshold))
+        Stage(system.sgd(), LONGEST_WAY * first.tau, Exit(threshold))
         for system, threshold in zip(systems, thresholds, strict=True)
     ]
     above, below = (
@@ -82,7 +81,7 @@ def staged_law(
 def _later(stages: Sequence[Stage], side: float, parameters: dict[str, Any]) -> float:
     """The time of the stages after the first."""
     begun = {state.name: side * START for state in stages[0].system.states}
-    paths = integrate_stages(stages, begun, rtol=RTOL, engine=None, **parameters)
+    paths = integrate_stages(stages, begun, rtol=LAW_RTOL, engine=None, **parameters)
     if len(paths) < len(stages) or paths[-1].outcome is not Outcome.EXITED:
         reached, event = float(abs(paths[-1].states.m).max()), stages[len(paths) - 1].event
         raise InputError(

@@ -24,12 +24,13 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
+from numerics.accuracy import CONSTANT_ERROR, LONGEST_WAY, NEARLY_CRITICAL, PARALLEL, SAME_RATE, SMALLEST_START
 from numerics.compile.formulas import compiled
 from numerics.flows.flow import Exit, integrate
 from numerics.flows.starts import MEDIAN
 from numerics.integrals.evaluate import evaluator
 from numerics.law.linear import NARROW, LinearEscape, widening
-from numerics.law.noise_driven import NEARLY, noise_driven, noise_rate
+from numerics.law.noise_driven import noise_driven, noise_rate
 from numerics.law.protocol import Setting
 from numerics.rates.search_time import Search, gradient_noise, growth_rate, search_time
 from theory.errors import InputError
@@ -52,13 +53,8 @@ from theory.symbols import rho as rho_symbol
 
 __all__ = ["from_saddle", "from_weight", "noise_beside"]
 
-SMALLEST_START = 1e-12
 TINY = 1e-300
 EARLY = 0.01  # of the threshold, where the first leg ends
-INTEGRATION = 30  # times rtol: measured error of C, nearly critical starts included
-SAME = 1e-8  # relative difference of two rates that are the same
-PARALLEL = 1e-9  # of rho: a w0 so near to w* or -w*, in length across it, has its smallest curvature as if along it
-LONGEST_WAY = 1e4  # in units of tau: a flow that takes longer counts as trapped
 
 
 def from_weight(
@@ -132,7 +128,7 @@ def _check_step(system: System, setting: Setting, search: Search) -> None:
 def _check_noise(system: System, setting: Setting, search: Search, mu: float, rho: float) -> None:
     """Refuse a misaligned start where SGD's noise leads out beside a small slope: that law is known for aligned w0."""
     trace, lag = float(search.B), _lag(system, search)
-    if not (trace < 0 and lag <= NEARLY and setting.kappa > 0):
+    if not (trace < 0 and lag <= NEARLY_CRITICAL and setting.kappa > 0):
         return
     parallel = rho - abs(mu) <= PARALLEL * rho
     turn = -trace if parallel else _turn(system, mu, rho)
@@ -186,7 +182,7 @@ def _critical(system: System, setting: Setting, search: Search, mu: float, start
 
 def noise_beside(system: System, search: Search, mu: float, kappa: float) -> float:
     """Return g where mu is so near a critical strength that noise leads out beside the slope of the loss, else 0."""
-    near = float(search.B) < 0 and _lag(system, search) <= NEARLY
+    near = float(search.B) < 0 and _lag(system, search) <= NEARLY_CRITICAL
     return noise_rate(system, mu, kappa) if near and kappa > 0 else 0.0
 
 
@@ -310,7 +306,7 @@ def _constant(
         return (first.exit_time + second.exit_time) * rate + math.log(size)
 
     near, far = way(SMALLEST_START), way(100 * SMALLEST_START)
-    return near, abs(near - far) * math.log(1 / SMALLEST_START) / math.log(100) + INTEGRATION * setting.rtol
+    return near, abs(near - far) * math.log(1 / SMALLEST_START) / math.log(100) + CONSTANT_ERROR * setting.rtol
 
 
 def from_saddle(system: System, setting: Setting) -> LinearEscape:
@@ -322,7 +318,7 @@ def from_saddle(system: System, setting: Setting) -> LinearEscape:
     assert drift is not None
     c = float(evaluator((m,), (drift,))(0.0)[0].value)
     own = system.escape.rate
-    if own is None or own.free_symbols or abs(float(own.evalf(15)) - c) > SAME * abs(c):
+    if own is None or own.free_symbols or abs(float(own.evalf(15)) - c) > SAME_RATE * abs(c):
         raise InputError(
             f"velocities with the rate {own} at m = 0 given; accepted: those derived for model plain, without kappa "
             f"drift (which is added here), of rate {c:.6g}."

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from numerics.accuracy import THROUGH_FLOW_RTOL
 from numerics.compile.formulas import compiled
 from numerics.flows.flow import Exit, integrate
 from numerics.flows.starts import median_start
@@ -53,7 +54,7 @@ class ThroughFlow:
     system: System
     place: Mapping[str, float]
     dimension: float
-    rtol: float = 1e-8
+    rtol: float = THROUGH_FLOW_RTOL
 
     @cached_property
     def search(self) -> Search:

@@ -25,6 +25,7 @@ import numpy as np
 import sympy as sp
 from sympy import Expr, Symbol
 
+from numerics.accuracy import FINEST_INTEGRAL, SUM_ROUNDING, VALUE
 from numerics.integrals.evaluate import MAX_DIGITS, as_double, check_digits, evaluator, exact_number, looser, value
 from numerics.integrals.quadrature import Estimate, Real
 from numerics.integrals.series import aligned_series
@@ -46,8 +47,6 @@ GUARD = 6  # digits of A and B beyond those of tau
 ERROR_DIGITS = 5
 MAX_HERMITE = 20
 ZERO = Estimate(sp.Float(0), sp.Float(0))
-FINEST = 1e-12  # tolerance of quadrature that is tried first
-ROUNDING = 2.0**-51  # of a sum, relative to the sum of its terms' moduli
 MODEST = (1e-140, 1e140)  # sizes that float64 squares without overflow or underflow
 
 
@@ -113,7 +112,7 @@ def search_time(
     *,
     rho: float | sp.Rational | str | None = None,
     order: int | None = None,
-    tolerance: float = 1e-10,
+    tolerance: float = VALUE,
     digits: int | None = None,
     rate_scale: RateScale = "raw",
     parameters: Mapping[str, float | sp.Rational | str] | None = None,
@@ -347,8 +346,8 @@ def _advice(system: System, parts: tuple[Expr, Expr], place: _Place, search: Sea
 
 def _ladder(tolerance: float) -> list[float]:
     """Return the tolerances of quadrature to try, the finest first."""
-    coarser = itertools.takewhile(lambda t: t <= tolerance / 5, looser(FINEST))
-    return [min(FINEST, tolerance), *coarser]
+    coarser = itertools.takewhile(lambda t: t <= tolerance / 5, looser(FINEST_INTEGRAL))
+    return [min(FINEST_INTEGRAL, tolerance), *coarser]
 
 
 def _in_float64(
@@ -366,10 +365,10 @@ def _in_float64(
         return None
     sizes = [sum(abs(t.value) for t in sums[: len(terms[0])]), sum(abs(t.value) for t in sums[len(terms[0]) :])]
     weight = 2 * float(place.rho)
-    noise = ROUNDING * (sizes[0] + (weight * sizes[1] if system.escape.A is None else 0.0))
-    lost = max(first.error + weight * second.error, FINEST * abs(search.B), noise / tolerance) >= search.G
-    lost |= ROUNDING * sizes[1] >= tolerance * max(abs(second.value), search.G)
-    if parts[0] == 0 and system.escape.A is not None and second.value + second.error + ROUNDING * sizes[1] < 0:
+    noise = SUM_ROUNDING * (sizes[0] + (weight * sizes[1] if system.escape.A is None else 0.0))
+    lost = max(first.error + weight * second.error, FINEST_INTEGRAL * abs(search.B), noise / tolerance) >= search.G
+    lost |= SUM_ROUNDING * sizes[1] >= tolerance * max(abs(second.value), search.G)
+    if parts[0] == 0 and system.escape.A is not None and second.value + second.error + SUM_ROUNDING * sizes[1] < 0:
         return replace(search, A=0.0)  # u decays and nothing drives it
     return None if lost or not (_modest(search.G) and search.rate > 0) else search
 

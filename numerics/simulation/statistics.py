@@ -16,6 +16,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy import stats
 
+from numerics.accuracy import CONFIDENCE
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.state import Status, layout, overlaps
 from theory.errors import ParameterError
@@ -135,7 +136,7 @@ class ExitSample:
         ordered = self._ordered()
         return float(np.mean(ordered)) if len(ordered) and np.isfinite(ordered[-1]) else None
 
-    def median_interval(self, confidence: float = 0.95) -> Interval:
+    def median_interval(self, confidence: float = CONFIDENCE) -> Interval:
         """Distribution-free interval of the median: two order statistics of the exit step.
 
         With N ~ Binomial(n, 1/2) runs below the median, [T_(j), T_(n+1-j)] covers it with probability

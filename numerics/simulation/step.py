@@ -32,6 +32,7 @@ from numba import njit
 from numpy.typing import NDArray
 from sympy import Expr, Symbol
 
+from numerics.accuracy import DEGENERATE
 from numerics.compile.codegen import compile_function
 from numerics.simulation.coefficients import Coefficients, Weights
 from numerics.simulation.experiment import LARGEST_SCALE, Experiment
@@ -43,8 +44,6 @@ from theory.symbols import x, y
 __all__ = ["Step", "root"]
 
 Array = NDArray[np.float64]
-DEGENERATE = 1e-14
-"""A pivot of c c^T below this part of its diagonal is zero: more units than samples, or dead ones."""
 
 
 class Step:

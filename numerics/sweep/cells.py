@@ -21,6 +21,7 @@ from threading import Lock
 from types import MappingProxyType
 from typing import Any
 
+from numerics.accuracy import CONFIDENCE
 from numerics.flows.flow import Engine, Exit, Outcome, integrate
 from numerics.flows.starts import median_start
 from numerics.parameters import PARAMETERS, Kind, mixed_length, model_name
@@ -59,7 +60,7 @@ def run_cell(
     kind: Kind,
     values: Values,
     samples: bool = False,
-    confidence: float = 0.95,
+    confidence: float = CONFIDENCE,
     activations: Mapping[str, str] = MappingProxyType({}),
     engine: Engine | str | None = None,
 ) -> CellResult:

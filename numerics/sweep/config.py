@@ -41,6 +41,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from numerics.accuracy import CONFIDENCE
 from numerics.flows.engines.choose import chosen, name_of
 from numerics.flows.engines.problem import Engine
 from numerics.parameters import KINDS, PARAMETERS, Kind, Parameter, defaults_of, finite, parameters_of, unknown
@@ -51,7 +52,6 @@ from theory.network.derivation import blank
 __all__ = ["SweepConfig", "plain"]
 
 MAX_CELLS = 1_000_000
-CONFIDENCE = 0.95
 KEYS = ("kind", "samples", "confidence", "fixed", "grid", "activations", "engine")
 LINKS = ("student", "teacher")
 RANGE_KEYS = {"start", "stop", "count", "spacing"}

@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from numerics.accuracy import EDGE_OF_SURROGATE, SMALLEST_SURROGATE
 from numerics.compile.codegen import compile_function
 from numerics.flows.engines import stepping
 from numerics.flows.engines.problem import Array, Outcome, Problem, Solution
@@ -26,10 +27,8 @@ EXPLICIT_STEPS = 1000
 IMPLICIT_STEPS = 2_000_000
 CHUNKS = 8
 """parts a thread"""
-SMALLEST_TOLERANCE = 1e-12
 REACH = 4.0
 """A surrogate reaches this factor beyond the norms r of the start, its square beyond an end that a run meets."""
-AT_END = 1e-6
 WIDEST = 1e15
 
 _NO_TABLE = np.empty(0)
@@ -190,7 +189,7 @@ class Runs:
         return self._tabulate(2.0 ** math.floor(math.log2(low)), 2.0 ** math.ceil(math.log2(high)))
 
     def _tabulate(self, low: float, high: float) -> Surrogate:
-        return _surrogate(self._field, low, high, max(1e-2 * self._rtol, SMALLEST_TOLERANCE))
+        return _surrogate(self._field, low, high, max(1e-2 * self._rtol, SMALLEST_SURROGATE))
 
     def _leaving(self) -> NDArray[np.int64]:
         """Return the trajectories that stand at the end of the surrogate, which is widened for them."""
@@ -199,7 +198,7 @@ class Runs:
         if table is None or table.low == table.high or not stuck.size:
             return stuck[:0]
         norms = self._squared_norms(stuck)
-        below, above = norms < table.low * (1 + AT_END), norms > table.high * (1 - AT_END)
+        below, above = norms < table.low * (1 + EDGE_OF_SURROGATE), norms > table.high * (1 - EDGE_OF_SURROGATE)
         low, high = table.low / REACH**2 if below.any() else table.low, table.high
         high = high * REACH**2 if above.any() else high
         if high / low > WIDEST or not (below | above).any():

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.integrate import DOP853, LSODA, Radau
 from scipy.optimize import brentq
 
+from numerics.accuracy import SURROGATE
 from numerics.compile.codegen import compile_function
 from numerics.flows.engines.problem import Array, Outcome, Problem, Solution
 from numerics.flows.field import Field, field
@@ -104,7 +105,7 @@ def _stages(system_field: Field, jit: bool) -> tuple[Callable, OnCovariance | No
 
 
 def right_hand_side(
-    system: System, constants: tuple[float, ...], *, jit: bool = True, tolerance: float = 1e-10
+    system: System, constants: tuple[float, ...], *, jit: bool = True, tolerance: float = SURROGATE
 ) -> Callable[[Array], Array]:
     """Return f(state) = d(state)/dt in three stages, expectations without a closed form by quadrature."""
     first, inner, last = _stages(field(system), jit)

@@ -56,7 +56,7 @@ def test_runs_that_cannot_be_afforded_are_undecided_not_passed() -> None:
 
 
 def test_a_flow_that_stays_inside_is_undecided_not_passed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planning, "LONGEST_SEARCH", 1e-3)
+    monkeypatch.setattr(planning, "LONGEST_CHECKED_SEARCH", 1e-3)
     case = hermescape.check("relu", mu=[0.4]).cases[0]
     assert case.sentence.startswith("undecided: the flow stays inside")
     assert not case.passed
