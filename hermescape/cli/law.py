@@ -8,6 +8,7 @@ import typer
 
 from hermescape.cli.options import Given, Json, one_form, parametrisation, takes, use, written
 from hermescape.output import print_json, print_parts
+from numerics.accuracy import LAW_RTOL
 from numerics.parameters import MODEL_PARAMETERS, PARAMETERS
 from theory.errors import ParameterError
 
@@ -27,7 +28,7 @@ APART = ("dimension", "step_size", "kappa")  # of which a law takes values that 
     use("kappa", default=0.0, note="0 is the gradient flow from a random start"),
     use("step_size", default=0.0, note="0 is the limit of small steps at this kappa"),
     *("threshold", "teacher", "model", "rho", "mix", "label", "noise", "scale", "initial_scale"),
-    use("rtol", default=1e-11, note="behind C"),
+    use("rtol", default=float(LAW_RTOL), note="behind C"),
 )
 def law(
     given: Given,

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from numerics.accuracy import FINEST_STEP, LARGEST_LAW_RTOL, LAW_RTOL, NEVER, SMALLEST_FLOW_RTOL
+from numerics.flows.engines.choose import chosen
+from numerics.flows.engines.problem import Engine
 from numerics.flows.flow import Exit
 from numerics.law.ballistic import ballistic
 from numerics.law.modes import from_mode
@@ -33,6 +35,7 @@ def escape_law(
     initial_scale: float | None = None,
     parameters: Mapping[str, float] | None = None,
     rtol: float = LAW_RTOL,
+    engine: Engine | str | None = None,
 ) -> Law:
     """Return the law of the first time with |m| >= threshold, for d >> 1 and kappa = eta d / B fixed.
 
@@ -48,6 +51,7 @@ def escape_law(
         initial_scale: u at the start, d^-2 by default; LoRA only.
         parameters: values of a model's other parameters, by name.
         rtol: relative tolerance of the integrations behind C, and of the table of a loss without a closed form.
+        engine: what integrates, `Native()` by default; as for `integrate`.
 
     Raises:
         ParameterError: a parameter outside its domain.
@@ -61,7 +65,8 @@ def escape_law(
     """
     if not SMALLEST_FLOW_RTOL <= rtol <= LARGEST_LAW_RTOL:
         raise ParameterError(f"rtol = {rtol!r} given; accepted: from {SMALLEST_FLOW_RTOL:g} to {LARGEST_LAW_RTOL:g}.")
-    setting = replace(setting_of(dimension, threshold, kappa, step_size, initial_scale), rtol=rtol)
+    chosen(engine)
+    setting = replace(setting_of(dimension, threshold, kappa, step_size, initial_scale), rtol=rtol, engine=engine)
     network = system.network
     if network.start is not None and not system.escape.on_sphere and not is_lora(system):
         place = {"mu": mu, "rho": rho, **(parameters or {})}
@@ -113,9 +118,8 @@ def _plain(system: System, setting: Setting) -> Law:
         return ballistic(system, setting) if exponent == 1 else from_saddle(system, setting)
     law = None
     if exponent is not None:
-        law = passage(
-            system, dimension=setting.dimension, threshold=setting.threshold, kappa=setting.kappa, rtol=setting.rtol
-        )
+        options = {name: getattr(setting, name) for name in ("dimension", "threshold", "kappa", "rtol", "engine")}
+        law = passage(system, **options)
     if (
         law is not None
         and law.escaping >= NEVER

@@ -31,7 +31,7 @@ from numerics.flows.starts import MEDIAN
 from numerics.integrals.evaluate import evaluator
 from numerics.law.linear import LinearEscape
 from numerics.law.protocol import Setting
-from numerics.law.starts import EARLY
+from numerics.law.way import constant_of, time_out
 from theory.errors import InputError
 from theory.network.system import ALIGNMENT, System
 from theory.network.vectors import Combination
@@ -239,20 +239,11 @@ def _way_out(
     def way(size: float) -> float:
         start = _started(system, mode, {name: side * size * e for name, e in mode.right.items()}, parameters)
         horizon = (LONGEST_WAY - math.log(size)) / mode.rate
-        options: dict[str, Any] = {**parameters, "kappa": setting.kappa, "rtol": setting.rtol, "t_max": horizon}
-        first = integrate(drifting, start, event=Exit(EARLY * setting.threshold, symbol), **options)
-        if first.exit_time is None:
-            return math.inf
-        state = {name: float(first.states[name][-1]) for name in start}
-        second = integrate(drifting, state, event=Exit(setting.threshold, symbol), **options)
-        return (
-            math.inf if second.exit_time is None else (first.exit_time + second.exit_time) * mode.rate + math.log(size)
-        )
+        time, _ = time_out(drifting, start, setting, horizon, parameters, symbol)
+        return math.inf if time is None else time * mode.rate + math.log(size)
 
-    near, far = way(SMALLEST_MODE), way(100 * SMALLEST_MODE)
-    if math.isinf(near):
-        return near, 0.0
-    return near, abs(near - far) * math.log(1 / SMALLEST_MODE) / math.log(100) + setting.rtol
+    value, error = constant_of(way, SMALLEST_MODE)
+    return value, 0.0 if math.isinf(value) else error + setting.rtol
 
 
 def _remainder(
@@ -270,6 +261,7 @@ def _remainder(
     if abs(start[symbol.name]) > setting.threshold / 2:
         return math.nan
     horizon = (10 * abs(lasts) + 100) / mode.rate
-    options: dict[str, Any] = {**parameters, "kappa": setting.kappa, "t_max": horizon, "rtol": max(1e-9, setting.rtol)}
+    options: dict[str, Any] = {**parameters, "kappa": setting.kappa, "t_max": horizon}
+    options |= {"rtol": max(1e-9, setting.rtol), "engine": setting.engine}
     path = integrate(observed.sgd(), start, event=Exit(setting.threshold, symbol), **options)
     return math.nan if path.exit_time is None else law.tau * (path.exit_time * mode.rate - lasts)

@@ -38,6 +38,7 @@ from sympy import Expr
 
 from numerics.accuracy import FORGOTTEN_SCALE, NEARLY_CRITICAL
 from numerics.compile.formulas import compiled
+from numerics.flows.engines.problem import Engine
 from numerics.flows.flow import Exit, integrate
 from numerics.integrals.evaluate import evaluator
 from numerics.law.averaging import fast_scale
@@ -65,6 +66,7 @@ def noise_driven(
     kappa: float,
     step_size: float = 0.0,
     initial_scale: float = 0.0,
+    engine: Engine | str | None = None,
     linear_constant: float | None = None,
 ) -> LinearEscape:
     """Return the law of the exit time at or near a critical strength of an aligned LoRA system.
@@ -79,6 +81,7 @@ def noise_driven(
         kappa: eta d / B > 0.
         step_size: eta, 0 for infinitesimal steps.
         initial_scale: u at the start, which has to be so small that it is forgotten before it moves m.
+        engine: what integrates the way out, as for `integrate`.
         linear_constant: C of the linear law at this mu, which knows how u lags behind m: the average then gives only
             the difference that noise makes.
 
@@ -178,7 +181,7 @@ def noise_driven(
     fluctuation = fast.fluctuation(top / 2, *guess(top / 2)) / (top / 2) ** 2
     remainder = law.median * tau * fluctuation + tau * (law.constant_error + law.gain**2 / (dimension * top**2))
     if top < threshold and not (linear_constant is not None and drive):  # whose C holds the way out
-        place = {"mu": float(alignment), "kappa": kappa}
+        place = {"mu": float(alignment), "kappa": kappa, "engine": engine}
         remainder += _way_out(system, top, math.sqrt(level), Exit(threshold), law.median, place)
     return replace(law, remainder=remainder)
 
@@ -192,7 +195,7 @@ def _no_law(m: float) -> str:
     )
 
 
-def _way_out(system: System, m: float, width: float, event: Exit, longest: float, place: dict[str, float]) -> float:
+def _way_out(system: System, m: float, width: float, event: Exit, longest: float, place: dict[str, Any]) -> float:
     """A bound on the time from m_c to the threshold, where u sets out by itself from its fluctuation to one side.
 
     The flow's time from one, two or four widths, whichever is the first to lead out, as often; infinite if none does.

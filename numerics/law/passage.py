@@ -35,6 +35,7 @@ from scipy.stats import norm
 from sympy import Expr, S
 
 from numerics.accuracy import LAW_RTOL, PASSAGE_REACH, QUIET_NOISE
+from numerics.flows.engines.problem import Engine
 from numerics.flows.flow import Exit, exit_times
 from numerics.integrals.evaluate import evaluator
 from numerics.law.protocol import check_level
@@ -145,7 +146,13 @@ class Passage:
 
 
 def passage(
-    system: System, *, dimension: float, threshold: float, kappa: float = 0.0, rtol: float = LAW_RTOL
+    system: System,
+    *,
+    dimension: float,
+    threshold: float,
+    kappa: float = 0.0,
+    rtol: float = LAW_RTOL,
+    engine: Engine | str | None = None,
 ) -> Passage:
     """Return the law of the first time at which |m| reaches the threshold, from a uniformly drawn start.
 
@@ -155,6 +162,7 @@ def passage(
         threshold: R in (0, 1).
         kappa: eta d / B; 0 is the gradient flow.
         rtol: relative tolerance of the flow's times.
+        engine: what integrates them, as for `exit_times`.
 
     Raises:
         InputError: another model.
@@ -183,13 +191,14 @@ def passage(
         size = abs(float(pull.value))
         known |= {"power": exponent / 2 - 1, "constant": 1 / (size * (exponent - 2))}
         known["constant_error"] = known["constant"] * (float(pull.error) / size + ROUNDING)
-    quiet = replace(_without_noise(system, dimension, threshold, rtol), **known)
+    flow = {"rtol": rtol, "engine": engine}
+    quiet = replace(_without_noise(system, dimension, threshold, flow), **known)
     if kappa == 0:
         return quiet
-    return replace(_with_noise(system, dimension, threshold, kappa, rtol), quiet=quiet, **known)
+    return replace(_with_noise(system, dimension, threshold, kappa, flow), quiet=quiet, **known)
 
 
-def _with_noise(system: System, dimension: float, threshold: float, kappa: float, rtol: float) -> Passage:
+def _with_noise(system: System, dimension: float, threshold: float, kappa: float, flow: dict[str, Any]) -> Passage:
     """Solve the diffusion near m = 0 and follow the flow from there."""
     widest = PASSAGE_REACH * threshold * math.sqrt(dimension)
     widest, root = min(widest, EDGES[-1]), math.sqrt(dimension)
@@ -197,7 +206,7 @@ def _with_noise(system: System, dimension: float, threshold: float, kappa: float
     noises = [(X, spread(X / root) / abs(2 * X * root * drift(X / root))) for X in EDGES if widest >= X]
     edge = next((X for X, noise in noises if noise < QUIET_NOISE), noises[-1][0])
     ends = np.array([-edge, edge]) / root
-    rest = np.where(drift(ends) * ends > 0, _exits(system, ends, threshold, kappa, rtol), np.inf)
+    rest = np.where(drift(ends) * ends > 0, _exits(system, ends, threshold, kappa, flow), np.inf)
     return _diffusion(drift, spread, dimension, edge, rest)
 
 
@@ -221,20 +230,20 @@ def _coefficients(system: System, kappa: float, edge: float) -> tuple[Chebyshev,
     return curve(0), curve(1)
 
 
-def _exits(system: System, points: Array, threshold: float, kappa: float, rtol: float) -> Array:
+def _exits(system: System, points: Array, threshold: float, kappa: float, flow: dict[str, Any]) -> Array:
     """Time of the flow from points to the threshold; inf where it is not reached."""
     longest = HORIZON * (1 + float(np.min(np.abs(points))) ** (2 - (system.information_exponent or 2)))
     path = exit_times(
-        system.sgd(), {"m": points}, event=Exit(threshold), t_max=longest, rtol=rtol, threads=None, kappa=kappa
+        system.sgd(), {"m": points}, event=Exit(threshold), t_max=longest, threads=None, kappa=kappa, **flow
     )
     return np.where(path.outcome.values == "EXITED", path.exit_time.values, np.inf)
 
 
-def _without_noise(system: System, dimension: float, threshold: float, rtol: float) -> Passage:
+def _without_noise(system: System, dimension: float, threshold: float, flow: dict[str, Any]) -> Passage:
     """Carry the start's distribution along the flow, cell by cell."""
     half = np.append(np.geomspace(1e-6, EDGES[0], CELLS), threshold * math.sqrt(dimension))
     x = np.concatenate([-half[::-1], half])
-    times = _exits(system, x / math.sqrt(dimension), threshold, 0.0, rtol)
+    times = _exits(system, x / math.sqrt(dimension), threshold, 0.0, flow)
     early, late = np.minimum(times[:-1], times[1:]), np.maximum(times[:-1], times[1:])
     known = np.isfinite(late)
     early, mass = early[known], np.diff(norm.cdf(x))[known]

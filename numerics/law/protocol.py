@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from numerics.accuracy import LAW_RTOL
+from numerics.flows.engines.problem import Engine
 from theory.errors import ParameterError
 
 __all__ = ["Law", "Setting", "check_level"]
@@ -85,7 +86,8 @@ class Law(Protocol):
 class Setting:
     """What a law is asked for: dimension d, threshold R, kappa = eta d / B and step size eta (0: infinitesimal).
 
-    `rtol` is the relative tolerance of the integrations behind its constants.
+    `rtol` is the relative tolerance of the integrations behind its constants, `engine` what integrates (`Native()` by
+    default).
     """
 
     dimension: float
@@ -93,6 +95,7 @@ class Setting:
     kappa: float
     step_size: float
     rtol: float = LAW_RTOL
+    engine: Engine | str | None = None
 
 
 def check_level(level: float) -> None:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from numerics.accuracy import LAW_RTOL, LONGEST_WAY
+from numerics.flows.engines.problem import Engine
 from numerics.flows.flow import Exit, Outcome
 from numerics.flows.stages import Stage, integrate_stages
 from numerics.law.choose import escape_law
@@ -36,13 +37,14 @@ def staged_law(
     kappa: float = 0.0,
     step_size: float = 0.0,
     initial_scale: float | None = None,
+    engine: Engine | str | None = None,
 ) -> LinearEscape:
     """Return the law of the time at which the last of several stages of training exits.
 
     Args:
         systems: one for each stage, with the same states, such as `derive("he3", label="y**2")`, `derive("he3")`.
         thresholds: stage k ends at |m| = thresholds[k], in (0, 1).
-        mu: as for `escape_law`; and `rho`, `dimension`, `kappa`, `step_size`, `initial_scale`.
+        mu: as for `escape_law`; and `rho`, `dimension`, `kappa`, `step_size`, `initial_scale`, `engine`.
 
     Raises:
         ParameterError: stages without a threshold each, or with different states.
@@ -60,7 +62,7 @@ def staged_law(
             "of one or more stages."
         )
     setting = {"dimension": dimension, "kappa": kappa, "step_size": step_size, "initial_scale": initial_scale}
-    first = escape_law(systems[0], mu=mu, rho=rho, threshold=thresholds[0], **setting)
+    first = escape_law(systems[0], mu=mu, rho=rho, threshold=thresholds[0], **setting, engine=engine)
     if not isinstance(first, LinearEscape) or first.power:
         raise InputError(
             f"first stage with regime {first.regime} given; accepted: one that grows exponentially under the flow "
@@ -72,7 +74,9 @@ def staged_law(
         for system, threshold in zip(systems, thresholds, strict=True)
     ]
     above, below = (
-        constant + _later(stages, side, {**place, "kappa": kappa}) / first.tau if constant < float("inf") else constant
+        constant + _later(stages, side, {**place, "kappa": kappa, "engine": engine}) / first.tau
+        if constant < float("inf")
+        else constant
         for side, constant in ((1.0, first.constant), (-1.0, first.constant_below))
     )
     return replace(first, threshold=thresholds[-1], constant=above, constant_below=below, remainder=float("nan"))
@@ -81,7 +85,7 @@ def staged_law(
 def _later(stages: Sequence[Stage], side: float, parameters: dict[str, Any]) -> float:
     """The time of the stages after the first."""
     begun = {state.name: side * START for state in stages[0].system.states}
-    paths = integrate_stages(stages, begun, rtol=LAW_RTOL, engine=None, **parameters)
+    paths = integrate_stages(stages, begun, rtol=LAW_RTOL, **parameters)
     if len(paths) < len(stages) or paths[-1].outcome is not Outcome.EXITED:
         reached, event = float(abs(paths[-1].states.m).max()), stages[len(paths) - 1].event
         raise InputError(

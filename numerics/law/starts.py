@@ -32,6 +32,7 @@ from numerics.integrals.evaluate import evaluator
 from numerics.law.linear import NARROW, LinearEscape, widening
 from numerics.law.noise_driven import noise_driven, noise_rate
 from numerics.law.protocol import Setting
+from numerics.law.way import constant_of, time_out
 from numerics.rates.search_time import Search, gradient_noise, growth_rate, search_time
 from theory.errors import InputError
 from theory.network.system import System
@@ -54,7 +55,6 @@ from theory.symbols import rho as rho_symbol
 __all__ = ["from_saddle", "from_weight", "noise_beside"]
 
 TINY = 1e-300
-EARLY = 0.01  # of the threshold, where the first leg ends
 
 
 def from_weight(
@@ -272,7 +272,8 @@ def _remainder(
         return math.nan
     lasts = min(law.constant, law.constant_below) + law.offset - math.log(size)
     options: dict[str, Any] = {**place, "kappa": setting.kappa, "t_max": (10 * abs(lasts) + 100) / rate}
-    path = integrate(system.sgd(), start, event=Exit(setting.threshold), rtol=max(1e-9, setting.rtol), **options)
+    options |= {"rtol": max(1e-9, setting.rtol), "engine": setting.engine}
+    path = integrate(system.sgd(), start, event=Exit(setting.threshold), **options)
     return math.nan if path.exit_time is None else law.tau * (path.exit_time * rate - lasts)
 
 
@@ -292,21 +293,18 @@ def _constant(
     def way(size: float) -> float:
         start = {name: size * value for name, value in unit.items()}
         horizon = (LONGEST_WAY - math.log(size)) / rate
-        options: dict[str, Any] = {**place, "kappa": setting.kappa, "rtol": setting.rtol, "t_max": horizon}
-        # In two legs, since the absolute accuracy that a start of 1e-12 needs would be a burden at rest.
-        first = integrate(drifting, start, event=Exit(EARLY * setting.threshold), **options)
-        state = {name: float(first.states[name][-1]) for name in start}
-        second = integrate(drifting, state, event=Exit(setting.threshold), **options)
-        if first.exit_time is None or second.exit_time is None:
-            path = integrate(drifting, state, **options).states
+        time, state = time_out(drifting, start, setting, horizon, place)
+        if time is None:
+            options: dict[str, Any] = {**place, "kappa": setting.kappa, "rtol": setting.rtol, "t_max": horizon}
+            path = integrate(drifting, state, **options, engine=setting.engine).states
             raise InputError(
                 f"threshold = {setting.threshold:g} given; accepted: one below |m| = {float(abs(path.m).max()):.4g}, "
                 "the largest that the flow with its kappa drift reaches from this start."
             )
-        return (first.exit_time + second.exit_time) * rate + math.log(size)
+        return time * rate + math.log(size)
 
-    near, far = way(SMALLEST_START), way(100 * SMALLEST_START)
-    return near, abs(near - far) * math.log(1 / SMALLEST_START) / math.log(100) + CONSTANT_ERROR * setting.rtol
+    value, error = constant_of(way, SMALLEST_START)
+    return value, error + CONSTANT_ERROR * setting.rtol
 
 
 def from_saddle(system: System, setting: Setting) -> LinearEscape:
