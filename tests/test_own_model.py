@@ -59,7 +59,9 @@ class FreeLoRA:
             overlaps={p: (FACTOR, TEACHER), n: (FACTOR, FACTOR)},
             parameters=(mu, *sorted(self.square.free_symbols, key=str)),
             start={u: ZERO, p: ZERO, n: self.square},
-            words=Words("Both factors of the adapter are free.", "w = mu w* + u v, v free", {p: "overlap <v, w*>"}),
+            words=Words(
+                "Both factors of the adapter are free.", "w = mu w* + u v, v free", meanings={p: "overlap <v, w*>"}
+            ),
         )
 
 
@@ -89,7 +91,7 @@ class GainLoRA:
             ridges=(Ridge(ONE, student, Combination.of({PRETRAINED: 1 + g, DIRECTION: u})),),
             scalars=(u, g),
             start={u: ZERO, g: mu / rho**2 - 1, m: ZERO, s: ZERO},
-            words=Words("The gain $g$ of the pre-trained weight is trained too.", "gain", {g: "gain of w0"}),
+            words=Words("The gain $g$ of the pre-trained weight is trained too.", "gain", meanings={g: "gain of w0"}),
         )
 
 

@@ -80,8 +80,8 @@ def _title(findings: Findings) -> str:
     loss = findings.system.loss_function
     student, teacher = loss.student.name, loss.labels.link.name
     pair = _short(student) if student == teacher else f"{_short(student)} on {_short(teacher)}"
-    kind = {"lora": "LoRA", "misaligned": "misaligned LoRA", "plain": "plain training"}[findings.settings.model]
-    return f"{pair}, {kind}: from the population loss to the escape time"
+    network = findings.system.network
+    return f"{pair}, {network.words.title or network.name}: from the population loss to the escape time"
 
 
 def _short(name: str) -> str:

@@ -86,6 +86,7 @@ class AlignedLoRA:
                 r"Rank-one LoRA on aligned pre-training $w_{0} = \mu w_{*}$: the scalar $u$ and the direction $v$, on "
                 "the unit sphere, are trained.",
                 "w = mu w* + u v",
+                "LoRA",
             ),
             sources=LORA,
         )
@@ -141,6 +142,7 @@ class MisalignedLoRA:
                 r"$\langle w_{0}, w_{0} \rangle = \rho^{2}$: the scalar $u$ and the direction $v$, on the unit "
                 "sphere, are trained.",
                 "w = w0 + u v",
+                "misaligned LoRA",
             ),
             sources=LORA,
         )
@@ -173,7 +175,11 @@ class Plain:
             gram=Gram({(TEACHER, TEACHER): S.One, (DIRECTION, DIRECTION): S.One, (DIRECTION, TEACHER): m}),
             overlaps={m: (DIRECTION, TEACHER)},
             start={m: S.Zero},
-            words=Words("Plain training on the unit sphere: the direction $v$ is trained.", "w = v on the sphere"),
+            words=Words(
+                "Plain training on the unit sphere: the direction $v$ is trained.",
+                "w = v on the sphere",
+                "plain training",
+            ),
             sources=("benarous2021", "arnaboldi2023"),
         )
 
@@ -212,6 +218,7 @@ class Pretraining:
                 r"Full pre-training: the free weight $w$ learns a source teacher $w_{s}$ with $\langle w_{s}, w_{*} "
                 r"\rangle = c$, so that the loss is $L(q_{s}, r)$.",
                 "w free",
+                "pre-training",
             ),
         )
 

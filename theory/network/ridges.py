@@ -58,20 +58,22 @@ class Teacher:
 
 @dataclass(frozen=True)
 class Words:
-    """How a network is spoken of: LaTeX sentences, and what its own symbols mean.
+    """How a network is spoken of: sentences, and what its own symbols mean.
 
     Attributes:
-        setting: what is trained, a LaTeX sentence for the document.
-        short: the parametrisation in a few words, for titles and help.
+        setting: what is trained, a sentence with formulas between dollars, for the document.
+        short: the weight in a few signs, for tables and help.
+        title: the kind of training in a few words, for titles; the network's name by default.
         meanings: what the symbols mean that `theory.symbols` does not know.
     """
 
     setting: str = ""
     short: str = ""
+    title: str = ""
     meanings: Mapping[Symbol, str] = field(default_factory=dict)
 
     def __hash__(self) -> int:
-        return hash((self.setting, self.short))
+        return hash((self.setting, self.short, self.title))
 
 
 def accept_all(values: Mapping[str, float]) -> None:
