@@ -1,4 +1,6 @@
-"""For every test and docstring: a cache that is off, a registry left as it was, and examples that CI repeats.
+"""For every test and docstring: a cache of this run alone, a registry left as it was, and examples that CI repeats.
+
+What is derived or compiled once in a run is there for all its processes, and for no other run.
 
 In continuous integration Hypothesis draws the same examples every time; elsewhere it explores.
 """
@@ -6,11 +8,14 @@ In continuous integration Hypothesis draws the same examples every time; elsewhe
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import settings
 
-os.environ["HERMESCAPE_CACHE"] = "off"  # tests derive; test_cache.py turns it on for itself
+if "PYTEST_XDIST_WORKER" not in os.environ:  # workers are told by the process that starts them
+    _CACHE = TemporaryDirectory(prefix="hermescape-tests-")
+    os.environ["HERMESCAPE_CACHE"] = _CACHE.name
 
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
@@ -49,7 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _registry_left_as_it_was() -> Iterator[None]:
-    from theory.language import activations as room  # noqa: PLC0415 (after the cache is off)
+    from theory.language import activations as room  # noqa: PLC0415 (after the cache is chosen)
 
     before = dict(room._NAMED), dict(room._TEXTS)
     yield

@@ -26,18 +26,27 @@ from typing import Any, cast
 
 import numpy as np
 import sympy as sp
-from numba import njit, types
 from scipy import special
 from sympy.core.numbers import NumberSymbol
 from sympy.core.sorting import default_sort_key
 from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 
 from numerics.compile import primitives
+from numerics.compile.keeping import generated
 from theory.calculus.bivariate import Phi2, Phi2Angle
 from theory.calculus.stable import dawson, logistic, rise, softplus, stable
 from theory.errors import ParameterError, UnsupportedExpressionError
 
-__all__ = ["PRINTERS", "compile_field", "compile_function", "source"]
+__all__ = [
+    "BUILDS_ON",
+    "HEADER",
+    "PRINTERS",
+    "compile_field",
+    "compile_function",
+    "field_source",
+    "native_source",
+    "source",
+]
 
 Compiled = Callable[..., tuple[float, ...]]
 
@@ -190,11 +199,19 @@ _GUARDED = {name: getattr(primitives, name) for name in primitives.__all__}
 _CONSTANTS = {"inf": math.inf, "nan": math.nan, "abs": abs, "__builtins__": {}}
 _TRIGONOMETRIC = ("sin", "cos", "tan", "atan", "atan2")
 _HYPERBOLIC = ("sinh", "cosh", "tanh", "asinh", "acosh", "atanh")
-_COMPILED = {
-    **{name: getattr(math, name) for name in ("log", "erfc", *_TRIGONOMETRIC, *_HYPERBOLIC)},
-    **_GUARDED,
-    **_CONSTANTS,
-}
+HEADER = f"""\
+from math import {", ".join(("log", "erfc", *_TRIGONOMETRIC, *_HYPERBOLIC))}
+
+import numpy as np
+from numba import njit
+
+from numerics.compile.primitives import *
+
+inf, nan = np.inf, np.nan
+inline = njit(error_model="numpy", nogil=True, forceinline=True)
+"""
+"""How a module of generated functions begins: what `PRINTERS` prints has its meaning from here."""
+BUILDS_ON = (primitives.__file__,)
 
 
 def _ieee(function: Callable[..., float]) -> Callable[..., np.float64]:
@@ -247,12 +264,11 @@ def _source(args: tuple[sp.Symbol, ...], outputs: tuple[sp.Expr, ...], name: str
 
 @lru_cache(maxsize=512)
 def _compile(args: tuple[sp.Symbol, ...], outputs: tuple[sp.Expr, ...], name: str, jit: bool) -> Compiled:
-    scope: dict[str, Any] = dict(_COMPILED if jit else _INTERPRETED)
+    if jit:
+        return generated(f"{HEADER}\n\n{native_source(args, outputs, name=name)}\n", name, builds_on=BUILDS_ON)
+    scope: dict[str, Any] = dict(_INTERPRETED)
     exec(compile(_source(args, outputs, name), f"<generated {name}>", "exec"), scope)
     function = scope[name]
-    if jit:
-        signature = types.UniTuple(types.float64, len(outputs))(*[types.float64] * len(args))
-        return njit(signature, error_model="numpy", nogil=True, forceinline=True)(function)
 
     def interpreted(*values: float) -> tuple[float, ...]:
         with np.errstate(all="ignore"):
@@ -273,6 +289,16 @@ def source(args: Sequence[sp.Symbol], outputs: Sequence[sp.Expr], *, name: str =
         return (abs(x_0),)
     """
     return _source(tuple(args), tuple(outputs), name)
+
+
+def native_source(args: Sequence[sp.Symbol], outputs: Sequence[sp.Expr], *, name: str) -> str:
+    """Return that source with a decorator that compiles it for float64, to be inlined where it is called.
+
+    With `HEADER` before it, it is a part of a module for `numerics.compile.keeping.generated`.
+    """
+    signature = f"UniTuple(float64, {len(outputs)})({', '.join(['float64'] * len(args))})"
+    options = "error_model='numpy', nogil=True, forceinline=True, cache=CACHE"
+    return f"@njit({signature!r}, {options})\n{source(args, outputs, name=name)}"
 
 
 def compile_function(
@@ -310,8 +336,15 @@ def compile_field(
 
 @lru_cache(maxsize=128)
 def _field(states: tuple[sp.Symbol, ...], constants: tuple[sp.Symbol, ...], outputs: tuple[sp.Expr, ...]) -> Callable:
+    text = field_source(states, constants, outputs)
+    wanted = "@njit('void(float64[::1], float64[::1], float64[::1])', error_model='numpy', nogil=True, cache=CACHE)\n"
+    return generated(text.replace("@inline\ndef field", wanted + "def field"), "field", builds_on=BUILDS_ON)
+
+
+def field_source(states: Sequence[sp.Symbol], constants: Sequence[sp.Symbol], outputs: Sequence[sp.Expr]) -> str:
+    """Return a module with a native f(x, p, out), as `compile_field` compiles it, for others that build on it."""
     inputs = [f"x[{i}]" for i in range(len(states))] + [f"p[{i}]" for i in range(len(constants))]
     targets = "".join(f"out[{i}], " for i in range(len(outputs)))
-    scope: dict[str, Any] = {"packed": compile_function((*states, *constants), outputs)}
-    exec(f"def field(x, p, out):\n    {targets}= packed({', '.join(inputs)})", scope)
-    return njit(error_model="numpy", nogil=True)(scope["field"])
+    packed = native_source([*states, *constants], outputs, name="packed")
+    body = f"    {targets}= packed({', '.join(inputs)})\n"
+    return f"{HEADER}\n\n{packed}\n\n\n@inline\ndef field(x, p, out):\n{body}"

@@ -1,21 +1,34 @@
-"""numba's `njit` whose machine code is kept on disk, wherever there is a place for it.
+"""Machine code that is kept on disk, wherever there is a place for it: of our own functions, and of generated ones.
 
-numba keeps it beside the source, else in the user's own cache, and refuses to compile where it can write to neither:
-an installation that is read-only and no home, as in a container. The folder of `theory.calculus.cache` serves then, or
-none.
+numba keeps the code of a function beside its source, else in the user's own cache, and refuses to compile where it can
+write to neither: an installation that is read-only and no home, as in a container. The folder of
+`theory.calculus.cache` serves then, or none.
+
+Generated source becomes a module of its own in that folder, named by its content and by that of the modules that it
+builds on, so that every process that generates the same text shares one compilation. numba itself tells processors and
+its own versions apart. What is damaged is made again; where nothing can be kept the module lives in memory.
 """
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
+import os
+import sys
 from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from types import ModuleType
 from typing import Any
 
+import numba
 from numba import njit
 from numba.core import config
 
 from theory.calculus.cache import folder
 
-__all__ = ["kept"]
+__all__ = ["generated", "kept"]
 
 _settings: Any = config  # its attributes are made when numba is imported
 
@@ -51,3 +64,84 @@ def _elsewhere(function: Callable[..., Any], options: dict[str, Any]) -> Any:
         finally:
             _settings.CACHE_DIR = before
     return njit(**options)(function)
+
+
+def generated(text: str, name: str, *, builds_on: tuple[str, ...], signature: Any = None) -> Any:
+    """Return a compiled function of generated source, its machine code kept between processes where it can be.
+
+    Args:
+        text: source of a module, in which `CACHE` stands for whether numba keeps what it compiles.
+        name: the function in it that is wanted.
+        builds_on: files of the modules that it imports, whose content decides with the text whether code still holds.
+        signature: numba types of its arguments, for which it is compiled now; None where its decorator says them.
+
+    >>> text = "from numba import njit\\n@njit(cache=CACHE)\\ndef twice(x):\\n    return 2 * x"
+    >>> generated(text, "twice", builds_on=(__file__,))(3)
+    6
+    """
+    return _generated(text, name, builds_on, signature)
+
+
+@lru_cache(maxsize=512)
+def _generated(text: str, name: str, builds_on: tuple[str, ...], signature: Any) -> Any:
+    title = "hermescape_" + hashlib.sha256((_contents(builds_on) + text).encode()).hexdigest()[:32]
+    place = folder()
+    for _ in range(2 if place is not None else 0):
+        try:
+            return _ready(_load(title, _write(_native(place), title, "CACHE = True\n" + text)), name, signature)
+        except Exception:  # numba unpickles what it has kept, of which damage may make anything; or finds no place
+            _remove(_native(place), title)
+    module = ModuleType(title)
+    exec(compile("CACHE = False\n" + text, f"<{title}>", "exec"), module.__dict__)
+    return _ready(module, name, signature)
+
+
+def _native(place: Path | None) -> Path:
+    assert place is not None
+    return place / "native"
+
+
+def _ready(module: ModuleType, name: str, signature: Any) -> Any:
+    function = getattr(module, name)
+    if signature is not None:
+        function.compile(signature)
+    return function
+
+
+@lru_cache(maxsize=32)
+def _contents(files: tuple[str, ...]) -> str:
+    """Return a digest of what machine code depends on beside its source."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    for file in (*files, __file__):
+        digest.update(Path(file).read_bytes())
+    return digest.hexdigest()
+
+
+def _write(place: Path, title: str, text: str) -> Path:
+    """Write the module unless it is there, by an atomic rename."""
+    path = place / f"{title}.py"
+    place.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text() != text:
+        with NamedTemporaryFile("w", dir=place, suffix=".tmp", delete=False) as partial:
+            partial.write(text)
+        os.replace(partial.name, path)
+    return path
+
+
+def _remove(place: Path, title: str) -> None:
+    """Take away a module and its machine code; what another process holds open stays its own."""
+    for path in (place / f"{title}.py", *(place / "__pycache__").glob(f"{title}*")):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError:
+            return
+
+
+def _load(title: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(title, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[title] = module
+    spec.loader.exec_module(module)
+    return module

@@ -11,43 +11,29 @@ content, so that numba keeps the machine code between processes.
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import os
-import sys
-from contextlib import suppress
 from functools import cached_property, lru_cache
-from pathlib import Path
-from tempfile import NamedTemporaryFile
-from types import ModuleType
 from typing import Any
 
-import numba
 import sympy as sp
 from sympy import Expr, Symbol
 
-from numerics.compile import codegen, primitives
+from numerics.compile import codegen
+from numerics.compile.keeping import generated
 from numerics.flows import surrogate
 from numerics.flows.engines import stepping
-from theory.calculus.cache import folder
 from theory.calculus.expectations import is_closed
 from theory.network.system import GAP, System
 from theory.symbols import q, r
 
 __all__ = ["Field", "field"]
 
-_SOURCES = (primitives.__file__, surrogate.__file__, stepping.__file__, __file__)
-_HEADER = """\
-from math import *
-
-import numpy as np
-from numba import cfunc, njit
+_SOURCES = (*codegen.BUILDS_ON, surrogate.__file__, stepping.__file__)
+_HEADER = f"""\
+{codegen.HEADER}
+from numba import cfunc
 
 from numerics.flows.engines.stepping import SIGNATURE
-from numerics.compile.primitives import *
 from numerics.flows.surrogate import lookup
-
-inline = njit(error_model="numpy", nogil=True)
 """
 
 
@@ -68,12 +54,12 @@ class Field:
     @cached_property
     def velocity(self) -> Any:
         """Native f(state, constants, table, out): d(state)/dt."""
-        return _module(self._velocity_source()).velocity
+        return generated(self._velocity_source(), "velocity", builds_on=_SOURCES)
 
     @cached_property
     def jacobian(self) -> Any:
         """Native f(state, constants, table, out): d(velocity_i)/d(state_j), row by row."""
-        return _module(self._jacobian_source()).jacobian
+        return generated(self._jacobian_source(), "jacobian", builds_on=_SOURCES)
 
     @property
     def inputs(self) -> tuple[Symbol, ...]:
@@ -149,50 +135,6 @@ class Field:
 def _define(name: str, body: list[str]) -> str:
     lines = "\n".join(f"    {line}" for line in body)
     return f"\n\n@cfunc(SIGNATURE, cache=CACHE, error_model='numpy')\ndef {name}(x, p, table, out):\n{lines}\n"
-
-
-@lru_cache(maxsize=1)
-def _versions() -> str:
-    """Digest of what the machine code depends on beside its source."""
-    digest = hashlib.sha256(numba.__version__.encode())
-    for name in _SOURCES:
-        digest.update(Path(name).read_bytes())
-    return digest.hexdigest()
-
-
-@lru_cache(maxsize=256)
-def _module(text: str) -> ModuleType:
-    """Import generated source from the cache folder, or from memory where there is none."""
-    name = "hermescape_" + hashlib.sha256((_versions() + text).encode()).hexdigest()[:32]
-    place = folder()
-    if place is not None:
-        with suppress(OSError, RuntimeError):  # RuntimeError: numba finds no place for the machine code
-            path = _write(place / "native", name, "CACHE = True\n" + text)
-            return _load(name, path)
-    module = ModuleType(name)
-    exec(compile("CACHE = False\n" + text, f"<{name}>", "exec"), module.__dict__)
-    return module
-
-
-def _write(place: Path, name: str, text: str) -> Path:
-    """Write the module unless it is there, by an atomic rename."""
-    path = place / f"{name}.py"
-    place.mkdir(parents=True, exist_ok=True)
-    if not path.exists() or path.read_text() != text:
-        with NamedTemporaryFile("w", dir=place, suffix=".tmp", delete=False) as partial:
-            partial.write(text)
-        os.replace(partial.name, path)
-    return path
-
-
-def _load(name: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 class _Key:

@@ -19,7 +19,8 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 from sympy import Expr, Symbol
 
-from numerics.compile.codegen import compile_field
+from numerics.compile.codegen import BUILDS_ON, field_source
+from numerics.compile.keeping import generated
 from theory.calculus.expectations import is_closed
 from theory.errors import InputError, ParameterError
 from theory.network.system import System, guard_in_states
@@ -115,7 +116,9 @@ def paths(
     initial = np.stack([np.broadcast_to(np.asarray(start[n], float), replicas) for n in names], axis=1)
     bounds = _bounds(system, parameters)
     steps = np.rint(np.asarray(times, float) / dt).astype(np.int64)
-    run = _stepper(noisy.states, (*noisy.parameters, dimension_symbol), _coefficients(noisy, norm))
+    coefficients = _coefficients(noisy, norm)
+    count = len(coefficients)
+    run = _stepper(noisy.states, (*noisy.parameters, dimension_symbol), coefficients)
     constants = np.array([*(wanted[p.name] for p in noisy.parameters), float(dimension)])
     record = np.empty((replicas, len(steps), len(names)))
     for index in range(replicas):
@@ -126,6 +129,7 @@ def paths(
             constants,
             bounds,
             dt,
+            count,
             steps,
             record[index],
         )
@@ -196,41 +200,49 @@ def _coefficients(noisy: System, norm: bool) -> tuple[Expr, ...]:
     return (*drift, *(spread[i, j].xreplace(closed) for i in n for j in n if j <= i))
 
 
+_LOOP = """
+from numerics.flows.sde import cholesky
+
+
+@njit(
+    (npy_rng, float64[::1], float64[::1], float64[::1], float64, int64, int64[::1], float64[:, ::1]),
+    error_model="numpy",
+    nogil=True,
+    cache=CACHE,
+)
+def run(rng, state, given, bounds, dt, count, steps, record):
+    size, root = state.size, np.sqrt(dt)
+    lower = np.zeros((size, size))
+    normal, values = np.empty(size), np.empty(count)
+    now = 0
+    for position in range(steps.size):
+        while now < steps[position]:
+            field(state, given, values)
+            cholesky(values, size, lower)
+            for i in range(size):
+                normal[i] = rng.standard_normal()
+            for i in range(size):
+                moved = state[i] + values[i] * dt
+                for j in range(i + 1):
+                    moved += root * lower[i, j] * normal[j]
+                state[i] = min(max(moved, -bounds[i]), bounds[i])
+            now += 1
+        record[position] = state
+"""
+
+
 @lru_cache(maxsize=32)
 def _stepper(
     states: tuple[Symbol, ...], constants: tuple[Symbol, ...], outputs: tuple[Expr, ...]
 ) -> Callable[..., None]:
     """Compile the loop of Euler-Maruyama for one system."""
-    size, count = len(states), len(outputs)
-    coefficients = compile_field(states, constants, outputs)
-
-    @njit(error_model="numpy", nogil=True)
-    def run(
-        rng: np.random.Generator, state: Array, given: Array, bounds: Array, dt: float, steps: NDArray, record: Array
-    ) -> None:
-        root = math.sqrt(dt)
-        lower = np.zeros((size, size))
-        normal, values = np.empty(size), np.empty(count)
-        now = 0
-        for position in range(steps.size):
-            while now < steps[position]:
-                coefficients(state, given, values)
-                _cholesky(values, size, lower)
-                for i in range(size):
-                    normal[i] = rng.standard_normal()
-                for i in range(size):
-                    moved = state[i] + values[i] * dt
-                    for j in range(i + 1):
-                        moved += root * lower[i, j] * normal[j]
-                    state[i] = min(max(moved, -bounds[i]), bounds[i])
-                now += 1
-            record[position] = state
-
-    return run
+    types = "from numba import float64, int64\nfrom numba.core.types import npy_rng\n"
+    text = field_source(states, constants, outputs) + "\n" + types + _LOOP
+    return generated(text, "run", builds_on=(*BUILDS_ON, __file__))
 
 
 @njit(error_model="numpy", nogil=True)
-def _cholesky(values: Array, size: int, lower: Array) -> None:
+def cholesky(values: Array, size: int, lower: Array) -> None:
     """Factor the packed lower triangle that follows the drift; directions without noise get a zero column."""
     offset = size
     for i in range(size):

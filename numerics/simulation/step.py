@@ -28,12 +28,12 @@ from functools import lru_cache
 from typing import cast
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from sympy import Expr, Symbol
 
 from numerics.accuracy import DEGENERATE
-from numerics.compile.codegen import compile_function
+from numerics.compile.codegen import BUILDS_ON, HEADER, compile_function, native_source
+from numerics.compile.keeping import generated
 from numerics.simulation.coefficients import Coefficients, Weights
 from numerics.simulation.experiment import LARGEST_SCALE, Experiment
 from numerics.simulation.state import CENSORED, DIVERGED, EXITED, Layout, layout
@@ -172,19 +172,22 @@ def _bartlett(rng: np.random.Generator, size: int, degrees: int) -> Array:
     return factor
 
 
+_FILL = """
+
+@njit("void(float64[:, ::1], float64[:, ::1])", error_model="numpy", nogil=True, cache=CACHE)
+def fill(rows, out):
+"""
+
+
 @lru_cache(maxsize=256)
 def _vectorised(arguments: tuple[Symbol, ...], outputs: tuple[Expr, ...]) -> Callable[..., tuple[Array, ...]]:
     """Return a compiled function of arrays."""
-    scalar, count = compile_function(arguments, outputs), len(outputs)
-
-    single = len(arguments) == 1
-
-    @njit(error_model="numpy", nogil=True)
-    def fill(rows: Array, out: Array) -> None:
-        for i in range(rows.shape[1]):
-            values = scalar(rows[0, i]) if single else scalar(rows[0, i], rows[1, i])
-            for k in range(count):
-                out[k, i] = values[k]
+    count = len(outputs)
+    inputs = ", ".join(f"rows[{i}, i]" for i in range(len(arguments)))
+    targets = "".join(f"out[{k}, i], " for k in range(count))
+    text = f"{HEADER}\n\n{native_source(arguments, outputs, name='scalar')}\n{_FILL}"
+    text += f"    for i in range(rows.shape[1]):\n        {targets}= scalar({inputs})\n"
+    fill = generated(text, "fill", builds_on=BUILDS_ON)
 
     def call(*columns: Array) -> tuple[Array, ...]:
         rows = np.stack(columns)

@@ -31,13 +31,14 @@ from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-from numba import njit
+from numba import typeof
 from numpy.typing import NDArray
 from sympy import Expr, S, Symbol, diff, expand
 
-from numerics.compile.codegen import compile_function
+from numerics.compile.codegen import BUILDS_ON, HEADER, native_source
+from numerics.compile.keeping import generated, kept
 from numerics.simulation.experiment import LARGEST_SCALE, Experiment
-from numerics.simulation.state import CENSORED, DIVERGED, EXITED, Layout, layout
+from numerics.simulation.state import CENSORED, DIVERGED, EXITED
 from theory.calculus.removable import filled
 from theory.network.vectors import Combination
 from theory.symbols import eta, x, y
@@ -203,13 +204,19 @@ def law(experiment: Experiment, threshold: float, degrees_of_freedom_shift: int 
 def kernel(experiment: Experiment, *, rotated: bool) -> Kernel:
     """Return the compiled loop over steps; `rotated` draws batches in triangular form, for linear residuals only."""
     plan, _ = _plan(experiment)
-    return _kernel(plan, layout(experiment), experiment.noise > 0, rotated)
+    return _kernel(plan, noisy=experiment.noise > 0, rotated=rotated)
 
 
-_compiled = njit(error_model="numpy", nogil=True)
+_kept = kept(error_model="numpy", nogil=True)
 
 
-@_compiled
+@_kept
+def chi_square(rng: np.random.Generator, degrees: float) -> float:
+    """Draw a chi-square, by NumPy's algorithm."""
+    return rng.chisquare(degrees)
+
+
+@_kept
 def draw_batch(rng: np.random.Generator, rows: Array, width: int, batch: float) -> None:
     """Fill the first `width` samples of z1, z2 (and the noise) with standard normals."""
     for row in range(rows.shape[0]):
@@ -217,13 +224,13 @@ def draw_batch(rng: np.random.Generator, rows: Array, width: int, batch: float) 
             rows[row, i] = rng.standard_normal()
 
 
-@_compiled
+@_kept
 def draw_rotated(rng: np.random.Generator, rows: Array, width: int, batch: float) -> None:
     """Fill them with a batch of `batch` >= `width` samples, rotated to lower triangular form."""
     for row in range(rows.shape[0]):
         for i in range(width):
             if i == row:
-                rows[row, i] = np.sqrt(rng.chisquare(batch - row))
+                rows[row, i] = np.sqrt(chi_square(rng, batch - row))
             else:
                 rows[row, i] = rng.standard_normal() if i < row else 0.0
 
@@ -232,7 +239,7 @@ def _inputs(symbols: tuple[Symbol, ...], array: str) -> str:
     return ", ".join(f"{array}[{i}]" for i in range(len(symbols)))
 
 
-def _update_source(plan: _Plan, place: Layout) -> str:
+def _update_source(plan: _Plan) -> str:
     """Return the source of project(state, law) and update(rng, state, new, law, batch)."""
     names = [*("m", "t")[: plan.rank], "p"]
     start = len(plan.scalars)
@@ -242,19 +249,26 @@ def _update_source(plan: _Plan, place: Layout) -> str:
     times = "n*" if plan.length is not None else ""
     inside = ", ".join(filter(None, (given, "n" if plan.length is not None else "")))
     weights = [f"a, c, {', '.join(f'b{j}' for j in range(plan.rank))} = weights({_join(inside, 'law.eta')})"]
-    lines = ["def project(state, law):", *_indent(read + weights)]
+    lines = ["@native", "def project(state, law):", *_indent(read + weights)]
     if plan.rank == 1:
         lines += _indent(["return b0 + a*m, a*p"])
     else:
         lines += _indent(["return b0 + a*m, np.hypot(b1 + a*t, a*p)"])
-    lines += ["", "def update(rng, state, new, law, batch):", *_indent(read + weights), *_indent(_gradient(plan))]
+    lines += [
+        "",
+        "",
+        "@native",
+        "def update(rng, state, new, law, batch):",
+        *_indent(read + weights),
+        *_indent(_gradient(plan)),
+    ]
     products = " + ".join(f"{name}*g{j}" for j, name in enumerate(names))
     lines += _indent([f"along = {times}({products})" if times else f"along = {products}"])
     shrink = "" if plan.decay == 0 else "shrink*"
     if plan.decay != 0:
         lines += _indent([f"shrink = 1.0 - law.eta*decay({_join(given, 'law.eta')})[0]"])
     moved = [f"{shrink}{times}{name} - c*g{j}" for j, name in enumerate(names)]
-    chi = "c*np.sqrt(batch.r2*rng.chisquare(law.across))"
+    chi = "c*np.sqrt(batch.r2*chi_square(rng, law.across))"
     lines += _indent([f"{name}1 = {value}" for name, value in zip(names[:-1], moved[:-1], strict=True)])
     lines += _indent([f"p1 = np.hypot({moved[-1]}, {chi})"])
     norm = "np.hypot(m1, p1)" if plan.rank == 1 else "np.hypot(np.hypot(m1, t1), p1)"
@@ -266,7 +280,7 @@ def _update_source(plan: _Plan, place: Layout) -> str:
         gradient = ", ".join(f"g{j}" for j in range(plan.rank))
         targets = "".join(f"new[{i}], " for i in range(len(plan.scalars)))
         lines += _indent([f"{targets}= moved({_join(inside, 'law.eta', 'along', gradient)})"])
-    lines += ["", "def watch(state, law):", *_indent(read)]
+    lines += ["", "", "@native", "def watch(state, law):", *_indent(read)]
     if _is_first(plan.watched):
         lines += _indent(["return abs(m)"])
     else:
@@ -300,79 +314,101 @@ def _join(*parts: str) -> str:
     return ", ".join(filter(None, parts))
 
 
-def _step(plan: _Plan, place: Layout) -> dict[str, Any]:
-    """Compile project, update and watch."""
+def _functions_source(plan: _Plan) -> str:
+    """Return the source of the network's own expressions: evaluate, weights, and what else the updates call."""
     held = (*plan.scalars, *plan.numbers)
     length = () if plan.length is None else (LONGEST,)
     whole = plan.coefficient * (LONGEST if length else S.One)
     gradient = tuple(Symbol(f"z_g{j}", real=True) for j in range(plan.rank))
-    scope: dict[str, Any] = {
-        "np": np,
-        "weights": compile_function((*held, *length, eta), (whole, eta * plan.coefficient, *plan.base)),
+    parts: dict[str, tuple[tuple[Symbol, ...], tuple[Expr, ...]]] = {
+        "evaluate": ((x, Z, NOISE), plan.functions),
+        "weights": ((*held, *length, eta), (whole, eta * plan.coefficient, *plan.base)),
     }
     if plan.scalars:
         moved = tuple(s - expand(eta * slope) for s, slope in zip(plan.scalars, plan.slopes, strict=True))
-        scope["moved"] = compile_function((*held, *length, eta, ALONG, *gradient), moved)
+        parts["moved"] = ((*held, *length, eta, ALONG, *gradient), moved)
     if plan.decay != 0:
-        scope["decay"] = compile_function((*held, eta), (plan.decay,))
+        parts["decay"] = ((*held, eta), (plan.decay,))
     if plan.length is not None:
-        scope["length"] = compile_function((LONGEST,), (plan.length,))
+        parts["length"] = ((LONGEST,), (plan.length,))
     if not _is_first(plan.watched):
-        scope["watched"] = compile_function((*held, eta), plan.watched)
-    exec(_update_source(plan, place), scope)
-    return {name: _compiled(scope[name]) for name in ("project", "update", "watch")}
+        parts["watched"] = ((*held, eta), plan.watched)
+    return "".join(f"{native_source(*part, name=name)}\n\n\n" for name, part in parts.items())
+
+
+_IMPORTS = """
+from numerics.simulation.unrolled import Moments, chi_square, draw_batch, draw_rotated
+
+native = njit(error_model="numpy", nogil=True)
+"""
+
+_LOOP = '''
+# "reassoc" lets the three sums use vector registers; NaN and inf keep the meaning that divergence needs.
+@njit(error_model="numpy", nogil=True, fastmath={"reassoc", "contract"})
+def sums(rows, width, a1, a2, label_noise):
+    g1 = g2 = r2 = 0.0
+    for i in range(width):
+        z1, z2 = rows[0, i], rows[1, i]
+        noise = label_noise * rows[2, i] if NOISY else 0.0
+        value, slope, target = evaluate(a1 * z1 + a2 * z2, z1, noise)
+        residual = (value - target) * slope
+        g1 += residual * z1
+        g2 += residual * z2
+        r2 += residual * residual
+    return Moments(g1, g2, r2)
+
+
+@native
+def moments(rng, rows, law, a1, a2):
+    """Draw a batch, block by block, and sum over it."""
+    left = int(min(law.batch, rows.shape[0])) if ROTATED else int(law.batch)
+    g1 = g2 = r2 = 0.0
+    while left > 0:
+        width = min(left, rows.shape[1])
+        draw(rng, rows, width, law.batch)
+        block = sums(rows, width, a1, a2, law.label_noise)
+        g1, g2, r2 = g1 + block.g1, g2 + block.g2, r2 + block.r2
+        left -= width
+    return Moments(g1 / law.batch, g2 / law.batch, r2 / law.batch / law.batch)
+
+
+@njit(error_model="numpy", nogil=True, cache=CACHE)
+def run(rng, state, rows, law, span):
+    """Advance `state` in place over a span of steps, until it exits or diverges: last step and status."""
+    first, last = span
+    new = np.empty_like(state)
+    if watch(state, law) >= law.threshold:
+        return first, EXITED
+    for step in range(first + 1, last + 1):
+        a1, a2 = project(state, law)
+        update(rng, state, new, law, moments(rng, rows, law, a1, a2))
+        for i in range(state.size):
+            if not abs(new[i]) <= LARGEST_SCALE:
+                return step, DIVERGED
+        for i in range(state.size):  # one slice compiles for seconds
+            state[i] = new[i]
+        if watch(state, law) >= law.threshold:
+            return step, EXITED
+    return last, CENSORED
+'''
+
+
+def _source(plan: _Plan, *, noisy: bool, rotated: bool) -> str:
+    """Return the source of a module with the loop over steps; a function of the expressions alone."""
+    chosen = f"CENSORED, DIVERGED, EXITED, LARGEST_SCALE = {CENSORED}, {DIVERGED}, {EXITED}, {LARGEST_SCALE}\n"
+    chosen += f"NOISY, ROTATED = {noisy}, {rotated}\ndraw = {'draw_rotated' if rotated else 'draw_batch'}\n\n\n"
+    return HEADER + _IMPORTS + chosen + _functions_source(plan) + _update_source(plan) + _LOOP
+
+
+@lru_cache(maxsize=1)
+def _signature() -> tuple[Any, ...]:
+    """Numba's types of what a kernel is called with."""
+    numbers = Law(np.zeros(1), 0.0, 0.0, 0.0, 0.0, 0.0)
+    example = (np.random.Generator(np.random.SFC64(0)), np.zeros(1), np.zeros((1, 1)), numbers, (0, 0))
+    return tuple(map(typeof, example))
 
 
 @lru_cache(maxsize=64)
-def _kernel(plan: _Plan, place: Layout, noisy: bool, rotated: bool) -> Kernel:
-    evaluate = compile_function((x, Z, NOISE), plan.functions, name="evaluate")
-    step = _step(plan, place)
-    project, update, watch = step["project"], step["update"], step["watch"]
-    draw = draw_rotated if rotated else draw_batch
-
-    # "reassoc" lets the three sums use vector registers; NaN and inf keep the meaning that divergence needs.
-    @njit(error_model="numpy", nogil=True, fastmath={"reassoc", "contract"})
-    def sums(rows: Array, width: int, a1: float, a2: float, label_noise: float) -> Moments:
-        g1 = g2 = r2 = 0.0
-        for i in range(width):
-            z1, z2 = rows[0, i], rows[1, i]
-            noise = label_noise * rows[2, i] if noisy else 0.0
-            value, slope, target = evaluate(a1 * z1 + a2 * z2, z1, noise)
-            residual = (value - target) * slope
-            g1 += residual * z1
-            g2 += residual * z2
-            r2 += residual * residual
-        return Moments(g1, g2, r2)
-
-    @njit(error_model="numpy", nogil=True)
-    def moments(rng: np.random.Generator, rows: Array, law: Law, a1: float, a2: float) -> Moments:
-        """Draw a batch, block by block, and sum over it."""
-        left = int(min(law.batch, rows.shape[0])) if rotated else int(law.batch)
-        g1 = g2 = r2 = 0.0
-        while left > 0:
-            width = min(left, rows.shape[1])
-            draw(rng, rows, width, law.batch)
-            block = sums(rows, width, a1, a2, law.label_noise)
-            g1, g2, r2 = g1 + block.g1, g2 + block.g2, r2 + block.r2
-            left -= width
-        return Moments(g1 / law.batch, g2 / law.batch, r2 / law.batch / law.batch)
-
-    @njit(error_model="numpy", nogil=True)
-    def run(rng: np.random.Generator, state: Array, rows: Array, law: Law, span: tuple[int, int]) -> tuple[int, int]:
-        """Advance `state` in place over a span of steps, until it exits or diverges: last step and status."""
-        first, last = span
-        new = np.empty_like(state)
-        if watch(state, law) >= law.threshold:
-            return first, EXITED
-        for step in range(first + 1, last + 1):
-            a1, a2 = project(state, law)
-            update(rng, state, new, law, moments(rng, rows, law, a1, a2))
-            for i in range(state.size):
-                if not abs(new[i]) <= LARGEST_SCALE:
-                    return step, DIVERGED
-            state[:] = new
-            if watch(state, law) >= law.threshold:
-                return step, EXITED
-        return last, CENSORED
-
-    return cast(Kernel, run)
+def _kernel(plan: _Plan, *, noisy: bool, rotated: bool) -> Kernel:
+    text = _source(plan, noisy=noisy, rotated=rotated)
+    return cast(Kernel, generated(text, "run", builds_on=(*BUILDS_ON, __file__), signature=_signature()))

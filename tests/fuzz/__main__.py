@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import time
 from collections import defaultdict
@@ -30,6 +31,7 @@ def main() -> None:
     parser.add_argument("--slow", type=float, default=5.0, help="commands that take longer are listed too")
     parser.add_argument("--log", type=Path, help="write every outcome as a line of JSON")
     given = parser.parse_args()
+    os.environ["HERMESCAPE_CACHE"] = "off"  # of the workers: every command derives
     cases = [case(given.seed, i) for i in range(given.first, given.first + given.count)]
     cases = [c for c in cases if given.family in (None, c.family)]
     chunks = [cases[i : i + CHUNK] for i in range(0, len(cases), CHUNK)]

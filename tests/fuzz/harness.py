@@ -211,7 +211,6 @@ class _Worker:
         self.process = subprocess.Popen(
             [sys.executable, "-c", start],
             cwd=ROOT,
-            env={**os.environ, "HERMESCAPE_CACHE": "off"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
