@@ -16,8 +16,9 @@ from numerics.flows.flow import Exit, Native, SciPy, integrate
 from numerics.law import escape_law
 from numerics.rates.search_time import search_time
 from numerics.simulation import fulldim, montecarlo
+from numerics.simulation.comparison import ks_law, ks_two_sample
 from numerics.simulation.experiment import Experiment
-from numerics.simulation.statistics import ExitSample, ks_law, ks_two_sample
+from numerics.simulation.statistics import ExitSample
 from numerics.sweep import sweep
 from theory.errors import InputError, ParameterError
 from theory.language.activations import Activation

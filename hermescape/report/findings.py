@@ -25,9 +25,10 @@ from numerics.law import Law, escape_law
 from numerics.parameters import MODEL_PARAMETERS
 from numerics.rates.curvature import largest_curvature
 from numerics.rates.search_time import Search, search_time
+from numerics.simulation.comparison import ks_law
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.montecarlo import simulate, trajectories
-from numerics.simulation.statistics import ExitSample, ks_law
+from numerics.simulation.statistics import ExitSample
 from theory.errors import HermescapeError, ParameterError
 from theory.network.derivation import derive
 from theory.network.system import System

@@ -12,7 +12,7 @@ mu that the flow or the budget cannot settle is undecided, which does not pass; 
 the growth rate itself, by (g/d)/lambda, beyond 6 % (aligned, `numerics.law.noise_driven`), at the batch that was given.
 
 *At several dimensions* the exit times at each d, with kappa = eta d / B fixed, meet the law in a Kolmogorov-Smirnov
-test on the lattice of steps (`numerics.simulation.statistics.ks_law`), and over all d the slope of their medians in
+test on the lattice of steps (`numerics.simulation.comparison.ks_law`), and over all d the slope of their medians in
 log d meets tau/2 (where the law grows like a power of d: the slope of their logarithm meets that of the law's).
 
 The law is a limit: at finite d the growth rate itself fluctuates with the samples, by O(kappa/d) beside lambda (felt
@@ -43,7 +43,8 @@ from hermescape.verify.plan import Forecast, Job, Plan, counted
 from hermescape.verify.report import Case, Measured, Row
 from numerics.accuracy import CHECK_CONFIDENCE, CONTROL_LEVEL, LARGEST_LOSS, LARGEST_LOSS_OF_A_LAW, LEVEL
 from numerics.law import Law
-from numerics.simulation.statistics import ExitSample, Status, TestResult, holm, ks_law
+from numerics.simulation.comparison import TestResult, holm, ks_law
+from numerics.simulation.statistics import ExitSample, Status
 
 __all__ = ["judge", "undecided"]
 

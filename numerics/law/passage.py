@@ -31,7 +31,7 @@ from scipy.interpolate import PchipInterpolator
 from scipy.optimize import brentq
 from scipy.sparse import diags_array, eye_array
 from scipy.sparse.linalg import splu
-from scipy.stats import norm
+from scipy.special import ndtr
 from sympy import Expr, S
 
 from numerics.accuracy import LAW_RTOL, PASSAGE_REACH, QUIET_NOISE
@@ -246,7 +246,7 @@ def _without_noise(system: System, dimension: float, threshold: float, flow: dic
     times = _exits(system, x / math.sqrt(dimension), threshold, 0.0, flow)
     early, late = np.minimum(times[:-1], times[1:]), np.maximum(times[:-1], times[1:])
     known = np.isfinite(late)
-    early, mass = early[known], np.diff(norm.cdf(x))[known]
+    early, mass = early[known], np.diff(ndtr(x))[known]
     width = np.maximum(late[known] - early, 1e-12 * late[known] + 1e-300)
     grid = _distinct(times[np.isfinite(times)])
     return Passage(grid, np.array([float(mass @ np.clip((t - early) / width, 0.0, 1.0)) for t in grid]))
@@ -287,7 +287,7 @@ def _leaving(y: Array, pull: Array, noise: Array, exit_end: int, outward: Array)
             inner[place] += missing[place]
     matrix = diags_array([below[1:], middle, above[:-1]], offsets=[-1, 0, 1]).tocsc()
     identity = eye_array(len(y), format="csc")
-    weight = norm.pdf(np.sinh(y)) * stretch * h
+    weight = np.exp(-(np.sinh(y) ** 2) / 2) / math.sqrt(2 * math.pi) * stretch * h
     span = 0.1 / float(np.max(np.abs(pull)))
     times, shares = [0.0], [float(weight @ state)]
     for _ in range(LONGEST):

@@ -1,4 +1,4 @@
-"""Samples of exit times: counts, order statistics under censoring, distribution-free intervals, tests.
+"""Samples of exit times: counts, order statistics under censoring, distribution-free intervals.
 
 A run that reached `max_steps` without exit is *right-censored*: its exit step is known only to be larger.
 Order statistics count it as +inf, and one that falls among the censored runs is None, never a number. A
@@ -6,22 +6,22 @@ Order statistics count it as +inf, and one that falls among the censored runs is
 diverging) and always counted in `counts`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import bdtr
 
 from numerics.accuracy import CONFIDENCE
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.state import Status, layout, overlaps
 from theory.errors import ParameterError
 
-__all__ = ["Counts", "ExitSample", "Interval", "Stages", "Status", "TestResult", "holm", "ks_law", "ks_two_sample"]
+__all__ = ["Counts", "ExitSample", "Interval", "Stages", "Status"]
 
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 
@@ -39,15 +39,6 @@ class Interval(NamedTuple):
 
     lower: float | None
     upper: float | None
-
-
-class TestResult(NamedTuple):
-    """A test statistic and its p-value."""
-
-    __test__ = False
-
-    statistic: float
-    p_value: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +93,7 @@ class ExitSample:
         """Exited, censored and diverged runs; they add up to the replicas."""
         return Counts(*(int(np.count_nonzero(self.status == status)) for status in Status))
 
-    def _ordered(self) -> NDArray[np.float64]:
+    def ordered(self) -> NDArray[np.float64]:
         """Exit steps in ascending order, +inf for censored runs, without the diverged ones."""
         steps = np.where(self.status == Status.EXITED, self.exit_steps, np.inf)
         return np.sort(steps[self.status != Status.DIVERGED])
@@ -114,7 +105,7 @@ class ExitSample:
         """
         if not 0 <= level <= 1:
             raise ParameterError(f"level = {level!r} given; accepted: a number in [0, 1]; the median is 0.5")
-        ordered = self._ordered()
+        ordered = self.ordered()
         if not len(ordered):
             return None
         position = (len(ordered) - 1) * level
@@ -133,7 +124,7 @@ class ExitSample:
     @property
     def mean(self) -> float | None:
         """Mean exit step; None as soon as one run is censored, since it is then unknown."""
-        ordered = self._ordered()
+        ordered = self.ordered()
         return float(np.mean(ordered)) if len(ordered) and np.isfinite(ordered[-1]) else None
 
     def median_interval(self, confidence: float = CONFIDENCE) -> Interval:
@@ -145,9 +136,9 @@ class ExitSample:
         """
         if not 0 < confidence < 1:
             raise ParameterError(f"confidence = {confidence!r} given; accepted: a number in (0, 1); try 0.95")
-        ordered = self._ordered()
+        ordered = self.ordered()
         n = len(ordered)
-        rank = int(np.searchsorted(stats.binom.cdf(np.arange(n), n, 0.5), (1 - confidence) / 2, side="right"))
+        rank = int(np.searchsorted(bdtr(np.arange(n), n, 0.5), (1 - confidence) / 2, side="right"))
         if rank == 0:
             return Interval(None, None)
         return Interval(*(float(end) if np.isfinite(end) else None for end in ordered[[rank - 1, n - rank]]))
@@ -227,58 +218,3 @@ class Stages:
             exit_steps=np.where(status == Status.EXITED, steps, -1).astype(np.int64),
             status=status.astype(np.int8),
         )
-
-
-def ks_two_sample(sample_a: ExitSample, sample_b: ExitSample) -> TestResult:
-    """Two-sample Kolmogorov-Smirnov test of equal laws of the exit time t = eta * step.
-
-    Both samples are censored at the shorter of their horizons, where the test stays valid (ties make it
-    conservative); diverged runs are left out. Raises `ParameterError` if a sample has no other run.
-    """
-    horizon = min(s.experiment.sgd.step_size * s.experiment.stop.max_steps for s in (sample_a, sample_b))
-    values = []
-    for sample in (sample_a, sample_b):
-        times = sample.experiment.sgd.step_size * sample._ordered()
-        if not len(times):
-            raise ParameterError(
-                "a sample of diverged runs only given; accepted: at least one other run; lower the step size"
-            )
-        values.append(np.where(times <= horizon, times, 2 * horizon))
-    test = cast(Callable[..., Any], stats.ks_2samp)(*values, method="asymp")
-    return TestResult(float(test.statistic), float(test.pvalue))
-
-
-def ks_law(sample: ExitSample, cdf: Callable[[float], float], *, leeway: float = 0.0) -> TestResult:
-    """Kolmogorov-Smirnov test of the exit time t = eta * step against a continuous law.
-
-    With `leeway`, against every law whose quantiles are within so much of this one's: the distance is that from the
-    band between cdf(t - leeway) and cdf(t + leeway).
-
-    A run exits at the first step not before the time T of the law, so that P(t <= k eta) = cdf(k eta) holds on the
-    steps k, and there alone are the two compared: no continuity correction, and a p-value that is conservative. Runs
-    without exit count as later than `max_steps`; diverged runs are left out. Raises `ParameterError` for a sample
-    without any other run.
-    """
-    eta = sample.experiment.sgd.step_size
-    steps = sample._ordered()
-    if not len(steps):
-        raise ParameterError("diverged runs only given; accepted: at least one other run; lower the step size")
-    exits = np.unique(steps[np.isfinite(steps)])
-    points = np.unique(np.concatenate([exits, exits - 1, [sample.experiment.stop.max_steps]]))
-    measured = np.searchsorted(steps, points, side="right") / len(steps)
-    distance = max(
-        max(f - cdf(eta * k + leeway), cdf(eta * k - leeway) - f, 0.0) for f, k in zip(measured, points, strict=True)
-    )
-    return TestResult(float(distance), float(stats.kstwo.sf(distance, len(steps))))
-
-
-def holm(p_values: Sequence[float]) -> tuple[float, ...]:
-    """Return Holm's adjusted p-values: rejecting where one is below a level keeps the family's false alarms below it.
-
-    >>> holm([0.01, 0.04, 0.03])
-    (0.03, 0.06, 0.06)
-    """
-    order = np.argsort(p_values)
-    scaled = [(len(p_values) - rank) * p_values[i] for rank, i in enumerate(order)]
-    adjusted = np.minimum(np.maximum.accumulate(scaled), 1.0) if len(order) else np.empty(0)
-    return tuple(float(adjusted[rank]) for rank in np.argsort(order))

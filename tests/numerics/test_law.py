@@ -20,7 +20,8 @@ from numerics.flows.flow import Exit, SciPy, integrate
 from numerics.flows.starts import median_start
 from numerics.law import Ballistic, Law, LinearEscape, escape_law, staged_law
 from numerics.rates.search_time import search_time
-from numerics.simulation.statistics import ExitSample, ks_law
+from numerics.simulation.comparison import ks_law
+from numerics.simulation.statistics import ExitSample
 from theory.errors import InputError, ParameterError
 from theory.network.derivation import derive
 from theory.network.system import System

@@ -16,7 +16,7 @@ from hermescape.verify import judge as lawcheck
 from hermescape.verify import plan as lawplan
 from hermescape.verify.check import check_law
 from numerics.law import Law, LinearEscape, escape_law
-from numerics.simulation.statistics import holm
+from numerics.simulation.comparison import holm
 from theory.errors import InputError, ParameterError
 
 WIDE: dict[str, Any] = {"mu": [0.4], "dimensions": (10**4, 10**8, 10**12), "seed": 1}

@@ -9,7 +9,7 @@ from scipy.integrate import quad
 from hermescape import simulate
 from numerics.law import LinearEscape, escape_law
 from numerics.law.noise_driven import noise_driven
-from numerics.simulation.statistics import ks_law
+from numerics.simulation.comparison import ks_law
 from theory.errors import InputError, ParameterError
 from theory.network.derivation import derive
 from theory.search.regimes import regime

@@ -9,7 +9,7 @@ from scipy import stats
 from hermescape import simulate
 from numerics.flows.flow import Exit, integrate
 from numerics.law.passage import Passage, passage
-from numerics.simulation.statistics import ks_law
+from numerics.simulation.comparison import ks_law
 from theory.errors import InputError, ParameterError
 from theory.network.derivation import derive
 from theory.search.regimes import regime

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import numpy as np
 import sympy as sp
 from scipy import stats
 
+from numerics.simulation.comparison import ks_two_sample
 from numerics.simulation.experiment import Experiment
-from numerics.simulation.statistics import ExitSample, ks_two_sample
+from numerics.simulation.statistics import ExitSample, Status
 from theory.network.derivation import network_of
 from theory.symbols import x
 
@@ -61,3 +63,18 @@ def p_value(a: ExitSample, b: ExitSample) -> float:
 def same(a: ExitSample, b: ExitSample) -> bool:
     """Whether two samples agree in every bit."""
     return all((getattr(a, name) == getattr(b, name)).all() for name in ("exit_steps", "status", "state"))
+
+
+def make(
+    exits: list[int], censored: int = 0, diverged: int = 0, max_steps: int = 1000, step_size: float = 0.5
+) -> ExitSample:
+    """Return a sample made by hand: exit steps, then censored and diverged runs."""
+    n = len(exits) + censored + diverged
+    setting = Experiment.of(
+        network_of("linear", noise=0.1),
+        **{"mu": 0.5, "dimension": 10, "batch": 5, "step_size": step_size, "threshold": 0.5},
+        **{"replicas": n, "seed": 3, "max_steps": max_steps},
+    )
+    status = [Status.EXITED] * len(exits) + [Status.CENSORED] * censored + [Status.DIVERGED] * diverged
+    steps = np.array(exits + [-1] * (censored + diverged), np.int64)
+    return ExitSample(setting, steps, np.array(status, np.int8), np.full((3, n), 0.5))

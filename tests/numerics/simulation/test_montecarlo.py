@@ -14,8 +14,9 @@ import sympy as sp
 from scipy import stats
 
 from numerics.simulation import fulldim, montecarlo
+from numerics.simulation.comparison import ks_two_sample
 from numerics.simulation.experiment import Experiment
-from numerics.simulation.statistics import ExitSample, Status, ks_two_sample
+from numerics.simulation.statistics import ExitSample, Status
 from tests.numerics.simulation.cases import made, same
 from theory.errors import ParameterError, UnsupportedExpressionError
 from theory.symbols import x

@@ -10,8 +10,9 @@ from scipy import stats
 from hermescape import api
 from numerics.flows.flow import integrate
 from numerics.simulation import fulldim, montecarlo
+from numerics.simulation.comparison import ks_two_sample
 from numerics.simulation.experiment import Experiment
-from numerics.simulation.statistics import ExitSample, ks_two_sample
+from numerics.simulation.statistics import ExitSample
 from tests.numerics.simulation.cases import made, same
 from theory.errors import ParameterError
 from theory.network.derivation import derive

@@ -4,24 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from numerics.simulation.experiment import Experiment
-from numerics.simulation.statistics import ExitSample, Status, ks_two_sample
+from numerics.simulation.statistics import ExitSample
+from tests.numerics.simulation.cases import make
 from theory.errors import ParameterError
-from theory.network.derivation import network_of
-
-
-def make(
-    exits: list[int], censored: int = 0, diverged: int = 0, max_steps: int = 1000, step_size: float = 0.5
-) -> ExitSample:
-    n = len(exits) + censored + diverged
-    setting = Experiment.of(
-        network_of("linear", noise=0.1),
-        **{"mu": 0.5, "dimension": 10, "batch": 5, "step_size": step_size, "threshold": 0.5},
-        **{"replicas": n, "seed": 3, "max_steps": max_steps},
-    )
-    status = [Status.EXITED] * len(exits) + [Status.CENSORED] * censored + [Status.DIVERGED] * diverged
-    steps = np.array(exits + [-1] * (censored + diverged), np.int64)
-    return ExitSample(setting, steps, np.array(status, np.int8), np.full((3, n), 0.5))
 
 
 def test_without_censoring_agrees_with_numpy() -> None:
@@ -89,23 +74,6 @@ def test_time_is_step_size_times_step() -> None:
     sample = make([10, 20, 30])
     assert sample.to_time(sample.median) == 10.0
     assert sample.to_time(None) is None
-
-
-def test_two_samples() -> None:
-    rng = np.random.default_rng(1)
-    first, second = (list(map(int, rng.geometric(0.01, 500))) for _ in range(2))
-    assert ks_two_sample(make(first), make(second)).p_value > 1e-2
-    assert ks_two_sample(make(first), make([2 * step for step in second])).p_value < 1e-6
-    assert ks_two_sample(make(first), make([2 * step for step in second], step_size=0.25)).p_value > 1e-2
-
-
-def test_two_samples_with_different_horizons() -> None:
-    rng = np.random.default_rng(2)
-    long = list(map(int, rng.geometric(0.01, 500)))
-    cut = [int(step) for step in rng.geometric(0.01, 500) if step <= 60]
-    assert ks_two_sample(make(long), make(cut, censored=500 - len(cut), max_steps=60)).p_value > 1e-2
-    with pytest.raises(ParameterError, match="diverged"):
-        ks_two_sample(make(long), make([], diverged=4))
 
 
 def test_bad_requests() -> None:

@@ -9,9 +9,10 @@ from scipy import stats
 from sympy import Rational
 
 from numerics.simulation import fulldim, montecarlo
+from numerics.simulation.comparison import ks_two_sample
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.state import layout, overlaps, uniform
-from numerics.simulation.statistics import ExitSample, Status, ks_two_sample
+from numerics.simulation.statistics import ExitSample, Status
 from numerics.simulation.step import Step, _bartlett, root
 from numerics.simulation.unrolled import is_unrolled
 from tests.numerics.simulation.cases import made, noisy, same
