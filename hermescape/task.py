@@ -43,13 +43,12 @@ def _default(name: str) -> Any:
     return PARAMETERS[name].default
 
 
-class Fields(TypedDict, total=False):
-    """The fields of a `Task` but its two links, as keywords."""
+class Problem(TypedDict, total=False):
+    """The fields of a `Task`, as keywords, that say what is learnt; not where from and by how much work."""
 
     label: str | Expr | None
     noise: float
     model: str | Model | None
-    mu: float | None
     rho: float | None
     mix: bool
     c: float | None
@@ -57,12 +56,18 @@ class Fields(TypedDict, total=False):
     parameters: Mapping[str, float]
     initial_scale: float | None
     dimension: int
+    threshold: float | None
+    seed: int
+
+
+class Fields(Problem, total=False):
+    """The fields of a `Task` but its two links, as keywords."""
+
+    mu: float | None
     batch: int
     step_size: float
-    threshold: float | None
     max_steps: int
     replicas: int
-    seed: int
 
 
 @dataclass(frozen=True)

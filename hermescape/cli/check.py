@@ -59,9 +59,9 @@ def check(
 
 def _one_dimension(given: Given, budget: float | None) -> Any:
     """Run the check at one dimension."""
-    others = {name: given.pop(name) for name in ("model", "mix", "kappa", "initial_scale")}
-    options.refuse("without --law", **others | {"mix": others["mix"] or None, "budget": budget})
-    aligned = given["rho"] is None
+    others = {name: given.pop(name) for name in ("model", "kappa", "initial_scale")}
+    options.refuse("without --law", **others | {"budget": budget})
+    aligned = given["rho"] is None and not given["mix"]
     dimensions = options.parse_dimensions(given["dimension"] or DIMENSION)
     if len(dimensions) > 1:
         raise ParameterError(f"--d {given['dimension']} without --law given; accepted: one integer.")

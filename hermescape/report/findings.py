@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 import xarray as xr
 
 from hermescape.api import experiment
+from hermescape.task import Task
 from hermescape.verify.check import DEFAULT_MU, SAMPLE_BUDGET, check, check_law
 from hermescape.verify.report import Report
 from hermescape.views.derivation import derivation
@@ -30,7 +31,6 @@ from numerics.simulation.experiment import Experiment
 from numerics.simulation.montecarlo import simulate, trajectories
 from numerics.simulation.statistics import ExitSample
 from theory.errors import HermescapeError, ParameterError
-from theory.network.derivation import derive
 from theory.network.system import System
 from theory.search.regimes import Regime, regime
 
@@ -66,6 +66,17 @@ class Request:
     seed: int = 0
     threads: int | None = None
     quick: bool = False
+
+    @property
+    def task(self) -> Task:
+        """What is learnt; the rest says where from and how much is simulated."""
+        names = ("model", "rho", "label", "noise", "scale", "dimension", "threshold", "seed")
+        return Task(self.student, self.teacher, **{name: getattr(self, name) for name in names})
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """What a check chooses by itself where it is None, and its budget."""
+        return {"step_size": self.step_size, "replicas": self.replicas, "budget": BUDGET[self.quick]}
 
     @property
     def is_pretrained(self) -> bool:
@@ -137,14 +148,7 @@ def gather(settings: Request, progress: Callable[[int, int], None] | None = None
     >>> findings.passed, findings.focus.sample.counts.exited, findings.summary["information_exponent"]
     (True, 60, 1)
     """
-    system = derive(
-        settings.student,
-        settings.teacher,
-        model=settings.model,
-        label=settings.label,
-        noise=settings.noise,
-        alpha=settings.scale,
-    )
+    system = settings.task.system()
     _refuse(settings)
     verdict, cases = (_pretrained if settings.is_pretrained else _on_sphere)(settings, system, progress)
     focus = _focus(cases)
@@ -185,24 +189,8 @@ def _checked(compute: Callable[[], Result]) -> Result | Missing:
 
 
 def _setting(settings: Request, mu: float | None, eta: float, batch: int, runs: int, horizon: int) -> Experiment:
-    given = settings
-    return experiment(
-        given.student,
-        given.teacher,
-        mu=mu,
-        rho=given.rho,
-        label=given.label,
-        noise=given.noise,
-        scale=given.scale,
-        model=given.model,
-        dimension=given.dimension,
-        batch=batch,
-        step_size=eta,
-        threshold=given.threshold,
-        replicas=runs,
-        seed=given.seed,
-        max_steps=horizon,
-    )
+    sizes = {"batch": batch, "replicas": runs, "max_steps": horizon}
+    return experiment(replace(settings.task, mu=mu, step_size=eta, **sizes))
 
 
 def _refuse(settings: Request) -> None:
@@ -226,24 +214,7 @@ def _pretrained(settings: Request, system: System, progress: Progress) -> Verdic
     """Return the verdict of `hermescape check`, and each row with its law."""
     given = settings
     report = _checked(
-        lambda: check(
-            given.student,
-            given.teacher,
-            mu=given.mu,
-            rho=given.rho,
-            label=given.label,
-            noise=given.noise,
-            scale=given.scale,
-            dimension=given.dimension,
-            batch=given.batch,
-            step_size=given.step_size,
-            replicas=given.replicas,
-            budget=BUDGET[given.quick],
-            threshold=given.threshold,
-            seed=given.seed,
-            threads=given.threads,
-            progress=progress,
-        )
+        lambda: check(given.task, mu=given.mu, batch=given.batch, **given.own, threads=given.threads, progress=progress)
     )
     if isinstance(report, Missing):
         return report, tuple(Case(mu, None, report, None) for mu in given.mu)
@@ -277,22 +248,9 @@ def _case(
 def _on_sphere(settings: Request, system: System, progress: Progress) -> Verdict:
     """Return the verdict of `hermescape check --law` at d and 10 d, and runs at d."""
     given = settings
+    sizes = (given.dimension, 10 * given.dimension)
     report = _checked(
-        lambda: check_law(
-            given.student,
-            given.teacher,
-            model="plain",
-            label=given.label,
-            noise=given.noise,
-            dimensions=(given.dimension, 10 * given.dimension),
-            step_size=given.step_size,
-            replicas=given.replicas,
-            budget=BUDGET[given.quick],
-            threshold=given.threshold,
-            seed=given.seed,
-            threads=given.threads,
-            progress=progress,
-        )
+        lambda: check_law(given.task, dimensions=sizes, **given.own, threads=given.threads, progress=progress)
     )
     if isinstance(report, Missing):
         return report, (Case(None, None, report, None),)

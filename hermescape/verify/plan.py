@@ -13,15 +13,15 @@ d^(-(k-2)/2) from its value at the smallest d.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from sympy import Expr
 
 from hermescape.api import experiment
+from hermescape.task import Task
 from numerics.accuracy import (
     FINE_DEVIATION,
     FINE_PASSAGE,
@@ -44,12 +44,9 @@ from numerics.rates.search_time import search_time
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.montecarlo import samples_per_step
 from theory.errors import InputError, ParameterError
-from theory.language.activations import Activation
-from theory.network.derivation import derive
-from theory.network.models import Model
 from theory.network.system import System
 
-__all__ = ["Forecast", "Job", "Pair", "Place", "Plan", "counted", "law_jobs", "median_jobs"]
+__all__ = ["Forecast", "Job", "Place", "Plan", "counted", "experiment_at", "law_jobs", "median_jobs"]
 
 STEP_COST = 50  # samples that take as long as what a step does besides
 MOST_MEDIAN_RUNS, FEWEST_MEDIAN_RUNS = 400, 60
@@ -166,63 +163,34 @@ def counted(sizes: Sequence[int]) -> list[bool]:
     return [d > min(sizes) or len(sizes) < 3 for d in sizes]
 
 
-@dataclass(frozen=True)
-class Pair:
-    """What is learnt, and how: the arguments that a derivation and an experiment share."""
+def law_at(task: Task, system: System, place: Place, d: int, kappa: float, lr: float) -> Law:
+    """Return the law of a task at one start and dimension."""
+    there = replace(task, mu=place.mu).place
+    options: dict[str, Any] = {"threshold": task.threshold, "initial_scale": task.initial_scale}
+    own = {name: value for name, value in there.items() if name not in ("mu", "rho")}
+    return escape_law(
+        system, mu=place.mu, rho=place.rho, dimension=d, kappa=kappa, step_size=lr, parameters=own, **options
+    )
 
-    student: str | Expr | Activation
-    teacher: str | Expr | Activation | None
-    label: str | Expr | None
-    noise: float
-    scale: float
-    model: str | Model
-    initial_scale: float | None
-    threshold: float
-    parameters: Mapping[str, float] = field(default_factory=dict)
-    """of a model of one's own, beside mu and rho"""
 
-    def system(self) -> System:
-        """Derive the dynamics."""
-        return derive(
-            self.student, self.teacher, model=self.model, label=self.label, noise=self.noise, alpha=self.scale
-        )
+def _threshold(task: Task) -> float:
+    assert task.threshold is not None
+    return task.threshold
 
-    def law(self, system: System, place: Place, d: int, kappa: float, lr: float) -> Law:
-        """Return the law at one dimension."""
-        options: dict[str, Any] = {"threshold": self.threshold, "initial_scale": self.initial_scale}
-        options |= {"parameters": self.parameters} if self.parameters else {}
-        return escape_law(system, mu=place.mu, rho=place.rho, dimension=d, kappa=kappa, step_size=lr, **options)
 
-    def experiment(
-        self, place: Place, d: int, batch: int, step_size: float, *, runs: int, seed: int, steps: int = 1
-    ) -> Experiment:
-        """Return the simulation at one dimension."""
-        return experiment(
-            self.student,
-            self.teacher,
-            mu=place.mu,
-            rho=place.rho,
-            label=self.label,
-            noise=self.noise,
-            scale=self.scale,
-            model=self.model,
-            parameters=self.parameters,
-            initial_scale=self.initial_scale,
-            dimension=d,
-            batch=batch,
-            step_size=step_size,
-            threshold=self.threshold,
-            replicas=runs,
-            seed=seed,
-            max_steps=steps,
-        )
+def experiment_at(
+    task: Task, place: Place, d: int, batch: int, step_size: float, *, runs: int, seed: int, steps: int = 1
+) -> Experiment:
+    """Return the simulation of a task at one start and dimension."""
+    sizes = {"dimension": d, "batch": batch, "replicas": runs, "seed": seed, "max_steps": steps}
+    return experiment(replace(task, mu=place.mu, step_size=step_size, **sizes))
 
 
 # --- one dimension ----------------------------------------------------------------------------------------------
 
 
 def median_jobs(
-    pair: Pair,
+    task: Task,
     system: System,
     places: Sequence[Place],
     d: int,
@@ -235,7 +203,7 @@ def median_jobs(
 ) -> list[Job]:
     """Choose step size, batches, runs and steps at one dimension."""
     eta = step_size or 0.1 / largest_curvature(system)
-    plans = [_median_plan(pair, system, place, d, batch, eta) for place in places]
+    plans = [_median_plan(task, system, place, d, batch, eta) for place in places]
     chosen = _feasible(plans, budget if replicas is None else math.inf)
     runs = replicas or _median_runs(chosen, budget)
     longest = LONGEST_RUN if replicas is not None else _longest_run(chosen, runs, budget)
@@ -249,10 +217,10 @@ def median_jobs(
     return jobs
 
 
-def _median_plan(pair: Pair, system: System, place: Place, d: int, batch: int | None, eta: float) -> Plan:
+def _median_plan(task: Task, system: System, place: Place, d: int, batch: int | None, eta: float) -> Plan:
     """Forecast the medians of flow and SGD, and choose the batch where it is not given."""
     if not is_lora(system):
-        return _own_plan(pair, system, place, d, batch or math.ceil(eta * d), eta)
+        return _own_plan(task, system, place, d, batch or math.ceil(eta * d), eta)
     flow = ThroughFlow(system, place.parameters, d)
     tau, default = None if flow.search.tau is None else float(flow.search.tau), batch or math.ceil(eta * d)
 
@@ -266,39 +234,39 @@ def _median_plan(pair: Pair, system: System, place: Place, d: int, batch: int | 
     if flow.search.G == 0:
         return plan(default, None, None, "G = 0 < B here: u escapes alone, without m")
     horizon = LONGEST_CHECKED_SEARCH / float(flow.search.rate)
-    flow_exit = flow.quiet(pair.threshold, horizon)
+    flow_exit = flow.quiet(_threshold(task), horizon)
     if flow_exit is None:
         return plan(default, None, None, f"the flow stays inside until t = {horizon:.2g}")
     if batch is None:
-        return plan(*_batch(pair, flow, flow_exit, eta))
+        return plan(*_batch(task, flow, flow_exit, eta))
     changed = _noisy_rate(flow, eta * d / batch)
     obstacle = f"SGD's noise changes the rate by {100 * changed:.2g} % at this batch: raise it, or use --law"
-    prediction = _median(pair, flow, flow_exit, batch, eta)
+    prediction = _median(task, flow, flow_exit, batch, eta)
     return plan(batch, flow_exit, prediction, obstacle if changed > 2 * NOISY_RATE else "")
 
 
-def _own_plan(pair: Pair, system: System, place: Place, d: int, batch: int, eta: float) -> Plan:
+def _own_plan(task: Task, system: System, place: Place, d: int, batch: int, eta: float) -> Plan:
     """Forecast the medians of a model of one's own by its law, with SGD's noise and without."""
-    law, quiet = pair.law(system, place, d, eta * d / batch, eta), pair.law(system, place, d, 0.0, 0.0)
+    law, quiet = law_at(task, system, place, d, eta * d / batch, eta), law_at(task, system, place, d, 0.0, 0.0)
     forecast = Forecast(d, batch, law.median, quiet.median)
     return Plan(place, law.tau, eta, (forecast,), law.median / eta * (batch + STEP_COST))
 
 
-def _median(pair: Pair, flow: ThroughFlow, flow_exit: float, batch: int, eta: float) -> float | None:
-    return flow.median(pair.threshold, kappa=eta * flow.dimension / batch, step_size=eta, t_max=5 * flow_exit)
+def _median(task: Task, flow: ThroughFlow, flow_exit: float, batch: int, eta: float) -> float | None:
+    return flow.median(_threshold(task), kappa=eta * flow.dimension / batch, step_size=eta, t_max=5 * flow_exit)
 
 
-def _batch(pair: Pair, flow: ThroughFlow, flow_exit: float, eta: float) -> tuple[int, float, float | None]:
+def _batch(task: Task, flow: ThroughFlow, flow_exit: float, eta: float) -> tuple[int, float, float | None]:
     """Return a batch whose noise is modest, with the medians of flow and SGD."""
     rate, drive, noise = float(flow.search.rate), float(flow.search.G), flow.noise
     modest = 2 * drive**2 / (rate * noise) if noise else math.inf
     size = max(1, math.ceil(eta * flow.dimension / min(1.0, modest)))
     while _noisy_rate(flow, eta * flow.dimension / size) > NOISY_RATE and size < LARGEST_BATCH:
         size *= 2
-    prediction = _median(pair, flow, flow_exit, size, eta)
+    prediction = _median(task, flow, flow_exit, size, eta)
     while (prediction is None or abs(prediction - flow_exit) > LARGEST_CORRECTION * flow_exit) and size < LARGEST_BATCH:
         size *= 2
-        prediction = _median(pair, flow, flow_exit, size, eta)
+        prediction = _median(task, flow, flow_exit, size, eta)
     return size, flow_exit, prediction
 
 
@@ -334,7 +302,7 @@ def _longest_run(chosen: list[Plan], runs: int, budget: float) -> float:
 
 
 def law_jobs(
-    pair: Pair,
+    task: Task,
     system: System,
     places: Sequence[Place],
     sizes: Sequence[int],
@@ -349,10 +317,10 @@ def law_jobs(
 
     Raises `ParameterError` for a kappa or step size that is not positive, and `InputError` where there is no law.
     """
-    plans = [_law_plan(pair, system, place, sizes, kappa, step_size) for place in places]
+    plans = [_law_plan(task, system, place, sizes, kappa, step_size) for place in places]
     for plan in plans:  # made once, so that bad values are refused before any work
         first, runs = plan.forecasts[0], 2 if replicas is None else replicas
-        pair.experiment(plan.place, first.d, first.batch, plan.lr, runs=runs, seed=seed)
+        experiment_at(task, plan.place, first.d, first.batch, plan.lr, runs=runs, seed=seed)
     return [_law_job(plan, number, len(plans), replicas, budget, seed) for number, plan in enumerate(plans)]
 
 
@@ -373,7 +341,7 @@ def _last_step(law: Law, runs: int, eta: float) -> int:
 
 
 def _law_plan(
-    pair: Pair, system: System, place: Place, sizes: Sequence[int], kappa: float | None, step_size: float | None
+    task: Task, system: System, place: Place, sizes: Sequence[int], kappa: float | None, step_size: float | None
 ) -> Plan:
     """Choose step size and batches, and derive the laws."""
     for name, given in (("kappa", kappa), ("step_size", step_size)):
@@ -382,9 +350,9 @@ def _law_plan(
                 f"{name} = {given!r} given; accepted: a finite number > 0; leave it out for a default."
             )
     smallest = min(sizes)
-    eta = step_size or _step_size(pair, system, place, max(sizes))
+    eta = step_size or _step_size(task, system, place, max(sizes))
     if kappa is None:
-        largest = _largest_kappa(pair, system, place, smallest, eta)
+        largest = _largest_kappa(task, system, place, smallest, eta)
         kappa = eta * smallest / math.ceil(eta * smallest / largest)
     if kappa > eta * smallest * (1 + 1e-9):
         raise ParameterError(
@@ -394,16 +362,17 @@ def _law_plan(
     exponent = (system.information_exponent or 0) if system.escape.on_sphere else 0
     falls = max(0.0, exponent / 2 - 1)
     batches = [max(1, round(eta * d / kappa * (d / smallest) ** falls)) for d in sizes]
-    laws = [pair.law(system, place, d, eta * d / batch, eta) for d, batch in zip(sizes, batches, strict=True)]
+    laws = [law_at(task, system, place, d, eta * d / batch, eta) for d, batch in zip(sizes, batches, strict=True)]
     forecasts = tuple(
         Forecast(d, batch, law.median, law=law) for d, batch, law in zip(sizes, batches, laws, strict=True)
     )
     plan = Plan(place, laws[-1].tau, eta, forecasts)
-    costs = (
-        law.quantile(law.escaping / 2) / eta * samples_per_step(pair.experiment(place, d, batch, eta, runs=2, seed=0))
-        for law, d, batch in zip(laws, sizes, batches, strict=True)
+    settings = (
+        experiment_at(task, place, d, batch, eta, runs=2, seed=0) for d, batch in zip(sizes, batches, strict=True)
     )
-    return replace(plan, cost=sum(costs), obstacle=_leads(system, plan))
+    steps = (law.quantile(law.escaping / 2) / eta for law in laws)
+    cost = sum(count * samples_per_step(setting) for count, setting in zip(steps, settings, strict=True))
+    return replace(plan, cost=cost, obstacle=_leads(system, plan))
 
 
 def _leads(system: System, plan: Plan) -> str:
@@ -423,7 +392,7 @@ def _leads(system: System, plan: Plan) -> str:
     )
 
 
-def _step_size(pair: Pair, system: System, place: Place, largest: int) -> float:
+def _step_size(task: Task, system: System, place: Place, largest: int) -> float:
     steepest = largest_curvature(system)
     if not steepest > 0:
         raise InputError(
@@ -431,7 +400,7 @@ def _step_size(pair: Pair, system: System, place: Place, largest: int) -> float:
             "is not constant between jumps; use it as --teacher."
         )
     curved = 0.1 / steepest
-    law = _quiet(pair, system, place, largest, 0.0)
+    law = _quiet(task, system, place, largest, 0.0)
     if isinstance(law, Ballistic):
         return min(curved, FINE_DEVIATION * law.deviation)
     if isinstance(law, Passage):
@@ -439,23 +408,23 @@ def _step_size(pair: Pair, system: System, place: Place, largest: int) -> float:
     return curved if law is None or law.tau is None else min(curved, FINE_STEP * law.tau)
 
 
-def _quiet(pair: Pair, system: System, place: Place, d: int, eta: float) -> Law | None:
+def _quiet(task: Task, system: System, place: Place, d: int, eta: float) -> Law | None:
     """The law of the flow; None where it does not escape, as at a critical strength."""
     try:
-        return pair.law(system, place, d, 0.0, eta)
+        return law_at(task, system, place, d, 0.0, eta)
     except InputError:
         return None
 
 
-def _largest_kappa(pair: Pair, system: System, place: Place, d: int, eta: float) -> float:
+def _largest_kappa(task: Task, system: System, place: Place, d: int, eta: float) -> float:
     """Return the largest kappa = 2^-j eta d whose noise and drift stay modest."""
-    quiet = _quiet(pair, system, place, d, eta)
+    quiet = _quiet(task, system, place, d, eta)
     kappa = eta * d / (1 if isinstance(quiet, Ballistic | Passage) else SMALLEST_BATCH)
     refusal = None
     for _ in range(HALVINGS):
         try:
-            law = pair.law(system, place, d, kappa, eta)
-            half = pair.law(system, place, d, kappa / 2, eta) if law.power else law
+            law = law_at(task, system, place, d, kappa, eta)
+            half = law_at(task, system, place, d, kappa / 2, eta) if law.power else law
             if _modest(law, half, quiet):
                 return kappa
         except InputError as error:  # the noise keeps the flow inside

@@ -1,5 +1,6 @@
 """The verdict must be able to fail, and must not depend on the machine."""
 
+import math
 from typing import Any
 
 import pytest
@@ -130,3 +131,28 @@ def test_public_names() -> None:
     assert {"derive", "compile", "integrate", "simulate", "check"} <= set(hermescape.__all__)
     with pytest.raises(AttributeError):
         hermescape.nonsense  # noqa: B018
+
+
+def test_a_task_is_what_its_fields_are() -> None:
+    """Its mu, batch, step size and replicas count where they are not the defaults of the table."""
+    task = hermescape.Task("linear", mu=0.4, mix=True, noise=0.1, batch=400, step_size=0.1, replicas=80, seed=2)
+    sizes = {"batch": 400, "step_size": 0.1, "replicas": 80, "seed": 2}
+    by_task = hermescape.check(task)
+    by_fields = hermescape.check("linear", mu=[0.4], mix=True, noise=0.1, **sizes)
+    assert by_task.as_dict() == by_fields.as_dict()
+    assert by_task.cases[0].sample.experiment.parameters()["rho"] == pytest.approx(math.hypot(0.4, 0.6))
+    chosen = hermescape.check(hermescape.Task("linear", mu=0.4), replicas=60)
+    assert chosen.settings["batch"] != [hermescape.Task("linear").batch]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"threshold": None}, "no threshold given"),
+        ({"initial_scale": 0.1}, "try check_law"),
+        ({"mu": []}, "no mu given"),
+    ],
+)
+def test_a_task_that_has_no_such_check_is_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        hermescape.check("linear", **fields)
