@@ -1,6 +1,5 @@
 """The command line as a user meets it: JSON keys, tables, errors in one line, files that are never lost."""
 
-import json
 import os
 import shutil
 import signal
@@ -18,29 +17,18 @@ import xarray as xr
 from hermescape import __version__
 from hermescape.cli.app import app
 from numerics.parameters import PARAMETERS
+from tests.hermescape.cli.running import apart, read, run
 from theory.symbols import mu
 
 COMMANDS = ("derive", "latex", "activations", "hermite", "kernel", "escape", "simulate", "check")
 FAST = ["--mu", "0.3", "--d", "200", "--batch", "50", "--lr", "0.1", "--replicas", "20"]
 
 
-def run(*args: str, **options: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from hermescape.cli.app import main; main()", *args]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, **options)
-
-
-def read(*args: str) -> dict:
-    done = run(*args, "--json")
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return json.loads(done.stdout)
-
-
 def test_help_is_fast_and_names_every_command() -> None:
     times = []
     for _ in range(5):
         start = time.perf_counter()
-        text = run("--help").stdout
+        text = apart("--help").stdout
         times.append(time.perf_counter() - start)
     assert all(command in text for command in COMMANDS)
     heavy = "import sys, hermescape.cli.app;print({'sympy', 'numpy', 'numba', 'matplotlib'} & set(sys.modules))"
@@ -152,7 +140,7 @@ def test_check_passes_and_draws(tmp_path: Path) -> None:
 
 
 def test_check_table_is_one_that_people_read() -> None:
-    done = run("check", "linear", "--mu", "0.3", "--replicas", "100")
+    done = apart("check", "linear", "--mu", "0.3", "--replicas", "100")
     assert done.returncode == 0
     assert "passed" in done.stdout
     assert "lr = 0.1" in done.stdout
@@ -243,7 +231,7 @@ def test_the_package_runs_as_a_module() -> None:
 
 def test_user_text_is_never_run(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
-    run("derive", f"__import__('pathlib').Path('{mark}').touch()")
+    apart("derive", f"__import__('pathlib').Path('{mark}').touch()")
     assert not mark.exists()
 
 
@@ -261,7 +249,7 @@ def test_interrupting_stops_at_once_and_leaves_no_file(tmp_path: Path) -> None:
 
 
 def test_no_progress_where_there_is_no_terminal() -> None:
-    done = run("simulate", "relu", *FAST, env={**os.environ, "TERM": "xterm"})
+    done = apart("simulate", "relu", *FAST, env={**os.environ, "TERM": "xterm"})
     assert done.returncode == 0
     assert done.stderr == ""
 

@@ -1,41 +1,19 @@
 """The commands that derive: latex, activations, hermite, kernel; and the options of escape, simulate and check."""
 
-import io
-import json
 import math
 import re
 import shutil
 import subprocess
-import sys
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import mpmath
 import pytest
 import sympy as sp
 
-from hermescape.cli.app import main
+from tests.hermescape.cli.running import read, run
 from theory.calculus import reference
 from theory.language.activations import REGISTRY, activation, he
 from theory.symbols import x
-
-
-def run(*args: str) -> subprocess.CompletedProcess[str]:
-    """Run a command as the console script does, in this process (`test_cli` starts new ones)."""
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setattr(sys, "argv", ["hermescape", *args])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-    return subprocess.CompletedProcess(args, int(stopped.value.code or 0), out.getvalue(), err.getvalue())
-
-
-def read(*args: str) -> dict:
-    done = run(*args, "--json")
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return json.loads(done.stdout)
-
 
 # --- latex
 
