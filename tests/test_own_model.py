@@ -14,6 +14,8 @@ from numerics.best.alignment import best_mu
 from numerics.best.phases import phase_diagram
 from numerics.flows.flow import Exit, Native, SciPy, integrate
 from numerics.law import escape_law
+from numerics.law.choose import setting_of
+from numerics.law.modes import from_mode
 from numerics.rates.search_time import search_time
 from numerics.simulation import fulldim, montecarlo
 from numerics.simulation.comparison import ks_law, ks_two_sample
@@ -24,7 +26,7 @@ from theory.errors import InputError, ParameterError
 from theory.language.activations import Activation
 from theory.language.labels import Labels
 from theory.network.constraints import Free
-from theory.network.derivation import derive
+from theory.network.derivation import derive, system_of
 from theory.network.models import DIRECTION, PRETRAINED, TEACHER, AlignedLoRA, MisalignedLoRA, Model, Plain
 from theory.network.ridges import Network, Ridge, Words
 from theory.network.system import System
@@ -313,8 +315,6 @@ def test_a_parameter_of_its_own_is_asked_for_by_name() -> None:
 
 def test_the_law_of_a_mode_is_that_of_lora_where_both_are_known() -> None:
     """Of the constants of LoRA's law only C has another error; kappa and eta are in the spread of both."""
-    from numerics.law.choose import setting_of
-    from numerics.law.modes import from_mode
 
     for model, values in (("lora", {"mu": 0.4}), ("misaligned", {"mu": 0.3, "rho": 0.7})):
         system = derive("erf", model=model)
@@ -327,7 +327,6 @@ def test_the_law_of_a_mode_is_that_of_lora_where_both_are_known() -> None:
 
 def test_the_law_says_what_it_is_not_derived_for() -> None:
     moved = replace(derive("relu", model=GainLoRA()).network, start={u: ZERO, g: ZERO, m: ZERO, s: ZERO})
-    from theory.network.derivation import system_of
 
     with pytest.raises(InputError, match="rest"):
         escape_law(system_of(moved), mu=0.3, rho=0.7, dimension=1e4)

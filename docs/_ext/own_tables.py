@@ -292,7 +292,7 @@ def power(error: float) -> str:
 
 
 DIRECTIVES = (
-    *(PublicNames, ModuleList, ModelTable, ParameterTable, SymbolTable, NotebookList),
+    *(PublicNames, ModuleList, ModelTable, ParameterTable, ToleranceTable, SymbolTable, NotebookList),
     *(ActivationTable, LawTable, LawTestTable, CriticalTable, TestTable, SourceTable),
 )
 

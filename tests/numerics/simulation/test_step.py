@@ -89,8 +89,10 @@ CASES: dict[str, tuple[Network, dict[str, Any]]] = {
 """Two units on one vector; one unit on two, whose overlap is a state; units with vectors of their own."""
 
 
-@pytest.mark.parametrize("dimension", [7, 20])
-@pytest.mark.parametrize("name", CASES)
+LARGER = ("pair, erf", "two vectors, relu", "committee")
+
+
+@pytest.mark.parametrize(("name", "dimension"), [*((name, 7) for name in CASES), *((name, 20) for name in LARGER)])
 def test_same_law_as_sgd_in_d_dimensions(name: str, dimension: int) -> None:
     network, changes = CASES[name]
     experiment = setting(network, dimension, replicas=400, **changes)
