@@ -95,7 +95,7 @@ LARGER = ("pair, erf", "two vectors, relu", "committee")
 @pytest.mark.parametrize(("name", "dimension"), [*((name, 7) for name in CASES), *((name, 20) for name in LARGER)])
 def test_same_law_as_sgd_in_d_dimensions(name: str, dimension: int) -> None:
     network, changes = CASES[name]
-    experiment = setting(network, dimension, replicas=400, **changes)
+    experiment = setting(network, dimension, **({"replicas": 300, "max_steps": 20} | changes))
     assert not is_unrolled(experiment)
     reduced = montecarlo.simulate(experiment)
     full = fulldim.simulate(experiment.but(seed=2))

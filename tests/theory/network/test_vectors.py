@@ -4,9 +4,11 @@ import pytest
 import sympy as sp
 
 from tests.networks import of
+from theory.network.constraints import Free, Sphere
 from theory.network.derivation import derive, velocities
 from theory.network.models import AlignedLoRA, Plain
 from theory.network.system import GAP
+from theory.network.vectors import Vector
 from theory.symbols import J, L_q, L_r, kappa, m, mu, q, r, u
 
 
@@ -35,3 +37,10 @@ def test_guarded_functions_equal_the_plain_ones_for_either_sign_of_q(pair: tuple
         for name, plain in system.functions.items():
             guarded = system.guarded_functions[name]
             assert abs((guarded - plain).subs(at).evalf(25)) < 1e-20, (name, overlap)
+
+
+def test_which_lengths_move() -> None:
+    """Only one that is trained and that its constraint leaves free."""
+    assert not Vector("frozen").has_free_length
+    assert not Vector("on the sphere", Sphere()).has_free_length
+    assert Vector("free", Free()).has_free_length
