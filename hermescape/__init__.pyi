@@ -11,11 +11,11 @@ from hermescape.verify.check import check as check
 from hermescape.verify.check import check_law as check_law
 from hermescape.verify.report import Report as Report
 from numerics.best.alignment import BestAlignment as BestAlignment
-from numerics.best.alignment import BestPretraining as BestPretraining
 from numerics.best.alignment import best_mu as best_mu
-from numerics.best.alignment import best_pretraining as best_pretraining
 from numerics.best.phases import phase_diagram as phase_diagram
+from numerics.best.stopping import BestPretraining as BestPretraining
 from numerics.best.stopping import Composition as Composition
+from numerics.best.stopping import best_pretraining as best_pretraining
 from numerics.best.stopping import best_stopping as best_stopping
 from numerics.best.stopping import total_time as total_time
 from numerics.flows.flow import Exit as Exit

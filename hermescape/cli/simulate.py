@@ -35,7 +35,7 @@ def simulate(
         raise ParameterError("no --mu given; accepted: a number, in (0, 1] with model lora; none with plain, pretrain.")
     from hermescape.api import simulate as run
     from hermescape.task import Task
-    from hermescape.views.derivation import exit_summary, exit_table
+    from hermescape.views.simulation import exit_summary, exit_table
 
     task = Task(**given)
     with progress_bar("simulating", task.replicas) as advance:

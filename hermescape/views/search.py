@@ -8,6 +8,7 @@ from typing import Any
 import sympy as sp
 from rich.table import Table
 
+from hermescape.views.numbers import plain
 from numerics.best.alignment import BestAlignment, best_mu
 from numerics.integrals.evaluate import as_double
 from numerics.integrals.quadrature import Real
@@ -31,13 +32,6 @@ def escape_points(searches: Sequence[Search]) -> list[dict[str, object]]:
         {**{name: plain(getattr(s, name)) for name in names}, "interval": [plain(end) for end in s.interval]}
         for s in searches
     ]
-
-
-def plain(value: Real | None) -> float | str | None:
-    """Return a float; a number of many digits as text."""
-    if value is None:
-        return None
-    return str(value) if isinstance(value, sp.Float) else float(value)
 
 
 def escape_table(system: System, searches: Sequence[Search]) -> Table:

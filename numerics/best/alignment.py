@@ -1,4 +1,4 @@
-r"""The best alignment of pre-training: where the search time is shortest, or pre-training and fine-tuning together.
+r"""The best alignment of pre-training: where the search time is shortest.
 
 tau(mu) is small in between its divergences. Its stationary points are exact where A and B are polynomials
 (`theory.search.critical.stationary_mu`); then the smallest of tau at these and at the ends of the interval is its
@@ -9,8 +9,8 @@ of it: where A is small and B > 0, as for He_4 at mu -> 0+, it is u that grows f
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import sympy as sp
@@ -18,7 +18,6 @@ from scipy.optimize import minimize_scalar
 from sympy import Expr, S
 
 from numerics.accuracy import BEST_ALIGNMENT
-from numerics.best.stopping import Composition, End, best_stopping
 from numerics.integrals.evaluate import exact_number
 from numerics.rates.search_time import search_time
 from theory.errors import HermescapeError, ParameterError, QuadratureError
@@ -27,11 +26,12 @@ from theory.search.critical import stationary_mu
 from theory.search.law import growth
 from theory.symbols import mu
 
-__all__ = ["BestAlignment", "BestPretraining", "best_mu", "best_pretraining"]
+__all__ = ["BestAlignment", "End", "best_mu"]
 
 PANELS = 64
 SMALLEST = 12  # mu -> 0+ is extrapolated from 2^-12, 2^-11 and 2^-10
 DIGITS = 15
+End = Literal["low", "high"]
 LARGEST = 1e300  # longer search times are all the same to the minimiser
 
 
@@ -159,44 +159,3 @@ def _limit(near: float, middle: float, far: float) -> BestAlignment:
     """Extrapolate tau from h, 2 h and 4 h to 0 by a parabola; the error is its distance from the straight line."""
     line, parabola = 2 * near - middle, (8 * near - 6 * middle + far) / 3
     return BestAlignment(S.Zero, sp.Float(parabola), abs(parabola - line), "low", False)
-
-
-@dataclass(frozen=True)
-class BestPretraining:
-    """The pre-training that minimises the total time, all times in eta * step.
-
-    Attributes:
-        time: when to stop pre-training.
-        mu: alignment <w0, w*> then.
-        rho: length |w0| then.
-        total: pre-training and fine-tuning together.
-        end: "low" or "high" where `time` is an end of the times looked at, None inside.
-    """
-
-    time: float
-    mu: float
-    rho: float
-    total: float
-    end: End | None
-
-    @property
-    def fine_tuning(self) -> float:
-        """The part of the total that is fine-tuning."""
-        return self.total - self.time
-
-
-def best_pretraining(composition: Composition, times: Sequence[float]) -> BestPretraining:
-    """Return the alignment at which to stop pre-training: `best_stopping`, with the mu and rho that it reaches.
-
-    Raises `InputError` where fine-tuning reaches its threshold from none of `times`, `ParameterError` for times < 0.
-
-    >>> from theory.network.derivation import derive
-    >>> plan = Composition(derive("linear", model="pretrain"), derive("linear", model="misaligned"),
-    ...                    {"q_s": 0.0, "q": 0.0, "r": 0.01}, 1e4, 0.5, {"c": 0.8})
-    >>> best = best_pretraining(plan, [0.0, 0.1, 0.5])
-    >>> best.time, best.mu, best.rho, best.end  # again no pre-training is best
-    (0.0, 0.0, 0.1, 'low')
-    """
-    best = best_stopping(composition, times)
-    alignment, length = composition.pretrained(best.time)
-    return BestPretraining(best.time, float(alignment), length, best.total, best.end)

@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import sympy as sp
@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from numerics.accuracy import LONGEST_FINE_TUNING
+from numerics.best.alignment import End
 from numerics.flows.flow import Exit, Outcome, Trajectory, compile_flow, integrate
 from numerics.flows.starts import MEDIAN, median_start
 from numerics.integrals.evaluate import evaluator
@@ -44,7 +45,7 @@ from theory.symbols import d as dimension_symbol
 from theory.symbols import kappa as kappa_symbol
 from theory.symbols import q, r, rho
 
-__all__ = ["BestStopping", "Composition", "best_stopping", "total_time"]
+__all__ = ["BestPretraining", "BestStopping", "Composition", "best_pretraining", "best_stopping", "total_time"]
 
 NOISE_STEPS = 64  # of Heun's method for the covariance of a checkpoint
 DIFFERENCE = 1e-6
@@ -264,9 +265,6 @@ def total_time(composition: Composition, times: Sequence[float]) -> xr.Dataset:
     )
 
 
-End = Literal["low", "high"]
-
-
 class _Stop(NamedTuple):
     time: float
     total: float
@@ -338,3 +336,44 @@ def _refined(composition: Composition, grid: list[float], totals: list[float], b
     )
     refined = (float(minimum.x), float(minimum.fun))
     return refined if refined[1] < totals[best] else (grid[best], totals[best])
+
+
+@dataclass(frozen=True)
+class BestPretraining:
+    """The pre-training that minimises the total time, all times in eta * step.
+
+    Attributes:
+        time: when to stop pre-training.
+        mu: alignment <w0, w*> then.
+        rho: length |w0| then.
+        total: pre-training and fine-tuning together.
+        end: "low" or "high" where `time` is an end of the times looked at, None inside.
+    """
+
+    time: float
+    mu: float
+    rho: float
+    total: float
+    end: End | None
+
+    @property
+    def fine_tuning(self) -> float:
+        """The part of the total that is fine-tuning."""
+        return self.total - self.time
+
+
+def best_pretraining(composition: Composition, times: Sequence[float]) -> BestPretraining:
+    """Return the alignment at which to stop pre-training: `best_stopping`, with the mu and rho that it reaches.
+
+    Raises `InputError` where fine-tuning reaches its threshold from none of `times`, `ParameterError` for times < 0.
+
+    >>> from theory.network.derivation import derive
+    >>> plan = Composition(derive("linear", model="pretrain"), derive("linear", model="misaligned"),
+    ...                    {"q_s": 0.0, "q": 0.0, "r": 0.01}, 1e4, 0.5, {"c": 0.8})
+    >>> best = best_pretraining(plan, [0.0, 0.1, 0.5])
+    >>> best.time, best.mu, best.rho, best.end  # again no pre-training is best
+    (0.0, 0.0, 0.1, 'low')
+    """
+    best = best_stopping(composition, times)
+    alignment, length = composition.pretrained(best.time)
+    return BestPretraining(best.time, float(alignment), length, best.total, best.end)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from numerics.best.alignment import _sampled, best_mu, best_pretraining
-from numerics.best.stopping import Composition, best_stopping, total_time
+from numerics.best.alignment import _sampled, best_mu
+from numerics.best.stopping import Composition, best_pretraining, best_stopping, total_time
 from numerics.rates.search_time import search_time, slowdown
 from theory.errors import InputError, ParameterError
 from theory.network.derivation import derive
