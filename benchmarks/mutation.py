@@ -80,6 +80,7 @@ TARGETS = {
         {
             "True -> False   [NORM": "an assumption steers what SymPy simplifies",
             "-> ((second, first), (first, second))": "a sum over both, in either order",
+            "(self._parts(a), self._parts(b)) ->": "a form that is symmetric in a and b",
         },
     ),
     "loss": Target("theory.network.loss", ("tests/theory/network/test_derivation.py", "tests/theory/network")),
