@@ -26,7 +26,7 @@ ROOT = Path(__file__).parent
 QUICK = (
     *("theory/errors.py", "theory/symbols.py", "theory/language", "theory/typeset", "theory/network"),
     *("numerics/compile", "numerics/parameters.py", "numerics/flows/engines", "hermescape/output.py"),
-    *("tests/test_layers.py", "tests/test_tree.py", "tests/test_public.py"),
+    *("tests/test_layers.py", "tests/test_tree.py", "tests/test_public.py", "tests/test_glossary.py"),
     *("tests/theory/language/test_activations.py", "tests/theory/language/test_labels.py"),
     *("tests/theory/language/test_parser.py", "tests/theory/network/test_vectors.py"),
     *("tests/theory/writing/test_sources.py", "tests/numerics/compile/test_primitives.py"),
