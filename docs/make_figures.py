@@ -18,7 +18,7 @@ DIMENSIONS = {10**4: "$d = 10^4$", 10**6: "$d = 10^6$", 10**8: "$d = 10^8$", 10*
 
 
 def tau() -> Figure:
-    """Return the search time of six activations against the strength of pre-training."""
+    """Return the search time of six activations against the alignment of pre-training."""
     grid = np.linspace(0.02, 0.98, 193)
 
     def draw(ax: Axes) -> Axes:
