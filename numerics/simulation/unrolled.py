@@ -31,7 +31,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-from numba import typeof
+from numba import njit, typeof
 from numpy.typing import NDArray
 from sympy import Expr, S, Symbol, diff, expand
 
@@ -208,12 +208,16 @@ def kernel(experiment: Experiment, *, rotated: bool) -> Kernel:
 
 
 _kept = kept(error_model="numpy", nogil=True)
+_inlined = njit(error_model="numpy", nogil=True)
 
 
-@_kept
-def chi_square(rng: np.random.Generator, degrees: float) -> float:
+def _chi_square(rng: np.random.Generator, degrees: float) -> float:
     """Draw a chi-square, by NumPy's algorithm."""
     return rng.chisquare(degrees)
+
+
+chi_square, inlined_chi_square = _kept(_chi_square), _inlined(_chi_square)
+"""The same, compiled once for all kernels, or anew into a step that takes no longer than calling it."""
 
 
 @_kept
@@ -224,13 +228,13 @@ def draw_batch(rng: np.random.Generator, rows: Array, width: int, batch: float) 
             rows[row, i] = rng.standard_normal()
 
 
-@_kept
+@_inlined
 def draw_rotated(rng: np.random.Generator, rows: Array, width: int, batch: float) -> None:
     """Fill them with a batch of `batch` >= `width` samples, rotated to lower triangular form."""
     for row in range(rows.shape[0]):
         for i in range(width):
             if i == row:
-                rows[row, i] = np.sqrt(chi_square(rng, batch - row))
+                rows[row, i] = np.sqrt(inlined_chi_square(rng, batch - row))
             else:
                 rows[row, i] = rng.standard_normal() if i < row else 0.0
 
@@ -337,7 +341,7 @@ def _functions_source(plan: _Plan) -> str:
 
 
 _IMPORTS = """
-from numerics.simulation.unrolled import Moments, chi_square, draw_batch, draw_rotated
+from numerics.simulation.unrolled import Moments, {chi_square}, {draw} as draw
 
 native = njit(error_model="numpy", nogil=True)
 """
@@ -396,8 +400,10 @@ def run(rng, state, rows, law, span):
 def _source(plan: _Plan, *, noisy: bool, rotated: bool) -> str:
     """Return the source of a module with the loop over steps; a function of the expressions alone."""
     chosen = f"CENSORED, DIVERGED, EXITED, LARGEST_SCALE = {CENSORED}, {DIVERGED}, {EXITED}, {LARGEST_SCALE}\n"
-    chosen += f"NOISY, ROTATED = {noisy}, {rotated}\ndraw = {'draw_rotated' if rotated else 'draw_batch'}\n\n\n"
-    return HEADER + _IMPORTS + chosen + _functions_source(plan) + _update_source(plan) + _LOOP
+    chosen += f"NOISY, ROTATED = {noisy}, {rotated}\n\n\n"
+    chi_square = "inlined_chi_square as chi_square" if rotated else "chi_square"
+    imports = _IMPORTS.format(chi_square=chi_square, draw="draw_rotated" if rotated else "draw_batch")
+    return HEADER + imports + chosen + _functions_source(plan) + _update_source(plan) + _LOOP
 
 
 @lru_cache(maxsize=1)
