@@ -83,7 +83,21 @@ TARGETS = {
             "(self._parts(a), self._parts(b)) ->": "a form that is symmetric in a and b",
         },
     ),
-    "loss": Target("theory.network.loss", ("tests/theory/network/test_derivation.py", "tests/theory/network")),
+    "loss": Target(
+        "theory.network.loss",
+        ("tests/theory/network/test_loss.py", "tests/theory/network/test_derivation.py", "tests/theory/network"),
+        {
+            "True -> False   [C, V, W": "assumptions steer what SymPy simplifies",
+            "(Vector('w'), Vector('w*')) ->": "names that no one sees",
+            "(weight, target) -> (target, weight)": "an overlap of two vectors, in either order",
+            "(weight, weight) -> (weight, weight)": "the same",
+            ".weight) -> (self._signed": "an inner product, in either order",
+            "(i, len(units) + j) -> (len(units) + j, i)": "E f_p' f_k', in either order",
+            "-> (Equation.of('teacher'": "the order of equations on a page",
+            "expr if is_closed(expr) else tidy(expr)": "another form of the same value",
+            "[if not f.has(Delta):]": "either way is right for both; one is quicker without Delta",
+        },
+    ),
     "step": Target(
         "numerics.simulation.step",
         (
@@ -95,6 +109,7 @@ TARGETS = {
             *(f"{STEP}::test_{name}" for name in ("decay_without_labels_or_noise_is_geometric", "exits_by_any_pair")),
             STEP,
         ),
+        {"0 -> 1   [def __init__(self, experiment": "a default that `montecarlo` always overrides"},
     ),
 }
 
