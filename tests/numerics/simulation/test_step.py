@@ -309,3 +309,13 @@ def test_fields_have_the_gram_matrix_of_the_weights() -> None:
     frozen = np.pad(experiment.frame.coordinates, ((0, 0), (0, 1)))
     expected = [frozen[2] + scalars[0] * rows[0], frozen[3] + scalars[1] * rows[0], frozen[0], frozen[1]]
     assert weights == pytest.approx(np.array(expected))
+
+
+def test_vectors_come_back_to_the_lengths_that_their_constraints_say() -> None:
+    """Also to one that is neither fixed nor free; the direction is that of the whole vector, across part included."""
+    step = Step(setting(pair("erf", constraint=Free()), 8))
+    step.lengths = [lambda norm: norm / 2]
+    inside, out = np.array([[0.3, -0.2, 0.5, 0.1, 0.7]]), np.array([[0.4]])
+    rows = step._retract(inside, out)
+    assert np.linalg.norm(rows) == pytest.approx(np.hypot(np.linalg.norm(inside), 0.4) / 2)
+    assert rows[0, : step.rank] == pytest.approx(inside[0, : step.rank] / 2)
