@@ -86,19 +86,14 @@ def generated(text: str, name: str, *, builds_on: tuple[str, ...], signature: An
 def _generated(text: str, name: str, builds_on: tuple[str, ...], signature: Any) -> Any:
     title = "hermescape_" + hashlib.sha256((_contents(builds_on) + text).encode()).hexdigest()[:32]
     place = folder()
-    for _ in range(2 if place is not None else 0):
+    for native in () if place is None else (place / "native",) * 2:  # once more, where the first finds damage
         try:
-            return _ready(_load(title, _write(_native(place), title, "CACHE = True\n" + text)), name, signature)
+            return _ready(_load(title, _write(native, title, "CACHE = True\n" + text)), name, signature)
         except Exception:  # numba unpickles what it has kept, of which damage may make anything; or finds no place
-            _remove(_native(place), title)
+            _remove(native, title)
     module = ModuleType(title)
     exec(compile("CACHE = False\n" + text, f"<{title}>", "exec"), module.__dict__)
     return _ready(module, name, signature)
-
-
-def _native(place: Path | None) -> Path:
-    assert place is not None
-    return place / "native"
 
 
 def _ready(module: ModuleType, name: str, signature: Any) -> Any:
