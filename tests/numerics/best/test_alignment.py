@@ -7,7 +7,6 @@ import pytest
 import sympy as sp
 
 from numerics.best.alignment import _sampled, best_mu
-from numerics.best.stopping import Composition, best_pretraining, best_stopping, total_time
 from numerics.rates.search_time import search_time, slowdown
 from theory.errors import InputError, ParameterError
 from theory.network.derivation import derive
@@ -93,21 +92,6 @@ def test_what_has_no_best_alignment_is_refused() -> None:
         best_mu(derive("he2", alpha=alpha))
     with pytest.raises(InputError, match="continuous"):
         best_mu(derive("step"))
-
-
-def test_best_pretraining_is_the_best_stopping_with_its_weight() -> None:
-    plan = Composition(
-        derive("he2", model="pretrain"), derive("he2", model="misaligned"), {"q_s": 0.2, "q": 0.16, "r": 0.2}, 1e4, 0.4,
-        {"c": 0.8},
-    )  # fmt: skip
-    times = [0.0, 0.02, 0.05, 0.1, 0.2, 0.4]
-    best = best_pretraining(plan, times)
-    assert (best.time, best.total) == best_stopping(plan, times)
-    assert best.total <= float(total_time(plan, times).total.min())
-    assert best.fine_tuning == pytest.approx(plan.fine_tune(best.time)[0])
-    assert (best.mu, best.rho) == pytest.approx(plan.pretrained(best.time))
-    assert best.end in ("low", "high", None)
-    assert (best.end is None) == (times[0] < best.time < times[-1])
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 8])

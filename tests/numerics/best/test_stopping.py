@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hermescape import api
-from numerics.best.stopping import Composition, best_stopping, total_time
+from numerics.best.stopping import Composition, best_pretraining, best_stopping, total_time
 from numerics.flows.flow import Exit, Outcome, integrate
 from numerics.flows.stages import Stage, integrate_stages
 from numerics.flows.starts import median_start
@@ -171,3 +171,18 @@ def test_bad_input() -> None:
         replace(plan("erf", 0.5), kappa=-1.0)
     with pytest.raises(InputError, match="none of"):
         best_stopping(plan("linear", 0.3, threshold=0.99), [2.0, 3.0])
+
+
+def test_best_pretraining_is_the_best_stopping_with_its_weight() -> None:
+    composition = Composition(
+        derive("he2", model="pretrain"), derive("he2", model="misaligned"), {"q_s": 0.2, "q": 0.16, "r": 0.2}, 1e4, 0.4,
+        {"c": 0.8},
+    )  # fmt: skip
+    times = [0.0, 0.02, 0.05, 0.1, 0.2, 0.4]
+    best = best_pretraining(composition, times)
+    assert (best.time, best.total) == best_stopping(composition, times)
+    assert best.total <= float(total_time(composition, times).total.min())
+    assert best.fine_tuning == pytest.approx(composition.fine_tune(best.time)[0])
+    assert (best.mu, best.rho) == pytest.approx(composition.pretrained(best.time))
+    assert best.end in ("low", "high", None)
+    assert (best.end is None) == (times[0] < best.time < times[-1])
