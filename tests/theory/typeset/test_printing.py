@@ -27,7 +27,7 @@ def test_no_root_is_isolated_for_the_order_of_terms() -> None:
     tau = derive("he20 - x**3", alpha=3).escape.tau
     start = time.process_time()
     text = as_text(tau)
-    assert time.process_time() - start < 10
+    assert time.process_time() - start < 60
     alignment = sp.Rational(3, 10)
     (mu,) = tau.free_symbols
     read = sp.sympify(text).subs(sp.Symbol("mu"), alignment)
