@@ -45,9 +45,11 @@ def check(
     """
     options.check_output(plot, ".png", force)
     report = (_law if test_law else _one_dimension)({**given, "threads": threads}, budget)
-    from hermescape.views.check import check_lines, save_check_plot
+    from hermescape.views.check import check_lines
 
     if plot is not None and (not test_law or any(case.samples for case in report.cases)):
+        from hermescape.views.check_plot import save_check_plot
+
         save(plot, lambda path: save_check_plot(report, path))
     if as_json:
         print_json(report.as_dict())

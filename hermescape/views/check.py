@@ -1,20 +1,12 @@
-"""What `hermescape check` prints and draws, at one dimension or several."""
+"""What `hermescape check` prints, at one dimension or several."""
 
 from __future__ import annotations
 
-from functools import partial
-from pathlib import Path
-
-import numpy as np
-from matplotlib.axes import Axes
-from numpy.typing import NDArray
 from rich.table import Table
 
 from hermescape.verify.report import Case, Report
-from numerics.law import Ballistic
-from numerics.plots import check_figure, collapse, figure_of_many
 
-__all__ = ["check_lines", "save_check_plot"]
+__all__ = ["check_lines"]
 
 Part = str | Table
 
@@ -22,11 +14,6 @@ Part = str | Table
 def check_lines(report: Report) -> tuple[Part, ...]:
     """Return the parts that `hermescape check` prints."""
     return _median_lines(report) if report.at_one_dimension else _law_lines(report)
-
-
-def save_check_plot(report: Report, path: Path) -> bool:
-    """Draw prediction against measurement, or the collapse of exit times on their law; False where nothing was run."""
-    return _save_medians(report, path) if report.at_one_dimension else _save_laws(report, path)
 
 
 # --- one dimension ----------------------------------------------------------------------------------------------
@@ -71,14 +58,6 @@ def _short(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
 
 
-def _save_medians(report: Report, path: Path) -> bool:
-    settings = report.settings
-    title = f"{settings['student']} on {settings['teacher']}, d = {settings['d']}, {settings['replicas']} runs each"
-    figure = check_figure([row for row in report.rows if row.flow_exit is not None], title)
-    figure.savefig(path, dpi=160)
-    return True
-
-
 # --- several dimensions -----------------------------------------------------------------------------------------
 
 
@@ -94,38 +73,6 @@ def _law_lines(report: Report) -> tuple[Part, ...]:
     )
     parts = [part for case in report.cases for part in _case_parts(case)]
     return head, *parts, tail, "passed" if report.passed else "FAILED: the law does not agree in every case"
-
-
-def _save_laws(report: Report, path: Path) -> bool:
-    cases = [case for case in report.cases if case.samples]
-    titles = [_title(case, report) for case in cases]
-    if cases:
-        figure_of_many([partial(_collapse, case=case) for case in cases], titles).savefig(path, dpi=150)
-    return bool(cases)
-
-
-def _title(case: Case, report: Report) -> str:
-    place = "" if case.mu is None else rf", $\mu$ = {case.mu:.4g}"
-    place += "" if case.rho is None else rf", $\rho$ = {case.rho:.4g}"
-    student, teacher = report.settings["student"], report.settings["teacher"]
-    pair = student if student == teacher else f"{student} on {teacher}"
-    return f"{pair}, {report.settings['model']}{place}: {case.regime}"
-
-
-def _collapse(ax: Axes, *, case: Case) -> Axes:
-    reduced = {
-        f"d = {sample.d:.3g}, {len(sample.times)} runs": (sample.times - sample.law.median) / sample.law.unit
-        for sample in case.samples
-        if sample.law is not None
-    }
-    law = case.samples[-1].law
-    assert law is not None  # at several dimensions
-    unit = r"\sigma_T" if isinstance(law, Ballistic) else r"T_{1/2}" if law.tau is None else r"\tau"
-
-    def shape(x: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.array([law.cdf(law.median + law.unit * float(at)) for at in x])
-
-    return collapse(ax, reduced, shape, unit=unit)
 
 
 def _case_parts(case: Case) -> tuple[Part, ...]:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy
 import sympy as sp
-from scipy.optimize import minimize_scalar
 from sympy import Expr, S
 
 from numerics.accuracy import BEST_ALIGNMENT
@@ -147,7 +147,7 @@ def _sampled(system: System, ends: tuple[Expr, Expr], tolerance: float) -> BestA
     if best == 0 and low == 0:
         return _limit(*values[:3])
     around = nodes[max(best - 1, 0)], nodes[min(best + 1, len(nodes) - 1)]
-    refined = minimize_scalar(
+    refined = scipy.optimize.minimize_scalar(
         lambda v: min(tau(v), LARGEST), bounds=around, method="bounded", options={"xatol": tolerance}
     )
     alignment, least = (refined.x, refined.fun) if refined.fun < values[best] else (nodes[best], values[best])

@@ -13,10 +13,9 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from numerics.law import LinearEscape, escape_law
 from numerics.law.choose import setting_of
@@ -26,6 +25,9 @@ from theory.errors import InputError, ParameterError
 from theory.network.system import System
 from theory.search.regimes import regime
 from theory.symbols import rho as rho_symbol
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["phase_diagram"]
 
@@ -64,6 +66,8 @@ def phase_diagram(
     >>> diagram.regime.values.tolist()
     [['linear', 'linear'], ['trapped', 'trapped']]
     """
+    import xarray as xr
+
     wanted = "lora" if rho is None else "misaligned"
     if not system.escape.is_linear or (rho is not None) != (rho_symbol in system.parameters):
         raise InputError(

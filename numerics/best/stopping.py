@@ -23,13 +23,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import scipy
 import sympy as sp
-import xarray as xr
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 
 from numerics.accuracy import LONGEST_FINE_TUNING
 from numerics.best.alignment import End
@@ -44,6 +43,9 @@ from theory.network.system import System
 from theory.symbols import d as dimension_symbol
 from theory.symbols import kappa as kappa_symbol
 from theory.symbols import q, r, rho
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["BestPretraining", "BestStopping", "Composition", "best_pretraining", "best_stopping", "total_time"]
 
@@ -104,8 +106,7 @@ class Composition:
         """Return (mu, rho) after pre-training for `time` (eta * step)."""
         state = dict(self.start)
         if time > 0:
-            path = self._pretraining(time)
-            state = {name: float(path.states[name][-1]) for name in state}
+            state = self._pretraining(time).end
         return state["q"], math.sqrt(max(state["r"], 0.0))
 
     def _pretraining(self, time: float, times: Sequence[float] | None = None) -> Trajectory:
@@ -241,6 +242,8 @@ def total_time(composition: Composition, times: Sequence[float]) -> xr.Dataset:
     >>> total_time(plan, [0.1, 0.5]).total.values.round(2)
     array([ 8.62, 12.91])
     """
+    import xarray as xr
+
     grid = _checked([float(time) for time in times])
     rows = [composition.fine_tune(time) for time in grid]
     fine, outcome, alignment, length = zip(*rows, strict=True)
@@ -328,7 +331,7 @@ def _refined(composition: Composition, grid: list[float], totals: list[float], b
     low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
     if low == high:
         return grid[best], totals[best]
-    minimum = minimize_scalar(
+    minimum = scipy.optimize.minimize_scalar(
         lambda time: time + composition.fine_tune(time)[0],
         bounds=(low, high),
         method="bounded",

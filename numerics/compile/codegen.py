@@ -22,16 +22,16 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, reduce
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import sympy as sp
-from scipy import special
 from sympy.core.numbers import NumberSymbol
 from sympy.core.sorting import default_sort_key
 from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 
-from numerics.compile import primitives
+from numerics.compile.interpreted import HYPERBOLIC, TRIGONOMETRIC, meanings
 from numerics.compile.keeping import generated
 from theory.calculus.bivariate import Phi2, Phi2Angle
 from theory.calculus.stable import dawson, logistic, rise, softplus, stable
@@ -195,12 +195,8 @@ def _print(node: sp.Basic) -> str:
     return PRINTERS[kind](node)
 
 
-_GUARDED = {name: getattr(primitives, name) for name in primitives.__all__}
-_CONSTANTS = {"inf": math.inf, "nan": math.nan, "abs": abs, "__builtins__": {}}
-_TRIGONOMETRIC = ("sin", "cos", "tan", "atan", "atan2")
-_HYPERBOLIC = ("sinh", "cosh", "tanh", "asinh", "acosh", "atanh")
 HEADER = f"""\
-from math import {", ".join(("log", "erfc", *_TRIGONOMETRIC, *_HYPERBOLIC))}
+from math import {", ".join(("log", "erfc", *TRIGONOMETRIC, *HYPERBOLIC))}
 
 import numpy as np
 from numba import njit
@@ -211,20 +207,7 @@ inf, nan = np.inf, np.nan
 inline = njit(error_model="numpy", nogil=True, forceinline=True)
 """
 """How a module of generated functions begins: what `PRINTERS` prints has its meaning from here."""
-BUILDS_ON = (primitives.__file__,)
-
-
-def _ieee(function: Callable[..., float]) -> Callable[..., np.float64]:
-    """Return numbers that divide by zero as IEEE 754 says, as compiled ones do."""
-    return lambda *values: np.float64(function(*values))
-
-
-_INTERPRETED = {
-    **{name: _ieee(function) for name, function in _GUARDED.items()},
-    **{name: getattr(np, re.sub("^a", "arc", name)) for name in ("exp", "log", *_TRIGONOMETRIC, *_HYPERBOLIC)},
-    **{"erf": special.erf, "erfc": special.erfc},
-    **_CONSTANTS,
-}
+BUILDS_ON = (str(Path(__file__).with_name("primitives.py")),)
 
 
 def _check(args: tuple[sp.Symbol, ...], outputs: tuple[sp.Expr, ...], name: str) -> None:
@@ -266,9 +249,10 @@ def _source(args: tuple[sp.Symbol, ...], outputs: tuple[sp.Expr, ...], name: str
 def _compile(args: tuple[sp.Symbol, ...], outputs: tuple[sp.Expr, ...], name: str, jit: bool) -> Compiled:
     if jit:
         return generated(f"{HEADER}\n\n{native_source(args, outputs, name=name)}\n", name, builds_on=BUILDS_ON)
-    scope: dict[str, Any] = dict(_INTERPRETED)
+    scope: dict[str, Any] = {"__builtins__": {}}
     exec(compile(_source(args, outputs, name), f"<generated {name}>", "exec"), scope)
     function = scope[name]
+    scope |= meanings(function.__code__.co_names)
 
     def interpreted(*values: float) -> tuple[float, ...]:
         with np.errstate(all="ignore"):

@@ -17,20 +17,15 @@ import os
 import sys
 from collections.abc import Callable
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from types import ModuleType
 from typing import Any
 
-import numba
-from numba import njit
-from numba.core import config
-
 from theory.calculus.cache import folder
 
 __all__ = ["generated", "kept"]
-
-_settings: Any = config  # its attributes are made when numba is imported
 
 
 def kept(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -43,6 +38,8 @@ def kept(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     6
     """
 
+    from numba import njit
+
     def decorate(function: Callable[..., Any]) -> Any:
         try:
             return njit(cache=True, **options)(function)
@@ -54,15 +51,19 @@ def kept(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
 def _elsewhere(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     """Compile with our folder for numba's: the place is chosen here, once for each function."""
-    place, before = folder(), _settings.CACHE_DIR
+    from numba import njit
+    from numba.core import config
+
+    settings: Any = config  # its attributes are made when numba is imported
+    place, before = folder(), settings.CACHE_DIR
     if place is not None:
         try:
-            _settings.CACHE_DIR = str(place / "numba")
+            settings.CACHE_DIR = str(place / "numba")
             return njit(cache=True, **options)(function)
         except RuntimeError:  # numba's own rules refuse it
             pass
         finally:
-            _settings.CACHE_DIR = before
+            settings.CACHE_DIR = before
     return njit(**options)(function)
 
 
@@ -106,7 +107,7 @@ def _ready(module: ModuleType, name: str, signature: Any) -> Any:
 @lru_cache(maxsize=32)
 def _contents(files: tuple[str, ...]) -> str:
     """Return a digest of what machine code depends on beside its source."""
-    digest = hashlib.sha256(numba.__version__.encode())
+    digest = hashlib.sha256(version("numba").encode())
     for file in (*files, __file__):
         digest.update(Path(file).read_bytes())
     return digest.hexdigest()

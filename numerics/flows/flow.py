@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from sympy import Symbol
 
@@ -26,6 +27,9 @@ from numerics.flows.engines.taylor import Heyoka
 from theory.errors import ParameterError
 from theory.network.system import System
 from theory.symbols import MEANINGS, m
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = [
     "Engine",
@@ -58,11 +62,42 @@ class Exit:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """A solution of the flow: `states` with dimension `t` (eta * step), the exit time or None, and the outcome."""
+    """A solution of the flow.
 
-    states: xr.Dataset
-    exit_time: float | None
-    outcome: Outcome
+    Attributes:
+        solution: times and states as plain arrays.
+        names: of the states, in its order.
+    """
+
+    solution: Solution
+    names: tuple[Symbol, ...]
+
+    @property
+    def exit_time(self) -> float | None:
+        """When the event came, in eta * step; None where it did not."""
+        return self.solution.exit_time
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it ended."""
+        return self.solution.outcome
+
+    @property
+    def end(self) -> dict[str, float]:
+        """The last state, by name."""
+        return {s.name: float(value) for s, value in zip(self.names, self.solution.states[-1], strict=True)}
+
+    @cached_property
+    def states(self) -> xr.Dataset:
+        """The path as labelled arrays over t = eta * step."""
+        import xarray as xr
+
+        columns = {
+            s.name: ("t", self.solution.states[:, i], {"long_name": MEANINGS.get(s, str(s))})
+            for i, s in enumerate(self.names)
+        }
+        times = ("t", self.solution.times, {"long_name": "time", "units": "eta * step"})
+        return xr.Dataset(columns, {"t": times})
 
 
 def compile_flow(
@@ -136,7 +171,7 @@ def integrate(
         rtol=max(rtol, SMALLEST_FLOW_RTOL),
         times=None if times is None else _ascending(times, t_max),
     )
-    return _trajectory(system, chosen(engine).solve(problem))
+    return Trajectory(chosen(engine).solve(problem), system.states)
 
 
 def _check_horizon(t_max: float) -> None:
@@ -149,17 +184,6 @@ def _ascending(times: Sequence[float], t_max: float) -> Array:
     if wanted.ndim != 1 or not wanted.size or wanted[0] < 0 or wanted[-1] > t_max or not np.all(np.diff(wanted) > 0):
         raise ParameterError(f"times = {times!r} given; accepted: strictly ascending times in [0, {t_max:g}].")
     return wanted
-
-
-def _trajectory(system: System, solution: Solution) -> Trajectory:
-    """Return the path as labelled arrays over t = eta * step."""
-    meanings = [MEANINGS.get(s, str(s)) for s in system.states]
-    columns = {
-        s.name: ("t", solution.states[:, i], {"long_name": meaning})
-        for i, (s, meaning) in enumerate(zip(system.states, meanings, strict=True))
-    }
-    path = xr.Dataset(columns, {"t": ("t", solution.times, {"long_name": "time", "units": "eta * step"})})
-    return Trajectory(path, solution.exit_time, solution.outcome)
 
 
 def exit_times(
@@ -185,6 +209,8 @@ def exit_times(
     >>> exits.exit_time.values.round(6), exits.outcome.values.tolist()
     (array([11.849856,       nan]), ['EXITED', 'HORIZON'])
     """
+    import xarray as xr
+
     names = [s.name for s in system.states]
     if set(start) != set(names):
         raise ParameterError(f"start {dict(start)!r} given; accepted: a value for each of {names}.")

@@ -12,9 +12,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 from sympy import Expr, Symbol
@@ -27,6 +27,9 @@ from theory.network.system import System, guard_in_states
 from theory.network.vectors import Combination
 from theory.symbols import MEANINGS
 from theory.symbols import d as dimension_symbol
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["paths", "random_start"]
 
@@ -102,6 +105,8 @@ def paths(
     >>> sample.m.shape, bool((abs(sample.m[:, -1]) > 0.5).all())
     ((8, 2), True)
     """
+    import xarray as xr
+
     _check(system, start, times, dimension, kappa, dt, replicas, seed)
     noisy = system.sgd()
     wanted = {p.name: float(kappa) if p.name == "kappa" else parameters.get(p.name) for p in noisy.parameters}

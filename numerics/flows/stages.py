@@ -59,5 +59,5 @@ def integrate_stages(
         finished = path.outcome is Outcome.EXITED or (stage.event is None and path.outcome is Outcome.HORIZON)
         if not finished:
             break
-        state = {name: float(path.states[name][-1]) for name in state}
+        state = path.end
     return tuple(legs)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-
-from scipy.special import ndtri
+from statistics import NormalDist
 
 from numerics.integrals.evaluate import evaluator
 from theory.errors import InputError, ParameterError
@@ -14,7 +13,7 @@ from theory.symbols import mu, rho
 
 __all__ = ["MEDIAN", "median_start"]
 
-MEDIAN = float(ndtri(0.75))  # of |Z|, Z ~ N(0, 1)
+MEDIAN = NormalDist().inv_cdf(0.75)  # of |Z|, Z ~ N(0, 1)
 
 
 def median_start(system: System, dimension: float, **parameters: float) -> dict[str, float]:

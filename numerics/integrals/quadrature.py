@@ -24,9 +24,9 @@ from functools import lru_cache, partial
 
 import mpmath
 import numpy as np
+import scipy
 import sympy as sp
 from numpy.typing import NDArray
-from scipy import special
 from sympy import Expr
 
 from numerics.accuracy import INTEGRAL, QUADRATURE_ROUNDING
@@ -119,17 +119,19 @@ def law_of(expr: Expr) -> Law:
     return Law(cuts, tuple(_vectorised(branch) for branch in split.branches), float(split.window))
 
 
-_SPECIAL: dict[str, Callable[[Array], Array]] = {
-    "logistic": special.expit,
-    "softplus": lambda z: np.logaddexp(0.0, z),
-    "dawson": special.dawsn,
-    "rise": lambda z: special.erfc(-z),
-}
+def _special() -> dict[str, Callable[[Array], Array]]:
+    """Return what the nodes of `theory.calculus.stable` stand for."""
+    return {
+        "logistic": scipy.special.expit,
+        "softplus": lambda z: np.logaddexp(0.0, z),
+        "dawson": scipy.special.dawsn,
+        "rise": lambda z: scipy.special.erfc(-z),
+    }
 
 
 def _vectorised(branch: Expr) -> Callable[[Array], Array]:
     """Return a smooth branch in its stable form; the few values still not finite are asked of mpmath."""
-    function = sp.lambdify(x, stable(filled(branch), tails=True), [_SPECIAL, "scipy", "numpy"], cse=True)
+    function = sp.lambdify(x, stable(filled(branch), tails=True), [_special(), "scipy", "numpy"], cse=True)
 
     def evaluate(z: Array) -> Array:
         with np.errstate(all="ignore"):

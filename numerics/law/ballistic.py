@@ -25,11 +25,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy
 import sympy as sp
 from numpy.polynomial import Chebyshev
 from numpy.typing import NDArray
-from scipy.integrate import quad
-from scipy.special import ndtr, ndtri
 
 from numerics.accuracy import LARGEST_BALLISTIC_STEP
 from numerics.integrals.evaluate import on_covariance
@@ -93,12 +92,12 @@ class Ballistic:
 
     def cdf(self, t: float) -> float:
         """P(T <= t)."""
-        return float(ndtr((t - self.constant) / self.deviation))
+        return float(scipy.special.ndtr((t - self.constant) / self.deviation))
 
     def quantile(self, level: float) -> float:
         """The time t with P(T <= t) = level."""
         check_level(level)
-        return self.constant + self.deviation * float(ndtri(level))
+        return self.constant + self.deviation * float(scipy.special.ndtri(level))
 
     def without_noise(self) -> Ballistic:
         """Return the law of the flow from the random start."""
@@ -143,7 +142,7 @@ def ballistic(system: System, setting: Setting) -> Ballistic:
             )
 
     def total(f: Callable[[float], float]) -> tuple[float, float]:
-        integral = quad(f, 0.0, end, epsabs=1e-13, epsrel=1e-11, limit=200)
+        integral = scipy.integrate.quad(f, 0.0, end, epsabs=1e-13, epsrel=1e-11, limit=200)
         return integral[0], integral[1]
 
     time, error = total(lambda x: 1 / speed(x)[0])

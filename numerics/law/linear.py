@@ -11,9 +11,7 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.integrate import quad
-from scipy.optimize import brentq
-from scipy.special import ndtr, ndtri
+import scipy
 
 from numerics.accuracy import NEGLIGIBLE_SHIFT
 from numerics.compile.formulas import compiled
@@ -107,7 +105,7 @@ class LinearEscape:
     @property
     def escaping(self) -> float:
         """The probability that T is finite."""
-        above = float(ndtr(self.shift))
+        above = float(scipy.special.ndtr(self.shift))
         return sum(p for p, c in zip((above, 1 - above), self._constants, strict=True) if c < math.inf)
 
     @property
@@ -122,7 +120,7 @@ class LinearEscape:
         if t < 0:
             return 0.0
         above, below = (_exp(self.offset + c - t / self.tau) for c in self._constants)
-        return float(ndtr(self.shift - above) + ndtr(-below - self.shift))
+        return float(scipy.special.ndtr(self.shift - above) + scipy.special.ndtr(-below - self.shift))
 
     def quantile(self, level: float) -> float:
         """The time t with P(T <= t) = level, in closed form for shift = 0 and a symmetric flow."""
@@ -132,11 +130,13 @@ class LinearEscape:
         if level <= self.cdf(0.0):
             return 0.0
         if self.shift == 0 and self.constant == self.constant_below:
-            return self.tau * (self.offset + self.constant - math.log(-ndtri(level / 2)))
+            return self.tau * (self.offset + self.constant - math.log(-scipy.special.ndtri(level / 2)))
         finite = [c for c in self._constants if c < math.inf]
         size = WIDEST + abs(self.shift)
         low, high = (self.offset + c for c in (min(finite) - math.log(size), max(finite) + 800.0))
-        return float(brentq(lambda t: self.cdf(t) - level, self.tau * low, self.tau * high, xtol=1e-12 * self.tau))
+        return float(
+            scipy.optimize.brentq(lambda t: self.cdf(t) - level, self.tau * low, self.tau * high, xtol=1e-12 * self.tau)
+        )
 
     @property
     def median(self) -> float:
@@ -148,7 +148,7 @@ class LinearEscape:
         """E T, by -E log|Z| = (gamma + log 2)/2 for shift = 0 and one quadrature otherwise."""
         if self.escaping < 1:
             return math.inf
-        above = float(ndtr(self.shift))
+        above = float(scipy.special.ndtr(self.shift))
         way = above * self.constant + (1 - above) * self.constant_below
         return self.tau * (self.offset + way - _mean_log(self.shift))
 
@@ -200,4 +200,4 @@ def _mean_log(shift: float) -> float:
     breaks = (math.log(w) for w in (max(centre - 8, 1e-3), centre + 1e-3, centre + 8, centre + WIDEST))
     ends = sorted({-WIDEST, *breaks})
     pairs = itertools.pairwise(ends)
-    return sum(quad(integrand, a, b, epsabs=1e-12, limit=200)[0] for a, b in pairs)
+    return sum(scipy.integrate.quad(integrand, a, b, epsabs=1e-12, limit=200)[0] for a, b in pairs)

@@ -25,13 +25,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.polynomial import Chebyshev
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
-from scipy.optimize import brentq
-from scipy.sparse import diags_array, eye_array
-from scipy.sparse.linalg import splu
-from scipy.special import ndtr
 from sympy import Expr, S
 
 from numerics.accuracy import LAW_RTOL, PASSAGE_REACH, QUIET_NOISE
@@ -88,8 +84,8 @@ class Passage:
     tau: None = None
 
     @cached_property
-    def _curve(self) -> PchipInterpolator:
-        return PchipInterpolator(self.times, self.probabilities, extrapolate=False)
+    def _curve(self) -> scipy.interpolate.PchipInterpolator:
+        return scipy.interpolate.PchipInterpolator(self.times, self.probabilities, extrapolate=False)
 
     def cdf(self, t: float) -> float:
         """P(T <= t); beyond the last time its value there."""
@@ -102,7 +98,7 @@ class Passage:
             return float(self.times[0])
         if level > self.probabilities[-1]:
             return math.inf
-        return float(brentq(lambda t: self.cdf(t) - level, self.times[0], self.times[-1], xtol=1e-12))
+        return float(scipy.optimize.brentq(lambda t: self.cdf(t) - level, self.times[0], self.times[-1], xtol=1e-12))
 
     def shares(self, t: Array) -> Array:
         """P(T <= t) at each of many times."""
@@ -246,7 +242,7 @@ def _without_noise(system: System, dimension: float, threshold: float, flow: dic
     times = _exits(system, x / math.sqrt(dimension), threshold, 0.0, flow)
     early, late = np.minimum(times[:-1], times[1:]), np.maximum(times[:-1], times[1:])
     known = np.isfinite(late)
-    early, mass = early[known], np.diff(ndtr(x))[known]
+    early, mass = early[known], np.diff(scipy.special.ndtr(x))[known]
     width = np.maximum(late[known] - early, 1e-12 * late[known] + 1e-300)
     grid = _distinct(times[np.isfinite(times)])
     return Passage(grid, np.array([float(mass @ np.clip((t - early) / width, 0.0, 1.0)) for t in grid]))
@@ -285,15 +281,15 @@ def _leaving(y: Array, pull: Array, noise: Array, exit_end: int, outward: Array)
             state[place] = float(end == exit_end)
         else:  # the missing neighbour mirrors the other one
             inner[place] += missing[place]
-    matrix = diags_array([below[1:], middle, above[:-1]], offsets=[-1, 0, 1]).tocsc()
-    identity = eye_array(len(y), format="csc")
+    matrix = scipy.sparse.diags_array([below[1:], middle, above[:-1]], offsets=[-1, 0, 1]).tocsc()
+    identity = scipy.sparse.eye_array(len(y), format="csc")
     weight = np.exp(-(np.sinh(y) ** 2) / 2) / math.sqrt(2 * math.pi) * stretch * h
     span = 0.1 / float(np.max(np.abs(pull)))
     times, shares = [0.0], [float(weight @ state)]
     for _ in range(LONGEST):
         step = span / PER_SPAN
         # SDIRK2, L-stable, of order 2 (Alexander 1977): one factorisation serves a whole span.
-        solve = splu(identity - GAMMA * step * matrix).solve
+        solve = scipy.sparse.linalg.splu(identity - GAMMA * step * matrix).solve
         for _ in range(PER_SPAN):
             first = solve(matrix @ state)
             second = solve(matrix @ (state + (1 - GAMMA) * step * first))

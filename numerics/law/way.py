@@ -36,7 +36,7 @@ def time_out(
     """
     options: dict[str, Any] = {**parameters, "kappa": setting.kappa, "rtol": setting.rtol, "engine": setting.engine}
     first = integrate(system, start, event=Exit(EARLY * setting.threshold, watched), t_max=horizon, **options)
-    state = {name: float(first.states[name][-1]) for name in start}
+    state = first.end
     if first.exit_time is None:
         return None, state
     second = integrate(system, state, event=Exit(setting.threshold, watched), t_max=horizon, **options)

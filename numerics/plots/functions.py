@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
-from scipy.special import gammaln
 
 from numerics.plots.style import BELOW, add_legend, columns, look
 from theory.errors import InputError
@@ -85,7 +85,7 @@ def hermite_spectrum(
         raise InputError(f"coefficients {given} given; accepted: finite numbers, not all 0.")
     orders = np.arange(len(given))
     size = np.zeros_like(given)
-    size[given != 0] = np.exp(np.log(np.abs(given[given != 0])) - gammaln(orders[given != 0] + 1) / 2)
+    size[given != 0] = np.exp(np.log(np.abs(given[given != 0])) - scipy.special.gammaln(orders[given != 0] + 1) / 2)
     present = size > ROUNDING * size.max()
     colour, marker, dash = look(index)
     for parity, name in enumerate(("even $k$", "odd $k$")):

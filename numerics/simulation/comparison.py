@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from numerics.simulation.statistics import ExitSample
 from theory.errors import ParameterError
@@ -40,7 +40,7 @@ def ks_two_sample(sample_a: ExitSample, sample_b: ExitSample) -> TestResult:
                 "a sample of diverged runs only given; accepted: at least one other run; lower the step size"
             )
         values.append(np.where(times <= horizon, times, 2 * horizon))
-    test = cast(Callable[..., Any], stats.ks_2samp)(*values, method="asymp")
+    test = cast(Callable[..., Any], scipy.stats.ks_2samp)(*values, method="asymp")
     return TestResult(float(test.statistic), float(test.pvalue))
 
 
@@ -65,7 +65,7 @@ def ks_law(sample: ExitSample, cdf: Callable[[float], float], *, leeway: float =
     distance = max(
         max(f - cdf(eta * k + leeway), cdf(eta * k - leeway) - f, 0.0) for f, k in zip(measured, points, strict=True)
     )
-    return TestResult(float(distance), float(stats.kstwo.sf(distance, len(steps))))
+    return TestResult(float(distance), float(scipy.stats.kstwo.sf(distance, len(steps))))
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:

@@ -13,15 +13,16 @@ It costs about 3 ns a normal, nine tenths of a ReLU step; normals from a generat
 would cost half of that, and a generator of our own to vouch for. `benchmarks/montecarlo.py` measures both parts.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from numbers import Integral
 from threading import Event
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from numerics.simulation.experiment import Experiment
@@ -30,6 +31,9 @@ from numerics.simulation.statistics import ExitSample, Stages
 from numerics.simulation.step import Step
 from numerics.simulation.unrolled import functions, is_unrolled, kernel, law, residual_is_linear
 from theory.errors import ParameterError
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["Experiment", "Stages", "log_spaced", "samples_per_step", "simulate", "simulate_stages", "trajectories"]
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from numerics.simulation.experiment import Experiment
 from theory.network.vectors import Vector
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["CENSORED", "DIVERGED", "EXITED", "Layout", "Status", "layout", "overlaps", "uniform"]
 
@@ -135,6 +138,8 @@ def overlaps(experiment: Experiment, state: Array) -> xr.Dataset:
     >>> {name: entries[name].values.round(9).tolist() for name in entries}
     {'q_s': [3.0], 'q': [5.0], 'r': [169.0]}
     """
+    import xarray as xr
+
     place, network = layout(experiment), experiment.network
     dims = ("replica", "step")[: state.ndim - 1]
     variables = {}

@@ -6,20 +6,24 @@ Order statistics count it as +inf, and one that falls among the censored runs is
 diverging) and always counted in `counts`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import xarray as xr
+import scipy
 from numpy.typing import NDArray
-from scipy.special import bdtr
 
 from numerics.accuracy import CONFIDENCE
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.state import Status, layout, overlaps
 from theory.errors import ParameterError
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["Counts", "ExitSample", "Interval", "Stages", "Status"]
 
@@ -138,7 +142,7 @@ class ExitSample:
             raise ParameterError(f"confidence = {confidence!r} given; accepted: a number in (0, 1); try 0.95")
         ordered = self.ordered()
         n = len(ordered)
-        rank = int(np.searchsorted(bdtr(np.arange(n), n, 0.5), (1 - confidence) / 2, side="right"))
+        rank = int(np.searchsorted(scipy.special.bdtr(np.arange(n), n, 0.5), (1 - confidence) / 2, side="right"))
         if rank == 0:
             return Interval(None, None)
         return Interval(*(float(end) if np.isfinite(end) else None for end in ordered[[rank - 1, n - rank]]))
@@ -154,6 +158,8 @@ class ExitSample:
 
     def to_dataset(self) -> xr.Dataset:
         """Return the sample as labelled arrays; the attributes hold every parameter and the counts."""
+        import xarray as xr
+
         variables: dict[str, Any] = {
             "exit_step": (
                 "replica",

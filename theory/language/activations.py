@@ -13,12 +13,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import pairwise
+from math import factorial
 from types import MappingProxyType
 from typing import Literal
 
 import mpmath
 import sympy as sp
-from sympy import Expr
+from sympy import Expr, Rational
 
 from theory.calculus.nodes import check_nodes
 from theory.calculus.parity import parity
@@ -35,17 +36,15 @@ __all__ = ["REGISTRY", "Activation", "activation", "he", "register", "registered
 
 @lru_cache(maxsize=128)
 def he(k: int) -> Expr:
-    """Return the probabilists' Hermite polynomial He_k(x): He_{k+1} = x He_k - k He_{k-1}.
+    """Return the probabilists' Hermite polynomial He_k(x) = sum_m (-1/2)^m k! / (m! (k - 2m)!) x^(k - 2m).
 
     >>> he(3)
     x**3 - 3*x
     """
-    if k < 2:
-        return x**k
-    return sp.expand(x * he(k - 1) - (k - 1) * he(k - 2))
+    terms = range(k // 2 + 1)
+    sizes = [Rational(factorial(k), (-2) ** m * factorial(m) * factorial(k - 2 * m)) for m in terms]
+    return sp.Add(*[sizes[m] * x ** (k - 2 * m) for m in terms])
 
-
-_HERMITE = {f"he{k}": he(k) for k in range(1, 21)}
 
 _NAMED: dict[str, Expr] = {
     "linear": x,
@@ -63,7 +62,7 @@ _NAMED: dict[str, Expr] = {
     "softplus": sp.log(1 + sp.exp(x)),
     "silu": x / (1 + sp.exp(-x)),
     "mish": x * sp.tanh(sp.log(1 + sp.exp(x))),
-    **_HERMITE,
+    **{f"he{k}": he(k) for k in range(1, 21)},
 }
 
 REGISTRY: MappingProxyType[str, Expr] = MappingProxyType(_NAMED)

@@ -3,8 +3,7 @@ r"""One step of DOP853, the explicit Runge-Kutta pair of order 8 with error esti
     k_i = f(y + h sum_j a_ij k_j),   y_new = y + h sum_j b_j k_j,
     error = h |e5|^2 / sqrt(n (|e5|^2 + |e3|^2 / 100)),   e = sum_j e_j k_j / scale
 
-Hairer, Norsett & Wanner, Solving Ordinary Differential Equations I, section II.10; the coefficients are those that
-SciPy publishes as attributes of `scipy.integrate.DOP853`.
+Hairer, Norsett & Wanner, Solving Ordinary Differential Equations I, section II.10; coefficients in `tableau`.
 """
 
 from __future__ import annotations
@@ -12,19 +11,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.integrate import DOP853
 
 from numerics.compile.keeping import kept
+from numerics.flows.engines.tableau import E3, E5, STAGES, WEIGHTS
 
 __all__ = ["ORDER", "STAGES", "step"]
 
 ORDER = 8
 """of the error estimate plus one: the step size follows error^(-1/ORDER)"""
-STAGES = 13
-"""rows of `k`; the last is f(y_new)"""
-
-_A = np.vstack([DOP853.A, DOP853.B])
-_E3, _E5 = np.ascontiguousarray(DOP853.E3), np.ascontiguousarray(DOP853.E5)
 
 
 @kept(error_model="numpy", nogil=True)
@@ -35,15 +29,15 @@ def step(field: Any, y: Any, h: float, p: Any, table: Any, scale: Any, k: Any, n
         for i in range(n):
             slope = 0.0
             for j in range(stage):
-                slope += _A[stage, j] * k[j, i]
+                slope += WEIGHTS[stage, j] * k[j, i]
             new[i] = y[i] + h * slope
         field(new, p, table, k[stage])
     third = fifth = 0.0
     for i in range(n):
         low = high = 0.0
         for j in range(STAGES):
-            low += _E3[j] * k[j, i]
-            high += _E5[j] * k[j, i]
+            low += E3[j] * k[j, i]
+            high += E5[j] * k[j, i]
         third += (low / scale[i]) ** 2
         fifth += (high / scale[i]) ** 2
     return abs(h) * fifth / np.sqrt(n * (fifth + 0.01 * third)) if fifth > 0.0 else third * 0.0

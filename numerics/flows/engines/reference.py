@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.integrate import DOP853, LSODA, Radau
-from scipy.optimize import brentq
+import scipy
 
 from numerics.accuracy import SURROGATE
 from numerics.compile.codegen import compile_function
@@ -21,7 +20,7 @@ from theory.symbols import q, r
 
 __all__ = ["SciPy", "right_hand_side"]
 
-_METHODS = {"LSODA": LSODA, "DOP853": DOP853, "Radau": Radau}
+_METHODS = ("LSODA", "DOP853", "Radau")
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class SciPy:
             return times, states, 0.0, Outcome.EXITED
         if not np.all(np.isfinite(velocity(problem.initial))):
             return times, states, None, Outcome.NOT_FINITE
-        solver = _METHODS[self.method](
+        solver = getattr(scipy.integrate, self.method)(
             lambda _, state: velocity(state),
             0.0,
             problem.initial,
@@ -89,7 +88,7 @@ class SciPy:
 
 
 def _locate(height: Callable[[float], float], before: float, after: float) -> float:
-    return float(brentq(height, before, after, xtol=1e-14 * after, rtol=1e-15))
+    return float(scipy.optimize.brentq(height, before, after, xtol=1e-14 * after, rtol=1e-15))
 
 
 @lru_cache(maxsize=64)

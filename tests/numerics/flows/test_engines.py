@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy
 import sympy as sp
 from numba import njit
 
-from numerics.flows.engines import explicit, implicit
+from numerics.flows.engines import explicit, implicit, tableau
 from numerics.flows.engines.native import Runs
 from numerics.flows.engines.problem import Problem, Solution
 from numerics.flows.field import field
@@ -29,6 +30,13 @@ START = {"u": 1e-8, "m": 0.01}
 NATIVE = [Native("explicit"), Native("implicit"), Native()]
 oracle = pytest.mark.skipif(find_spec("heyoka") is None, reason="heyoka has wheels for Linux only: pip install heyoka")
 ORACLE = pytest.param(Heyoka(), marks=oracle)
+
+
+def test_the_coefficients_are_those_of_scipy() -> None:
+    theirs = scipy.integrate.DOP853
+    assert np.array_equal(tableau.WEIGHTS, np.vstack([theirs.A, theirs.B]))
+    assert np.array_equal(tableau.E3, theirs.E3)
+    assert np.array_equal(tableau.E5, theirs.E5)
 
 
 @njit
