@@ -10,7 +10,7 @@ __all__ = ["activations"]
 
 def activations(as_json: Json = False) -> None:
     """List the registered activations."""
-    from hermescape.views.derivation import registry, registry_table
+    from hermescape.views.activations import registry, registry_table
 
     if as_json:
         print_json({"activations": registry()})

@@ -24,7 +24,7 @@ def hermite(
 
     He_k is the probabilists' polynomial, unnormalised. Exact where a rule closes them, else with their errors.
     """
-    from hermescape.views.derivation import hermite_expansion, hermite_table
+    from hermescape.views.hermite import hermite_expansion, hermite_table
 
     if not 0 <= order <= MAX_ORDER:
         raise ParameterError(f"--order {order} given; accepted: an integer from 0 to {MAX_ORDER}.")

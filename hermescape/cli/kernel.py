@@ -22,7 +22,7 @@ def kernel(
     as_json: Json = False,
 ) -> None:
     """Give the kernel K(q, r) = E[sigma(l) phi(l*)], (l, l*) of covariance [[r, q], [q, 1]]."""
-    from hermescape.views.derivation import kernel_lines, kernel_report
+    from hermescape.views.kernel import kernel_lines, kernel_report
 
     if at is None and (digits is not None or tolerance is not None):
         raise ParameterError("--digits or --tolerance without --at given; accepted: them with --at Q,R.")

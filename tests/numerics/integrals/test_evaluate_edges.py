@@ -7,7 +7,7 @@ import sympy as sp
 
 import hermescape
 from hermescape import Exit, Outcome, SciPy
-from hermescape.views.derivation import kernel_report
+from hermescape.views.kernel import kernel_report
 from numerics.integrals.evaluate import on_covariance
 from theory.calculus import reference
 from theory.calculus.expectations import Distribution, gaussian_kernel

@@ -1,0 +1,63 @@
+"""What `hermescape kernel` prints, for JSON and for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sympy import Expr, Symbol
+
+from hermescape.views.numbers import plain
+from numerics.integrals.evaluate import exact_number, value
+from theory.calculus.expectations import Distribution, gaussian_kernel, is_closed
+from theory.errors import ParameterError, QuadratureError
+from theory.language.activations import activation, require_finite_kernel
+from theory.network.system import GAP, guard
+from theory.symbols import q, r
+from theory.typeset.printing import as_text
+
+__all__ = ["kernel_lines", "kernel_report"]
+
+
+def kernel_report(
+    student: str, teacher: str | None, point: tuple[str, str] | None, digits: int | None, tolerance: float
+) -> dict[str, object]:
+    """Return the JSON object of `hermescape kernel`; with a point also q, r, value and error."""
+    sigma = activation(student)
+    phi = sigma if teacher is None else activation(teacher)
+    at = None if point is None else _covariance(*point)
+    pair = Distribution.of(sigma.expr), Distribution.of(phi.expr)
+    kernel = gaussian_kernel(*pair, q, r)
+    exact = is_closed(kernel)
+    report = {"student": sigma.name, "teacher": phi.name, "exact": exact, "kernel": as_text(kernel) if exact else None}
+    if at is None:
+        return report
+    at_edge = at[r] == at[q] ** 2
+    there = gaussian_kernel(*pair, at[q], at[r]) if at_edge else guard(kernel)
+    try:
+        number = value(there, at | {GAP: at[r] - at[q] ** 2}, tolerance=tolerance, digits=digits)
+    except QuadratureError as error:
+        require_finite_kernel(sigma, phi, at[q], at[r])
+        raise error from None
+    return report | {
+        "q": as_text(at[q]),
+        "r": as_text(at[r]),
+        "value": plain(number.value),
+        "error": float(number.error),
+    }
+
+
+def _covariance(overlap: str, norm: str) -> dict[Symbol, Expr]:
+    """Return q and r exactly; they must be entries of a covariance matrix."""
+    at = {q: exact_number(overlap, "q"), r: exact_number(norm, "r")}
+    if not (at[r] >= 0 and at[q] ** 2 <= at[r]):
+        raise ParameterError(f"q = {overlap}, r = {norm} given; accepted: r >= 0 and q^2 <= r, a covariance matrix.")
+    return at
+
+
+def kernel_lines(table: dict[str, Any]) -> tuple[str, ...]:
+    """Return the lines that `hermescape kernel` prints."""
+    head = f"student {table['student']}    teacher {table['teacher']}    K(q, r) = E[sigma(l) phi(l*)]"
+    formula = f"K(q, r) = {table['kernel']}" if table["exact"] else "no closed form: computed by quadrature (--at Q,R)"
+    if "value" not in table:
+        return head, formula
+    return head, formula, f"K({table['q']}, {table['r']}) = {table['value']}    error {table['error']:.1e}"
