@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from numerics.accuracy import LARGEST_BALLISTIC_STEP
 from numerics.integrals.evaluate import on_covariance
+from numerics.law.normal import normal_cdf, normal_quantile
 from numerics.law.protocol import Setting, check_level
 from theory.errors import InputError
 from theory.network.system import System
@@ -92,12 +93,12 @@ class Ballistic:
 
     def cdf(self, t: float) -> float:
         """P(T <= t)."""
-        return float(scipy.special.ndtr((t - self.constant) / self.deviation))
+        return normal_cdf((t - self.constant) / self.deviation)
 
     def quantile(self, level: float) -> float:
         """The time t with P(T <= t) = level."""
         check_level(level)
-        return self.constant + self.deviation * float(scipy.special.ndtri(level))
+        return self.constant + self.deviation * normal_quantile(level)
 
     def without_noise(self) -> Ballistic:
         """Return the law of the flow from the random start."""

@@ -6,15 +6,12 @@ exp(t/tau) starts Gaussian, Z ~ N(0, 1). `numerics.law.starts` and `numerics.law
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass, replace
 
-import numpy as np
-import scipy
-
 from numerics.accuracy import NEGLIGIBLE_SHIFT
 from numerics.compile.formulas import compiled
+from numerics.law.normal import inverse, mean_log, normal_cdf, normal_quantile
 from numerics.law.protocol import check_level
 from numerics.rates.search_time import Search
 from theory.search.law import spread
@@ -105,7 +102,7 @@ class LinearEscape:
     @property
     def escaping(self) -> float:
         """The probability that T is finite."""
-        above = float(scipy.special.ndtr(self.shift))
+        above = normal_cdf(self.shift)
         return sum(p for p, c in zip((above, 1 - above), self._constants, strict=True) if c < math.inf)
 
     @property
@@ -120,7 +117,7 @@ class LinearEscape:
         if t < 0:
             return 0.0
         above, below = (_exp(self.offset + c - t / self.tau) for c in self._constants)
-        return float(scipy.special.ndtr(self.shift - above) + scipy.special.ndtr(-below - self.shift))
+        return normal_cdf(self.shift - above) + normal_cdf(-below - self.shift)
 
     def quantile(self, level: float) -> float:
         """The time t with P(T <= t) = level, in closed form for shift = 0 and a symmetric flow."""
@@ -130,13 +127,11 @@ class LinearEscape:
         if level <= self.cdf(0.0):
             return 0.0
         if self.shift == 0 and self.constant == self.constant_below:
-            return self.tau * (self.offset + self.constant - math.log(-scipy.special.ndtri(level / 2)))
+            return self.tau * (self.offset + self.constant - math.log(-normal_quantile(level / 2)))
         finite = [c for c in self._constants if c < math.inf]
         size = WIDEST + abs(self.shift)
         low, high = (self.offset + c for c in (min(finite) - math.log(size), max(finite) + 800.0))
-        return float(
-            scipy.optimize.brentq(lambda t: self.cdf(t) - level, self.tau * low, self.tau * high, xtol=1e-12 * self.tau)
-        )
+        return inverse(self.cdf, level, self.tau * low, self.tau * high)
 
     @property
     def median(self) -> float:
@@ -145,12 +140,12 @@ class LinearEscape:
 
     @property
     def mean(self) -> float:
-        """E T, by -E log|Z| = (gamma + log 2)/2 for shift = 0 and one quadrature otherwise."""
+        """E T, by E log|Z + shift| in closed form."""
         if self.escaping < 1:
             return math.inf
-        above = float(scipy.special.ndtr(self.shift))
+        above = normal_cdf(self.shift)
         way = above * self.constant + (1 - above) * self.constant_below
-        return self.tau * (self.offset + way - _mean_log(self.shift))
+        return self.tau * (self.offset + way - mean_log(self.shift))
 
     @property
     def published_ratio(self) -> float:
@@ -184,20 +179,3 @@ def widening(search: Search, noise: float, kappa: float, step_size: float) -> fl
 
 def _exp(x: float) -> float:
     return math.exp(min(x, 700.0)) if x < math.inf else math.inf
-
-
-def _mean_log(shift: float) -> float:
-    """E log|Z + shift|."""
-    if shift == 0:
-        return -(np.euler_gamma + math.log(2)) / 2
-
-    centre, norm = abs(shift), math.sqrt(2 * math.pi)
-
-    def integrand(x: float) -> float:
-        w = math.exp(x)
-        return x * w * (math.exp(-((w - centre) ** 2) / 2) + math.exp(-((w + centre) ** 2) / 2)) / norm
-
-    breaks = (math.log(w) for w in (max(centre - 8, 1e-3), centre + 1e-3, centre + 8, centre + WIDEST))
-    ends = sorted({-WIDEST, *breaks})
-    pairs = itertools.pairwise(ends)
-    return sum(scipy.integrate.quad(integrand, a, b, epsabs=1e-12, limit=200)[0] for a, b in pairs)
