@@ -11,6 +11,8 @@ from tests.reference import frozen
 
 KNOWN = json.loads(frozen.TABLE.read_text(encoding="utf-8"))
 CASES = frozen.cases()
+SLOPE_ROUNDING = 1e-10
+"""of a difference of two medians, each known to 1e-12 tau, over 0.02: it is what is left where u0 leads and d does not"""
 
 
 def test_the_table_has_every_case() -> None:
@@ -26,4 +28,5 @@ def test_numbers_are_those_of_before(name: str) -> None:
         if frozen.is_simulated(name):
             assert found[path] == value, path
         else:
-            assert found[path] == pytest.approx(value, rel=1e-12, abs=1e-300), path
+            rounding = SLOPE_ROUNDING if path.endswith("slope_log_d") else 1e-300
+            assert found[path] == pytest.approx(value, rel=1e-12, abs=rounding), path

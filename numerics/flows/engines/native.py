@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +32,8 @@ CHUNKS = 8
 REACH = 4.0
 """A surrogate reaches this factor beyond the norms r of the start, its square beyond an end that a run meets."""
 WIDEST = 1e15
+RECORDED = 256
+"""steps between two looks at the end of a surrogate"""
 
 _NO_TABLE = np.empty(0)
 _UNFINISHED = (stepping.STOPPED, stepping.BUDGET)
@@ -82,11 +86,9 @@ class Native:
 
         if problem.times is None:
             record()
-            while runs.unfinished and runs.clocks[0, 0] < problem.t_max:
-                before = runs.clocks[0, 0]
-                runs.advance(problem.t_max, single=True)
-                if runs.clocks[0, 0] > before:
-                    record()
+            for passed, reached in runs.steps(problem.t_max):
+                times.extend(passed)
+                states.extend(reached)
         else:
             for time in problem.times:
                 runs.advance(float(time))
@@ -138,28 +140,53 @@ class Runs:
         """How every trajectory stands."""
         return [_OUTCOMES[int(code)] for code in self.codes]
 
-    def advance(self, stop: float, *, single: bool = False, threads: int = 1) -> None:
-        """Advance every unfinished trajectory to `stop`, or by a `single` step."""
+    def steps(self, stop: float) -> Iterator[tuple[Array, Array]]:
+        """Advance the first trajectory to `stop`; yield the times and states of its steps, many together."""
+        times, states = np.empty(RECORDED), np.empty((RECORDED, self.states.shape[1]))
+        while self.unfinished and self.clocks[0, 0] < stop:
+            spent = self.clocks[0, 2]
+            plan = next((plan for plan in self._plan if spent < plan[1]), None)
+            if plan is None:
+                self.codes[0] = stepping.FAILED
+                return
+            method, budget = plan
+            self.codes[0], count = stepping.advance_recording(
+                *self._field_of(method),
+                *(method, self.states[0], self.clocks[0], self._constants[0], self._table, stop),
+                *(*self._event, self._rtol, self._atol[0], float(budget), times, states),
+            )
+            yield times[:count].copy(), states[:count].copy()
+            if self._leaving().size:
+                self.codes[0] = stepping.BUDGET
+
+    def advance(self, stop: float, *, threads: int = 1) -> None:
+        """Advance every unfinished trajectory to `stop`."""
         rows = np.flatnonzero(np.isin(self.codes, _UNFINISHED))
         while rows.size:
             for method, budget in self._plan:
                 spent = self.clocks[rows, 2]
                 below = rows[spent < budget]
                 if below.size:
-                    most = int(spent.min()) + 1 if single else budget
-                    self._native(method, below, stop, float(most), threads)
-                rows = rows[(spent >= budget) | ((self.codes[rows] == stepping.BUDGET) & (not single))]
+                    self._native(method, below, stop, float(budget), threads)
+                rows = rows[(spent >= budget) | (self.codes[rows] == stepping.BUDGET)]
             self.codes[rows] = stepping.FAILED
             rows = self._leaving()
 
-    def _native(self, method: int, rows: NDArray[np.int64], stop: float, most: float, threads: int) -> None:
+    def _field_of(self, method: int) -> tuple[Any, Any]:
+        """Velocity and Jacobian; an explicit step ignores the latter."""
         velocity = self._field.velocity
-        jacobian = self._field.jacobian if method == stepping.IMPLICIT else velocity  # which an explicit step ignores
-        table = _NO_TABLE if self._surrogate is None else self._surrogate.table
+        return velocity, self._field.jacobian if method == stepping.IMPLICIT else velocity
+
+    @property
+    def _table(self) -> Array:
+        return _NO_TABLE if self._surrogate is None else self._surrogate.table
+
+    def _native(self, method: int, rows: NDArray[np.int64], stop: float, most: float, threads: int) -> None:
+        flow, table = self._field_of(method), self._table
 
         def run(part: NDArray[np.int64]) -> None:
             stepping.advance_all(
-                *(velocity, jacobian, method, self.states, self.clocks, self._constants, table, stop),
+                *(*flow, method, self.states, self.clocks, self._constants, table, stop),
                 *(*self._event, self._rtol, self._atol, most, part, self.codes),
             )
 

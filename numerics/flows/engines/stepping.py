@@ -27,6 +27,7 @@ __all__ = [
     "STOPPED",
     "advance",
     "advance_all",
+    "advance_recording",
 ]
 
 SIGNATURE = void(f8[::1], f8[::1], f8[::1], f8[::1])
@@ -231,3 +232,33 @@ def advance_all(
     for row in rows:
         flow = Flow(field, jacobian, method, constants[row], table)
         codes[row] = advance(flow, event, states[row], clocks[row], stop, rtol, atol[row], most)
+
+
+@_compiled
+def advance_recording(
+    field: Any,
+    jacobian: Any,
+    method: int,
+    y: Any,
+    clock: Any,
+    p: Any,
+    table: Any,
+    stop: float,
+    index: int,
+    threshold: float,
+    rtol: float,
+    atol: Any,
+    most: float,
+    times: Any,
+    states: Any,
+) -> tuple[int, int]:
+    """Run `advance` step by step and record each, as long as there is room; return the code and how many there are."""
+    event, flow = Event(index, threshold), Flow(field, jacobian, method, p, table)
+    code, count = BUDGET, 0
+    while code == BUDGET and clock[2] < most and count < times.size:
+        before = clock[0]
+        code = advance(flow, event, y, clock, stop, rtol, atol, clock[2] + 1.0)
+        if clock[0] > before:
+            times[count], states[count] = clock[0], y
+            count += 1
+    return code, count
