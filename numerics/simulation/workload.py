@@ -6,16 +6,19 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, median
 
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.montecarlo import available_threads, samples_per_step, trial
+from numerics.simulation.progress import duration, short
 from theory.errors import ParameterError
 
 __all__ = ["Workload", "foresee", "step_cost"]
 
-TIMING = 5e-3
+TIMING = 1e-2
 """Seconds in which the cost of a step is measured"""
+TIMINGS = 5
+"""Measurements at least that the median is of"""
 LARGEST_TIMED = 20_000
 """Batch above which the cost is proportional to it"""
 
@@ -27,6 +30,8 @@ class Workload:
     >>> work = Workload(10, 1000, lengths=(200.0, 400.0, math.inf, 600.0), step_seconds=1e-3, threads=2)
     >>> work.steps, work.seconds, work.at_most, work.source
     (550.0, 2.75, 5.0, 'law')
+    >>> print(work)
+    some 2.8 s on 2 threads: 10 runs of some 550 steps, 1 ms each
     """
 
     replicas: int
@@ -60,6 +65,13 @@ class Workload:
         """Expected time, or the most where only the bound is known."""
         return self.step_seconds * max(self.steps * self.replicas / self.threads, self.steps)
 
+    def __str__(self) -> str:
+        known = "some" if self.lengths else "at most"
+        steps = f"{'' if self.source == 'given' else known + ' '}{short(self.steps)} steps"
+        on = f"{self.threads} thread{'s' * (self.threads > 1)}"
+        each = f"{self.replicas} runs of {steps}, {_brief(self.step_seconds)} each"
+        return f"{known} {duration(self.seconds)} on {on}: {each}"
+
     @property
     def at_most(self) -> float:
         """The time if no run leaves before max_steps."""
@@ -87,15 +99,31 @@ def foresee(experiment: Experiment, lengths: Sequence[float] = (), *, threads: i
     return Workload(experiment.replicas, last, known, step_cost(experiment), workers)
 
 
+def _brief(seconds: float) -> str:
+    """Return a short time in its own unit.
+
+    >>> _brief(3.4e-6), _brief(0.25e-6), _brief(0.0123)
+    ('3.4 us', '0.25 us', '12 ms')
+    """
+    unit, name = (1e-6, "us") if seconds < 1e-4 else (1e-3, "ms")
+    return f"{seconds / unit:.2g} {name}"
+
+
 def step_cost(experiment: Experiment, clock: Callable[[], float] = time.perf_counter) -> float:
-    """Return seconds of one step of one thread, measured in milliseconds; scaled above a batch of `LARGEST_TIMED`."""
+    """Return seconds of one step of one thread, measured in milliseconds; scaled above a batch of `LARGEST_TIMED`.
+
+    The clock may be that of the thread, `time.thread_time`, for ratios on a machine that does other things too.
+    """
     timed = experiment.but(batch=min(experiment.sgd.batch, LARGEST_TIMED))
     take = trial(timed)
     take(1)  # compiles
-    asked, done, spent = 1, 0, 0.0
+    costs: list[float] = []
+    asked, spent = 1, 0.0
     while spent < TIMING:
         start = clock()
-        done += take(asked)
-        spent += clock() - start
-        asked *= 2
-    return spent / max(1, done) * samples_per_step(experiment) / samples_per_step(timed)
+        done = take(asked)
+        taken = clock() - start
+        spent += taken
+        costs.append(taken / max(1, done))
+        asked = asked if taken > TIMING / TIMINGS or done < asked else 2 * asked
+    return median(costs[-TIMINGS:]) * samples_per_step(experiment) / samples_per_step(timed)
