@@ -7,7 +7,8 @@ threads that there are, a number of times; reported are the median time and the 
 
 *Few observations*: every scenario weighs the observations anew, by Gamma(1) weights (the Bayesian bootstrap, Rubin
 1981), so that the interval knows how little three finished runs say. Lengths that are *foreseen*, by the law of the
-exit time say, count like observations of a total weight `TRUST`, which finished runs soon outweigh.
+exit time say, count like observations of a total weight `TRUST`, which finished runs soon outweigh; without any, an
+exponential of the mean length so far counts like one.
 
 *Beyond the longest length seen* a run ends at a constant rate, up to `max_steps`. No run has ended there in the
 exposure E that there was, so that the rate is Gamma(1)/(E + mean length): exits have exponential tails where growth is
@@ -44,6 +45,10 @@ PLAYED = 128
 """Waiting runs that are played out one by one; more of them are a sum"""
 PERIOD = 0.2
 """Seconds between two reports"""
+SPEED_ERROR = 0.1
+"""Of the speed, by which interval and bound are widened: machines do other things too"""
+GUESS = -np.log1p(-(np.arange(8) + 0.5) / 8)
+"""Lengths, in units of their mean, that stand for an exponential"""
 MARKS = 64
 """Reports over which speed is averaged"""
 LEVELS = (0.05, 0.5, 0.95)
@@ -76,10 +81,10 @@ class Progress:
     speed: float | None
     """steps per second, of all threads together; None before the first are done"""
     left: tuple[float, float, float] | None
-    """low, median and high estimate of the time left, of which 90 % lies between the outer two; None where only the
-    bound is known"""
+    """low, median and high estimate of the time left, with a probability of 90 % between the outer two; None where only
+    the bound is known"""
     at_most: float | None
-    """the time left if no further run ends before `max_steps`, at this speed"""
+    """the time left if no further run ends before `max_steps`, at nine tenths of this speed; None before the first"""
 
     @property
     def remaining(self) -> float | None:
@@ -147,7 +152,7 @@ class Meter:
     (None, None, None, None)
     >>> report = meter.report()
     >>> report.steps, report.speed, report.at_most
-    (60, 30.0, 6.333333333333333)
+    (60, 30.0, 7.037037037037037)
     """
 
     def __init__(
@@ -201,11 +206,12 @@ class Meter:
         left = at_most = None
         if rate:
             most = np.full((1, waiting), float(self.max_steps))
-            at_most = float(_played(self.max_steps - ages[None, :].astype(float), most, self.threads)[0]) / rate
+            slow, fast = rate * (1 - SPEED_ERROR), rate * (1 + SPEED_ERROR)
+            at_most = float(_played(self.max_steps - ages[None, :].astype(float), most, self.threads)[0]) / slow
             times = self._scenarios(ended, ages, waiting)
             if times is not None:
-                low, median, high = (float(t) / rate for t in np.quantile(times, LEVELS))
-                left = low, median, high
+                low, median, high = map(float, np.quantile(times, LEVELS))
+                left = low / fast, median / rate, high / slow
         speed = rate * busy if rate else None
         return Progress(len(ended), len(phases), steps, elapsed, speed, left, at_most)
 
@@ -224,7 +230,10 @@ class Meter:
             ended = rng.choice(ended, WINDOW, replace=False)
         if not len(ended) and not len(self.foreseen):
             return None
-        lengths = _Lengths.drawn(rng, ended, self.foreseen, self.trust, ages, self.max_steps)
+        known, trust = self.foreseen, self.trust
+        if not len(known):
+            known, trust = np.minimum(GUESS * (ended.sum() + ages.sum()) / len(ended), self.max_steps), 1.0
+        lengths = _Lengths.drawn(rng, ended, known, trust, ages, self.max_steps)
         alone = min(waiting, PLAYED)
         running, fresh = lengths.rest(rng, ages), lengths.whole(rng, alone)
         if alone < waiting:
