@@ -287,7 +287,7 @@ class _Lengths:
         others = rng.standard_gamma(1.0, (SCENARIOS, len(censored)))
         older = _from_right(others)[:, np.searchsorted(censored, seen)]
         risk = _from_right(weights)[:, :-1] + older
-        survival = np.cumprod(np.hstack([np.ones((SCENARIOS, 1)), 1 - weights / risk]), axis=1)
+        survival = np.cumprod(np.hstack([np.ones((SCENARIOS, 1)), 1 - weights / risk]), axis=1, dtype=np.float64)
         exposure = (others * np.maximum(censored - seen[-1], 0)).sum(axis=1)
         lived = (weights * seen).sum(axis=1) + (others * censored).sum(axis=1)
         scale = (exposure + lived / weights.sum(axis=1)) / rng.standard_exponential(SCENARIOS)
