@@ -108,14 +108,14 @@ class Shortcut:
 
 def shortcuts(task: Task, work: Workload, threads: int | None = None) -> list[Shortcut]:
     """Return what would make a simulation at least `LEAST_GAIN` times shorter, the best first, each by prediction."""
-    found = []
+    ways = []
     for changes in _candidates(task, work, threads):
         then = _changed(task, work, changes)
         factor = work.seconds / then.seconds if then is not None and then.seconds else 0.0
         if factor >= LEAST_GAIN:
             kappa = _kappa(replace(task, **_own(changes)))
-            found.append(Shortcut(changes, factor, _kappa(task), kappa))
-    return sorted(found, key=lambda shortcut: -shortcut.factor)
+            ways.append(Shortcut(changes, factor, _kappa(task), kappa))
+    return sorted(ways, key=lambda shortcut: -shortcut.factor)
 
 
 def _own(changes: Mapping[str, float]) -> dict[str, Any]:
@@ -164,15 +164,20 @@ def _kappa(task: Task) -> float:
     return task.step_size * task.dimension / task.batch
 
 
-def foreseen(task: Task, bound: Workload, threads: int | None = None) -> tuple[Workload, list[Shortcut]]:
-    """Return the predicted work and its shortcuts; those of the bound where prediction takes too long or fails."""
+def foreseen(
+    task: Task, bound: Workload, threads: int | None = None, *, long: float = 0.0
+) -> tuple[Workload, list[Shortcut]]:
+    """Return the predicted work, and its shortcuts if it takes more than `long` seconds.
+
+    Where prediction takes too long itself, or fails, they are those of the bound.
+    """
 
     def predict() -> tuple[Workload, list[Shortcut]]:
         work = replace(bound, lengths=bound.lengths or _lengths(task))
-        return work, shortcuts(task, work, threads)
+        return work, shortcuts(task, work, threads) if work.seconds > long else []
 
-    found = _within(min(PATIENCE * bound.at_most, LONGEST_WAIT), predict)
-    return found or (bound, shortcuts(task, bound, threads))
+    predicted = _within(min(PATIENCE * bound.at_most, LONGEST_WAIT), predict)
+    return predicted or (bound, shortcuts(task, bound, threads))
 
 
 def _within(seconds: float, work: Callable[[], Result]) -> Result | None:

@@ -104,8 +104,8 @@ def watching(label: str) -> Iterator[Callable[[Report], None] | None]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
     from rich.table import Column
 
-    line = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
-    columns = (BarColumn(10), TimeElapsedColumn(), line)
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    rest = Column(no_wrap=True, overflow="ellipsis", ratio=1)
+    columns = (BarColumn(10), TimeElapsedColumn(), TextColumn("{task.description}", markup=False, table_column=rest))
+    with Progress(*columns, console=Console(stderr=True), transient=True, expand=True) as bar:
         task = bar.add_task(label, total=1.0)
         yield lambda report: bar.update(task, completed=report.fraction, description=str(report))

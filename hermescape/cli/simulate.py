@@ -67,7 +67,7 @@ def _foreseen(task: Task, threads: int | None) -> tuple[float, ...]:
         return work.lengths
     from hermescape.foresight import foreseen
 
-    work, ways = foreseen(task, work, threads)
+    work, ways = foreseen(task, work, threads, long=LONG)
     if work.seconds > LONG:
         advice = ", ".join(map(str, ways[:SHOWN]))
         typer.echo(f"this will take {work}" + (f"; shorter: {advice}" if advice else ""), err=True)

@@ -310,9 +310,9 @@ class _Lengths:
             ends = np.maximum(self.seen[-1], ages)
             left = np.where(last > 0, np.log(np.maximum(last, 1e-300) / np.maximum(level, 1e-300)), 0.0)
             beyond = ends + np.maximum(left, 0) * self.scale[:, None]
-        found = np.array([np.searchsorted(-row[1:], -at) for row, at in zip(self.survival, level, strict=True)])
-        inside = self.seen[np.minimum(found, len(self.seen) - 1)]
-        return np.minimum(np.where(found < len(self.seen), inside, beyond), self.most)
+        index = np.array([np.searchsorted(-row[1:], -at) for row, at in zip(self.survival, level, strict=True)])
+        inside = self.seen[np.minimum(index, len(self.seen) - 1)]
+        return np.minimum(np.where(index < len(self.seen), inside, beyond), self.most)
 
 
 def _from_right(weights: Array) -> Array:
