@@ -6,6 +6,7 @@ Public is, as in every stub, what is imported `as` itself, and what is assigned.
 from hermescape.api import experiment as experiment
 from hermescape.api import simulate as simulate
 from hermescape.explorer import explore as explore
+from hermescape.foresight import predicted_work as predicted_work
 from hermescape.task import Task as Task
 from hermescape.verify.check import check as check
 from hermescape.verify.check import check_law as check_law
@@ -40,8 +41,10 @@ from numerics.rates.search_time import search_time as search_time
 from numerics.simulation.montecarlo import log_spaced as log_spaced
 from numerics.simulation.montecarlo import simulate_stages as simulate_stages
 from numerics.simulation.montecarlo import trajectories as trajectories
+from numerics.simulation.progress import Progress as Progress
 from numerics.simulation.statistics import ExitSample as ExitSample
 from numerics.simulation.statistics import Stages as Stages
+from numerics.simulation.workload import Workload as Workload
 from numerics.sweep import SweepConfig as SweepConfig
 from numerics.sweep import read_sweep as read_sweep
 from numerics.sweep import sweep as sweep

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
@@ -17,7 +17,16 @@ from theory.errors import ParameterError
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["print_json", "print_parts", "progress_bar", "save"]
+__all__ = ["print_json", "print_parts", "progress_bar", "save", "watching"]
+
+
+class Report(Protocol):
+    """How far something is: as a share, and in words."""
+
+    @property
+    def fraction(self) -> float:
+        """From 0 to 1."""
+        ...
 
 
 def save(path: Path, write: Callable[[Path], object]) -> None:
@@ -83,3 +92,20 @@ def progress_bar(label: str, total: int | None) -> Iterator[Callable[..., None]]
                 bar.update(task, completed=count, total=of)
 
         yield advance
+
+
+@contextmanager
+def watching(label: str) -> Iterator[Callable[[Report], None] | None]:
+    """Yield what shows reports of a simulation, as a bar and a line on a terminal's stderr; None elsewhere."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.table import Column
+
+    rest = Column(no_wrap=True, overflow="ellipsis", ratio=1)
+    columns = (BarColumn(10), TimeElapsedColumn(), TextColumn("{task.description}", markup=False, table_column=rest))
+    with Progress(*columns, console=Console(stderr=True), transient=True, expand=True) as bar:
+        task = bar.add_task(label, total=1.0)
+        yield lambda report: bar.update(task, completed=report.fraction, description=str(report))

@@ -37,7 +37,7 @@ ORDER = {
     "hermescape": (
         {"output", "task", "shadows"},
         {"api"},
-        {"verify"},
+        {"foresight", "verify"},
         {"views", "explorer"},
         {"report", "paper"},
         {"__init__"},  # the public names

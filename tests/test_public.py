@@ -10,6 +10,7 @@ from hermescape.cli.cite import toolkit
 
 NAMES = {
     *("Activation", "Composition", "Escape", "Estimate", "Exit", "ExitSample", "HermescapeError", "InputError", "Loss"),
+    *("Progress", "Workload", "predicted_work"),
     *("Heyoka", "Native", "SciPy", "Task", "phase_diagram", "staged_law"),
     *("BestPretraining", "BestAlignment", "CriticalStrength", "best_mu", "best_pretraining"),
     *("critical_strengths", "regime", "sources", "document"),

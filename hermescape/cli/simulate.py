@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hermescape.cli.options import Force, Given, Json, Threads, check_output, parametrisation, takes
-from hermescape.output import print_json, print_parts, progress_bar, save
+from hermescape.output import print_json, print_parts, save, watching
 from numerics.parameters import MODEL_PARAMETERS
 from theory.errors import ParameterError
 
+if TYPE_CHECKING:
+    from hermescape.task import Task
+
 __all__ = ["simulate"]
+
+LONG = 60.0
+"""Seconds from which a run is announced"""
+SHOWN = 4
+"""Shortcuts named"""
 
 
 @takes(
@@ -38,11 +46,29 @@ def simulate(
     from hermescape.views.simulation import exit_summary, exit_table
 
     task = Task(**given)
-    with progress_bar("simulating", task.replicas) as advance:
-        sample = run(task, threads=threads, progress=advance)
+    lengths = _foreseen(task, threads)
+    with watching("simulating") as watch:
+        sample = run(task, threads=threads, watch=watch, foreseen=lengths)
     if output is not None:  # made in memory: HDF5 crashes on a full disk
         save(output, lambda path: path.write_bytes(sample.to_dataset().to_netcdf(engine="h5netcdf")))
     if as_json:
         print_json(exit_summary(sample))
     else:
         print_parts(exit_table(sample))
+
+
+def _foreseen(task: Task, threads: int | None) -> tuple[float, ...]:
+    """Return likely lengths of a run; say on stderr if all will take long, and what would shorten it."""
+    from hermescape.api import experiment
+    from numerics.simulation.workload import foresee
+
+    work = foresee(experiment(task), threads=threads)
+    if work.at_most <= LONG:
+        return work.lengths
+    from hermescape.foresight import foreseen
+
+    work, ways = foreseen(task, work, threads, long=LONG)
+    if work.seconds > LONG:
+        advice = ", ".join(map(str, ways[:SHOWN]))
+        typer.echo(f"this will take {work}" + (f"; shorter: {advice}" if advice else ""), err=True)
+    return work.lengths

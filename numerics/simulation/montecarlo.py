@@ -17,7 +17,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from functools import partial
+from itertools import count
 from numbers import Integral
 from threading import Event
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from numerics.simulation.experiment import Experiment
+from numerics.simulation.progress import NOBODY, Listeners, Progress
 from numerics.simulation.state import CENSORED, DIVERGED, EXITED, layout, overlaps, uniform
 from numerics.simulation.statistics import ExitSample, Stages
 from numerics.simulation.step import Step
@@ -35,7 +38,17 @@ from theory.errors import ParameterError
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Experiment", "Stages", "log_spaced", "samples_per_step", "simulate", "simulate_stages", "trajectories"]
+__all__ = [
+    "Experiment",
+    "Stages",
+    "available_threads",
+    "log_spaced",
+    "samples_per_step",
+    "simulate",
+    "simulate_stages",
+    "trajectories",
+    "trial",
+]
 
 Array = NDArray[np.float64]
 
@@ -75,12 +88,13 @@ class _Replica:
             self.state = start.state[:, index].copy()
             self.status = DIVERGED if start.status[index] == DIVERGED else CENSORED
 
-    def advance(self, run: _Run, rows: Array, last: int, stop: Event) -> None:
-        """Run up to step `last` in slices, between which a raised `stop` flag ends it."""
+    def advance(self, run: _Run, rows: Array, last: int, stop: Event, note: Callable[[int], None]) -> None:
+        """Run up to step `last` in slices, of which each is noted, and after which a raised `stop` flag ends it."""
         slice_steps = max(1, SAMPLES_PER_SLICE // run.samples)
         while self.status == CENSORED and self.step < last and not stop.is_set():
             until = min(last, self.step + slice_steps)
             self.step, self.status = run.advance(self.rng, self.state, rows, (self.step, until))
+            note(self.step)
 
 
 def _check_start(experiment: Experiment, start: ExitSample | None) -> None:
@@ -141,40 +155,55 @@ def samples_per_step(experiment: Experiment) -> int:
     return min(int(experiment.sgd.batch), 3 if experiment.noise > 0 else 2)
 
 
+def trial(experiment: Experiment) -> Callable[[int], int]:
+    """Return what takes at most so many steps, to measure their cost, and returns how many; divergence ends it early.
+
+    It draws from a generator of its own and begins at the same state at every call.
+    """
+    run, rng = _prepare(experiment, np.inf), np.random.Generator(np.random.SFC64(0))
+    begin, rows = uniform(experiment, rng), np.empty((run.rows, min(run.samples, BLOCK)))
+    return lambda steps: run.advance(rng, begin.copy(), rows, (0, steps))[0]
+
+
+def available_threads(threads: int | None = None) -> int:
+    """Return the number of threads asked for, by default as many as there are cores; raise `ParameterError` below 1."""
+    if threads is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not isinstance(threads, Integral) or threads < 1:
+        raise ParameterError(f"threads = {threads!r} given; accepted: an integer >= 1; omit it for all cores")
+    return int(threads)
+
+
+Visit = Callable[[_Run, Array, int, Event, Callable[[int], None]], None]
+"""(kernel, scratch rows, replica, stop flag, what notes its step)"""
+
+
 def _for_each_replica(
-    experiment: Experiment,
-    run: _Run,
-    visit: Callable[[_Run, Array, int, Event], None],
-    threads: int | None,
-    progress: Callable[[int], None] | None,
+    replicas: int, run: _Run, visit: Visit, threads: int | None, listeners: Listeners, longest: int, *, certain: bool
 ) -> None:
     """Visit every replica index with a kernel and a scratch array of samples, on several threads.
 
-    On any exception, KeyboardInterrupt included, running replicas stop at their next slice.
+    A visit takes `longest` steps at most, if `certain` exactly so many unless it diverges. On any exception,
+    KeyboardInterrupt included, running replicas stop at their next slice.
     """
-    if threads is None:
-        threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not isinstance(threads, Integral) or threads < 1:
-        raise ParameterError(f"threads = {threads!r} given; accepted: an integer >= 1; omit it for all cores")
-    stop = Event()
+    workers, stop, indices = min(available_threads(threads), replicas), Event(), count()
+    meter = listeners.meter(replicas, longest, workers, certain=certain)
 
-    def visit_all(indices: range) -> int:
+    def visit_some() -> None:
         rows = np.empty((run.rows, min(run.samples, BLOCK)))
-        for index in indices:
-            if stop.is_set():
-                break
-            visit(run, rows, index, stop)
-        return len(indices)
+        while (index := next(indices)) < replicas and not stop.is_set():
+            meter.begin(index)
+            visit(run, rows, index, stop, partial(meter.reach, index))
+            meter.end(index)
 
-    width = max(1, experiment.replicas // (16 * threads))
-    with ThreadPoolExecutor(threads) as executor:
+    with ThreadPoolExecutor(workers) as executor:
         try:
-            starts = range(0, experiment.replicas, width)
-            chunks = [range(start, min(start + width, experiment.replicas)) for start in starts]
-            for future in as_completed([executor.submit(visit_all, chunk) for chunk in chunks]):
-                finished = future.result()
-                if progress is not None:
-                    progress(finished)
+            pending = {executor.submit(visit_some) for _ in range(workers)}
+            while pending:
+                done, pending = wait(pending, listeners.period, FIRST_EXCEPTION)
+                for future in done:
+                    future.result()
+                listeners.tell(meter)
         except BaseException:
             stop.set()
             executor.shutdown(wait=True, cancel_futures=True)
@@ -185,7 +214,7 @@ def _simulate(
     experiment: Experiment,
     start: ExitSample | None = None,
     threads: int | None = None,
-    progress: Callable[[int], None] | None = None,
+    listeners: Listeners = NOBODY,
     degrees_of_freedom_shift: int = 0,
 ) -> ExitSample:
     """`simulate`; a shift other than 0 makes the law of the across part wrong on purpose (test control)."""
@@ -196,14 +225,15 @@ def _simulate(
     status = np.empty(experiment.replicas, np.int8)
     final = np.empty((len(layout(experiment).names), experiment.replicas))
 
-    def visit(run: _Run, rows: Array, index: int, stop: Event) -> None:
+    def visit(run: _Run, rows: Array, index: int, stop: Event, note: Callable[[int], None]) -> None:
         replica = _Replica(experiment, index, start)
-        replica.advance(run, rows, experiment.stop.max_steps, stop)
+        replica.advance(run, rows, experiment.stop.max_steps, stop, note)
         status[index], final[:, index] = replica.status, replica.state
         if replica.status == EXITED:
             exit_steps[index] = replica.step
 
-    _for_each_replica(experiment, run, visit, threads, progress)
+    longest, certain = experiment.stop.max_steps, experiment.stop.threshold is None
+    _for_each_replica(experiment.replicas, run, visit, threads, listeners, longest, certain=certain)
     stage = 0 if start is None else start.stage + 1
     return ExitSample(experiment, exit_steps, status, final, stage=stage)
 
@@ -214,6 +244,8 @@ def simulate(
     start: ExitSample | None = None,
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
+    watch: Callable[[Progress], None] | None = None,
+    foreseen: Sequence[float] = (),
 ) -> ExitSample:
     """Run every replica until exit, divergence or `max_steps`.
 
@@ -222,8 +254,10 @@ def simulate(
     its `start` is not used, and a replica that diverged before stays diverged.
 
     The result depends on the experiments only, bit for bit on one machine, whatever `threads` (all available
-    cores by default). `progress` is called from this thread with the number of replicas just finished. Memory
-    O(replicas + threads). Raises `ParameterError` for threads < 1 or a `start` of other weights,
+    cores by default). `progress` is called from this thread with the number of replicas just finished, `watch` some
+    five times a second with a `Progress`: steps done, also within replicas, speed and remaining time. `foreseen`,
+    equally likely numbers of steps of a run (those of a `Workload`), says how long runs are before one has finished.
+    Memory O(replicas + threads). Raises `ParameterError` for threads < 1 or a `start` of other weights,
     `UnsupportedExpressionError` for a function that cannot be compiled; KeyboardInterrupt ends it within about a
     tenth of a second, or within a step where that is longer (batches above 10^7).
 
@@ -233,7 +267,7 @@ def simulate(
     >>> simulate(linear).counts
     Counts(exited=10, censored=0, diverged=0)
     """
-    return _simulate(experiment, start, threads, progress)
+    return _simulate(experiment, start, threads, Listeners(progress, watch, tuple(foreseen)))
 
 
 def simulate_stages(
@@ -241,6 +275,7 @@ def simulate_stages(
     *,
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
+    watch: Callable[[Progress], None] | None = None,
 ) -> Stages:
     """Run experiments one after the other, each from the states that the one before it reached.
 
@@ -259,7 +294,8 @@ def simulate_stages(
     """
     samples: list[ExitSample] = []
     for experiment in experiments:
-        samples.append(simulate(experiment, start=samples[-1] if samples else None, threads=threads, progress=progress))
+        before = samples[-1] if samples else None
+        samples.append(simulate(experiment, start=before, threads=threads, progress=progress, watch=watch))
     return Stages(tuple(samples))
 
 
@@ -285,6 +321,7 @@ def trajectories(
     start: ExitSample | None = None,
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
+    watch: Callable[[Progress], None] | None = None,
 ) -> xr.Dataset:
     """Record the order parameters at the given steps, dimensions (replica, step), also after exit.
 
@@ -311,15 +348,16 @@ def trajectories(
     run = _prepare(experiment, np.inf)
     record = np.full((len(layout(experiment).names), experiment.replicas, len(wanted)), np.nan)
 
-    def visit(run: _Run, rows: Array, index: int, stop: Event) -> None:
+    def visit(run: _Run, rows: Array, index: int, stop: Event, note: Callable[[int], None]) -> None:
         replica = _Replica(experiment, index, start)
         for position, step in enumerate(wanted):
-            replica.advance(run, rows, step, stop)
+            replica.advance(run, rows, step, stop, note)
             if replica.status == DIVERGED:
                 return
             record[:, index, position] = replica.state
 
-    _for_each_replica(experiment, run, visit, threads, progress)
+    listeners = Listeners(progress, watch)
+    _for_each_replica(experiment.replicas, run, visit, threads, listeners, wanted[-1], certain=True)
     coordinates: dict[str, Any] = {
         "replica": np.arange(experiment.replicas),
         "step": ("step", np.array(wanted, np.int64), {"units": "SGD steps"}),

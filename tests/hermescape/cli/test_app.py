@@ -244,7 +244,10 @@ def test_interrupting_stops_at_once_and_leaves_no_file(tmp_path: Path) -> None:
         time.sleep(8)
         process.send_signal(signal.SIGINT)
         output, message = process.communicate(timeout=30)
-    assert (process.returncode, output, message) == (130, "", "error: interrupted\n")
+    assert (process.returncode, output) == (130, "")
+    *announced, last = message.splitlines()
+    assert last == "error: interrupted"
+    assert len(announced) <= 1  # that it takes long, if it came so far
     assert list(tmp_path.iterdir()) == []
 
 
