@@ -45,6 +45,7 @@ __all__ = [
     "compile_function",
     "field_source",
     "native_source",
+    "printed",
     "source",
 ]
 
@@ -193,6 +194,15 @@ def _print(node: sp.Basic) -> str:
     if kind not in PRINTERS:
         raise _refuse(node, "rewrite it with these (at a kink, give the derivative almost everywhere)")
     return PRINTERS[kind](node)
+
+
+def printed(node: sp.Basic) -> str:
+    """Return the source of one node, by `PRINTERS`.
+
+    >>> printed(abs(sp.Symbol("y", real=True)))
+    'abs(y)'
+    """
+    return _print(node)
 
 
 _GUARDED = {name: getattr(primitives, name) for name in primitives.__all__}

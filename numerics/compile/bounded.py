@@ -1,0 +1,233 @@
+r"""Compiled expressions that carry a bound on their own rounding, for many points at once.
+
+Every operation is written out, v_k = f(v_i, v_j, ...), beside a running bound (Higham, Accuracy and Stability of
+Numerical Algorithms, section 3.3)
+
+    e_k = sum_i |df/dv_i| e_i + c 2^-52 |v_k|,
+
+with c = 1 for a sum, a product, a quotient or a root (twice their rounding), and `FUNCTION` for a function of the
+library, whose last digits differ from machine to machine. Arguments are decimals that a double rounds: e = 2^-53 |v|.
+The bound is of first order where functions are curved, and infinite or NaN where nothing is known, as at 0/0.
+
+>>> from sympy import Symbol
+>>> y = Symbol("y", real=True)
+>>> sweep = compile_bounded((y,), (1 - y,), ())
+>>> value, bound = sweep(np.array([[1.0 - 2.0**-40]]))
+>>> value[0] == 2.0**-40, bool(1e-16 < bound[0] < 3e-16)
+(True, True)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, cast
+
+import numpy as np
+import sympy as sp
+from numpy.typing import NDArray
+from sympy import Expr, S, Symbol
+from sympy.core.sorting import default_sort_key
+
+from numerics.compile.codegen import BUILDS_ON, HEADER, LARGEST_UNROLLED_POWER, printed
+from numerics.compile.keeping import generated
+from theory.calculus.bivariate import Phi2, Phi2Angle
+from theory.calculus.stable import stable
+from theory.errors import UnsupportedExpressionError
+
+__all__ = ["compile_bounded"]
+
+Array = NDArray[np.float64]
+
+UNIT = 2.0**-52
+FUNCTION = 8  # units of rounding of a library function
+TAIL = 1e-15  # absolute, of a bivariate normal probability
+
+
+class _Writer:
+    """Lines of code that compute nodes and their bounds, each distinct node once."""
+
+    def __init__(self, names: dict[Symbol, str]) -> None:
+        self.lines: list[str] = []
+        self._known: dict[sp.Basic, tuple[str, str]] = {}
+        for symbol, name in names.items():
+            self._known[symbol] = name, self._put(f"{UNIT / 2!r}*abs({name})")
+        self._names = {symbol: Symbol(name, real=True) for symbol, name in names.items()}
+
+    def __call__(self, node: Expr) -> tuple[str, str]:
+        """Return the names of a node's value and bound."""
+        if node not in self._known:
+            self._known[node] = self._constant(node) if node.is_number else self._compound(node)
+        return self._known[node]
+
+    def _put(self, text: str) -> str:
+        name = f"k{len(self.lines)}"
+        self.lines.append(f"{name} = {text}")
+        return name
+
+    def _constant(self, node: Expr) -> tuple[str, str]:
+        number = complex(node.evalf(25))
+        if number.imag or not np.isfinite(number.real):
+            raise UnsupportedExpressionError(f"no double stands for the constant {node}")
+        is_exact = node.is_Rational and sp.Rational(number.real) == node
+        return self._put(repr(number.real)), "0.0" if is_exact else repr(UNIT / 2 * abs(number.real))
+
+    def _compound(self, node: Expr) -> tuple[str, str]:
+        if node.is_Add:
+            return self._sum([self(f) for f in sorted(node.args, key=default_sort_key)])
+        if node.is_Mul:
+            return self._quotient(node)
+        if node.is_Pow:
+            return self._power(*cast(tuple[Expr, Expr], node.args))
+        if isinstance(node, sp.Piecewise):
+            return self._choice(node)
+        if isinstance(node, Phi2):
+            return self(cast(Expr, Phi2Angle(*node.args[:2], sp.asin(node.args[2]))))
+        return self._function(node)
+
+    def _sum(self, terms: Sequence[tuple[str, str]]) -> tuple[str, str]:
+        total, bound = terms[0]
+        for value, error in terms[1:]:
+            total = self._put(f"{total} + {value}")
+            bound = self._put(f"{bound} + {error} + {UNIT!r}*abs({total})")
+        return total, bound
+
+    def _product(self, factors: Sequence[tuple[str, str]]) -> tuple[str, str]:
+        total, bound = factors[0]
+        for value, error in factors[1:]:
+            before, total = total, self._put(f"{total}*{value}")
+            bound = self._put(f"{bound}*(abs({value}) + {error}) + abs({before})*{error} + {UNIT!r}*abs({total})")
+        return total, bound
+
+    def _quotient(self, node: Expr) -> tuple[str, str]:
+        ordered = cast(list[Expr], sorted(node.args, key=default_sort_key))
+        under = [1 / f for f in ordered if _is_reciprocal(f)]
+        over = [f for f in ordered if not _is_reciprocal(f)]
+        top = self._product([self(f) for f in over] or [("1.0", "0.0")])
+        return self._divided(top, self._product([self(f) for f in under])) if under else top
+
+    def _divided(self, top: tuple[str, str], bottom: tuple[str, str]) -> tuple[str, str]:
+        ratio = self._put(f"{top[0]}/{bottom[0]}")
+        left = f"max(abs({bottom[0]}) - {bottom[1]}, 0.0)"
+        return ratio, self._put(f"({top[1]} + abs({ratio})*{bottom[1]})/{left} + {UNIT!r}*abs({ratio})")
+
+    def _power(self, base: Expr, exponent: Expr) -> tuple[str, str]:
+        if exponent.is_Rational and exponent.is_negative:
+            return self._divided(("1.0", "0.0"), self(base**-exponent))
+        value, error = self(base)
+        if exponent.is_Integer and int(exponent) <= LARGEST_UNROLLED_POWER:
+            return self._whole_power(value, error, int(exponent))
+        if (twice := 2 * exponent).is_Integer and int(twice) <= LARGEST_UNROLLED_POWER:
+            root = self._put(f"sqrt({value})")
+            near = self._put(f"max({root}, sqrt({error}))")  # |sqrt(v + e) - sqrt(v)| <= e / max(sqrt v, sqrt e)
+            bound = self._put(f"({error}/{near} if {near} > 0.0 else 0.0) + {UNIT!r}*{root}")
+            return (root, bound) if twice == 1 else self._whole_power(root, bound, int(twice))
+        return self._real_power(value, error, *self(exponent))
+
+    def _whole_power(self, value: str, error: str, n: int) -> tuple[str, str]:
+        power = self._put(f"{value}**{n}")
+        return power, self._put(f"{n}.0*((abs({value}) + {error})**{n - 1}*{error} + {UNIT!r}*abs({power}))")
+
+    def _real_power(self, value: str, error: str, exponent: str, slack: str) -> tuple[str, str]:
+        power = self._put(f"{value}**{exponent}")
+        moved = f"abs({exponent})*{error}/max(abs({value}) - {error}, 0.0) + abs(log({value}))*{slack}"
+        return power, self._put(f"abs({power})*({moved} + {FUNCTION * UNIT!r})")
+
+    def _choice(self, node: sp.Piecewise) -> tuple[str, str]:
+        value = bound = "nan"
+        for branch, condition in reversed(cast(Any, node.args)):
+            inner, error = self(branch)
+            test = printed(condition.xreplace(self._names))
+            value, bound = self._put(f"{inner} if {test} else {value}"), self._put(f"{error} if {test} else {bound}")
+        return value, bound
+
+    def _function(self, node: Expr) -> tuple[str, str]:
+        inner = [self(cast(Expr, arg)) for arg in node.args]
+        if isinstance(node, sp.Max | sp.Min):
+            kind = "maximum" if isinstance(node, sp.Max) else "minimum"
+            return self._fold(inner, kind)
+        names = [Symbol(value, real=True) for value, _ in inner]
+        if isinstance(node, sp.Heaviside):
+            return self._put(printed(sp.Heaviside(names[0], S.Half))), "0.0"
+        value = self._put(printed(node.func(*names)))
+        if isinstance(node, sp.asin | sp.acos):
+            (at, error), *_ = inner
+            edge = f"max(sqrt((1.0 - {at})*(1.0 + {at})), sqrt({error}))"
+            moved = [f"(2.0*{error}/{edge} if {error} > 0.0 else 0.0)"]
+        else:
+            moved = [f"abs({slope})*{error}" for slope, (_, error) in zip(_slopes(node, names), inner, strict=True)]
+        own = f"{FUNCTION * UNIT!r}*abs({value})" + (f" + {TAIL!r}" if isinstance(node, Phi2Angle) else "")
+        return value, self._put(" + ".join([*moved, own]))
+
+    def _fold(self, inner: Sequence[tuple[str, str]], kind: str) -> tuple[str, str]:
+        value, bound = inner[0]
+        for other, error in inner[1:]:
+            value, bound = self._put(f"{kind}({value}, {other})"), self._put(f"maximum({bound}, {error})")
+        return value, bound
+
+
+def _is_reciprocal(f: Expr) -> bool:
+    return bool(f.is_Pow and f.exp.is_Rational and f.exp.is_negative)
+
+
+def _slopes(node: Expr, names: Sequence[Symbol]) -> list[str]:
+    """Return the derivative in each argument as code; those of steps are 0 off the step."""
+    if isinstance(node, sp.sign):
+        return ["0.0"]
+    if isinstance(node, sp.Abs):
+        return ["1.0"]
+    marks = [Symbol(f"x{i}", real=True) for i in range(len(names))]
+    whole = node.func(*marks)
+    back = dict(zip(marks, names, strict=True))
+    return [printed(stable(sp.diff(whole, mark)).xreplace(back)) for mark in marks]
+
+
+def bounded_source(args: Sequence[Symbol], outputs: Sequence[Expr], plain: Sequence[Expr], *, name: str) -> str:
+    """Return the source of a function that returns the outputs, their bounds, and the plain ones without bounds.
+
+    Raises `UnsupportedExpressionError` for a node without a printer.
+    """
+    names = {arg: f"x{i}" for i, arg in enumerate(args)}
+    writer = _Writer(names)
+    found = [writer(stable(output)) for output in outputs]
+    others = [writer(stable(output))[0] for output in plain]
+    returned = ", ".join([*(value for value, _ in found), *(error for _, error in found), *others])
+    body = "".join(f"    {line}\n" for line in writer.lines)
+    return f"def {name}({', '.join(names.values())}):\n{body}    return ({returned},)\n"
+
+
+def compile_bounded(
+    args: tuple[Symbol, ...], outputs: tuple[Expr, ...], plain: tuple[Expr, ...]
+) -> Callable[[Array], Array]:
+    """Compile expressions to native code that takes an array (argument, point) and returns one of (result, point).
+
+    Args:
+        args: distinct real symbols.
+        outputs: expressions whose values are followed by as many bounds on their rounding.
+        plain: expressions whose values alone come after these.
+
+    Raises:
+        UnsupportedExpressionError: a node without a printer, or a constant beyond a double.
+    """
+    return _compiled(args, outputs, plain)
+
+
+@lru_cache(maxsize=256)
+def _compiled(args: tuple[Symbol, ...], outputs: tuple[Expr, ...], plain: tuple[Expr, ...]) -> Callable[[Array], Array]:
+    count = 2 * len(outputs) + len(plain)
+    packed = bounded_source(args, outputs, plain, name="packed")
+    results = "".join(f"out[{k}, i], " for k in range(count))
+    given = ", ".join(f"columns[{k}, i]" for k in range(len(args)))
+    text = (
+        f"{HEADER}\n\n@inline\n{packed}\n\n"
+        "@njit('void(float64[:, ::1], float64[:, ::1])', error_model='numpy', nogil=True, cache=CACHE)\n"
+        f"def sweep(columns, out):\n    for i in range(columns.shape[1]):\n        {results}= packed({given})\n"
+    )
+    native = generated(text, "sweep", builds_on=BUILDS_ON)
+
+    def sweep(columns: Array) -> Array:
+        out = np.empty((count, columns.shape[1]))
+        native(np.ascontiguousarray(columns, np.float64), out)
+        return out
+
+    return sweep
