@@ -3,17 +3,19 @@ r"""Compiled expressions that carry a bound on their own rounding, for many poin
 Every operation is written out, v_k = f(v_i, v_j, ...), beside a running bound (Higham, Accuracy and Stability of
 Numerical Algorithms, section 3.3)
 
-    e_k = sum_i |df/dv_i| e_i + c 2^-52 |v_k|,
+    e_k = sum_i |df/dv_i| e_i + c u |v_k|,   u = 2^-53 and a little, for the rounding of the bounds,
 
-with c = 1 for a sum, a product, a quotient or a root (twice their rounding), and `FUNCTION` for a function of the
-library, whose last digits differ from machine to machine. Arguments are decimals that a double rounds: e = 2^-53 |v|.
-The bound is of first order where functions are curved, and infinite or NaN where nothing is known, as at 0/0.
+with c = 1 for a sum, a product, a quotient or a root, and `FUNCTION` for a function of the library, whose last digits
+differ from machine to machine. Arguments are decimals that a double rounds: e = u |v|. Polynomials of one argument with
+rational coefficients, whose terms may cancel by many digits, go by the compensated Horner scheme (Langlois & Louvet
+2007), as accurate as with twice the digits: e = |p'(x)| e_x + u |p(x)| + (4 n u)^2 sum_k |a_k x^k|. The bound is of
+first order where functions are curved, and infinite or NaN where nothing is known, as at 0/0.
 
 >>> from sympy import Symbol
 >>> y = Symbol("y", real=True)
->>> sweep = compile_bounded((y,), (1 - y,), ())
+>>> sweep = compile_bounded((y,), (1 - y,))
 >>> value, bound = sweep(np.array([[1.0 - 2.0**-40]]))
->>> value[0] == 2.0**-40, bool(1e-16 < bound[0] < 3e-16)
+>>> value[0] == 2.0**-40, bool(1e-16 < bound[0] < 2e-16)
 (True, True)
 """
 
@@ -39,8 +41,34 @@ __all__ = ["compile_bounded"]
 
 Array = NDArray[np.float64]
 
-UNIT = 2.0**-52
-FUNCTION = 8  # units of rounding of a library function
+UNIT = 1.001 * 2.0**-53
+FUNCTION = 16  # units of rounding of a library function
+LARGEST_COEFFICIENT = 10**100
+HORNER = f"""\
+@inline
+def horner(x, slack, high, low):
+    degree, size = len(high) - 1, abs(x)
+    total, rest, slope, sizes = high[0], low[0], 0.0, abs(high[0])
+    part = 134217729.0*x  # 2^27 + 1 splits a double in halves (Veltkamp), whose products are exact (Dekker)
+    x_high = part - (part - x)
+    x_low = x - x_high
+    for k in range(1, degree + 1):
+        slope = slope*x + total
+        product = total*x
+        part = 134217729.0*total
+        t_high = part - (part - total)
+        t_low = total - t_high
+        lost = ((t_high*x_high - product) + t_high*x_low + t_low*x_high) + t_low*x_low
+        total = product + high[k]
+        back = total - product
+        lost += (product - (total - back)) + (high[k] - back)
+        rest = rest*x + (lost + low[k])
+        sizes = sizes*size + abs(high[k])
+    value = total + rest
+    curved = degree*slack/size if size > 0.0 else 0.0
+    small = (4.0*degree*{UNIT!r})**2 + curved*curved + 4.0*degree*{UNIT!r}*curved
+    return value, abs(slope)*slack + {UNIT!r}*abs(value) + small*sizes
+"""
 TAIL = 1e-15  # absolute, of a bivariate normal probability
 
 
@@ -51,7 +79,7 @@ class _Writer:
         self.lines: list[str] = []
         self._known: dict[sp.Basic, tuple[str, str]] = {}
         for symbol, name in names.items():
-            self._known[symbol] = name, self._put(f"{UNIT / 2!r}*abs({name})")
+            self._known[symbol] = name, self._put(f"{UNIT!r}*abs({name})")
         self._names = {symbol: Symbol(name, real=True) for symbol, name in names.items()}
 
     def __call__(self, node: Expr) -> tuple[str, str]:
@@ -70,11 +98,11 @@ class _Writer:
         if number.imag or not np.isfinite(number.real):
             raise UnsupportedExpressionError(f"no double stands for the constant {node}")
         is_exact = node.is_Rational and sp.Rational(number.real) == node
-        return self._put(repr(number.real)), "0.0" if is_exact else repr(UNIT / 2 * abs(number.real))
+        return self._put(repr(number.real)), "0.0" if is_exact else repr(UNIT * abs(number.real))
 
     def _compound(self, node: Expr) -> tuple[str, str]:
         if node.is_Add:
-            return self._sum([self(f) for f in sorted(node.args, key=default_sort_key)])
+            return self._polynomial(node) or self._sum([self(f) for f in sorted(node.args, key=default_sort_key)])
         if node.is_Mul:
             return self._quotient(node)
         if node.is_Pow:
@@ -127,6 +155,20 @@ class _Writer:
     def _whole_power(self, value: str, error: str, n: int) -> tuple[str, str]:
         power = self._put(f"{value}**{n}")
         return power, self._put(f"{n}.0*((abs({value}) + {error})**{n - 1}*{error} + {UNIT!r}*abs({power}))")
+
+    def _polynomial(self, node: Expr) -> tuple[str, str] | None:
+        """By Horner's scheme, coefficients as sums of two doubles; None for any other sum."""
+        if len(node.free_symbols) != 1 or not node.is_polynomial():
+            return None
+        polynomial = sp.Poly(node)
+        exact = polynomial.all_coeffs()
+        if polynomial.degree() < 2 or not all(c.is_Rational and abs(c) < LARGEST_COEFFICIENT for c in exact):
+            return None
+        high = [float(c) for c in exact]
+        low = [float(c - sp.Rational(h)) for c, h in zip(exact, high, strict=True)]
+        argument, slack = self(polynomial.gen)
+        both = self._put(f"horner({argument}, {slack}, {tuple(high)}, {tuple(low)})")
+        return self._put(f"{both}[0]"), self._put(f"{both}[1]")
 
     def _real_power(self, value: str, error: str, exponent: str, slack: str) -> tuple[str, str]:
         power = self._put(f"{value}**{exponent}")
@@ -182,44 +224,48 @@ def _slopes(node: Expr, names: Sequence[Symbol]) -> list[str]:
     return [printed(stable(sp.diff(whole, mark)).xreplace(back)) for mark in marks]
 
 
-def bounded_source(args: Sequence[Symbol], outputs: Sequence[Expr], plain: Sequence[Expr], *, name: str) -> str:
-    """Return the source of a function that returns the outputs, their bounds, and the plain ones without bounds.
+def bounded_source(args: Sequence[Symbol], outputs: Sequence[Expr], *, name: str) -> str:
+    """Return the source of a function of scalars that returns the outputs and then their bounds.
 
     Raises `UnsupportedExpressionError` for a node without a printer.
+
+    >>> from theory.symbols import x
+    >>> print(bounded_source((x,), (abs(x),), name="f"))
+    def f(x0):
+        k0 = 1.1113332476497816e-16*abs(x0)
+        k1 = abs(x0)
+        k2 = abs(1.0)*k0 + 1.7781331961996505e-15*abs(k1)
+        return (k1, k2,)
     """
     names = {arg: f"x{i}" for i, arg in enumerate(args)}
     writer = _Writer(names)
     found = [writer(stable(output)) for output in outputs]
-    others = [writer(stable(output))[0] for output in plain]
-    returned = ", ".join([*(value for value, _ in found), *(error for _, error in found), *others])
+    returned = ", ".join([*(value for value, _ in found), *(error for _, error in found)])
     body = "".join(f"    {line}\n" for line in writer.lines)
-    return f"def {name}({', '.join(names.values())}):\n{body}    return ({returned},)\n"
+    return f"def {name}({', '.join(names.values())}):\n{body}    return ({returned},)"
 
 
-def compile_bounded(
-    args: tuple[Symbol, ...], outputs: tuple[Expr, ...], plain: tuple[Expr, ...]
-) -> Callable[[Array], Array]:
+def compile_bounded(args: tuple[Symbol, ...], outputs: tuple[Expr, ...]) -> Callable[[Array], Array]:
     """Compile expressions to native code that takes an array (argument, point) and returns one of (result, point).
 
     Args:
         args: distinct real symbols.
-        outputs: expressions whose values are followed by as many bounds on their rounding.
-        plain: expressions whose values alone come after these.
+        outputs: expressions, whose values are followed by as many bounds on their rounding.
 
     Raises:
         UnsupportedExpressionError: a node without a printer, or a constant beyond a double.
     """
-    return _compiled(args, outputs, plain)
+    return _compiled(args, outputs)
 
 
 @lru_cache(maxsize=256)
-def _compiled(args: tuple[Symbol, ...], outputs: tuple[Expr, ...], plain: tuple[Expr, ...]) -> Callable[[Array], Array]:
-    count = 2 * len(outputs) + len(plain)
-    packed = bounded_source(args, outputs, plain, name="packed")
+def _compiled(args: tuple[Symbol, ...], outputs: tuple[Expr, ...]) -> Callable[[Array], Array]:
+    count = 2 * len(outputs)
+    packed = bounded_source(args, outputs, name="packed")
     results = "".join(f"out[{k}, i], " for k in range(count))
     given = ", ".join(f"columns[{k}, i]" for k in range(len(args)))
     text = (
-        f"{HEADER}\n\n@inline\n{packed}\n\n"
+        f"{HEADER}\n\n{HORNER}\n\n@inline\n{packed}\n\n\n"
         "@njit('void(float64[:, ::1], float64[:, ::1])', error_model='numpy', nogil=True, cache=CACHE)\n"
         f"def sweep(columns, out):\n    for i in range(columns.shape[1]):\n        {results}= packed({given})\n"
     )

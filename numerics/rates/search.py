@@ -22,9 +22,10 @@ from numerics.integrals.quadrature import Estimate, Real
 from numerics.rates.place import Place
 from theory.network.system import System
 
-__all__ = ["Search", "growth_rate", "length_of", "rounded", "search_of", "slowed", "timed"]
+__all__ = ["MODEST", "Search", "growth_rate", "length_of", "rounded", "search_of", "slowed", "timed"]
 
 ERROR_DIGITS = 5
+MODEST = (1e-140, 1e140)  # sizes that float64 squares without overflow or underflow
 
 
 @dataclass(frozen=True)

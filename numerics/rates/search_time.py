@@ -27,7 +27,7 @@ from numerics.integrals.evaluate import MAX_DIGITS, check_digits, evaluator, loo
 from numerics.integrals.quadrature import Estimate, Real
 from numerics.integrals.series import aligned_series
 from numerics.rates.place import Place, arguments, parts_of, place_of, point_of
-from numerics.rates.search import Search, growth_rate, length_of, rounded, search_of, slowed, timed
+from numerics.rates.search import MODEST, Search, growth_rate, length_of, rounded, search_of, slowed, timed
 from numerics.rates.spectrum import largest
 from theory.calculus.expectations import is_closed
 from theory.errors import InputError, NotIntegrableError, ParameterError, QuadratureError
@@ -43,7 +43,6 @@ SETTLING_DIGITS = 25
 GUARD = 6  # digits of A and B beyond those of tau
 MAX_HERMITE = 20
 ZERO = Estimate(sp.Float(0), sp.Float(0))
-MODEST = (1e-140, 1e140)  # sizes that float64 squares without overflow or underflow
 
 
 def search_time(
