@@ -53,13 +53,13 @@ def escape(
 
     task = Task(**given)
     system = task.system()
-    lengths = [replace(task, mu=value).length for value in alignments] if task.mix else task.length
+    lengths = [float(replace(task, mu=value).length or 0) for value in alignments] if task.mix else task.length
     report = critical_report(system, rate_scale) if critical else {}
-    found = searches(
+    points = searches(
         system, alignments, rho=lengths, order=order, tolerance=accuracy, digits=digits, rate_scale=rate_scale
     )
     if as_json:
         scale = {"rate_scale": rate_scale, "slowdown": slowdown(system, rate_scale)}
-        print_json({"points": escape_points(found), **scale, **report})
+        print_json({"points": escape_points(points), **scale, **report})
     else:
-        print_parts(*([escape_table(system, found)] if found else []), *(critical_parts(report) if critical else ()))
+        print_parts(*([escape_table(system, points)] if points else []), *(critical_parts(report) if critical else ()))

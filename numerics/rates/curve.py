@@ -67,7 +67,7 @@ class SearchCurve:
     >>> from theory.network.derivation import derive
     >>> curve = search_times(derive("relu"), [0.032, 0.8985, 1])
     >>> curve.tau.round(4).tolist(), curve[1].B
-    ([3.3927, 196.1125, inf], -0.5)
+    ([3.3927, 196.1122, inf], -0.5)
     """
 
     mu: Array
@@ -167,8 +167,8 @@ def searches(
     as long as some thousand points, a table of integrals as long as thirty.
 
     >>> from theory.network.derivation import derive
-    >>> [search.tau for search in searches(derive("relu"), [0.5, 1])]
-    [12.70820393249937, None]
+    >>> [search.tau for search in searches(derive("linear"), [0.5, 1])]
+    [4.82842712474619, None]
     """
     many = MANY_CLOSED if system.is_exact else MANY_INTEGRALS
     if order is None and digits is None and len(mu) >= many:
@@ -255,8 +255,10 @@ def _together(grid: _Grid, tolerance: float, factor: int) -> tuple[SearchCurve, 
     parts = _parts(grid, tolerance)
     if parts is None:
         nothing = np.full(grid.mu.shape, np.nan)
+        names = ("B", "G", "rate", "tau", "error", "low", "high", "rounding")
         along = nothing if grid.is_aligned else None
-        return SearchCurve(grid.mu, grid.rho, along, *[nothing] * 8, factor, {}), np.full(grid.mu.shape, True)
+        empty = SearchCurve(grid.mu, grid.rho, along, slowdown=factor, alone={}, **dict.fromkeys(names, nothing))
+        return empty, np.full(grid.mu.shape, True)
     with np.errstate(all="ignore"):
         return _timed(grid, parts, tolerance, factor)
 
@@ -275,10 +277,10 @@ def _parts(grid: _Grid, tolerance: float) -> _Parts | None:
     inside = grid.inside() & (squared < float(system.loss_function.student.max_variance))
     if all(is_closed(part) for part in parts):
         try:
-            found = compile_bounded(tuple(grid.at), parts)(grid.columns)
+            results = compile_bounded(tuple(grid.at), parts)(grid.columns)
         except UnsupportedExpressionError:
             return None
-        values, errors, rounding = found[:2], np.zeros((2, len(grid.mu))), found[2:]
+        values, errors, rounding = results[:2], np.zeros((2, len(grid.mu))), results[2:]
     else:
         loss = system.loss_function
         links = (loss.student.expr, loss.teacher.expr) if grid.is_aligned else None

@@ -45,7 +45,7 @@ Array = NDArray[np.float64]
 
 NODES, MOST_NODES = 24, 96
 FEW_NODES = 12  # on the last piece before mu = 1, from which the singularity is far
-CUTS = (0.5, 0.75, 0.9375, 1.0)  # of the first piece, numbers 0, -1 and -2
+CUTS = (0.75, 0.9375)  # of the first piece, in pieces 0, -1 and -2
 TAIL = 4  # last coefficients, which a parity may halve
 CHECKED = (-0.93, -0.31, 0.57)  # places in (-1, 1) that are no nodes
 LEAST = 28  # points in a piece that are worth its nodes
@@ -86,13 +86,14 @@ class Line:
         """Return the number of the piece that holds each coordinate."""
         if self.rho is not None:
             return np.floor(t / QUARTER)
-        return np.where(t > CUTS[1], np.where(t > CUTS[2], -2, -1), np.floor(-np.log2(t)))
+        return np.where(t > CUTS[0], np.where(t > CUTS[1], -2, -1), np.floor(-np.log2(t)))
 
     def ends(self, piece: int) -> tuple[float, float]:
         """Return the ends of a piece."""
         if self.rho is not None:
             return piece * QUARTER, (piece + 1) * QUARTER
-        return CUTS[-piece : 2 - piece] if piece <= 0 else (0.5 ** (piece + 1), 0.5**piece)
+        first = {0: (0.5, CUTS[0]), -1: CUTS, -2: (CUTS[1], 1.0)}
+        return first[piece] if piece <= 0 else (0.5 ** (piece + 1), 0.5**piece)
 
     def sample(self, t: float, tolerance: float, *, fine: bool = False) -> Array:
         """Return values and errors by quadrature, rows of two, A by its one integral if `fine`.
@@ -101,8 +102,8 @@ class Line:
         """
         alignment = self.alignment(t)
         numbers = [alignment if s == mu_symbol else n for s, n in zip(self.symbols, self.numbers, strict=True)]
-        found = evaluator(self.symbols, self.parts)(*numbers, tolerance=tolerance)
-        both = np.array([[f.value for f in found], [f.error for f in found]], np.float64)
+        estimates = evaluator(self.symbols, self.parts)(*numbers, tolerance=tolerance)
+        both = np.array([[f.value for f in estimates], [f.error for f in estimates]], np.float64)
         if fine:
             drive, error = self._drive(sp.Rational(alignment), tolerance)
             if not abs(drive - both[0, 0]) <= error + both[1, 0]:
@@ -141,7 +142,8 @@ class Piece:
 
     def __call__(self, t: Array) -> Array:
         """Return both functions, rows of two."""
-        return chebyshev.chebval((2 * t - self.low - self.high) / (self.high - self.low), self.coefficients)
+        s = (2 * t - self.low - self.high) / (self.high - self.low)
+        return np.asarray(chebyshev.chebval(s, self.coefficients), np.float64)
 
 
 def interpolated(
@@ -174,9 +176,9 @@ def interpolated(
     t = line.coordinate(np.where(inside, mu, 1.0 if aligned else 0.0))
     for piece, here in _shared(line.pieces(t), inside):
         for fine in (False, True):
-            if (found := tabulated(line, piece, tolerance, fine=fine)) is not None:
-                values[:, here], errors[:, here] = found(t[here]), found.errors[:, None]
-                if _short(line, values[:, here], found.errors, mu[here], tolerance) < LEAST:
+            if (table := tabulated(line, piece, tolerance, fine=fine)) is not None:
+                values[:, here], errors[:, here] = table(t[here]), table.errors[:, None]
+                if _short(line, values[:, here], table.errors, mu[here], tolerance) < LEAST:
                     break
     return values, errors
 
@@ -207,11 +209,11 @@ def tabulated(line: Line, piece: int, tolerance: float, *, fine: bool = False) -
 
     >>> from theory.network.derivation import derive
     >>> escape = derive("tanh").escape
-    >>> found = tabulated(Line((escape.A, escape.B), (mu_symbol,), (0.0,), None), 0, 1e-10)
-    >>> len(found.coefficients), bool(found.errors.max() < 1e-12)
+    >>> table = tabulated(Line((escape.A, escape.B), (mu_symbol,), (0.0,), None), 0, 1e-10)
+    >>> len(table.coefficients), bool(table.errors.max() < 1e-12)
     (24, True)
     """
-    first = FEW_NODES if line.rho is None and piece == 2 - len(CUTS) else NODES
+    first = FEW_NODES if line.rho is None and piece == -2 else NODES
     for finer in dict.fromkeys((min(float(FINEST_INTEGRAL), tolerance), tolerance / 10)):
         try:
             return _resolved(lambda t, finer=finer: line.sample(t, finer, fine=fine), line.ends(piece), first)
