@@ -10,7 +10,8 @@
 - *Stiff* trajectories at mu = 0.99 and 0.999 against SciPy's LSODA on the compiled right-hand side.
 - *Search times* tau of the twelve links of arXiv:2602.02855 at 200 points, once derived. The baseline sums 17 Hermite
   modes whose coefficients are adaptive quadratures (those of the teacher are not counted), and is cut at order 16.
-- *Many search times*: 10^4 of them at once, compiled or tabulated before, against one point at a time, at eight of them.
+- *Many search times*: 10^4 of them at once, compiled or tabulated before, against one point at a time (at eight of
+  them).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ Numerical Algorithms, section 3.3)
 
     e_k = sum_i |df/dv_i| e_i + c u |v_k|,   u = 2^-53 and a little, for the rounding of the bounds,
 
-with c = 1 for a sum, a product, a quotient or a root, and `FUNCTION` for a function of the library, whose last digits
+with c = 1 for a sum, a product, a quotient or a root, and `FUNCTION_ROUNDING` for one of the library, whose last digits
 differ from machine to machine. Arguments are decimals that a double rounds: e = u |v|. Polynomials of one argument with
 rational coefficients, whose terms may cancel by many digits, go by the compensated Horner scheme (Langlois & Louvet
 2007), as accurate as with twice the digits: e = |p'(x)| e_x + u |p(x)| + (4 n u)^2 sum_k |a_k x^k|. The bound is of
@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from sympy import Expr, S, Symbol
 from sympy.core.sorting import default_sort_key
 
+from numerics.accuracy import FUNCTION_ROUNDING, PROBABILITY_ROUNDING, UNIT_ROUNDING
 from numerics.compile.codegen import BUILDS_ON, HEADER, LARGEST_UNROLLED_POWER, printed
 from numerics.compile.keeping import generated
 from theory.calculus.bivariate import Phi2, Phi2Angle
@@ -41,8 +42,8 @@ __all__ = ["compile_bounded"]
 
 Array = NDArray[np.float64]
 
-UNIT = 1.001 * 2.0**-53
-FUNCTION = 16  # units of rounding of a library function
+UNIT = float(UNIT_ROUNDING)
+FUNCTION = UNIT * FUNCTION_ROUNDING
 LARGEST_COEFFICIENT = 10**100
 HORNER = f"""\
 @inline
@@ -69,7 +70,6 @@ def horner(x, slack, high, low):
     small = (4.0*degree*{UNIT!r})**2 + curved*curved + 4.0*degree*{UNIT!r}*curved
     return value, abs(slope)*slack + {UNIT!r}*abs(value) + small*sizes
 """
-TAIL = 1e-15  # absolute, of a bivariate normal probability
 
 
 class _Writer:
@@ -158,9 +158,10 @@ class _Writer:
 
     def _polynomial(self, node: Expr) -> tuple[str, str] | None:
         """By Horner's scheme, coefficients as sums of two doubles; None for any other sum."""
-        if len(node.free_symbols) != 1 or not node.is_polynomial():
+        symbols = node.free_symbols
+        if len(symbols) != 1 or not node.is_polynomial(*symbols):
             return None
-        polynomial = sp.Poly(node)
+        polynomial = sp.Poly(node, *symbols)
         exact = polynomial.all_coeffs()
         if polynomial.degree() < 2 or not all(c.is_Rational and abs(c) < LARGEST_COEFFICIENT for c in exact):
             return None
@@ -173,7 +174,7 @@ class _Writer:
     def _real_power(self, value: str, error: str, exponent: str, slack: str) -> tuple[str, str]:
         power = self._put(f"{value}**{exponent}")
         moved = f"abs({exponent})*{error}/max(abs({value}) - {error}, 0.0) + abs(log({value}))*{slack}"
-        return power, self._put(f"abs({power})*({moved} + {FUNCTION * UNIT!r})")
+        return power, self._put(f"abs({power})*({moved} + {FUNCTION!r})")
 
     def _choice(self, node: sp.Piecewise) -> tuple[str, str]:
         value = bound = "nan"
@@ -198,7 +199,9 @@ class _Writer:
             moved = [f"(2.0*{error}/{edge} if {error} > 0.0 else 0.0)"]
         else:
             moved = [f"abs({slope})*{error}" for slope, (_, error) in zip(_slopes(node, names), inner, strict=True)]
-        own = f"{FUNCTION * UNIT!r}*abs({value})" + (f" + {TAIL!r}" if isinstance(node, Phi2Angle) else "")
+        own = f"{FUNCTION!r}*abs({value})" + (
+            f" + {float(PROBABILITY_ROUNDING)!r}" if isinstance(node, Phi2Angle) else ""
+        )
         return value, self._put(" + ".join([*moved, own]))
 
     def _fold(self, inner: Sequence[tuple[str, str]], kind: str) -> tuple[str, str]:

@@ -20,7 +20,7 @@ import sympy as sp
 from numpy.typing import ArrayLike, NDArray
 from sympy import Expr, Symbol
 
-from numerics.accuracy import FINEST_INTEGRAL, VALUE
+from numerics.accuracy import FINEST_INTEGRAL, TIME_ROUNDING, UNIT_ROUNDING, VALUE
 from numerics.compile.bounded import compile_bounded
 from numerics.integrals.quadrature import Real
 from numerics.rates.place import parts_of, place_of
@@ -38,10 +38,9 @@ __all__ = ["SearchCurve", "search_times", "searches"]
 
 Array = NDArray[np.float64]
 
-UNIT = 2.0**-52
+ROUNDING = TIME_ROUNDING * UNIT_ROUNDING
 MANY_CLOSED, MANY_INTEGRALS = 1000, 64  # points at which working on all together begins to pay
 MODELS = "theory.network.models"  # whose domains of mu and rho are known here
-FORMULA = 8  # units of rounding of tau from G and B
 
 
 @dataclass(frozen=True, eq=False)
@@ -320,7 +319,7 @@ def _timed(grid: _Grid, parts: _Parts, tolerance: float, factor: int) -> tuple[S
     else:
         length = np.sqrt((first + 2 * parts.overlap * second) ** 2 + 4 * parts.gap * second**2)
         bend, twice = -2 * second, 2
-    own = 0.0 if aligned else FORMULA * UNIT * (abs(first) + weight * abs(second))
+    own = 0.0 if aligned else ROUNDING * (abs(first) + weight * abs(second))
     errors, rounding = (
         (f[0] + (0 if aligned else weight * f[1]), twice * f[1]) for f in (parts.errors, parts.rounding)
     )
@@ -329,7 +328,7 @@ def _timed(grid: _Grid, parts: _Parts, tolerance: float, factor: int) -> tuple[S
     rate, tau, low, high = _times(length, bend, errors, scale, factor)
     _, _, least, most = _times(length, bend, rounding, scale, factor)
     error = np.where(np.isfinite(high), np.maximum(tau - low, high - tau), np.inf)
-    spread = np.maximum(tau - least, most - tau) + FORMULA * UNIT * tau
+    spread = np.maximum(tau - least, most - tau) + ROUNDING * tau
     along = first if aligned else None
     curve = SearchCurve(
         grid.mu, grid.rho, along, bend, length, rate, tau, error, low, high, spread, slowdown=factor, alone={}
@@ -396,7 +395,7 @@ def _filled(curve: SearchCurve, alone: Mapping[int, Search]) -> SearchCurve:
     low[where], high[where] = np.transpose([[_double(end) for end in s.interval] for s in alone.values()])
     decided = [search.error != 0 or search.tau is None for search in alone.values()]  # by quadrature, or 25 digits
     with np.errstate(all="ignore"):
-        own = np.where(np.isfinite(columns["tau"]), FORMULA * UNIT * columns["tau"], 0.0)[where]
+        own = np.where(np.isfinite(columns["tau"]), ROUNDING * columns["tau"], 0.0)[where]
     unknown = np.where(np.isnan(rounding[where]), np.inf, rounding[where])
     rounding[where] = np.where(decided, own, unknown)
     return replace(curve, A=along, **columns, low=low, high=high, rounding=rounding, alone=dict(alone))

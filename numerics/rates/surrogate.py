@@ -7,7 +7,7 @@ where it vanishes like a power of mu. The first piece is cut where A is small to
 coordinate is t = arcsin(mu/rho), in which the arcsines of kinks are linear, on quarters of [-pi/2, pi/2]. Nodes are
 quadratures with their errors. The error stated is
 
-    Lambda_n max_j e_j + max(8 |c|, 2 D) + 2 n 2^-52 sum_k |c_k|,
+    Lambda_n max_j e_j + max(8 |c|, 2 D) + 4 n u sum_k |c_k|,
 
 e_j those of the nodes, Lambda_n <= 1 + (2/pi) log n (Rivlin), |c| the largest of the last four coefficients, and D the
 largest deviation from quadrature at points that are no nodes, beyond the errors of both. A piece whose second term
@@ -31,7 +31,13 @@ from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 from sympy import Expr, Symbol
 
-from numerics.accuracy import FINEST_INTEGRAL
+from numerics.accuracy import (
+    DIFFERENCE_ROUNDING,
+    FINEST_INTEGRAL,
+    INTERPOLATION_CHECK,
+    INTERPOLATION_TAIL,
+    UNIT_ROUNDING,
+)
 from numerics.integrals import quadrature
 from numerics.integrals.evaluate import evaluator
 from theory.errors import QuadratureError
@@ -49,11 +55,9 @@ CUTS = (0.75, 0.9375)  # of the first piece, in pieces 0, -1 and -2
 TAIL = 4  # last coefficients, which a parity may halve
 CHECKED = (-0.93, -0.31, 0.57)  # places in (-1, 1) that are no nodes
 LEAST = 28  # points in a piece that are worth its nodes
-DIFFERENCE = 8  # units of rounding of phi(Z) - sigma(mu Z), of the norms of both
 SHARE = 4  # errors of A and B that count twice in tau, and rest for the others
 SMALLEST = 60  # halvings of mu
 QUARTER = math.pi / 4
-UNIT = 2.0**-52
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,7 @@ class Line:
         lever, *norms = (
             math.sqrt(float(quadrature.mean(f**2, 0.0, 1.0).value)) for f in (x * student.diff(x), student, teacher)
         )
-        return DIFFERENCE * UNIT * lever * sum(norms)
+        return DIFFERENCE_ROUNDING * UNIT_ROUNDING * lever * sum(norms)
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,10 +249,12 @@ def _interpolant(sample: Sample, ends: tuple[float, float], count: int, checks: 
     coefficients = 2 / count * np.cos(np.outer(np.arange(count), angles)) @ samples[:, 0]
     coefficients[0] /= 2
     known = (1 + 2 / math.pi * math.log(count)) * samples[:, 1].max(axis=0)
-    known += 2 * count * UNIT * abs(coefficients).sum(axis=0)
+    known += 4 * count * UNIT_ROUNDING * abs(coefficients).sum(axis=0)
     piece = Piece(low, high, coefficients, known)
     apart = abs(piece(_place(low, high, np.array(CHECKED))).T - checks[:, 0]) - checks[:, 1] - known
-    rest = np.maximum(8 * abs(coefficients[-TAIL:]).max(axis=0), 2 * apart.max(axis=0))
+    rest = np.maximum(
+        INTERPOLATION_TAIL * abs(coefficients[-TAIL:]).max(axis=0), INTERPOLATION_CHECK * apart.max(axis=0)
+    )
     return Piece(low, high, coefficients, known + rest), rest
 
 

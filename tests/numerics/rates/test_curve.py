@@ -60,6 +60,11 @@ def test_a_sum_that_cancels_has_a_bound_that_says_so() -> None:
     assert bounds[1] > 0.1 * abs(root)
 
 
+def test_a_polynomial_with_other_numbers_than_rational_ones_is_a_sum() -> None:
+    text = bounded.bounded_source((mu,), (sp.pi * mu**2 - sp.sqrt(2) * mu + 1,), name="f")
+    assert "horner" not in text
+
+
 CLOSED = {"he3": "lora", "gelu": "lora", "erf": "misaligned"}
 
 
