@@ -196,15 +196,6 @@ def _print(node: sp.Basic) -> str:
     return PRINTERS[kind](node)
 
 
-def printed(node: sp.Basic) -> str:
-    """Return the source of one node, by `PRINTERS`.
-
-    >>> printed(abs(sp.Symbol("y", real=True)))
-    'abs(y)'
-    """
-    return _print(node)
-
-
 _GUARDED = {name: getattr(primitives, name) for name in primitives.__all__}
 _CONSTANTS = {"inf": math.inf, "nan": math.nan, "abs": abs, "__builtins__": {}}
 _TRIGONOMETRIC = ("sin", "cos", "tan", "atan", "atan2")
@@ -299,6 +290,15 @@ def source(args: Sequence[sp.Symbol], outputs: Sequence[sp.Expr], *, name: str =
         return (abs(x_0),)
     """
     return _source(tuple(args), tuple(outputs), name)
+
+
+def printed(node: sp.Basic) -> str:
+    """Return the source of one node, by `PRINTERS`.
+
+    >>> printed(abs(sp.Symbol("y", real=True)))
+    'abs(y)'
+    """
+    return _print(node)
 
 
 def native_source(args: Sequence[sp.Symbol], outputs: Sequence[sp.Expr], *, name: str) -> str:
