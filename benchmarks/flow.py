@@ -10,6 +10,8 @@
 - *Stiff* trajectories at mu = 0.99 and 0.999 against SciPy's LSODA on the compiled right-hand side.
 - *Search times* tau of the twelve links of arXiv:2602.02855 at 200 points, once derived. The baseline sums 17 Hermite
   modes whose coefficients are adaptive quadratures (those of the teacher are not counted), and is cut at order 16.
+- *Many search times*: 10^4 of them at once, compiled or tabulated before, against one point at a time (at eight of
+  them).
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from scipy.integrate import solve_ivp
 from scipy.special import eval_hermitenorm
 
 from numerics.flows.flow import Exit, SciPy, exit_times, integrate
+from numerics.rates.curve import search_times
 from numerics.rates.search_time import search_time
 from theory.language.activations import activation
 from theory.network.derivation import derive
@@ -41,7 +44,7 @@ LINKS = ("linear", "erf", "relu", "sigmoid", "he2", "he6", "he10", "he14", "he3"
 START = {"u": 1e-8, "m": 0.01}
 THRESHOLD = 0.9
 HORIZON = 1e12
-POINTS, SAMPLED = 200, 8
+POINTS, SAMPLED, MANY = 200, 8, 10_000
 TARGETS = {"he3": ">= 100", "erf": ">= 100", "relu": ">= 100", "tanh": ">= 20"}
 FIRST_CALL = f"""
 import time
@@ -189,6 +192,31 @@ def search_rows(runs: int) -> Iterator[Row]:
     yield Row("twelve links, tau", 1e3 * totals[1], "ms", totals[0] / totals[1], "17 modes / exact", ">= 200")
 
 
+def many_rows(runs: int, only: str) -> Iterator[Row]:
+    """Time tau at each of many points together, and check it against each by itself."""
+    grid = np.linspace(0.1, 0.9, MANY).round(6)
+    picked = np.arange(MANY // SAMPLED // 2, MANY, MANY // SAMPLED)
+    for name in ("relu", "erf", "he10", "tanh"):
+        what = f"{name}, tau at 10^4 mu"
+        if only not in what:
+            continue
+        system = derive(name)
+        curve, alone = search_times(system, grid), [search_time(system, float(grid[i])) for i in picked]
+        apart = max(abs(curve.tau[i] / s.tau - 1) for i, s in zip(picked, alone, strict=True))
+        if apart > 1e-10 or curve.alone:
+            raise SystemExit(f"{name}: search times differ by {apart:.1e}, {len(curve.alone)} of them left alone")
+        slow, fast = interleaved(
+            [
+                lambda system=system: [search_time(system, float(grid[i])) for i in picked],
+                lambda system=system: search_times(system, grid),
+            ],
+            runs,
+        )
+        ratio = median_ratio(slow, fast) * MANY / len(picked)
+        target = "<= 1 us" if system.is_exact else ""
+        yield Row(what, 1e6 * statistics.median(fast) / MANY, "us", ratio, "one by one / together", target)
+
+
 def rows(runs: int = 3, only: str = "") -> Iterator[Row]:
     """Measure; `only` keeps the rows whose names contain it."""
     warnings.simplefilter("ignore", quadrature.IntegrationWarning)  # the baseline at a kink, or of a mode that vanishes
@@ -203,6 +231,7 @@ def rows(runs: int = 3, only: str = "") -> Iterator[Row]:
                 yield stiff_row(name, alignment, runs)
     if only in "tau":
         yield from search_rows(runs)
+    yield from many_rows(runs, only)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from numerics.flows.flow import compile_flow, integrate
 from numerics.flows.starts import median_start
 from numerics.plots import STYLE, phase_portrait, tau_curve, trajectories
 from numerics.rates.curvature import require_slope
+from numerics.rates.curve import searches
 from numerics.rates.search_time import Search, search_time
 from theory.errors import InputError, ParameterError
 from theory.language.activations import Activation
@@ -60,7 +61,7 @@ class _Curve:
 def _curve(student: str | Activation, teacher: str | Activation | None) -> _Curve:
     system = derive(student, teacher)
     require_slope(system)
-    times = (search_time(system, float(mu)).tau for mu in ALIGNMENTS)
+    times = (search.tau for search in searches(system, ALIGNMENTS.tolist()))
     tau = np.array([math.inf if value is None else float(value) for value in times])
     critical = tuple(float(c.mu) for c in critical_strengths(system) if c.diverges and c.mu < 1)
     return _Curve(system, tau, critical)

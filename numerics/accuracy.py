@@ -76,6 +76,41 @@ SUM_ROUNDING = Tolerance(
     "of the sum of the moduli",
     "two rounding errors of the terms of A, B and G, below which their sum is noise",
 )
+UNIT_ROUNDING = Tolerance(
+    1.001 * 2.0**-53,
+    "relative",
+    "one operation on doubles, in a running bound that is itself rounded",
+)
+FUNCTION_ROUNDING = Tolerance(
+    16,
+    "roundings",
+    "of a function of the library, whose last digits differ from machine to machine: four times what is documented",
+)
+PROBABILITY_ROUNDING = Tolerance(
+    1e-15,
+    "absolute",
+    "of a bivariate normal probability",
+)
+TIME_ROUNDING = Tolerance(
+    16,
+    "roundings",
+    "of tau from G and B: a root, a sum, a quotient and a product, and those of G from L_q and L_r",
+)
+DIFFERENCE_ROUNDING = Tolerance(
+    16,
+    "roundings",
+    "of phi(Z) - sigma(mu Z) in the one integral of A, of the norms of both",
+)
+INTERPOLATION_TAIL = Tolerance(
+    8,
+    "last coefficients",
+    "what an interpolation of A and B leaves out, at twice the decay or more from one coefficient to the next",
+)
+INTERPOLATION_CHECK = Tolerance(
+    2,
+    "deviations",
+    "the same by what was measured between the nodes, at a few places",
+)
 
 # What a flow is
 FLOW_RTOL = Tolerance(

@@ -48,21 +48,18 @@ def escape(
         raise ParameterError("--mix with --digits given; accepted: --rho R, since the rho of --mix is rounded.")
     from hermescape.task import Task
     from hermescape.views.search import critical_parts, critical_report, escape_points, escape_table
-    from numerics.rates.search_time import Search, search_time, slowdown
+    from numerics.rates.curve import searches
+    from numerics.rates.search_time import slowdown
 
     task = Task(**given)
     system = task.system()
-
-    def search(value: float) -> Search:
-        length, scale = replace(task, mu=value).length, rate_scale
-        return search_time(system, value, rho=length, order=order, tolerance=accuracy, digits=digits, rate_scale=scale)
-
+    lengths = [float(replace(task, mu=value).length or 0) for value in alignments] if task.mix else task.length
     report = critical_report(system, rate_scale) if critical else {}
-    searches = [search(value) for value in alignments]
+    points = searches(
+        system, alignments, rho=lengths, order=order, tolerance=accuracy, digits=digits, rate_scale=rate_scale
+    )
     if as_json:
         scale = {"rate_scale": rate_scale, "slowdown": slowdown(system, rate_scale)}
-        print_json({"points": escape_points(searches), **scale, **report})
+        print_json({"points": escape_points(points), **scale, **report})
     else:
-        print_parts(
-            *([escape_table(system, searches)] if searches else []), *(critical_parts(report) if critical else ())
-        )
+        print_parts(*([escape_table(system, points)] if points else []), *(critical_parts(report) if critical else ()))

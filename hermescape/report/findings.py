@@ -25,7 +25,8 @@ from numerics.flows.starts import MEDIAN, median_start
 from numerics.law import Law, escape_law
 from numerics.parameters import MODEL_PARAMETERS
 from numerics.rates.curvature import largest_curvature
-from numerics.rates.search_time import Search, search_time
+from numerics.rates.curve import searches
+from numerics.rates.search_time import Search
 from numerics.simulation.comparison import ks_law
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.montecarlo import simulate, trajectories
@@ -279,7 +280,7 @@ def _searches(settings: Request, system: System, alignments: Sequence[float]) ->
         return Missing("Plain training has no pre-trained weight, hence no alignment mu.")
     rho = settings.rho
     inside = [mu for mu in alignments if (0 < mu <= 1 if rho is None else abs(mu) <= rho)]
-    return _attempt(lambda: tuple(search_time(system, mu, rho=rho) for mu in inside))
+    return _attempt(lambda: tuple(searches(system, inside, rho=rho)))
 
 
 def _grid(settings: Request, critical: dict[str, Any] | Missing) -> list[float]:

@@ -45,6 +45,7 @@ __all__ = [
     "compile_function",
     "field_source",
     "native_source",
+    "printed",
     "source",
 ]
 
@@ -273,6 +274,15 @@ def source(args: Sequence[sp.Symbol], outputs: Sequence[sp.Expr], *, name: str =
         return (abs(x_0),)
     """
     return _source(tuple(args), tuple(outputs), name)
+
+
+def printed(node: sp.Basic) -> str:
+    """Return the source of one node, by `PRINTERS`.
+
+    >>> printed(abs(sp.Symbol("y", real=True)))
+    'abs(y)'
+    """
+    return _print(node)
 
 
 def native_source(args: Sequence[sp.Symbol], outputs: Sequence[sp.Expr], *, name: str) -> str:

@@ -1,11 +1,8 @@
 r"""Numbers of the search phase at given mu: A, B, growth rate, search time, each with its error.
 
-With S = sqrt(B^2 + 4 G^2) the rate is lambda = (B + S)/2 and tau = 1/lambda. For B < 0 that is a difference of nearly
-equal numbers when G is small, so lambda = 2 G^2 / (S - B) is used there. lambda grows with G and with B, so that
-intervals G +- dG and B +- dB give an interval for tau at their corners; tau has no upper end where the corner does
-not grow. G = |A| for aligned pre-training, else G^2 = (L_q + 2 mu L_r)^2 + 4 (rho^2 - mu^2) L_r^2, in which nothing
-cancels, with dG <= dL_q + 2 rho dL_r. Three tiers give A (or L_q, L_r) and B: closed forms and quadrature (the
-default), mpmath (`digits`), and Hermite series cut at an order (`order`), whose intervals hold the remainder.
+`numerics.rates.search` says how tau and its error follow from A and B. Three tiers give A (or L_q, L_r) and B: closed
+forms and quadrature (the default), mpmath (`digits`), and Hermite series cut at an order (`order`), whose intervals
+hold the remainder. `numerics.rates.curve` has the verb for many mu at once.
 
 Where float64 overflows, underflows or loses its digits to cancellation, numbers of 25 digits and any exponent decide. A
 model with other linearised velocities than LoRA's has the largest eigenvalue of its Jacobian for its rate
@@ -16,9 +13,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -26,17 +23,17 @@ import sympy as sp
 from sympy import Expr, Symbol
 
 from numerics.accuracy import FINEST_INTEGRAL, SUM_ROUNDING, VALUE
-from numerics.integrals.evaluate import MAX_DIGITS, as_double, check_digits, evaluator, exact_number, looser, value
+from numerics.integrals.evaluate import MAX_DIGITS, check_digits, evaluator, looser, value
 from numerics.integrals.quadrature import Estimate, Real
 from numerics.integrals.series import aligned_series
+from numerics.rates.place import Place, arguments, parts_of, place_of, point_of
+from numerics.rates.search import MODEST, Search, growth_rate, length_of, rounded, search_of, slowed, timed
 from numerics.rates.spectrum import largest
 from theory.calculus.expectations import is_closed
 from theory.errors import InputError, NotIntegrableError, ParameterError, QuadratureError
 from theory.language.activations import he
 from theory.network.system import System
-from theory.symbols import mu as mu_symbol
 from theory.symbols import q, r
-from theory.symbols import rho as rho_symbol
 
 __all__ = ["RateScale", "Search", "gradient_noise", "growth_rate", "search_time", "slowdown"]
 
@@ -44,66 +41,8 @@ RateScale = Literal["raw", "paper"]
 
 SETTLING_DIGITS = 25
 GUARD = 6  # digits of A and B beyond those of tau
-ERROR_DIGITS = 5
 MAX_HERMITE = 20
 ZERO = Estimate(sp.Float(0), sp.Float(0))
-MODEST = (1e-140, 1e140)  # sizes that float64 squares without overflow or underflow
-
-
-@dataclass(frozen=True)
-class Search:
-    """The search phase at one pre-trained weight, in time t = eta * step.
-
-    Attributes:
-        mu: alignment of the pre-trained weight.
-        rho: its length; |mu| where it is aligned.
-        A: drive, dm/dt = A u at the start; None unless aligned.
-        B: minus the curvature of the loss across the bulk.
-        G: length of the loss's gradient at the pre-trained weight, |A| where aligned.
-        rate: growth rate lambda.
-        tau: search time 1/lambda; None where infinite.
-        error: bound on the absolute error of tau; infinite where only the lower end of `interval` is finite.
-        interval: covers the exact tau; its upper end is None where infinite.
-        slowdown: what the learning rate was divided by; `rate`, `tau`, `error` and `interval` contain it.
-
-    Numbers beyond the range of a double are `sympy.Float`, also where no `digits` were asked for.
-    """
-
-    mu: Real
-    rho: Real
-    A: Real | None
-    B: Real
-    G: Real
-    rate: Real
-    tau: Real | None
-    error: Real
-    interval: tuple[Real, Real | None]
-    slowdown: int = 1
-
-    @property
-    def log_tau(self) -> float | None:
-        """The natural logarithm of tau, a float whatever the size of tau; None where tau is infinite.
-
-        >>> from theory.network.derivation import derive
-        >>> search = search_time(derive("exp(100*x)"), 0.5)
-        >>> search.tau.is_Float, search.log_tau  # doctest: +ELLIPSIS
-        (True, -11259.94...)
-        """
-        if self.tau is None:
-            return None
-        return float(sp.log(self.tau)) if isinstance(self.tau, Expr) else math.log(self.tau)
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a search is asked for: exact values of the parameters, q and r - q^2 of the pre-trained weight, alpha."""
-
-    at: dict[Symbol, Expr]
-    mu: Expr
-    rho: Expr
-    overlap: Expr
-    gap: Expr
-    scale: Expr
 
 
 def search_time(
@@ -157,8 +96,8 @@ def search_time(
         check_digits(digits)
     if not 0 < tolerance < math.inf:
         raise ParameterError(f"tolerance = {tolerance!r} given; accepted: a positive number such as 1e-10.")
-    place = _place(system, mu, rho, parameters or {})
-    return _slowed(_search_time(system, place, order, tolerance, digits), factor)
+    place = place_of(system, mu, rho, parameters or {})
+    return slowed(_search_time(system, place, order, tolerance, digits), factor)
 
 
 def slowdown(system: System, rate_scale: RateScale) -> int:
@@ -182,116 +121,26 @@ def slowdown(system: System, rate_scale: RateScale) -> int:
     return int(sp.factorial(degree) * degree)
 
 
-def _slowed(search: Search, factor: int) -> Search:
-    if factor == 1:
-        return search
-    low, high = search.interval
-    return replace(
-        search,
-        rate=search.rate / factor,
-        tau=None if search.tau is None else _times(search.tau, factor),
-        error=_times(search.error, factor),
-        interval=(_times(low, factor), None if high is None else _times(high, factor)),
-        slowdown=factor,
-    )
-
-
-def _times(number: Real, factor: int) -> Real:
-    product = number * factor
-    return as_double(sp.Float(number) * factor) if product == np.inf and number < np.inf else product
-
-
-def _search_time(system: System, place: _Place, order: int | None, tolerance: float, digits: int | None) -> Search:
+def _search_time(system: System, place: Place, order: int | None, tolerance: float, digits: int | None) -> Search:
     if order is not None and digits is not None:
         raise ParameterError("order and digits given; accepted: one of them (a truncated series has few digits).")
     if order is not None:
         return _to_order(system, place, order)
     if system.escape.square is None:
         return _of_jacobian(system, place, tolerance, digits)
-    parts = _parts(system)
+    parts = parts_of(system)
     if _is_teacher(system, place):
         parts = (sp.S.Zero, parts[1])
     return _to_digits(system, parts, place, digits) if digits else _to_tolerance(system, parts, place, tolerance)
 
 
-def _is_teacher(system: System, place: _Place) -> bool:
+def _is_teacher(system: System, place: Place) -> bool:
     """Whether w0 = w* with the teacher's own link: the loss is at its minimum there, and A vanishes identically."""
     loss = system.loss_function
     return system.escape.A is not None and place.mu == 1 and loss.student.expr == loss.teacher.expr
 
 
-def _parts(system: System) -> tuple[Expr, Expr]:
-    """Return (A, B) where the weight is aligned, else (L_q, L_r) at it."""
-    escape = system.escape
-    assert escape.base_gradient is not None  # _place has seen it
-    return escape.base_gradient if escape.A is None or escape.B is None else (escape.A, escape.B)
-
-
-def _place(system: System, mu: float | Expr | str, rho: float | Expr | str | None, others: Mapping) -> _Place:
-    """Return where the search is asked for."""
-    escape, loss = system.escape, system.loss_function
-    if escape.B is None or escape.base_gradient is None:
-        raise InputError(
-            f"student {loss.student.name} with model {system.network.name}: the search phase has no linearisation "
-            "(plain or pretrain model, or a student that jumps or has an infinite slope); accepted are continuous "
-            "students with finite slopes and model lora or misaligned."
-        )
-    alignment, length = _point(system, mu, rho)
-    at = _arguments(system, (alignment, length), others)
-    overlap, squared = escape.at_start[q].subs(at), escape.at_start[r].subs(at)
-    if squared >= loss.student.max_variance:
-        raise NotIntegrableError(
-            f"student {loss.student.name} at |w0|^2 = {float(squared):.6g}: E sigma(l)^2 is infinite at that variance "
-            f"of l; accepted: a variance below {float(loss.student.max_variance):.6g}, |w0| below "
-            f"{float(sp.sqrt(loss.student.max_variance)):.6g}."
-        )
-    scale = sp.S.One if escape.square is None else sp.sqrt(escape.square.subs(at))
-    return _Place(at, alignment, length, overlap, squared - overlap**2, scale)
-
-
-def _point(system: System, mu: float | Expr | str, rho: float | Expr | str | None) -> tuple[Expr, Expr]:
-    if rho_symbol not in system.parameters:
-        alignment = _number(mu, "mu", "a number in (0, 1]; mu is the alignment <w0, w*>")
-        if not 0 < alignment <= 1:
-            raise ParameterError(f"mu = {mu!r} given; accepted: a number in (0, 1]; mu is the alignment <w0, w*>.")
-        if rho is not None:
-            raise ParameterError(f"rho = {rho!r} with model lora given; accepted: rho with model misaligned.")
-        return alignment, alignment
-    if rho is None:
-        raise ParameterError("no rho given; accepted with model misaligned: the length rho >= |mu| of w0.")
-    return _number(mu, "mu", "a number"), _number(rho, "rho", "a number >= |mu|")
-
-
-def _number(given: float | Expr | str, name: str, accepted: str) -> Expr:
-    try:
-        exact = exact_number(given, name)
-        if math.isfinite(float(exact)):
-            return exact
-    except (ParameterError, OverflowError):
-        pass
-    raise ParameterError(f"{name} = {given!r} given; accepted: {accepted}.") from None
-
-
-def _arguments(system: System, point: tuple[Expr, Expr], others: Mapping) -> dict[Symbol, Expr]:
-    """Return the exact value of every symbol that the search depends on."""
-    values = dict(zip((mu_symbol.name, rho_symbol.name), point, strict=True))
-    values |= {name: _number(given, name, "a number") for name, given in others.items()}
-    wanted = system.escape.parameters
-    missing = [symbol.name for symbol in wanted if symbol.name not in values]
-    unknown = set(others) - {symbol.name for symbol in (*wanted, *system.parameters)}
-    if missing or unknown:
-        given = ", ".join(f"{name} = {value}" for name, value in others.items()) or "none"
-        raise ParameterError(
-            f"parameters {given} with model {system.network.name} given; accepted: a value by name for each of "
-            f"{', '.join(s.name for s in wanted if s not in (mu_symbol, rho_symbol)) or 'none'}; the LoRA scale alpha "
-            "may also be a number from the start."
-        )
-    numbers = {symbol: values[symbol.name] for symbol in wanted}
-    system.network.check({symbol.name: float(number) for symbol, number in numbers.items()})
-    return numbers
-
-
-def _to_order(system: System, place: _Place, order: int) -> Search:
+def _to_order(system: System, place: Place, order: int) -> Search:
     if system.escape.A is None or system.escape.square is None:
         raise ParameterError("order with model misaligned given; accepted: model lora, whose series is derived.")
     loss = system.loss_function
@@ -301,13 +150,13 @@ def _to_order(system: System, place: _Place, order: int) -> Search:
         raise QuadratureError(
             f"order = {order} given: the series at mu = {place.mu} exceeds a double; accepted: no order there."
         )
-    return _search(system, place, parts, float)
+    return search_of(system, place, parts, float)
 
 
 # --- closed forms and quadrature ----------------------------------------------------------------------------------
 
 
-def _to_tolerance(system: System, parts: tuple[Expr, Expr], place: _Place, tolerance: float) -> Search:
+def _to_tolerance(system: System, parts: tuple[Expr, Expr], place: Place, tolerance: float) -> Search:
     """Try float64; where rounding has eaten G or the accuracy of tau, decide at 25 digits."""
     failure: QuadratureError | None = None
     for finer in _ladder(tolerance):
@@ -323,7 +172,7 @@ def _to_tolerance(system: System, parts: tuple[Expr, Expr], place: _Place, toler
         settled = tuple(_settle(part, place.at) for part in parts)
     except QuadratureError as error:
         raise _unreached(system, parts, place, tolerance, failure or error) from error
-    search = _rounded(_search(system, place, (settled[0], settled[1]), sp.sympify), None)
+    search = rounded(search_of(system, place, (settled[0], settled[1]), sp.sympify), None)
     if not _accurate(search, tolerance):
         raise QuadratureError(
             f"tau = {search.tau} at mu = {place.mu} has error {search.error:.2g}, tolerance {tolerance:g} asked "
@@ -332,7 +181,7 @@ def _to_tolerance(system: System, parts: tuple[Expr, Expr], place: _Place, toler
     return search
 
 
-def _advice(system: System, parts: tuple[Expr, Expr], place: _Place, search: Search) -> str:
+def _advice(system: System, parts: tuple[Expr, Expr], place: Place, search: Search) -> str:
     """Say what is reached: the tolerance that a value settled to 25 digits meets, or more digits, tried out."""
     lost = search.error / search.tau if search.tau is not None and search.error < sp.oo else sp.oo
     easier = next(looser(float(lost)), None) if 0 < lost < 1 else None
@@ -351,7 +200,7 @@ def _ladder(tolerance: float) -> list[float]:
 
 
 def _in_float64(
-    system: System, parts: tuple[Expr, Expr], place: _Place, finer: float, tolerance: float
+    system: System, parts: tuple[Expr, Expr], place: Place, finer: float, tolerance: float
 ) -> Search | None:
     """Return the search by float64; None where it overflows, underflows or cancels more than the tolerance allows."""
     terms = [part.args if part.is_Add and is_closed(part) else () for part in parts]
@@ -360,7 +209,7 @@ def _in_float64(
         first, second, *sums = evaluator(tuple(place.at), (*parts, *terms[0], *terms[1]))(*floats, tolerance=finer)
         if not (_modest(place.scale) and math.isfinite(first.value) and math.isfinite(second.value)):
             return None
-        search = _search(system, place, (first, second), float)
+        search = search_of(system, place, (first, second), float)
     except ArithmeticError:
         return None
     sizes = [sum(abs(t.value) for t in sums[: len(terms[0])]), sum(abs(t.value) for t in sums[len(terms[0]) :])]
@@ -378,7 +227,7 @@ def _modest(size: Real) -> bool:
 
 
 def _unreached(
-    system: System, parts: tuple[Expr, Expr], place: _Place, tolerance: float, failure: QuadratureError
+    system: System, parts: tuple[Expr, Expr], place: Place, tolerance: float, failure: QuadratureError
 ) -> QuadratureError:
     """Say which tolerance can be reached, having tried."""
     for easier in looser(tolerance):
@@ -398,19 +247,19 @@ def _settle(f: Expr, at: dict[Symbol, Expr]) -> Estimate:
     return ZERO if abs(estimate.value) <= estimate.error else estimate
 
 
-def _to_digits(system: System, parts: tuple[Expr, Expr], place: _Place, digits: int) -> Search:
+def _to_digits(system: System, parts: tuple[Expr, Expr], place: Place, digits: int) -> Search:
     try:
         first, second = (value(part, place.at, digits=min(digits + GUARD, MAX_DIGITS)) for part in parts)
     except QuadratureError as error:
         raise error if error.reached is None else _few(place, digits, error.reached - GUARD) from error
     vanishes = abs(first.value) <= first.error
-    search = _search(system, place, (ZERO if vanishes else first, second), sp.sympify)
+    search = search_of(system, place, (ZERO if vanishes else first, second), sp.sympify)
     if not _accurate(search, sp.Float(10) ** -digits):
         raise _few(place, digits, int(-sp.log(search.error * search.rate, 10)) if search.error < sp.oo else 0)
-    return _rounded(search, digits)
+    return rounded(search, digits)
 
 
-def _few(place: _Place, digits: int, reached: int) -> QuadratureError:
+def _few(place: Place, digits: int, reached: int) -> QuadratureError:
     advice = f"ask for at most {reached}" if reached > 0 else "give a tolerance in place of digits"
     return QuadratureError(f"tau at mu = {place.mu}: {digits} digits asked, {max(reached, 0)} reached; {advice}.")
 
@@ -419,39 +268,7 @@ def _accurate(search: Search, tolerance: Real) -> bool:
     return search.tau is None or bool(search.error <= tolerance * search.tau)
 
 
-def _search(system: System, place: _Place, parts: tuple[Estimate, Estimate], kind: Callable[..., Real]) -> Search:
-    """Evaluate at the centre and at the corners of the intervals of G and B, in numbers of one kind."""
-    scale = kind(place.scale)
-    if system.escape.A is not None:
-        drive, bend = Estimate(abs(parts[0].value), parts[0].error), parts[1]
-    else:
-        drive, bend = _length(place, *parts, kind), Estimate(-2 * parts[1].value, 2 * parts[1].error)
-    centre, middle = drive.value * scale, bend.value * scale**2
-    far, wide = drive.error * scale, bend.error * scale**2
-    rate, fastest = growth_rate(centre, middle), growth_rate(centre + far, middle + wide)
-    slowest = growth_rate(max(centre - far, 0 * far), middle - wide)
-    along = None if system.escape.A is None else parts[0].value
-    return _timed((kind(place.mu), kind(place.rho), along, bend.value, drive.value), rate, (slowest, fastest))
-
-
-def _timed(shared: tuple[Real, Real, Real | None, Real, Real], rate: Real, ends: tuple[Real, Real]) -> Search:
-    """Return tau of a rate that lies between two ends."""
-    slowest, fastest = ends
-    low, high = (1 / fastest if fastest > 0 else np.inf), (1 / slowest if slowest > 0 else None)
-    if not rate > 0:
-        return Search(*shared, rate, None, 0.0, (low, high))
-    tau = 1 / rate
-    return Search(*shared, rate, tau, np.inf if high is None else max(tau - low, high - tau), (low, high))
-
-
-def _length(place: _Place, slope: Estimate, bend: Estimate, kind: Callable[..., Real]) -> Estimate:
-    """Return |L_q w* + 2 L_r w0|."""
-    squared = (slope.value + 2 * kind(place.overlap) * bend.value) ** 2 + 4 * kind(place.gap) * bend.value**2
-    length = sp.sqrt(squared) if isinstance(squared, sp.Expr) else float(np.sqrt(squared))
-    return Estimate(length, slope.error + 2 * kind(sp.sqrt(place.gap + place.overlap**2)) * bend.error)
-
-
-def _of_jacobian(system: System, place: _Place, tolerance: float, digits: int | None) -> Search:
+def _of_jacobian(system: System, place: Place, tolerance: float, digits: int | None) -> Search:
     """Return the search phase of other velocities than LoRA's, by the eigenvalues of their Jacobian."""
     working = SETTLING_DIGITS if digits is None else min(digits + GUARD, MAX_DIGITS)
     escape = system.escape
@@ -462,55 +279,17 @@ def _of_jacobian(system: System, place: _Place, tolerance: float, digits: int | 
         )
     rate = largest(escape.jacobian.subs(place.at), escape.blocks, working)
     slope, bend = (value(f, place.at, digits=working) for f in escape.base_gradient)
-    length = _length(place, slope, bend, sp.sympify)
+    length = length_of(place, slope, bend, sp.sympify)
     along = None if escape.A is None else value(escape.A, place.at, digits=working).value
     shared = (place.mu, place.rho, along, -2 * bend.value, length.value)
     centre = 0 * rate.value if abs(rate.value) <= rate.error else rate.value
-    search = _timed(shared, centre, (centre - rate.error, centre + rate.error))
+    search = timed(shared, centre, (centre - rate.error, centre + rate.error))
     if not _accurate(search, tolerance if digits is None else sp.Float(10) ** -digits):
         raise QuadratureError(
             f"tau = {search.tau} at mu = {place.mu} has error {float(search.error):.2g}, more than was asked for; ask "
             "for a larger tolerance or fewer digits."
         )
-    return _rounded(search, digits)
-
-
-def growth_rate(a: Real, b: Real) -> Real:
-    """Return lambda = (b + sqrt(b^2 + 4 a^2))/2, a = alpha G >= 0 and b = alpha^2 B, in a form that keeps its digits.
-
-    `theory.search.law.growth` is the formula; at b < 0 it is a small difference, here 2 a^2/(sqrt(b^2 + 4 a^2) - b).
-
-    >>> growth_rate(1e-9, -1.0)
-    1e-18
-    """
-    root = sp.sqrt(b * b + 4 * a * a) if isinstance(b, sp.Expr) else float(np.hypot(b, 2 * a))
-    if b > 0:
-        return (b + root) / 2
-    return 2 * a * a / (root - b) if root > 0 else 0 * root
-
-
-def _rounded(search: Search, digits: int | None) -> Search:
-    """Convert every number to float64, or to so many digits; the error of tau takes up what that moves it by."""
-
-    def number(exact: Real, kept: int | None = digits) -> Real:
-        return as_double(exact) if digits is None else sp.Float(exact, kept)
-
-    def optional(exact: Real | None) -> Real | None:
-        return None if exact is None else number(exact)
-
-    rounding = 2.0**-52 if digits is None else sp.Float(10, digits + 10) ** -digits
-    low, high = search.interval
-    return Search(
-        number(search.mu),
-        number(search.rho),
-        optional(search.A),
-        number(search.B),
-        number(search.G),
-        number(search.rate),
-        optional(search.tau),
-        number(search.error + rounding * (search.tau or 0), ERROR_DIGITS),
-        (number(low * (1 - rounding)), optional(high and high * (1 + rounding))),
-    )
+    return rounded(search, digits)
 
 
 def gradient_noise(system: System, mu: float, *, rho: float | None = None) -> float:
@@ -518,7 +297,7 @@ def gradient_noise(system: System, mu: float, *, rho: float | None = None) -> fl
 
     Raises `NotIntegrableError` where it is infinite.
     """
-    at, start = _arguments(system, _point(system, mu, rho), {}), system.escape.at_start
+    at, start = arguments(system, point_of(system, mu, rho), {}), system.escape.at_start
     noise = system.loss_function.noise(start[q], start[r])
     with suppress(ArithmeticError):
         noise_at = float(evaluator(tuple(at), (noise,))(*map(float, at.values()))[0].value)
