@@ -154,6 +154,7 @@ def alive(group: int) -> bool:
     return any(pgid == str(group) and not state.startswith("Z") for pgid, state in map(str.split, listed.splitlines()))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals and process groups")
 def test_killed_and_interrupted_it_goes_on(tmp_path: Path, call) -> None:
     config = tmp_path / "c.toml"

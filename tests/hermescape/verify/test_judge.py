@@ -41,6 +41,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     return call
 
 
+@pytest.mark.slow
 def test_linear_agrees_up_to_dimension_1e12() -> None:
     case = check_law("linear", **WIDE).cases[0]
     assert case.verdict == "agree", case.reason
@@ -53,6 +54,7 @@ def test_linear_agrees_up_to_dimension_1e12() -> None:
     assert max(row.p_slower for row in case.rows[1:]) < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
     [
@@ -70,6 +72,7 @@ def test_other_regimes_agree(name: str, options: dict[str, Any]) -> None:
     assert report.cases[0].verdict == "agree", report.cases[0].reason
 
 
+@pytest.mark.slow
 def test_a_wrong_law_disagrees(monkeypatch: pytest.MonkeyPatch) -> None:
     """The derived law with tau 5 % too large, or without its noise term, is what the same data reject."""
 
@@ -86,6 +89,7 @@ def test_a_wrong_law_disagrees(monkeypatch: pytest.MonkeyPatch) -> None:
         assert all(row.p_holm is not None and row.p_holm < 1e-6 for row in case.rows if row.counts)
 
 
+@pytest.mark.slow
 def test_a_wrong_slope_disagrees(monkeypatch: pytest.MonkeyPatch) -> None:
     def steep(*args: Any, **options: Any) -> Law:
         found = escape_law(*args, **options)
@@ -100,6 +104,7 @@ def test_a_wrong_slope_disagrees(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "slope" in case.reason
 
 
+@pytest.mark.slow
 def test_what_the_law_leaves_out_is_no_disagreement(monkeypatch: pytest.MonkeyPatch) -> None:
     """Times 5 % longer are rejected, but not by a law that says itself that it leaves out as much."""
 
@@ -138,6 +143,7 @@ def test_what_cannot_be_paid_is_not_simulated() -> None:
     assert "--budget" in report.cases[0].reason
 
 
+@pytest.mark.slow
 def test_result_does_not_depend_on_threads_and_dimensions_differ_in_seed() -> None:
     one, two = (check_law("linear", **{**WIDE, "seed": 4}, replicas=200, threads=n) for n in (1, 2))
     assert one == two
