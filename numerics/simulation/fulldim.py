@@ -175,7 +175,6 @@ class _Replica:
         ]
         self.scalars = np.array([initial[name] for name in self.place.scalars])
         self.frozen = [_combine(row, self.basis) for row in experiment.frame.coordinates]
-        self.teacher: list[Array] = []
 
     @property
     def state(self) -> NDArray[np.float64]:
@@ -197,13 +196,14 @@ class _Replica:
     ) -> tuple[list[Array], NDArray[np.float64]]:
         """Return G_i and dL/da_i over a fresh batch."""
         experiment, functions, fixed = problem.experiment, problem.functions, problem.weights
+        teacher = [_combine(row, self.frozen) for row in fixed.teacher]
         total: list[Array] = [0.0] * len(weights)
         slopes, left = np.zeros(len(weights)), int(experiment.sgd.batch)
         while left > 0:
             samples = min(left, max(1, BLOCK // experiment.sgd.dimension))
             inputs = normals(samples, experiment.sgd.dimension)
             noise = math.sqrt(experiment.noise) * normals(samples)
-            links = zip(fixed.teacher_amplitudes, functions.terms, self.teacher, strict=True)
+            links = zip(fixed.teacher_amplitudes, functions.terms, teacher, strict=True)
             labels = functions.label(sum(b * phi(inputs @ w) for b, phi, w in links) + noise)
             fields = [inputs @ w for w in weights]
             values = [unit(field) for (unit, _), field in zip(functions.units, fields, strict=True)]
@@ -273,7 +273,6 @@ def _run(problem: _Problem, replica: _Replica, normals: Callable[..., Array]) ->
     """Train a replica in place; return the last step and how the run ended."""
     stop = problem.experiment.stop
     threshold = np.inf if stop.threshold is None else stop.threshold
-    replica.teacher = [_combine(row, replica.frozen) for row in problem.weights.teacher]
     for step in range(stop.max_steps + 1):
         if replica.alignment(problem.experiment) >= threshold:
             return step, Status.EXITED

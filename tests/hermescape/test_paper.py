@@ -103,6 +103,7 @@ def test_a_figure_is_made_and_its_check_can_fail(name: str, tmp_path: Path) -> N
         assert any(found.startswith(curve) for found in off), variable
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_figure(tmp_path: Path) -> None:
     for folder in ("a", "b", "c"):
         (tmp_path / folder).mkdir()

@@ -66,6 +66,7 @@ def test_a_flow_that_stays_inside_is_undecided_not_passed(monkeypatch: pytest.Mo
     assert not case.passed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "mu"), [("he2", 0.02), ("he2", 0.005), ("he4", 0.1), ("he4", 0.02), ("he3", 0.31)])
 def test_the_work_is_bounded_where_u_leaves_first_and_near_critical_strengths(
     name: str, mu: float, monkeypatch: pytest.MonkeyPatch

@@ -221,6 +221,7 @@ def test_law_command_refuses(run: Callable[..., Done]) -> None:
         assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_check_law_command_and_its_exit_code(run: Callable[..., Done]) -> None:
     shared = ("check", "linear", "--law", "--mu", "0.4", "--d", "1e4,1e8")
     done = run(*shared, "--replicas", "800", "--json")

@@ -16,6 +16,7 @@ from theory.network.derivation import derive
 from theory.symbols import y
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "changes", "mistake"),
     [

@@ -49,6 +49,7 @@ def moved(sample: ExitSample) -> bool:
     return min(stats.ks_2samp(sample.final[name], first[name]).pvalue for name in names) < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "experiment",
     [
@@ -217,6 +218,7 @@ def test_divergence_is_a_status_and_leaves_no_nan(engine: Any, network: Network)
     assert np.array_equal(later.state[:, gone], sample.state[:, gone])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("watched", ["m2", "P"])
 def test_exits_by_any_pair(watched: str) -> None:
     """The second vector's overlap, or that of both vectors, makes the exit."""

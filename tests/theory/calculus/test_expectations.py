@@ -69,7 +69,7 @@ def test_kernel_against_quadrature(pair: tuple[str, str]) -> None:
     K, to = kernel(f, g), digits(f, g)
     assert is_closed(K)
     assert not K.has(sp.I)
-    for overlap, variance in points(str(pair), 2):
+    for overlap, variance in points(str(pair), 2 if pair[0] in CHEAP else 1):
         oracle = reference.kernel(f.expr, g.expr, overlap, variance, digits=to)
         assert close(K.subs({q: overlap, r: variance}), oracle, to), (overlap, variance)
 
