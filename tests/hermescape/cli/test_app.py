@@ -262,7 +262,7 @@ def test_interrupting_stops_at_once_and_leaves_no_file(tmp_path: Path) -> None:
         assert process.stdout.readline() == "started\n"
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
-        output, message = process.communicate(timeout=30)
+        output, message = process.communicate(timeout=120)
     assert (process.returncode, output, message) == (130, "", "error: interrupted\n")
     assert list(tmp_path.iterdir()) == []
 

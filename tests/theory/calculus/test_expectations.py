@@ -29,8 +29,8 @@ MIXED = [
     *(("exp(-x**2)", "elu"), ("hardtanh", "erf(x + 1)"), ("cos(2*x)", "erf"), ("he2", "sign"), ("elu", "hardtanh")),
 ]
 PAIRS = [(name, name) for name in (*SMOOTH, *KINKED)] + MIXED
-CHEAP = (*SMOOTH, "relu", "abs", "step")
-BY_QUADRATURE = [
+CHEAP = (*SMOOTH, "relu", "abs")
+MARKED = [
     pair if pair[0] in CHEAP else pytest.param(pair, marks=pytest.mark.slow)  # two kinks: a second an integral
     for pair in PAIRS
 ]
@@ -63,7 +63,7 @@ def kernel(f: Activation, g: Activation) -> sp.Expr:
     return gaussian_kernel(Distribution.of(f.expr), Distribution.of(g.expr), q, r)
 
 
-@pytest.mark.parametrize("pair", BY_QUADRATURE, ids=" on ".join)
+@pytest.mark.parametrize("pair", MARKED, ids=" on ".join)
 def test_kernel_against_quadrature(pair: tuple[str, str]) -> None:
     f, g = map(activation, pair)
     K, to = kernel(f, g), digits(f, g)
@@ -86,7 +86,7 @@ def test_kernel_at_the_edge(pair: tuple[str, str]) -> None:
     assert abs(float(near) - float(oracle)) < 1e-5
 
 
-@pytest.mark.parametrize("pair", BY_QUADRATURE, ids=" on ".join)
+@pytest.mark.parametrize("pair", MARKED, ids=" on ".join)
 def test_gradient_against_differences_of_the_oracle(pair: tuple[str, str]) -> None:
     """L_q and L_r by central differences of 1/2 E_r sigma^2 - K, all by quadrature."""
     f, g = map(activation, pair)
@@ -134,7 +134,11 @@ def test_gradient_noise_is_three_kernels(pair: tuple[str, str]) -> None:
     assert close(found.subs({q: overlap, r: variance}), oracle, to - 1)
 
 
-@pytest.mark.parametrize("pair", [pair for pair in PAIRS if activation(pair[0]).is_continuous], ids=" on ".join)
+CONTINUOUS = [pair for pair in PAIRS if activation(pair[0]).is_continuous]
+COMPILED = [pair if pair in CONTINUOUS[::4] else pytest.param(pair, marks=pytest.mark.slow) for pair in CONTINUOUS]
+
+
+@pytest.mark.parametrize("pair", COMPILED, ids=" on ".join)
 def test_compiled_form_keeps_its_digits_towards_the_edge(pair: tuple[str, str]) -> None:
     """The guarded gradient in float64, D = r - q^2 down to 1e-24, against 60 digits of the plain form."""
     f, g = map(activation, pair)
