@@ -252,7 +252,9 @@ class _Replica:
 
 def _combine(coefficients: NDArray[np.float64], vectors: Sequence[Array]) -> Array:
     """Return sum_k c_k v_k, a vector also where all coefficients vanish."""
-    parts = [float(c) * v for c, v in zip(coefficients, vectors, strict=True) if c != 0]
+    parts = [c * v for c, v in zip(coefficients.tolist(), vectors, strict=True) if c]
+    if len(parts) == 1:
+        return parts[0]
     return sum(parts[1:], parts[0]) if parts else 0.0 * vectors[0]
 
 

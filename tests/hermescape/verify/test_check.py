@@ -52,9 +52,8 @@ def test_no_escape_is_predicted_and_seen() -> None:
     assert case.sentence == "agree: no escape"
 
 
-@pytest.mark.slow
 def test_runs_that_cannot_be_afforded_are_undecided_not_passed() -> None:
-    report = hermescape.check("he10", mu=[0.4])
+    report = hermescape.check("he4", mu=[0.4], budget=1e4)
     assert not report.passed
     assert report.cases[0].verdict == "undecided"
 
