@@ -19,6 +19,7 @@ SINE = 0.3329647205324833  # of sin(3 x)
 CRITICAL = sp.Poly(5 * mu**3 + 5 * mu**2 + mu - 1, mu).real_roots()[0]  # of He_3
 
 
+@pytest.mark.slow
 def test_as_d_grows_it_is_the_formula_of_the_regime_with_its_constant_by_quadrature() -> None:
     """C = int_0^R (g m/F - 1)/m dm + log R, F to leading order in 1/d; the spread of m's noise is in both."""
     system, kappa, top = derive("he3"), 0.05, 0.4
