@@ -102,6 +102,7 @@ def test_median_of_the_flow_down_to_dimension_1e12(name: str, factor: float) -> 
         assert residual < factor / (dimension if name != "relu" else math.sqrt(dimension)) + 1e-8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("system", "options"),
     [
@@ -210,6 +211,7 @@ def test_remainder_of_a_ballistic_law() -> None:
     assert laws[1].slower(2).remainder == 2 * laws[1].remainder
 
 
+@pytest.mark.slow
 def test_a_loss_without_a_closed_form_that_vanishes_by_parity() -> None:
     """x tanh(x) is even, so that L_q = 0 at q = 0 up to rounding; C by SciPy with quadrature, error O(c^2)."""
     system, mu = derive("x*tanh(x)"), 0.3

@@ -251,6 +251,7 @@ from hermescape.cli.app import main; main()
 """The command, which says when its first runs are handed to threads: kernels are compiled by then."""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="SIGINT is a POSIX signal")
 def test_interrupting_stops_at_once_and_leaves_no_file(tmp_path: Path) -> None:
     file = tmp_path / "runs.nc"

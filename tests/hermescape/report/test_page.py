@@ -21,6 +21,7 @@ from theory.network.derivation import derive
 from theory.symbols import x
 from theory.writing.document import document
 
+pytestmark = pytest.mark.slow
 CHAPTERS = ["derivation", "numbers", "law", "dynamics", "check", "origin"]
 FIGURES = ["spectrum", "kernel", "tau", "histogram", "distribution", "portrait", "trajectories", "comparison"]
 
@@ -89,7 +90,6 @@ def test_the_numbers_are_those_of_the_theory(relu: str) -> None:
         assert word in text
 
 
-@pytest.mark.slow
 def test_the_same_options_make_the_same_page(tmp_path: Path) -> None:
     args = ["linear", "--mu", "0.4", "--quick", "--replicas", "60"]
     first, second = (
@@ -115,7 +115,6 @@ def test_what_plain_training_lacks_is_said(tmp_path: Path) -> None:
     assert [f["id"] for f in page.all("figure")] == ["figure-spectrum", "figure-trajectories"]
 
 
-@pytest.mark.slow
 def test_plain_training_is_checked_by_its_law(tmp_path: Path) -> None:
     code, text = make(tmp_path, "linear", "--model", "plain", "--quick", "--replicas", "600", "--seed", "2")
     page = Page(text)
@@ -124,7 +123,6 @@ def test_plain_training_is_checked_by_its_law(tmp_path: Path) -> None:
     assert "figure-histogram" in [f["id"] for f in page.all("figure")]
 
 
-@pytest.mark.slow
 def test_misaligned_pretraining_and_labels(tmp_path: Path) -> None:
     args = ["linear", "--rho", "0.5", "--mu", "0.3", "--noise", "0.1", "--alpha", "2", "--quick", "--threshold", "0.4"]
     code, text = make(tmp_path, *args)
@@ -134,7 +132,6 @@ def test_misaligned_pretraining_and_labels(tmp_path: Path) -> None:
     assert {"figure-histogram", "figure-trajectories", "figure-tau"} <= {f["id"] for f in page.all("figure")}
 
 
-@pytest.mark.slow
 def test_a_page_is_written_where_nothing_agrees(tmp_path: Path) -> None:
     code, text = make(tmp_path, "he2", "--teacher", "erf", "--mu", "0.4", "--quick")
     assert code == 1

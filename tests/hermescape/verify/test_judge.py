@@ -180,6 +180,7 @@ def test_bad_values() -> None:
         check_law("sign", mu=[0.5])
 
 
+@pytest.mark.slow
 def test_law_command(run: Callable[..., Done]) -> None:
     done = run("law", "relu", "--mu", "0.5", "--d", "1e5", "--kappa", "4", "--lr", "0.1", "--json")
     assert done.returncode == 0, done.stderr

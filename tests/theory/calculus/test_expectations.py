@@ -86,7 +86,8 @@ def test_kernel_at_the_edge(pair: tuple[str, str]) -> None:
     assert abs(float(near) - float(oracle)) < 1e-5
 
 
-@pytest.mark.parametrize("pair", MARKED, ids=" on ".join)
+@pytest.mark.slow
+@pytest.mark.parametrize("pair", PAIRS, ids=" on ".join)
 def test_gradient_against_differences_of_the_oracle(pair: tuple[str, str]) -> None:
     """L_q and L_r by central differences of 1/2 E_r sigma^2 - K, all by quadrature."""
     f, g = map(activation, pair)
