@@ -6,7 +6,9 @@ In continuous integration Hypothesis draws the same examples every time; elsewhe
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -35,6 +37,7 @@ QUICK = (
 """Files and folders whose tests together take under a minute on two cores; `pytest -m quick` runs them."""
 
 
+@cache
 def _is_quick(path: Path) -> bool:
     return any(path == ROOT / place or ROOT / place in path.parents for place in QUICK)
 
@@ -43,6 +46,27 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """With `-m quick` alone, import nothing that it would leave out: that takes half the time."""
     left_out = config.option.markexpr == "quick" and collection_path.suffix == ".py" and not _is_quick(collection_path)
     return True if left_out else None
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--seconds`, which `.ci/run` gives."""
+    parser.addoption("--seconds", action="store_true", help="at the end, seconds of each part and of the slowest files")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say where the time went, summed over the workers: by storey and room, and in the ten slowest files."""
+    if not config.option.seconds:
+        return
+    parts, files = Counter[str](), Counter[str]()
+    for report in (report for reports in terminalreporter.stats.values() for report in reports):
+        path = getattr(report, "nodeid", "").partition("::")[0]
+        folders = Path(path).parts[:-1]
+        parts["/".join(folders[: 1 + (folders[:1] == ("tests",))])] += getattr(report, "duration", 0.0)
+        files[path] += getattr(report, "duration", 0.0)
+    for title, seconds in (("parts", parts.most_common()), ("slowest files", files.most_common(10))):
+        terminalreporter.section(f"seconds of the {title}")
+        for name, taken in seconds:
+            terminalreporter.write_line(f"{taken:7.1f}  {name}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -20,6 +20,9 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 
 
+slow = pytest.mark.slow  # whatever needs the pages
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the built pages; every warning of Sphinx, unresolved references included, is an error."""
@@ -35,12 +38,14 @@ def text_of(page: Path) -> str:
     return unescape(re.sub(r"<[^>]+>", "", page.read_text()))
 
 
+@slow
 def test_every_page_is_there(site: Path) -> None:
     pages = {path.relative_to(DOCS).with_suffix(".html") for path in DOCS.rglob("*.md")}
     pages |= {Path("notebooks", f"{path.stem}.html") for path in (ROOT / "notebooks").glob("*.ipynb")}
     assert {page for page in pages if not (site / page).is_file()} == set()
 
 
+@slow
 def test_every_public_name_leads_to_its_description(site: Path) -> None:
     page = (site / "api/index.html").read_text()
     for name in set(hermescape.__all__) - {"__version__"}:
@@ -49,6 +54,7 @@ def test_every_public_name_leads_to_its_description(site: Path) -> None:
         assert f'id="{link[2]}"' in (site / "api" / link[1]).read_text(), name
 
 
+@slow
 def test_every_module_has_a_page(site: Path) -> None:
     for storey in ("theory", "numerics", "hermescape"):
         for path in (ROOT / storey).rglob("*.py"):
@@ -56,6 +62,7 @@ def test_every_module_has_a_page(site: Path) -> None:
             assert (site / "api/modules" / f"{name}.html").is_file(), name
 
 
+@slow
 def test_every_command_and_option_is_in_the_reference(site: Path) -> None:
     text = text_of(site / "cli.html")
     for command in app.registered_commands:
@@ -66,6 +73,7 @@ def test_every_command_and_option_is_in_the_reference(site: Path) -> None:
         assert option in text
 
 
+@slow
 def test_docstrings_are_not_read_as_markup(site: Path) -> None:
     """Mathematics in plain text survives: no role, no emphasis and no escape is left over or made up."""
     text = text_of(site / "api/modules/theory.search.regimes.html")
@@ -77,6 +85,7 @@ def test_docstrings_are_not_read_as_markup(site: Path) -> None:
         assert not re.search(r":py:\w+:|:math:`|\\[*|_]|class=\"problematic\"", shown), path.name
 
 
+@slow
 def test_tables_are_computed(site: Path) -> None:
     text = text_of(site / "validation.html")
     assert "0.19782896257" in text  # ReLU's arc-cosine kernel at (0.3, 0.5)

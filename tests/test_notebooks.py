@@ -39,6 +39,7 @@ def test_checks_its_claims(path: Path) -> None:
     assert notebook.cells[0].source.startswith(f"# {int(path.stem[:2])}. ")
 
 
+@pytest.mark.slow
 def test_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from nbclient import NotebookClient
 

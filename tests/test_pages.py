@@ -76,6 +76,7 @@ def run_command(line: str) -> str:
     return written.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_page(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

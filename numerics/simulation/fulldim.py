@@ -192,12 +192,11 @@ class _Replica:
         return self.place.pack(self.scalars, rows)
 
     def gradients(
-        self, problem: _Problem, weights: list[Array], normals: Callable[..., Array]
+        self, problem: _Problem, weights: list[Array], amplitudes: NDArray[np.float64], normals: Callable[..., Array]
     ) -> tuple[list[Array], NDArray[np.float64]]:
         """Return G_i and dL/da_i over a fresh batch."""
         experiment, functions, fixed = problem.experiment, problem.functions, problem.weights
         teacher = [_combine(row, self.frozen) for row in fixed.teacher]
-        amplitudes = fixed.at(self.scalars).amplitudes
         total: list[Array] = [0.0] * len(weights)
         slopes, left = np.zeros(len(weights)), int(experiment.sgd.batch)
         while left > 0:
@@ -221,7 +220,7 @@ class _Replica:
         at, frozen = fixed.at(self.scalars), self.frozen
         pairs = zip(at.frozen, at.trained, strict=True)
         weights = [_combine(row, frozen) + _combine(own, self.trained) for row, own in pairs]
-        gradients, by_amplitude = self.gradients(problem, weights, normals)
+        gradients, by_amplitude = self.gradients(problem, weights, at.amplitudes, normals)
         moved = []
         for index, (s, slope) in enumerate(zip(self.scalars, fixed.slopes(self.scalars), strict=True)):
             turns = [
@@ -253,7 +252,9 @@ class _Replica:
 
 def _combine(coefficients: NDArray[np.float64], vectors: Sequence[Array]) -> Array:
     """Return sum_k c_k v_k, a vector also where all coefficients vanish."""
-    parts = [float(c) * v for c, v in zip(coefficients, vectors, strict=True) if c != 0]
+    parts = [c * v for c, v in zip(coefficients.tolist(), vectors, strict=True) if c]
+    if len(parts) == 1:
+        return parts[0]
     return sum(parts[1:], parts[0]) if parts else 0.0 * vectors[0]
 
 

@@ -14,7 +14,7 @@ SEED, COUNT, CHUNK = 0, 40, 10  # texts; a chunk has one worker process
 POPULATION = 2000
 
 
-@pytest.mark.parametrize("first", range(0, COUNT, CHUNK))
+@pytest.mark.parametrize("first", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(CHUNK, COUNT, CHUNK))])
 def test_an_answer_or_one_line(first: int) -> None:
     commands = [command for i in range(first, first + CHUNK) for command in case(SEED, i).commands]
     failed = [

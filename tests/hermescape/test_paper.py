@@ -1,8 +1,6 @@
 """Reproduced figures at tiny settings: they are computed, drawn, described; checks pass, and can fail; work is kept."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -22,6 +20,7 @@ from hermescape.paper.published import emulate, published_times
 from hermescape.paper.registry import FIGURES, Figure
 from hermescape.paper.runner import reproduce, state_of
 from hermescape.paper.settings import Settings
+from tests.hermescape.cli.running import run
 from theory.calculus.reference import kernel
 from theory.errors import ParameterError
 
@@ -87,6 +86,7 @@ TOGETHER = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PERTURBED)
 def test_a_figure_is_made_and_its_check_can_fail(name: str, tmp_path: Path) -> None:
     dataset, made = make(name, tmp_path, check=True)
@@ -103,6 +103,7 @@ def test_a_figure_is_made_and_its_check_can_fail(name: str, tmp_path: Path) -> N
         assert any(found.startswith(curve) for found in off), variable
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_figure(tmp_path: Path) -> None:
     for folder in ("a", "b", "c"):
         (tmp_path / folder).mkdir()
@@ -150,11 +151,6 @@ def test_nothing_is_lost(tmp_path: Path) -> None:
     dataset, made = make("landscape", tmp_path, Settings(quick=True, seed=3), force=True)
     assert made["status"] == "made"
     assert dataset.attrs["seed"] == 3
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    program = [sys.executable, "-c", "from hermescape.cli.app import main; main()", *arguments]
-    return subprocess.run(program, capture_output=True, text=True, check=False)
 
 
 def test_command_makes_keeps_and_finds_what_is_off(tmp_path: Path) -> None:

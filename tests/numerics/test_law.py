@@ -102,6 +102,7 @@ def test_median_of_the_flow_down_to_dimension_1e12(name: str, factor: float) -> 
         assert residual < factor / (dimension if name != "relu" else math.sqrt(dimension)) + 1e-8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("system", "options"),
     [
@@ -174,6 +175,7 @@ def test_ballistic_time_and_spread() -> None:
     assert found.cdf(found.quantile(0.2)) == pytest.approx(0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "d", "batch", "step_size", "threshold"),
     [
@@ -209,6 +211,7 @@ def test_remainder_of_a_ballistic_law() -> None:
     assert laws[1].slower(2).remainder == 2 * laws[1].remainder
 
 
+@pytest.mark.slow
 def test_a_loss_without_a_closed_form_that_vanishes_by_parity() -> None:
     """x tanh(x) is even, so that L_q = 0 at q = 0 up to rounding; C by SciPy with quadrature, error O(c^2)."""
     system, mu = derive("x*tanh(x)"), 0.3
@@ -268,6 +271,7 @@ CASES: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "model", "place", "setting"), CASES)
 def test_law_of_simulated_exits(name: str, model: Any, place: dict[str, Any], setting: dict[str, Any]) -> None:
     kappa = setting["step_size"] * setting["dimension"] / setting["batch"]
@@ -280,6 +284,7 @@ def test_law_of_simulated_exits(name: str, model: Any, place: dict[str, Any], se
     assert ks_law(sample, law.slower(1.05).cdf).p_value < CONTROL
 
 
+@pytest.mark.slow
 def test_u_alone_escapes_from_noise_and_from_its_start() -> None:
     """At kappa = 0 T = -log(u0)/B + C/B for every run; at kappa > 0 a law of its own, which SGD follows."""
     system = derive("he3", "x**3")
@@ -297,6 +302,7 @@ def test_u_alone_escapes_from_noise_and_from_its_start() -> None:
     assert ks_law(sample, law.slower(1.1).cdf).p_value < CONTROL
 
 
+@pytest.mark.slow
 def test_stages_add_the_flow_of_the_later_ones() -> None:
     """First squared labels, then the true ones: SGD of both stages, and the law of the total time."""
     setting = {"mu": 0.4, "dimension": 30_000, "step_size": 0.0005}
@@ -323,6 +329,7 @@ def test_stages_add_the_flow_of_the_later_ones() -> None:
         staged_law([derive("linear", model="plain")] * 2, (0.1, 0.2), dimension=1e4)
 
 
+@pytest.mark.slow
 def test_noise_of_plain_training_is_that_along_the_teacher() -> None:
     """V_0 = E[f^2 l*^2] = 156 and J_0 = E f^2 = 84 here: the law with J_0 in place of V_0 fails on the same data."""
     system, setting = derive("he2", "x**2 - 1 + 3*x", model="plain"), {"dimension": 3_000, "threshold": 0.5}

@@ -313,6 +313,7 @@ def test_threads_and_any_order_give_the_same_bits(whole: xr.Dataset) -> None:
         assert identical(sweep(FLOW, executor=threads), sweep(FLOW, executor=Inline()))
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_bits(whole: xr.Dataset) -> None:
     calls: list[tuple[int, int]] = []
     found = sweep(MONTECARLO, workers=2, progress=lambda *call: calls.append(call))
@@ -372,6 +373,7 @@ def test_a_name_of_another_function_fails_the_cell() -> None:
         SweepConfig.of(NAMED)
 
 
+@pytest.mark.slow
 def test_a_dask_cluster_gives_the_same_bits() -> None:
     distributed = pytest.importorskip("distributed")
     with (
@@ -404,6 +406,7 @@ def test_a_lost_worker_is_said_and_finished_cells_are_kept(whole: xr.Dataset, tm
     assert identical(sweep(MONTECARLO, store, executor=Inline()), whole)
 
 
+@pytest.mark.slow
 def test_a_cell_that_kills_its_worker_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "run_cell", fatal)
     calls: list[tuple[int, int]] = []
@@ -538,6 +541,7 @@ def test_a_read_only_store_is_said(made: Path, monkeypatch: pytest.MonkeyPatch) 
         sweep(FLOW, made, executor=Inline())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_killed_again_and_again_and_a_full_disk(tmp_path: Path) -> None:
     nursery = Path(__file__).with_name("sweep_nursery.py")

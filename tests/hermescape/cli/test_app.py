@@ -140,7 +140,7 @@ def test_check_passes_and_draws(tmp_path: Path) -> None:
 
 
 def test_check_table_is_one_that_people_read() -> None:
-    done = apart("check", "linear", "--mu", "0.3", "--replicas", "100")
+    done = run("check", "linear", "--mu", "0.3", "--replicas", "100")
     assert done.returncode == 0
     assert "passed" in done.stdout
     assert "lr = 0.1" in done.stdout
@@ -231,19 +231,39 @@ def test_the_package_runs_as_a_module() -> None:
 
 def test_user_text_is_never_run(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
-    apart("derive", f"__import__('pathlib').Path('{mark}').touch()")
+    run("derive", f"__import__('pathlib').Path('{mark}').touch()")
     assert not mark.exists()
 
 
+TELLING = """
+from concurrent.futures import ThreadPoolExecutor
+
+submit = ThreadPoolExecutor.submit
+
+def told(*args):
+    ThreadPoolExecutor.submit = submit
+    print("started", flush=True)
+    return submit(*args)
+
+ThreadPoolExecutor.submit = told
+from hermescape.cli.app import main; main()
+"""
+"""The command, which says when its first runs are handed to threads: kernels are compiled by then."""
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="SIGINT is a POSIX signal")
 def test_interrupting_stops_at_once_and_leaves_no_file(tmp_path: Path) -> None:
     file = tmp_path / "runs.nc"
     args = ["simulate", "erf", "--mu", "0.9", "--replicas", "4000", "--max-steps", "10000000", "-o", str(file)]
-    command = [sys.executable, "-c", "from hermescape.cli.app import main; main()", *args]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(8)
+    with subprocess.Popen(
+        [sys.executable, "-c", TELLING, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        time.sleep(0.5)
         process.send_signal(signal.SIGINT)
-        output, message = process.communicate(timeout=30)
+        output, message = process.communicate(timeout=120)
     assert (process.returncode, output) == (130, "")
     *announced, last = message.splitlines()
     assert last == "error: interrupted"

@@ -12,6 +12,7 @@ from tests.hermescape.cli.running import run
 COMMAND = Path(sys.executable).with_name("hermescape")
 
 
+@pytest.mark.slow
 def test_bench_reports_ratios() -> None:
     done = run("bench", "--only", "O(1)", "--runs", "2", "--json")
     (row,) = json.loads(done.stdout)["rows"]

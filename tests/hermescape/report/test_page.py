@@ -21,6 +21,7 @@ from theory.network.derivation import derive
 from theory.symbols import x
 from theory.writing.document import document
 
+pytestmark = pytest.mark.slow
 CHAPTERS = ["derivation", "numbers", "law", "dynamics", "check", "origin"]
 FIGURES = ["spectrum", "kernel", "tau", "histogram", "distribution", "portrait", "trajectories", "comparison"]
 

@@ -59,6 +59,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_page_renders_without_complaint(page: Path) -> None:
     shot = page.parent / "shot.png"
     done = browse(page, f"--screenshot={shot}", "--window-size=390,844")
@@ -68,6 +69,7 @@ def test_the_page_renders_without_complaint(page: Path) -> None:
     assert shot.stat().st_size > 10_000  # not an empty page
 
 
+@pytest.mark.slow
 def test_it_fits_a_phone_and_every_part_is_drawn(page: Path) -> None:
     import json
 
@@ -85,6 +87,7 @@ def test_it_fits_a_phone_and_every_part_is_drawn(page: Path) -> None:
     assert found["maths"] == found["all"] > 50
 
 
+@pytest.mark.slow
 def test_it_prints(page: Path) -> None:
     target = page.parent / "page.pdf"
     browse(page, f"--print-to-pdf={target}", "--no-pdf-header-footer")

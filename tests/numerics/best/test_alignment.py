@@ -15,9 +15,15 @@ from theory.symbols import alpha
 
 
 def on_a_grid(system, low: float, high: float) -> tuple[float, float]:
+    """The least tau on 4000 points, looked for around the least on every tenth."""
     grid = np.linspace(low, high, 4001)[1:]
-    tau = [search_time(system, float(v)).tau or math.inf for v in grid]
-    return float(grid[np.argmin(tau)]), min(tau)
+
+    def tau(index: int) -> float:
+        return search_time(system, float(grid[index])).tau or math.inf
+
+    near = min(range(9, len(grid), 10), key=tau)
+    best = min(range(max(near - 10, 0), min(near + 11, len(grid))), key=tau)
+    return float(grid[best]), tau(best)
 
 
 @pytest.mark.parametrize(

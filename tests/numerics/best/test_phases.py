@@ -20,17 +20,18 @@ from theory.network.derivation import derive
 SINE = 0.3329647205324833  # critical strength of sin(3 x)
 
 
+@pytest.mark.slow
 def test_points_are_laws_of_their_own() -> None:
     system, setting = derive("sin(3*x)"), {"kappa": 1.0, "threshold": 0.3}
-    found = phase_diagram(system, [0.2, 0.31, SINE, 1.0], dimension=[1e3, 1e5, 1e7], **setting)
+    found = phase_diagram(system, [0.2, 0.31, SINE, 1.0], dimension=[1e3, 1e7], **setting)
     for mu in (0.2, 0.31, SINE):
         for d in (1e3, 1e7):
             law = escape_law(system, mu=mu, dimension=d, **setting)
             point = found.sel(mu=mu, d=d)
             assert point.regime.item() == law.regime
             assert point["median"].item() == pytest.approx(law.median, rel=1e-6)
-    assert found.regime.sel(mu=SINE).values.tolist() == ["noise-driven"] * 3
-    assert found.regime.sel(mu=1.0).values.tolist() == ["trapped"] * 3
+    assert found.regime.sel(mu=SINE).values.tolist() == ["noise-driven"] * 2
+    assert found.regime.sel(mu=1.0).values.tolist() == ["trapped"] * 2
     assert math.isinf(found["median"].sel(mu=1.0, d=1e3))
 
 

@@ -75,6 +75,7 @@ def test_the_best_stopping_says_whether_it_is_an_end_of_the_times(grid: list[flo
     assert tuple(best) == (best.time, best.total)
 
 
+@pytest.mark.slow
 def test_finite_kappa_against_simulation_of_both_phases() -> None:
     """ReLU, 200 pre-trainings with 6 fine-tunings each, every one from the weight that its own pre-training left.
 

@@ -1,9 +1,11 @@
 """Generated code against SymPy's arbitrary-precision evaluation, which shares no line with it."""
 
+import io
 import math
 import os
 import subprocess
 import sys
+from contextlib import redirect_stdout
 
 import mpmath
 import numpy as np
@@ -179,8 +181,11 @@ def test_source_is_the_same_in_every_process() -> None:
             text=True,
             check=True,
         ).stdout
-        for seed in ("1", "2", "77")
+        for seed in ("1", "2")
     ]
+    with redirect_stdout(io.StringIO()) as here:
+        exec(program, {})
+    runs.append(here.getvalue())  # this process has a seed of its own
     assert len(set(runs)) == 1
     assert runs[0].startswith("def generated(x_0, mu_1, q_2, r_3):")
 

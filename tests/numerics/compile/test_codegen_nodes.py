@@ -28,7 +28,8 @@ SHIFTED = [
     "exp(-abs(x))",
     "sin(2*x + 1)",
 ]
-CLOSED = [name for name in REGISTRY if is_closed(Loss.of(activation(name), labels(activation(name))).expr)]
+OPEN = ("sigmoid", "tanh", "softplus", "silu", "mish")
+CLOSED = [name for name in REGISTRY if name not in OPEN]
 
 CLOSED_NODES = [
     *(sp.exp(H), sp.log(2 + H), sp.sqrt(1 + H**2), sp.erf(H), sp.erfc(H), sp.erfi(H)),
@@ -78,6 +79,12 @@ def test_unevaluated_nodes_differentiate(node: sp.Expr) -> None:
     for symbol in node.free_symbols:
         difference = (at(node, {symbol: step}, 25) - at(node, {symbol: -step}, 25)) / (2 * step)
         assert abs(at(node.diff(symbol), digits=25) - difference) < 1e-10, symbol
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_what_is_closed_is_known(name: str) -> None:
+    """So that collecting the tests below derives nothing."""
+    assert is_closed(Loss.of(activation(name), labels(activation(name))).expr) == (name in CLOSED)
 
 
 @pytest.mark.parametrize("name", [*CLOSED, *SHIFTED])

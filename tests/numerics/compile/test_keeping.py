@@ -82,6 +82,7 @@ print(simulate(Experiment.of(network_of("erf"), mu=0.3, **sizes)).state.sum().he
 """
 
 
+@pytest.mark.slow
 def test_processes_that_compile_at_once_and_one_whose_cache_is_wiped(tmp_path: Path) -> None:
     """All give the bits of a process that keeps nothing."""
     environment = {**os.environ, "HERMESCAPE_CACHE": str(tmp_path / "shared")}

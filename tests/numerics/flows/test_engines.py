@@ -323,6 +323,7 @@ print(integrate(derive("linear"), {"u": 1e-6, "m": 0.01}, event=Exit(0.5), t_max
 """
 
 
+@pytest.mark.slow
 def test_compiled_fields_are_kept_between_processes(tmp_path: Path) -> None:
     environment = {**os.environ, "HERMESCAPE_CACHE": str(tmp_path)}
     runs = [subprocess.check_output([sys.executable, "-c", CHILD], env=environment, text=True) for _ in range(2)]

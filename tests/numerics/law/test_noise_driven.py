@@ -19,6 +19,7 @@ SINE = 0.3329647205324833  # of sin(3 x)
 CRITICAL = sp.Poly(5 * mu**3 + 5 * mu**2 + mu - 1, mu).real_roots()[0]  # of He_3
 
 
+@pytest.mark.slow
 def test_as_d_grows_it_is_the_formula_of_the_regime_with_its_constant_by_quadrature() -> None:
     """C = int_0^R (g m/F - 1)/m dm + log R, F to leading order in 1/d; the spread of m's noise is in both."""
     system, kappa, top = derive("he3"), 0.05, 0.4
@@ -69,6 +70,7 @@ def test_without_noise_it_is_the_linear_law(away: float) -> None:
     assert averaged.constant == pytest.approx(linear.constant, abs=3 * averaged.constant_error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mu", "share"), [(0.3329647205324833, 1.0), (0.31, 0.27)])
 def test_sgd_at_and_near_a_critical_strength_of_a_bounded_student(mu: float, share: float) -> None:
     """Both channels of escape at once: noise alone or slope alone is another law, which the data reject."""
@@ -93,6 +95,7 @@ def test_sgd_at_and_near_a_critical_strength_of_a_bounded_student(mu: float, sha
         assert ks_law(sample, law.slower(factor).cdf).p_value < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dimension", "batch", "threshold"), [(300, 30, 0.3), (150, 8, 0.3), (300, 30, 0.8), (300, 15, 0.3)]
 )

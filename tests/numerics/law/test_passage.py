@@ -51,6 +51,7 @@ def test_the_quadratic_exponent_has_the_logarithmic_law() -> None:
     assert shifts == pytest.approx(np.full(5, shifts.mean()), abs=2e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "dimension", "kappa", "eta", "replicas"), [("he3", 400, 4e-4, 4e-4, 120), ("he2", 1000, 0.03, 1e-3, 400)]
 )

@@ -19,6 +19,7 @@ INSTALLED = {name: importlib.util.find_spec(name) is not None for name in fulldi
 needs_torch = pytest.mark.skipif(not INSTALLED["torch"], reason="PyTorch, an optional array module, is not installed")
 
 
+@pytest.mark.slow
 def test_blocks_have_the_law_of_the_whole_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     setting = make("relu", replicas=200, batch=5, max_steps=40)
     whole = fulldim.simulate(setting)
@@ -75,6 +76,7 @@ def test_torch_evaluates_the_same_functions(name: str) -> None:
         assert np.asarray(value) == pytest.approx(fulldim._function(np, expression)(points), rel=1e-13, abs=1e-13)
 
 
+@pytest.mark.slow
 @needs_torch
 @pytest.mark.parametrize("changes", [{}, {"mu": None, "rho": None, "model": "pretrain", "c": 0.5}])
 def test_torch_has_the_law_of_numpy(changes: dict[str, Any]) -> None:

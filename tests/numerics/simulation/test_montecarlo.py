@@ -38,6 +38,7 @@ def p_values(reduced: ExitSample, full: ExitSample) -> list[float]:
     return [ks_two_sample(reduced, full).p_value, *map(float, tests)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["lora", "plain"])
 @pytest.mark.parametrize(
     "size",
@@ -60,6 +61,7 @@ def test_same_law_as_sgd_in_d_dimensions(name: str, changes: dict[str, Any], siz
     assert min(p_values(reduced, full)) > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "model"), [("linear", "lora"), ("relu", "plain"), ("he2", "plain")])
 def test_a_wrong_number_of_degrees_of_freedom_is_rejected(name: str, model: str) -> None:
     step_size = 0.05 if name == "he2" else 0.3

@@ -16,6 +16,7 @@ from theory.network.derivation import derive
 from theory.symbols import y
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "changes", "mistake"),
     [
@@ -38,6 +39,7 @@ def test_same_law_as_sgd_in_d_dimensions(name: str, changes: dict[str, Any], mis
     assert p_value(montecarlo._simulate(setting, degrees_of_freedom_shift=1), full) < 1e-6
 
 
+@pytest.mark.slow
 def test_the_limit_of_alignment_is_the_aligned_simulation() -> None:
     aligned, exactly = make("erf", rho=None), make("erf", rho=0.3)
     nearly = make("erf", rho=float(np.nextafter(0.3, 1)), seed=2)

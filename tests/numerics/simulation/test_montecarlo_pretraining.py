@@ -37,6 +37,7 @@ def p_value(a: ExitSample, b: ExitSample) -> float:
     return min(1.0, 4 * min(ks_two_sample(a, b).p_value, *tests))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "changes", "mistake", "runs"),
     [

@@ -22,6 +22,7 @@ def pair(name: str = "relu", **changes: Any) -> list[Experiment]:
     return [make(name, **(changes | squared)), true]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "changes"),
     [("relu", {"mu": -0.4, "threshold": 0.8}), ("linear", {"rho": None, "dimension": 3, "scale": 1.5})],
@@ -74,6 +75,7 @@ def test_threads_do_not_change_a_bit() -> None:
     assert same(one, two)
 
 
+@pytest.mark.slow
 def test_a_sample_in_d_dimensions_can_be_continued() -> None:
     first, second = pair("linear", replicas=2000)
     full = fulldim.simulate(first.but(replicas=400, seed=2))

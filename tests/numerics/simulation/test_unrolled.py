@@ -33,6 +33,7 @@ def rotated(batch: int) -> np.ndarray:
     return drawn(draw_rotated, batch, min(batch, 3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 2, 3, 8])
 def test_moments_of_a_rotated_batch_have_the_law_of_a_batch(batch: int) -> None:
     one, other = rotated(batch), drawn(draw_batch, batch, batch)
@@ -83,6 +84,7 @@ def samples(setting: Experiment) -> int:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_same_law_as_sums_over_the_batch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     setting = altered(SETTINGS[name])
@@ -96,6 +98,7 @@ def test_the_same_law_as_sums_over_the_batch(name: str, monkeypatch: pytest.Monk
     assert p_value(fast, slow) > 1e-3
 
 
+@pytest.mark.slow
 def test_an_offset_is_left_to_the_loop() -> None:
     # d-dimensional SGD with other links than the other tests have: student x, teacher x + 1/2.
     setting = altered({"teacher": x + sp.Rational(1, 2), "replicas": 2000})

@@ -50,7 +50,7 @@ def test_unknown_content_is_refused(stored: str) -> None:
 
 def test_entries_are_read_back(cache: Path) -> None:
     def loss() -> Loss:
-        return Loss.of(activation("erf"), labels("abs"))
+        return Loss.of(activation("erf(3*x/7)"), labels("abs"))  # no other test may have derived it in this process
 
     first = loss().gradient(q, r)
     written = {path: path.read_text() for path in cache.iterdir()}
@@ -94,18 +94,23 @@ def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path, monkeypatch
     assert double(q) == 2 * q
 
 
-FLOW = """
+EVERYTHING = """
 import hermescape as h
 system = h.derive("relu")
-print(h.integrate(system, {"u": 1e-6, "m": 0.02}, event=h.Exit(0.5), t_max=1e3, mu=0.4).exit_time)
-"""
-EVERYTHING = f"""{FLOW}
+h.integrate(system, {"u": 1e-6, "m": 0.02}, event=h.Exit(0.5), t_max=1e3, mu=0.4)
 h.coefficients(h.activation("tanh"), 2)
 h.kernel_series("gelu", "relu", 0.1, 1.0, 4)
 h.search_time(system, 0.4)
 h.simulate("relu", mu=0.4, dimension=1000, batch=10, step_size=0.1, replicas=4, max_steps=100)
 h.escape_law(system, mu=0.4, dimension=1e6, kappa=4.0)
 """
+SOME = """
+import numpy
+import hermescape as h
+from numerics.simulation.unrolled import chi_square
+print(h.derive("relu").loss, chi_square(numpy.random.Generator(numpy.random.SFC64(1)), 3.0))
+"""
+"""One derivation and one function of the package's own, which is compiled in a second; engines take fifteen."""
 NOWHERE = "/dev/null/home"  # below a file, where not even root can write
 WITHOUT_NUMBAS = {"NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator", "PYTHONPATH": str(ROOT)}
 """numba refuses the package's folder and the user's, as it does where it cannot write to them."""
@@ -120,10 +125,11 @@ def output(script: str, environment: dict[str, str], *before: str) -> tuple[str,
     return done.stdout, done.stderr.splitlines()
 
 
+@pytest.mark.slow
 def test_without_a_place_to_write_everything_works_and_one_line_says_so(tmp_path: Path) -> None:
     nowhere = WITHOUT_NUMBAS | {"HOME": NOWHERE, "TMPDIR": str(tmp_path)}
     own = tmp_path / f"hermescape-{os.getuid()}"
-    expected, (line,) = output(FLOW, nowhere)
+    expected, (line,) = output(SOME, nowhere)
     place = f"{NOWHERE}/.cache/hermescape"
     assert line.startswith(f"hermescape: the cache {place} cannot be written (Not a directory); {own} serves instead;")
     assert own.stat().st_mode & 0o777 == 0o700
@@ -132,12 +138,13 @@ def test_without_a_place_to_write_everything_works_and_one_line_says_so(tmp_path
     shutil.rmtree(own)
     own.mkdir()
     own.chmod(0o770)  # others could write there
-    text, (line,) = output(FLOW, nowhere | {"HERMESCAPE_CACHE": f"{NOWHERE}/cache"})
+    text, (line,) = output(SOME, nowhere | {"HERMESCAPE_CACHE": f"{NOWHERE}/cache"})
     assert text == expected
     assert "nothing is kept between runs; to choose, set HERMESCAPE_CACHE to a folder" in line
     assert not list(own.iterdir())
 
 
+@pytest.mark.slow
 def test_a_read_only_installation_without_a_home(tmp_path: Path) -> None:
     """Permissions, for real: root does without the capabilities that let it pass them by."""
     bound = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.getuid() == 0 else ()
@@ -200,6 +207,7 @@ def test_a_folder_that_another_user_could_fill_is_not_used(
     assert "nothing is kept between runs" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_processes_share_the_folder(tmp_path: Path) -> None:
     """Four at once in an empty folder, then one that reads: the same text, no partial file left."""
     environment = {**os.environ, "HERMESCAPE_CACHE": str(tmp_path / "shared")}

@@ -204,7 +204,9 @@ def test_tau_approaches_as_stated(student: str, teacher: str | None, scale: int)
         assert (c.regime == "u alone") == (c.sign > 0) == (not c.diverges)
 
 
-@pytest.mark.parametrize("name", CONTINUOUS)
+@pytest.mark.parametrize(
+    "name", [name if name != "mish" else pytest.param(name, marks=pytest.mark.slow) for name in CONTINUOUS]
+)
 def test_tau_diverges_at_the_optimum_with_exponent_two(name: str) -> None:
     """d^2 L(mu, mu^2)/dmu^2 at 1 is the curvature E[(Z sigma'(Z))^2], and B(1) = -E[sigma'(Z)^2]."""
     system, slope = derive(name), activation(name).derivative
