@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from numerics.accuracy import LAW_RTOL
+from numerics.flows.flow import Native
 from numerics.law import LinearEscape, escape_law
 from numerics.law.choose import setting_of
 from numerics.law.starts import noise_beside
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["phase_diagram"]
 
 MANY = 40_000
+SLOPE = 1e-3  # of |B|: a G that nothing counts as 0
 
 
 def phase_diagram(
@@ -78,13 +81,15 @@ def phase_diagram(
     alignments = _ascending("mu", mu)
     if len(alignments) * len(other) > MANY:
         raise ParameterError(f"{len(alignments)} x {len(other)} points given; accepted: at most {MANY} in all.")
-    shared = {"kappa": kappa, "threshold": threshold, "step_size": step_size}
+    shared: dict[str, Any] = {"kappa": kappa, "threshold": threshold, "step_size": step_size}
     if rho is not None and not isinstance(dimension, int | float):
         raise ParameterError("several dimensions with rho given; accepted: one.")
     for value in np.ravel(dimension):
         setting_of(float(value), **shared)
     for alignment in alignments:
         search_time(system, alignment, rho=None if rho is None else max(abs(alignment), other[-1]))
+    norms = (alignments[0] ** 2, alignments[-1] ** 2) if rho is None else (other[0] ** 2, other[-1] ** 2)
+    shared["engine"] = Native(norms=norms, finest=LAW_RTOL)
     rows = []
     for index, alignment in enumerate(alignments):
         if rho is None:
@@ -102,7 +107,7 @@ def phase_diagram(
         {
             "student": system.loss_function.student.name,
             "teacher": system.loss_function.teacher.name,
-            **shared,
+            **{"kappa": kappa, "threshold": threshold, "step_size": step_size},
             **({} if rho is None else {"dimension": dimension}),
         },
     )
@@ -118,7 +123,7 @@ def _ascending(name: str, values: Sequence[float] | float) -> list[float]:
     return given
 
 
-def _over_dimensions(system: System, mu: float, dimensions: list[float], shared: dict[str, float]) -> list[_Point]:
+def _over_dimensions(system: System, mu: float, dimensions: list[float], shared: dict[str, Any]) -> list[_Point]:
     first = _law(system, mu, None, dimensions[0], shared)
     points = [_point(first)]
     alone = isinstance(first, LinearEscape) and first.start and not first.flow_tau
@@ -141,6 +146,9 @@ def _law(system: System, mu: float, rho: float | None, dimension: float, shared:
     except ParameterError:
         raise
     except InputError:
+        search = search_time(system, mu, rho=rho)
+        if SLOPE * abs(search.B) < search.G:
+            return "unreached"
         name = regime(system, mu, rho, kappa=shared["kappa"]).name
         return name if name in ("trapped", "undecided") else "unreached"
     assert isinstance(law, LinearEscape)

@@ -25,7 +25,7 @@ from typing import Any
 
 from theory.calculus.cache import folder
 
-__all__ = ["generated", "kept"]
+__all__ = ["contents", "generated", "kept"]
 
 
 def kept(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -85,7 +85,7 @@ def generated(text: str, name: str, *, builds_on: tuple[str, ...], signature: An
 
 @lru_cache(maxsize=512)
 def _generated(text: str, name: str, builds_on: tuple[str, ...], signature: Any) -> Any:
-    title = "hermescape_" + hashlib.sha256((_contents(builds_on) + text).encode()).hexdigest()[:32]
+    title = "hermescape_" + hashlib.sha256((contents(builds_on) + text).encode()).hexdigest()[:32]
     place = folder()
     for native in () if place is None else (place / "native",) * 2:  # once more, where the first finds damage
         try:
@@ -105,8 +105,8 @@ def _ready(module: ModuleType, name: str, signature: Any) -> Any:
 
 
 @lru_cache(maxsize=32)
-def _contents(files: tuple[str, ...]) -> str:
-    """Return a digest of what machine code depends on beside its source."""
+def contents(files: tuple[str, ...]) -> str:
+    """Return a digest of numba's version and of files: of what kept code depends on beside its own source."""
     digest = hashlib.sha256(version("numba").encode())
     for file in (*files, __file__):
         digest.update(Path(file).read_bytes())

@@ -246,7 +246,7 @@ def _together(problems: Sequence[Problem], engine: Native, threads: int) -> tupl
         threshold=first.threshold,
         rtol=first.rtol,
         atol=np.array([problem.atol for problem in problems]),
-        method=engine.method,
+        engine=engine,
     )
     runs.advance(first.t_max, threads=threads)
     outcomes = runs.outcomes

@@ -12,22 +12,32 @@ surrogate that misses its tolerance is refused.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
-from sympy import Expr
+from sympy import Expr, Rational
 
 from numerics.accuracy import SURROGATE
-from numerics.compile.keeping import kept
+from numerics.compile.keeping import contents, kept
+from numerics.integrals import evaluate, quadrature
 from numerics.integrals.evaluate import on_covariance
+from theory.calculus.cache import entry
 from theory.errors import QuadratureError
+from theory.network.system import GAP
+from theory.symbols import t
 
-__all__ = ["HEADER", "Surrogate", "lookup", "tabulate"]
+__all__ = ["HEADER", "Surrogate", "kept_table", "lookup", "tabulate"]
 
 Array = NDArray[np.float64]
+_SOURCES = (__file__, evaluate.__file__, quadrature.__file__)
 
 HEADER = 4
 """numbers at the head of a table: degrees + 1 in theta and s, s_0, s_1"""
@@ -107,6 +117,45 @@ def tabulate(functions: Sequence[Expr], low: float, high: float, *, tolerance: f
     scale[scale == 0] = 1.0
     table = _pack([along, across, start, stop], coefficients, 0.1 * tolerance * scale)
     return Surrogate(low, high, table, _measure(sample, table, len(functions), scale, tolerance))
+
+
+def kept_table(functions: tuple[Expr, ...], low: float, high: float, *, tolerance: float) -> Surrogate:
+    """Return `tabulate`, from disk where it has been made before; what is damaged there is made again.
+
+    >>> from theory.network.derivation import derive
+    >>> functions = tuple(derive("tanh", model="plain").guarded_functions.values())
+    >>> first, second = (kept_table(functions, 1.0, 1.0, tolerance=1e-6) for _ in range(2))
+    >>> bool((first.table == second.table).all())
+    True
+    """
+    numbers = (Rational(low), Rational(high), Rational(tolerance))
+    named = (f.xreplace({GAP: t}) for f in functions)
+    path = entry(f"surrogate {contents(_SOURCES)}", *named, *numbers, suffix=".npz")
+    known = None if path is None else _read(path)
+    if known is not None:
+        return Surrogate(low, high, known["table"], float(known["error"]))
+    made = tabulate(functions, low, high, tolerance=tolerance)
+    if path is not None:
+        _write(path, table=made.table, error=np.array(made.error))
+    return made
+
+
+def _read(path: Path) -> dict[str, Array] | None:
+    """The arrays of a file, whose checksums are looked at; None where it is not there or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            return {"table": kept["table"], "error": kept["error"]}
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        return None
+
+
+def _write(path: Path, **arrays: Array) -> None:
+    """Write beside the target and rename; where that fails nothing is kept."""
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile("wb", dir=path.parent, suffix=".part", delete=False) as file:
+            np.savez(file, **arrays)
+        os.replace(file.name, path)
 
 
 def _pack(head: list[float], coefficients: Array, dropped: Array) -> Array:

@@ -31,7 +31,7 @@ from sympy import Expr
 from theory import symbols
 from theory.calculus.nodes import CONDITIONS, ELEMENTARY
 
-__all__ = ["dump", "folder", "load", "remembered"]
+__all__ = ["dump", "entry", "folder", "load", "remembered"]
 
 ATOMS = {"pi": sp.pi, "I": sp.I, "E": sp.E, "oo": sp.oo, "true": sp.true}
 NODES: dict[str, Callable[..., Expr]] = {
@@ -170,7 +170,7 @@ def remembered(describe: Callable[..., tuple[sp.Basic, ...]]) -> Callable[[Calla
         @lru_cache(maxsize=4096)
         @wraps(function)
         def call(*args: Any) -> Expr:
-            path = _path(function.__qualname__, describe, args)
+            path = entry(function.__qualname__, *describe(*args))
             if path is None:
                 return function(*args)
             result = _read(path)
@@ -184,15 +184,16 @@ def remembered(describe: Callable[..., tuple[sp.Basic, ...]]) -> Callable[[Calla
     return decorate
 
 
-def _path(name: str, describe: Callable[..., tuple[sp.Basic, ...]], args: tuple) -> Path | None:
+def entry(name: str, *content: sp.Basic, suffix: str = ".json") -> Path | None:
+    """Return the file for what `name` makes of this content; None where it has none."""
     where = folder()
     if where is None:
         return None
     try:
-        content = json.dumps([_edition(), name, *map(dump, describe(*args))])
+        text = json.dumps([_edition(), name, *map(dump, content)])
     except (_NotStorable, OSError):
         return None
-    return where / f"{hashlib.sha256(content.encode()).hexdigest()}.json"
+    return where / f"{hashlib.sha256(text.encode()).hexdigest()}{suffix}"
 
 
 def _read(path: Path) -> Expr | None:

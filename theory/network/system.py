@@ -24,7 +24,8 @@ from theory.network.linearisation import Escape
 from theory.network.loss import Loss
 from theory.network.ridges import Network
 from theory.network.vectors import Sampling, noise_direction, noise_velocity
-from theory.symbols import N_4, J, L_q, L_r, M_ll, M_ls, M_ss, N_l, N_s, d, kappa, q, r
+from theory.symbols import N_4, J, L_q, L_r, M_ll, M_ls, M_ss, N_l, N_s, d, q, r
+from theory.symbols import kappa as kappa_symbol
 from theory.typeset.layout import Equation, on_screen
 
 __all__ = ["EDGE", "GAP", "System", "guard", "guard_in_states"]
@@ -86,7 +87,7 @@ class System:
         substituted = {s: f.xreplace(inner) for s, f in self.velocities.items()}
         return {s: tidy(f) if _is_short_polynomial(f) else f for s, f in substituted.items()}
 
-    def sgd(self, kappa: Expr = kappa) -> System:
+    def sgd(self, kappa: Expr = kappa_symbol) -> System:
         r"""Return the system at finite kappa = eta d / B: each overlap of a vector on the sphere gains its drift.
 
         For LoRA that is -(kappa/2) u^2 J m in dm/dt and nothing in du/dt; for a free weight, kappa J in d<w, w>/dt.
@@ -95,8 +96,15 @@ class System:
         >>> derive("linear", model="plain").sgd().velocities
         {m: -J*kappa*m/2 + L_q*(m - 1)*(m + 1)}
         """
-        kappa, network = exact(kappa, "kappa"), self.network
-        drifted = dict(self.velocities)
+        given = exact(kappa, "kappa")
+        return self._drifting if given == kappa_symbol else self._with_drift(given)
+
+    @cached_property
+    def _drifting(self) -> System:
+        return self._with_drift(kappa_symbol)
+
+    def _with_drift(self, kappa: Expr) -> System:
+        network, drifted = self.network, dict(self.velocities)
         for overlap, pair in network.overlaps.items():
             drifted[overlap] += noise_velocity(network.gram, network.weights, pair, kappa, network.noise_covariance)
         parameters = (*self.parameters, *sorted(kappa.free_symbols - set(self.parameters), key=str))
@@ -147,7 +155,7 @@ class System:
         directions = [weight.diff(p) for p in network.scalars]
         directions += [noise_direction(gram, weight, pair) for pair in network.overlaps.values()]
         drifts, unit = [sp.S.Zero for _ in network.scalars], sp.eye(1)
-        drifts += [noise_velocity(gram, [weight], pair, kappa, unit) for pair in network.overlaps.values()]
+        drifts += [noise_velocity(gram, [weight], pair, kappa_symbol, unit) for pair in network.overlaps.values()]
         moments = (L_q, L_r, J, M_ss, M_ls, M_ll, N_s, N_l, N_4)
         sampling = Sampling(gram, weight, network.target, {name.name: name for name in moments})
 
@@ -156,7 +164,7 @@ class System:
             total = sampling.second(g, h) - sampling.first(g) * sampling.first(h) + k * n * (N_4 - J**2)
             total -= n * (sampling.third(g) - sampling.first(g) * J) + k * (sampling.third(h) - sampling.first(h) * J)
             names = (L_q**2, L_q * L_r, L_r**2, L_q * J, L_r * J, J**2, *moments)
-            return kappa / d * sp.collect(sp.expand(total), names, sp.factor)
+            return kappa_symbol / d * sp.collect(sp.expand(total), names, sp.factor)
 
         return sp.Matrix(len(directions), len(directions), covariance)
 

@@ -17,7 +17,7 @@ from numerics.compile.codegen import compile_function
 from numerics.flows.engines import stepping
 from numerics.flows.engines.problem import Array, Outcome, Problem, Solution
 from numerics.flows.field import Field, field
-from numerics.flows.surrogate import Surrogate, tabulate
+from numerics.flows.surrogate import Surrogate, kept_table
 from theory.errors import ParameterError
 from theory.network.system import System
 from theory.symbols import r
@@ -57,10 +57,19 @@ class Native:
 
     Where the loss has no closed form, a Chebyshev surrogate takes its place, with an error measured below rtol / 100
     (or 1e-12, whichever is larger).
+
+    Attributes:
+        method: one of these names.
+        norms: the smallest and largest <w, w> of many integrations, which then share one surrogate; by default each
+            has one for where it starts.
+        finest: the smallest rtol among them.
+
     Raises `ParameterError` for another method.
     """
 
     method: str = "auto"
+    norms: tuple[float, float] | None = None
+    finest: float = math.inf
 
     def __post_init__(self) -> None:
         if self.method not in _PLANS:
@@ -76,7 +85,7 @@ class Native:
             threshold=problem.threshold,
             rtol=problem.rtol,
             atol=problem.atol[None],
-            method=self.method,
+            engine=self,
         )
         times, states = [], []
 
@@ -120,9 +129,10 @@ class Runs:
         threshold: float,
         rtol: float,
         atol: Array,
-        method: str = "auto",
+        engine: Native | None = None,
     ) -> None:
-        self._field, self._plan = field(system), _PLANS[method]
+        self._engine = engine or Native()
+        self._field, self._plan = field(system), _PLANS[self._engine.method]
         self._constants = np.ascontiguousarray(constants, dtype=np.float64)
         self._event, self._rtol, self._atol = (index, threshold), rtol, np.ascontiguousarray(atol)
         self.states = np.array(initial, dtype=np.float64, order="C")
@@ -212,11 +222,13 @@ class Runs:
             )
         if not self._field.system.entries[r].free_symbols:
             return self._tabulate(float(norms[0]), float(norms[0]))
-        low, high = norms.min() / REACH, max(1.0, norms.max()) * REACH
+        shared = self._engine.norms or (math.inf, 0.0)
+        low, high = min(shared[0], norms.min()) / REACH, max(1.0, shared[1], norms.max()) * REACH
         return self._tabulate(2.0 ** math.floor(math.log2(low)), 2.0 ** math.ceil(math.log2(high)))
 
     def _tabulate(self, low: float, high: float) -> Surrogate:
-        return _surrogate(self._field, low, high, max(1e-2 * self._rtol, SMALLEST_SURROGATE))
+        finest = min(self._rtol, self._engine.finest)
+        return _surrogate(self._field, low, high, max(1e-2 * finest, SMALLEST_SURROGATE))
 
     def _leaving(self) -> NDArray[np.int64]:
         """Return the trajectories that stand at the end of the surrogate, which is widened for them."""
@@ -236,4 +248,4 @@ class Runs:
 
 @lru_cache(maxsize=32)
 def _surrogate(system_field: Field, low: float, high: float, tolerance: float) -> Surrogate:
-    return tabulate(tuple(system_field.functions.values()), low, high, tolerance=tolerance)
+    return kept_table(tuple(system_field.functions.values()), low, high, tolerance=tolerance)

@@ -57,7 +57,7 @@ def test_another_text_or_another_module_below_is_another_function(place: Path, t
     below.write_text("A = 1\n")
     generated(TEXT, "twice", builds_on=(str(below),))
     below.write_text("A = 2\n")
-    keeping._contents.cache_clear()
+    keeping.contents.cache_clear()
     keeping._generated.cache_clear()
     generated(TEXT, "twice", builds_on=(str(below),))
     assert len(list(place.glob("*.py"))) == 2
