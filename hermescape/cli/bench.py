@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bench", "bench_table", "measurements"]
 
-_MODULES = ("flow", "montecarlo")
+_MODULES = ("waiting", "flow", "montecarlo")
 
 
 def bench(
@@ -26,9 +26,9 @@ def bench(
     only: Annotated[str, typer.Option(metavar="TEXT", help="rows whose names contain this text")] = "",
     as_json: Json = False,
 ) -> None:
-    """Measure this machine: flows, search times and simulation, each against a baseline in the same run.
+    """Measure this machine, each row against a baseline in the same run: waiting, flows, search times, simulation.
 
-    All of it takes a few minutes; --only relu or --only tau a part.
+    All of it takes some ten minutes; --only time (of commands), --only relu or --only tau a part.
     """
     with progress_bar("measuring", None) as advance:
         rows = measurements(runs, only, advance)

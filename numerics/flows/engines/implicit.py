@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from numerics.compile.keeping import kept
+from numerics.flows.engines.arrays import add, copy
 
 __all__ = ["ORDER", "STAGES", "step"]
 
@@ -103,8 +104,8 @@ def step(
     _factor(matrix, pivots)
     for stage in range(STAGES):
         if stage == 0:
-            new[:] = y
-            k[1] = k[0]
+            copy(y, new)
+            copy(k[0], k[1])
         else:
             if stage < STAGES - 1:
                 for i in range(n):
@@ -112,7 +113,7 @@ def step(
                     for j in range(stage):
                         new[i] += _A[stage, j] * k[1 + j, i]
             else:
-                new += k[stage]  # the embedded solution of stage 5
+                add(k[stage], new)  # the embedded solution of stage 5
             field(new, p, table, k[1 + stage])
             for i in range(n):
                 for j in range(stage):

@@ -15,6 +15,7 @@ from numba import f8, void
 
 from numerics.compile.keeping import kept
 from numerics.flows.engines import explicit, implicit
+from numerics.flows.engines.arrays import copy
 
 __all__ = [
     "BUDGET",
@@ -83,8 +84,8 @@ _compiled = kept(error_model="numpy", nogil=True)
 @_compiled
 def _is_finite(vector: Any) -> bool:
     total = 0.0
-    for value in vector:
-        total += value
+    for i in range(vector.size):
+        total += vector[i]
     return bool(np.isfinite(total))
 
 
@@ -109,7 +110,8 @@ def _prepare(flow: Flow, y: Any, rtol: float, atol: Any, work: Work) -> bool:
     if flow.method == IMPLICIT:
         flow.jacobian(y, flow.p, flow.table, work.slopes)
         if not _is_finite(work.slopes):
-            work.slopes[:] = 0.0
+            for i in range(work.slopes.size):
+                work.slopes[i] = 0.0
     return True
 
 
@@ -198,12 +200,12 @@ def advance(flow: Flow, event: Event, y: Any, clock: Any, stop: float, rtol: flo
         clock[2] += 1.0
         if event.component >= 0 and abs(work.new[event.component]) >= event.threshold:
             clock[0] += _locate(flow, event, y, h, work)
-            y[:] = work.new
+            copy(work.new, y)
             return EXITED
-        y[:] = work.new
+        copy(work.new, y)
         clock[0] = stop if h >= stop - clock[0] else clock[0] + h
         if flow.method == EXPLICIT:
-            work.k[0] = work.k[_LAST]
+            copy(work.k[_LAST], work.k[0])
         else:
             flow.field(y, flow.p, flow.table, work.k[0])
     return STOPPED
@@ -259,6 +261,7 @@ def advance_recording(
         before = clock[0]
         code = advance(flow, event, y, clock, stop, rtol, atol, clock[2] + 1.0)
         if clock[0] > before:
-            times[count], states[count] = clock[0], y
+            times[count] = clock[0]
+            copy(y, states[count])
             count += 1
     return code, count
