@@ -71,7 +71,7 @@ def _one_dimension(given: Given, budget: float | None) -> Any:
 
     place: Given = {"mu": _alignments(given, aligned), "dimension": dimensions[0]}
     with progress_bar("simulating", None) as advance:
-        return run(given.pop("student"), given.pop("teacher"), **given | place, progress=advance)
+        return run(given.pop("student"), given.pop("teacher"), **given | place, progress=advance, ahead=True)
 
 
 def _law(given: Given, budget: float | None) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, Unpack
 
@@ -17,6 +18,7 @@ from hermescape.verify.report import Case, Report
 from numerics.accuracy import CHECK_CONFIDENCE, CONTROL_LEVEL, LEVEL
 from numerics.parameters import PARAMETERS
 from numerics.rates.curvature import require_slope
+from numerics.simulation.ahead import compiled_ahead
 from numerics.simulation.montecarlo import simulate
 from theory.errors import ParameterError
 from theory.network.system import System
@@ -41,6 +43,7 @@ def check(
     budget: float = SAMPLE_BUDGET,
     threads: int | None = None,
     progress: Progress = None,
+    ahead: bool = False,
     **settings: Unpack[Problem],
 ) -> Report:
     """Compare derived, integrated and simulated exit times of aligned LoRA, and say whether they agree.
@@ -61,6 +64,8 @@ def check(
             50 more. Runs that do not leave are given up before all of them have drawn four times as many.
         threads: all cores by default; no effect on the result.
         progress: called with (replicas finished, replicas in all).
+        ahead: compile the simulation, where that has to be done, in a process beside this one which plans it; a script
+            that asks for it needs `if __name__ == "__main__":`.
         settings: fields of a `Task` that say what is learnt: `rho`, `label`, `noise`, `dimension`, `threshold`, ...
 
     Raises:
@@ -78,12 +83,15 @@ def check(
     batch, step_size, replicas = _given(asked, batch=batch, step_size=step_size, replicas=replicas)
     system, places = asked.system(), _places(asked, mu)
     _check(places, budget, "1.5e9")
-    for place in places:  # made once, so that bad values are refused before any work
-        eta, runs = 1.0 if step_size is None else step_size, 2 if replicas is None else replicas
+    eta, runs = 1.0 if step_size is None else step_size, 2 if replicas is None else replicas
+    first, *_ = [  # all made once, so that bad values are refused before any work
         experiment_at(asked, place, asked.dimension, 1 if batch is None else batch, eta, runs=runs, seed=asked.seed)
+        for place in places
+    ]
     require_slope(system)
     given = {"batch": batch, "step_size": step_size, "replicas": replicas, "budget": budget, "seed": asked.seed}
-    jobs = median_jobs(asked, system, places, asked.dimension, **given)
+    with compiled_ahead(first) if ahead else nullcontext():
+        jobs = median_jobs(asked, system, places, asked.dimension, **given)
     cases = _judged(asked, jobs, threads, progress)
     confirmed = {
         **_names(system),

@@ -25,7 +25,7 @@ from typing import Any
 
 from theory.calculus.cache import folder
 
-__all__ = ["contents", "generated", "kept"]
+__all__ = ["contents", "generated", "is_kept", "kept"]
 
 
 def kept(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -83,10 +83,23 @@ def generated(text: str, name: str, *, builds_on: tuple[str, ...], signature: An
     return _generated(text, name, builds_on, signature)
 
 
+def is_kept(text: str, builds_on: tuple[str, ...]) -> bool:
+    """Whether machine code of this source is on disk, or has no place there.
+
+    >>> is_kept("CACHE\\n", builds_on=(__file__,)) == (folder() is None)
+    True
+    """
+    place, title = folder(), _title(text, builds_on)
+    return place is None or any((place / "native" / "__pycache__").glob(f"{title}*.nbi"))
+
+
+def _title(text: str, builds_on: tuple[str, ...]) -> str:
+    return "hermescape_" + hashlib.sha256((contents(builds_on) + text).encode()).hexdigest()[:32]
+
+
 @lru_cache(maxsize=512)
 def _generated(text: str, name: str, builds_on: tuple[str, ...], signature: Any) -> Any:
-    title = "hermescape_" + hashlib.sha256((contents(builds_on) + text).encode()).hexdigest()[:32]
-    place = folder()
+    title, place = _title(text, builds_on), folder()
     for native in () if place is None else (place / "native",) * 2:  # once more, where the first finds damage
         try:
             return _ready(_load(title, _write(native, title, "CACHE = True\n" + text)), name, signature)

@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from sympy import Expr, S, Symbol, diff, expand
 
 from numerics.compile.codegen import BUILDS_ON, HEADER, native_source
-from numerics.compile.keeping import generated, kept
+from numerics.compile.keeping import generated, is_kept, kept
 from numerics.simulation.experiment import LARGEST_SCALE, Experiment
 from numerics.simulation.state import CENSORED, DIVERGED, EXITED
 from theory.calculus.removable import filled
@@ -205,6 +205,12 @@ def kernel(experiment: Experiment, *, rotated: bool) -> Kernel:
     """Return the compiled loop over steps; `rotated` draws batches in triangular form, for linear residuals only."""
     plan, _ = _plan(experiment)
     return _kernel(plan, noisy=experiment.noise > 0, rotated=rotated)
+
+
+def has_kernel(experiment: Experiment, *, rotated: bool) -> bool:
+    """Whether that loop is compiled already, by this process or by an earlier one."""
+    plan, _ = _plan(experiment)
+    return is_kept(_source(plan, noisy=experiment.noise > 0, rotated=rotated), _BUILDS_ON)
 
 
 _kept = kept(error_model="numpy", nogil=True)
@@ -397,6 +403,7 @@ def run(rng, state, rows, law, span):
 '''
 
 
+@lru_cache(maxsize=64)
 def _source(plan: _Plan, *, noisy: bool, rotated: bool) -> str:
     """Return the source of a module with the loop over steps; a function of the expressions alone."""
     chosen = f"CENSORED, DIVERGED, EXITED, LARGEST_SCALE = {CENSORED}, {DIVERGED}, {EXITED}, {LARGEST_SCALE}\n"
@@ -414,7 +421,10 @@ def _signature() -> tuple[Any, ...]:
     return tuple(map(typeof, example))
 
 
+_BUILDS_ON = (*BUILDS_ON, __file__)
+
+
 @lru_cache(maxsize=64)
 def _kernel(plan: _Plan, *, noisy: bool, rotated: bool) -> Kernel:
     text = _source(plan, noisy=noisy, rotated=rotated)
-    return cast(Kernel, generated(text, "run", builds_on=(*BUILDS_ON, __file__), signature=_signature()))
+    return cast(Kernel, generated(text, "run", builds_on=_BUILDS_ON, signature=_signature()))
