@@ -143,7 +143,7 @@ def kept_table(functions: tuple[Expr, ...], low: float, high: float, *, toleranc
 def _read(path: Path) -> dict[str, Array] | None:
     """The arrays of a file, whose checksums are looked at; None where it is not there or damaged."""
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             return {"table": kept["table"], "error": kept["error"]}
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None
