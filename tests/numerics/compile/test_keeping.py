@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,10 @@ HERE = (__file__,)
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("HERMESCAPE_CACHE", str(tmp_path))
-    return tmp_path / "native"
+    yield tmp_path / "native"
+    keeping.contents.cache_clear()
 
 
 def again() -> float:
@@ -101,3 +103,23 @@ def test_a_cache_that_is_wiped_is_filled_again(place: Path) -> None:
         path.unlink()
     assert again() == 3.0
     assert kept(place)
+
+
+def test_another_version_of_the_compiler_compiles_anew(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert again() == 3.0
+    monkeypatch.setattr(keeping, "version", lambda package: "another")
+    keeping.contents.cache_clear()
+    assert again() == 3.0
+    assert len(list(place.glob("*.py"))) == 2
+
+
+@pytest.mark.slow
+def test_code_for_another_processor_is_not_run(place: Path) -> None:
+    """numba keeps what it compiles for each processor apart: a folder may be shared by unlike machines."""
+    assert again() == 3.0
+    before = kept(place)
+    code = f"from numerics.compile.keeping import generated; print(generated({TEXT!r}, 'twice', builds_on={HERE})(1.5))"
+    other = {**os.environ, "NUMBA_CPU_NAME": "generic"}
+    assert subprocess.check_output([sys.executable, "-c", code], env=other, text=True) == "3.0\n"
+    assert len(kept(place)) > len(before)
+    assert again() == 3.0
