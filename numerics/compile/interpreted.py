@@ -54,7 +54,7 @@ _MEANT: dict[str, Any] = {
 def meanings(names: Iterable[str]) -> dict[str, Any]:
     """Return what each name of generated source stands for; Python's own names stand for nothing.
 
-    >>> meanings(["sqrt"])["sqrt"](-1e-17)
+    >>> float(meanings(["sqrt"])["sqrt"](-1e-17))
     0.0
     """
     return {"__builtins__": {}, **{name: _meaning(name) for name in names}}
