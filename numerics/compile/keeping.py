@@ -89,8 +89,11 @@ def is_kept(text: str, builds_on: tuple[str, ...]) -> bool:
     >>> is_kept("CACHE\\n", builds_on=(__file__,)) == (folder() is None)
     True
     """
-    place, title = folder(), _title(text, builds_on)
-    return place is None or any((place / "native" / "__pycache__").glob(f"{title}*.nbi"))
+    place, name = folder(), f"{_title(text, builds_on)}*.nbi"
+    if place is None:
+        return True
+    chosen = os.environ.get("NUMBA_CACHE_DIR")  # numba then keeps its code there, in a folder for each of modules
+    return any(Path(chosen).glob(f"*/{name}") if chosen else (place / "native" / "__pycache__").glob(name))
 
 
 def _title(text: str, builds_on: tuple[str, ...]) -> str:
