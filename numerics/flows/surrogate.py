@@ -136,7 +136,7 @@ def kept_table(functions: tuple[Expr, ...], low: float, high: float, *, toleranc
         return Surrogate(low, high, known["table"], float(known["error"]))
     made = tabulate(functions, low, high, tolerance=tolerance)
     if path is not None:
-        _write(path, table=made.table, error=np.array(made.error))
+        _write(path, made)
     return made
 
 
@@ -149,12 +149,12 @@ def _read(path: Path) -> dict[str, Array] | None:
         return None
 
 
-def _write(path: Path, **arrays: Array) -> None:
+def _write(path: Path, made: Surrogate) -> None:
     """Write beside the target and rename; where that fails nothing is kept."""
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile("wb", dir=path.parent, suffix=".part", delete=False) as file:
-            np.savez(file, **arrays)
+            np.savez(file, table=made.table, error=np.array(made.error))
         os.replace(file.name, path)
 
 
