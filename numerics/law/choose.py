@@ -14,11 +14,10 @@ from numerics.law.ballistic import ballistic
 from numerics.law.modes import from_mode
 from numerics.law.passage import passage
 from numerics.law.protocol import Law, Setting
-from numerics.law.starts import from_saddle, from_weight
+from numerics.law.starts import from_saddle, from_weight, is_lora
 from theory.errors import InputError, ParameterError
 from theory.network.system import System
 from theory.search.regimes import regime
-from theory.symbols import m
 
 __all__ = ["escape_law", "is_lora", "setting_of"]
 
@@ -84,11 +83,6 @@ def escape_law(
     if mu is not None or rho is not None or initial_scale is not None:
         raise ParameterError("mu, rho or initial_scale with model plain given; accepted: none of them.")
     return _plain(system, setting)
-
-
-def is_lora(system: System) -> bool:
-    """Whether the search is that of LoRA as derived, seen in m: its law knows critical strengths and noise too."""
-    return system.escape.square is not None and system.network.alignment == m
 
 
 def setting_of(
