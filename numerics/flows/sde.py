@@ -203,7 +203,7 @@ def coefficients(noisy: System, *, norm: bool) -> tuple[Expr, ...]:
     >>> len(coefficients(derive("linear").sgd(), norm=False))  # du/dt, dm/dt, D_uu, D_mu, D_mm
     5
     """
-    spread = noisy.covariance(norm=norm)
+    spread = noisy.diffusion if norm else noisy.covariance(norm=False)
     wanted = spread.free_symbols.union(*(f.free_symbols for f in noisy.velocities.values()))
     functions = {name: f for name, f in noisy.diffusion_functions.items() if name in wanted}
     if not all(is_closed(f) for f in functions.values()):

@@ -1,10 +1,10 @@
 r"""The law of the exit time through SGD's diffusion, which needs no regime: a sample of paths, with its error.
 
-The closed formulas of `numerics.law.starts` put the start on the unstable manifold, which needs |A| sqrt(d)/lambda >> 1.
-Where u grows by itself faster than m follows, w reaches a second saddle at u = O(1), and m leaves that one from
-m_0 = Z/sqrt(d) under noise of the same order: their spread is then wrong many times over. The exit time of the diffusion
-(`numerics.law.ensemble`) has no such limit. A finite step slows growth by lambda eta/log(1 + eta lambda), and so every
-time is stretched. The largest distance of two distribution functions, that of the closed formula and this one, is what
+The closed formulas of `numerics.law.starts` put the start on the unstable manifold: |A| sqrt(d)/lambda >> 1. Where u
+grows by itself faster than m follows, w reaches a second saddle at u = O(1), and m leaves that one from m_0 = Z/sqrt(d)
+under noise of the same order: their spread is then wrong many times over. The exit time of the diffusion
+(`numerics.law.ensemble`) has no such limit. A finite step slows growth by eta lambda/log(1 + eta lambda), and so every
+time is stretched. The largest difference of the distribution functions of the closed formula and of this law is what
 the formula leaves out at the d that is asked for.
 
 Near the place where SGD stops the expansion in eta behind the diffusion fails: a threshold that so large a share of the
@@ -15,19 +15,17 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 
 from numerics.accuracy import DIFFUSION_STALL, NEVER
 from numerics.compile.formulas import compiled
-from numerics.law.ensemble import MOST_STEPS, Ensemble, paths_of
+from numerics.law.ensemble import MOST_STEPS, PATHS, Ensemble, paths_of
 from numerics.law.protocol import Law, Setting, check_level
 from numerics.law.starts import check_step, is_lora
 from numerics.rates.search_time import search_time
@@ -36,13 +34,17 @@ from theory.errors import InputError
 from theory.network.system import System
 from theory.search.law import search_time as search_time_of
 from theory.search.regimes import regime
+from theory.symbols import N_4, N_l, N_s
 
 __all__ = ["Diffusion", "Distance", "diffusion", "distance"]
 
 Array = NDArray[np.float64]
 
 RANDOMISATIONS = 4
-PILOT = 2**8
+PILOT = 2**6
+WORK = 4e6
+"""steps of a randomisation, some 2 s; slow ways out get fewer paths, and a larger error"""
+FEWEST = 2**9
 SEED = 20_261
 NEIGHBOURS = (2**-0.5, 2**0.5)
 """factors of d between which the slope in log d is taken"""
@@ -197,7 +199,7 @@ def diffusion(
     scale = setting.dimension**-2.0 if initial_scale is None else float(initial_scale)
     move = paths_of(system, norm=_check_closed(system))
     ensemble = Ensemble(system, move, place, setting.dimension, setting.threshold, setting.kappa, scale)
-    _check_pilot(replace(ensemble, paths=PILOT), seed)
+    ensemble = replace(ensemble, paths=_affordable(replace(ensemble, paths=PILOT), seed))
     times, error, ends = _drawn(ensemble, seed)
     _check_sample(ensemble, times, ends)
     rate = float(search.rate)
@@ -230,9 +232,9 @@ def _check_model(system: System) -> None:
 
 def _check_closed(system: System) -> bool:
     """Return whether the fluctuation of the kappa drift has closed moments too; refuse where none has."""
+    moments = system.diffusion_functions
     for norm in (True, False):
-        names = system.covariance(norm=norm).free_symbols | {*system.sgd().functions}
-        if all(is_closed(f) for name, f in system.diffusion_functions.items() if name in names):
+        if all(is_closed(f) for name, f in moments.items() if norm or name not in (N_s, N_l, N_4)):
             return norm
     loss = system.loss_function
     raise InputError(
@@ -257,11 +259,11 @@ def _apart(first: Array, second: Array) -> float:
     return float(np.max(np.abs(shares[0] - shares[1])))
 
 
-def _check_pilot(ensemble: Ensemble, seed: int) -> None:
-    """Refuse what a few paths show to be out of reach."""
+def _affordable(ensemble: Ensemble, seed: int) -> int:
+    """Return how many paths there is time for, by a few; refuse what these show to be out of reach."""
     sample = ensemble.draw(seed)
     left = np.isfinite(sample.times)
-    if left.mean() < 1 - 8 / ensemble.paths:
+    if left.sum() < PILOT - 1:
         name, system = ensemble.system.loss_function.student.name, ensemble.system
         largest = float(np.max(np.abs(sample.ends[:, [*system.states].index(system.network.alignment)])))
         raise InputError(
@@ -270,6 +272,7 @@ def _check_pilot(ensemble: Ensemble, seed: int) -> None:
             "accepted: a threshold below the place where SGD stops, and starts that are left within some hundred "
             "relaxation times; by formula or exact simulation for others."
         )
+    return max(FEWEST, min(PATHS, 2 ** math.floor(math.log2(WORK / sample.steps.mean()))))
 
 
 def _check_sample(ensemble: Ensemble, times: Array, ends: Array) -> None:

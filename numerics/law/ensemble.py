@@ -40,16 +40,17 @@ SOBOL = 40
 """dimensions of the low-discrepancy sequence: the start and the first kicks"""
 STATES = 200
 """at which a share of the drift is measured"""
-MOST_STEPS = 10_000
+MOST_STEPS = 50_000
 """of a path, which then counts as one that stays"""
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Exit times in units of t, infinite for paths that stay, and the state in which each path leaves."""
+    """Exit times in units of t, infinite for paths that stay, the state in which each path leaves, and its steps."""
 
     times: Array
     ends: Array
+    steps: NDArray[np.int64]
 
 
 class Motion(NamedTuple):
@@ -97,7 +98,7 @@ class Ensemble:
         places = np.random.SeedSequence(seed, spawn_key=(randomisation, 4))
         scramble, later = places.spawn(2)
         normals, start = _drawn(self, scramble)
-        times, ends = np.empty(self.paths), np.empty_like(start)
+        times, ends, steps = np.empty(self.paths), np.empty_like(start), np.empty(self.paths, np.int64)
         self.motion.leave(
             np.random.Generator(np.random.SFC64(later)),
             start,
@@ -108,8 +109,9 @@ class Ensemble:
             np.array([self.watched, MOST_STEPS]),
             times,
             ends,
+            steps,
         )
-        return Sample(times, ends)
+        return Sample(times, ends, steps)
 
     @property
     def watched(self) -> int:
@@ -152,11 +154,21 @@ def _drawn(ensemble: Ensemble, seeds: np.random.SeedSequence) -> tuple[Array, Ar
 
 
 def paths_of(system: System, *, norm: bool = False) -> Motion:
-    """Return the compiled paths of a system's diffusion; `norm` as in `System.covariance`.
+    """Return the compiled paths of a system's diffusion, kept for the process; `norm` as in `System.covariance`.
 
     Raises `InputError` where the loss or a moment of its noise has no closed form.
     """
     noisy = system.sgd()
+    key = (system.network, *noisy.velocities.items(), norm)
+    if key not in _KEPT:
+        _KEPT[key] = _made(noisy, norm)
+    return _KEPT[key]
+
+
+_KEPT: dict[tuple[object, ...], Motion] = {}
+
+
+def _made(noisy: System, norm: bool) -> Motion:
     outputs = sde.coefficients(noisy, norm=norm)
     count = len(noisy.states)
     text = _text(noisy.states, (*noisy.parameters, dimension_symbol), outputs[:count], outputs[count:])
@@ -215,7 +227,8 @@ def crossing(a, b, slope_a, slope_b, level):
     for _ in range(50):
         s = 0.5 * (low + high)
         r = 1.0 - s
-        if r * r * (1.0 + 2.0 * s) * a + s * r * r * slope_a + s * s * (3.0 - 2.0 * s) * b - s * s * r * slope_b < level:
+        ends = r * r * (1.0 + 2.0 * s) * a + s * s * (3.0 - 2.0 * s) * b
+        if ends + s * r * (r * slope_a - s * slope_b) < level:
             low = s
         else:
             high = s
@@ -224,12 +237,12 @@ def crossing(a, b, slope_a, slope_b, level):
 
 @njit(
     (npy_rng, float64[:, ::1], float64[:, ::1], float64[::1], float64[::1], float64[::1], int64[::1], float64[::1],
-     float64[:, ::1]),
+     float64[:, ::1], int64[::1]),
     error_model="numpy",
     nogil=True,
     cache=CACHE,
 )
-def leave(rng, start, normals, given, bounds, numbers, counts, times, ends):
+def leave(rng, start, normals, given, bounds, numbers, counts, times, ends, steps):
     threshold, pace, noise = numbers[0], numbers[1], numbers[2]
     watched, most = counts[0], counts[1]
     x, y, moved = np.empty(SIZE), np.empty(SIZE), np.empty(SIZE)
@@ -292,6 +305,7 @@ def leave(rng, start, normals, given, bounds, numbers, counts, times, ends):
             for i in range(SIZE):
                 x[i] = y[i]
         times[path] = left
+        steps[path] = step + 1
         for i in range(SIZE):
             ends[path, i] = x[i]
 """
