@@ -144,16 +144,16 @@ def compared_laws(system: System, *, by: By, **options: Any) -> Compared:
     if by == "formula":
         law = escape_law(system, **options)
         return Compared(law, law, None, None)
-    formula, refused = _unless_refused(lambda: escape_law(system, **options))
     sampled, unsampled = _unless_refused(lambda: _sampled(system, **options))
-    refusal = next((error for error in (refused, unsampled) if error is not None), None)
+    if by == "diffusion" and unsampled is not None:
+        raise unsampled
+    formula, refused = _unless_refused(lambda: escape_law(system, **options))
+    only = sampled or formula
+    if only is None:
+        assert refused is not None
+        raise refused
     if sampled is None or formula is None:
-        only = sampled or formula
-        if only is None or (by == "diffusion" and sampled is None):
-            error = unsampled if by == "diffusion" else refused
-            assert error is not None
-            raise error
-        return Compared(only, formula, sampled, None, str(refusal))
+        return Compared(only, formula, sampled, None, str(refused or unsampled))
     apart = distance(formula, sampled)
     answer = sampled if by == "diffusion" or apart.value > apart.error else formula
     return Compared(answer, formula, sampled, apart)

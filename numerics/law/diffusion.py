@@ -128,9 +128,13 @@ class Diffusion:
         """What `error` is worth in the median."""
         return max(abs(self.quantile(0.5 + side * min(self.error, 0.49)) - self.median) for side in (-1, 1))
 
-    @cached_property
+    @property
     def slope_log_d(self) -> float:
         """d(median)/d(log d), by samples at d/sqrt(2) and d sqrt(2) with the same random numbers."""
+        return self._slope
+
+    @cached_property
+    def _slope(self) -> float:
         low, high = (
             float(np.median(_drawn(replace(self.ensemble, dimension=self.dimension * f), self.seed)[0]))
             for f in NEIGHBOURS

@@ -29,7 +29,7 @@ from theory.network.system import System
 from theory.network.vectors import Combination
 from theory.symbols import d as dimension_symbol
 
-__all__ = ["MOST_STEPS", "PATHS", "Ensemble", "Sample", "paths_of"]
+__all__ = ["MOST_STEPS", "PATHS", "Ensemble", "Sample", "paths_of", "starts"]
 
 Array = NDArray[np.float64]
 
@@ -97,7 +97,7 @@ class Ensemble:
         """Return a randomisation: a function of (seed, randomisation) and the fields alone."""
         places = np.random.SeedSequence(seed, spawn_key=(randomisation, 4))
         scramble, later = places.spawn(2)
-        normals, start = _drawn(self, scramble)
+        normals, start = starts(self, scramble)
         times, ends, steps = np.empty(self.paths), np.empty_like(start), np.empty(self.paths, np.int64)
         self.motion.leave(
             np.random.Generator(np.random.SFC64(later)),
@@ -132,7 +132,7 @@ class Ensemble:
         return float(np.median(shares))
 
 
-def _drawn(ensemble: Ensemble, seeds: np.random.SeedSequence) -> tuple[Array, Array]:
+def starts(ensemble: Ensemble, seeds: np.random.SeedSequence) -> tuple[Array, Array]:
     """Return the normals of the first kicks, and the states at the start."""
     system, count = ensemble.system, ensemble.paths
     sobol = scipy.stats.qmc.Sobol(SOBOL, scramble=True, rng=np.random.default_rng(seeds))

@@ -5,15 +5,15 @@ another law, which those runs have to reject as well: what a test with this many
 """
 
 import math
-from dataclasses import replace
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pytest
 
 from numerics.law import Diffusion, compared_laws, escape_law
 from numerics.law.diffusion import diffusion, distance
+from numerics.law.ensemble import Ensemble, starts
 from numerics.law.protocol import Setting
 from numerics.simulation.comparison import ks_law
 from numerics.simulation.experiment import Experiment
@@ -59,54 +59,55 @@ def system_of(name: str, misaligned: bool) -> Any:
     return derive(name, model="misaligned" if misaligned else "lora")
 
 
-def law_of(row: Row, dimension: float | None = None) -> Diffusion:
-    """The law through the diffusion; at another dimension with the same batch and step."""
-    d = row.dimension if dimension is None else dimension
-    setting = Setting(d, row.threshold, row.step_size * d / row.batch, row.step_size)
+@cache
+def law_of(name: str) -> Diffusion:
+    """The law through the diffusion, in a row's setting."""
+    row = (ROWS | MORE)[name]
+    setting = Setting(row.dimension, row.threshold, row.kappa, row.step_size)
     return diffusion(system_of(row.name, "rho" in row.place), setting, **row.place)
 
 
-def check(row: Row, level: float) -> None:
+def check(name: str, level: float) -> None:
     """The runs accept the law, and reject the formula (below `level`) and the law at a smaller dimension."""
+    row = (ROWS | MORE)[name]
     system = system_of(row.name, "rho" in row.place)
     shared = {"dimension": row.dimension, "step_size": row.step_size, "threshold": row.threshold}
     options = {**shared, "batch": row.batch, "replicas": row.runs, "seed": 5, **row.place}
     sample = simulate(Experiment.of(system.network, **options))
     assert sample.counts.exited == row.runs
     linear = escape_law(system, **shared, kappa=row.kappa, **row.place)
-    assert ks_law(sample, law_of(row).cdf).p_value > 0.01
+    assert ks_law(sample, law_of(name).cdf).p_value > 0.01
     assert ks_law(sample, linear.cdf).p_value < level
     kept = Setting(row.dimension / row.factor, row.threshold, row.kappa, row.step_size)
     assert ks_law(sample, diffusion(system, kept, **row.place).cdf).p_value < 0.01
 
 
-@pytest.mark.parametrize("name", ["he2 .005", "he2 .02"])
-def test_simulated_exits_where_u_leaves_first(name: str) -> None:
-    check(ROWS[name], 1e-6)
+def test_simulated_exits_where_u_leaves_first() -> None:
+    check("he2 .02", 1e-6)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["misaligned he2", "he4"])
+@pytest.mark.parametrize("name", ["he2 .005", "misaligned he2", "he4"])
 def test_more_simulated_exits_where_u_leaves_first(name: str) -> None:
-    check(ROWS[name], 1e-6)
+    check(name, 1e-6)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MORE)
 def test_simulated_exits_at_small_dimensions_and_of_weak_drives(name: str) -> None:
-    check(MORE[name], 1e-3)
+    check(name, 1e-3)
 
 
 def test_two_randomisations_are_one_law_within_their_errors() -> None:
     row = ROWS["he2 .02"]
     setting = Setting(row.dimension, row.threshold, row.kappa, row.step_size)
-    first, second = (diffusion(system_of("he2", False), setting, **row.place, seed=seed) for seed in (1, 2))
+    first, second = law_of("he2 .02"), diffusion(system_of("he2", False), setting, **row.place, seed=1)
     assert 0 < distance(first, second).value < first.error + second.error < 0.02
     assert distance(first.slower(1.05), second).value > 2 * (first.error + second.error)
 
 
 def test_cdf_and_quantile_are_inverse() -> None:
-    law = law_of(ROWS["he2 .02"])
+    law = law_of("he2 .02")
     levels = (1e-4, 0.05, 0.5, 0.9, 0.9999)
     for level in levels:
         assert law.cdf(law.quantile(level)) == pytest.approx(level, abs=1e-9)
@@ -120,6 +121,7 @@ def test_cdf_and_quantile_are_inverse() -> None:
         law.quantile(1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kappa", "eta"), [(0.0, 0.0), (1.0, 0.05)])
 def test_at_large_dimensions_it_is_the_formula(kappa: float, eta: float) -> None:
     system = system_of("linear", False)
@@ -132,7 +134,7 @@ def test_at_large_dimensions_it_is_the_formula(kappa: float, eta: float) -> None
     assert both.diffusion.slope_log_d == pytest.approx(escape_law(system, **options).slope_log_d, rel=0.03)
     quiet = escape_law(system, **options).without_noise()
     assert distance(quiet, both.diffusion.without_noise()).value < 0.01
-    assert distance(quiet, both.diffusion).value > (0.05 if kappa else -1.0)
+    assert distance(quiet, both.diffusion).value > (0.02 if kappa else -1.0)
 
 
 @pytest.mark.slow
@@ -145,17 +147,15 @@ def test_a_kink_at_large_dimensions() -> None:
 
 def test_the_start_is_uniform_on_the_sphere() -> None:
     """At d = 3 each overlap is uniform on [-1, 1]; those with w* and w0 have the covariance of their directions."""
-    row = ROWS["misaligned he2"]
-    setting = Setting(3, 0.9, 0.0, 0.0)
-    ensemble = diffusion(system_of("he2", True), setting, **row.place).ensemble
-    whole = replace(ensemble, threshold=0.0, noise=0.0)  # every path leaves at once, from its start
-    sample = whole.draw(seed=1)
-    m, s = sample.ends[:, 1], sample.ends[:, 2]
-    assert not sample.times.any()
+    place = ROWS["misaligned he2"].place
+    ensemble = Ensemble(system_of("he2", True), cast(Any, None), place, 3.0, 0.9, 0.0, 1e-4, paths=2**12)
+    _, start = starts(ensemble, np.random.SeedSequence(1))
+    u, m, s = start.T
+    assert (u == 1e-4).all()
     assert np.quantile(m, [0.1, 0.5, 0.75]) == pytest.approx([-0.8, 0.0, 0.5], abs=0.01)
-    assert np.mean(s**2) == pytest.approx(row.place["rho"] ** 2 / 3, rel=0.01)
-    assert np.mean(m * s) == pytest.approx(row.place["mu"] / 3, abs=2e-3)
-    assert np.abs(s).max() <= row.place["rho"]
+    assert np.mean(s**2) == pytest.approx(place["rho"] ** 2 / 3, rel=0.01)
+    assert np.mean(m * s) == pytest.approx(place["mu"] / 3, abs=2e-3)
+    assert np.abs(s).max() <= place["rho"]
 
 
 def test_auto_answers_with_what_holds() -> None:
@@ -168,16 +168,21 @@ def test_auto_answers_with_what_holds() -> None:
     assert default == both.formula
 
 
-def test_what_it_cannot_do_is_refused() -> None:
-    relu = derive("relu")
+@pytest.mark.slow
+def test_a_threshold_near_the_place_where_sgd_stops_is_refused() -> None:
+    with pytest.raises(InputError, match="holds back"):
+        escape_law(derive("relu"), mu=0.3, dimension=1000, threshold=0.97, kappa=4.0, step_size=0.1, by="diffusion")
     with pytest.raises(InputError, match="place where SGD stops"):
-        escape_law(relu, mu=0.3, dimension=1000, threshold=0.97, kappa=4.0, step_size=0.1, by="diffusion")
+        escape_law(derive("relu"), mu=0.3, dimension=1000, threshold=0.99, kappa=4.0, step_size=0.1, by="diffusion")
+
+
+def test_what_it_cannot_do_is_refused() -> None:
     with pytest.raises(InputError, match="models lora and misaligned"):
         escape_law(derive("relu", model="plain"), dimension=1000, by="diffusion")
     with pytest.raises(InputError, match="without a closed form"):
         escape_law(derive("tanh"), mu=0.3, dimension=1000, by="diffusion")
     with pytest.raises(ParameterError, match="by = 'both'"):
-        escape_law(relu, mu=0.3, dimension=1000, by="both")  # pyright: ignore[reportArgumentType]
+        escape_law(derive("relu"), mu=0.3, dimension=1000, by="both")  # pyright: ignore[reportArgumentType]
     both = compared_laws(derive("relu", model="plain"), by="auto", dimension=1000)
     assert both.name == "ballistic"
     assert "models lora and misaligned" in both.refusal
