@@ -233,7 +233,7 @@ NEGLIGIBLE_SHIFT = Tolerance(
 DIFFUSION_STALL = Tolerance(
     0.5,
     "of the drift of m",
-    "held back by noise at the threshold, beyond which SGD is no diffusion; exact simulation agreed up to 0.3",
+    "held back by noise at the threshold, beyond which SGD is no diffusion; exact simulation agreed up to 0.33",
 )
 
 # What a simulation is

@@ -134,7 +134,8 @@ def compared_laws(system: System, *, by: By, **options: Any) -> Compared:
     """Return what `escape_law` returns, with the law that it is compared with; arguments and errors are the same.
 
     The formula is not needed where the diffusion answers, and the other way round: the refusal of one that does not
-    answer is a text.
+    answer is a text. With "auto" the law of noise-driven escape keeps the starts at and near a critical strength, where
+    paths are long and few.
 
     >>> from theory.network.derivation import derive
     >>> both = compared_laws(derive("linear"), by="auto", mu=0.5, dimension=1e5, kappa=1.0)
@@ -155,8 +156,11 @@ def compared_laws(system: System, *, by: By, **options: Any) -> Compared:
     if sampled is None or formula is None:
         return Compared(only, formula, sampled, None, str(refused or unsampled))
     apart = distance(formula, sampled)
-    answer = sampled if by == "diffusion" or apart.value > apart.error else formula
-    return Compared(answer, formula, sampled, apart)
+    near_critical = (
+        formula.regime == "noise-driven" or getattr(formula, "flow_tau", 0.0) > 0
+    )  # its own law, tested there
+    wanted = by == "diffusion" or (apart.value > apart.error and not near_critical)
+    return Compared(sampled if wanted else formula, formula, sampled, apart)
 
 
 def _unless_refused(make: Callable[[], T]) -> tuple[T | None, InputError | None]:
