@@ -194,8 +194,10 @@ def bounds_of(system: System, parameters: Mapping[str, float]) -> Array:
     return np.array(lengths)
 
 
-def coefficients(noisy: System, *, norm: bool) -> tuple[Expr, ...]:
+def coefficients(noisy: System, *, norm: bool, drift: Mapping[Symbol, Expr] | None = None) -> tuple[Expr, ...]:
     """Return drift and lower triangle of the diffusion matrix in states, parameters, kappa and d.
+
+    `drift` in chain-rule form replaces the velocities.
 
     Raises `InputError` where the loss or a moment of its noise has no closed form.
 
@@ -204,7 +206,8 @@ def coefficients(noisy: System, *, norm: bool) -> tuple[Expr, ...]:
     5
     """
     spread = noisy.diffusion if norm else noisy.covariance(norm=False)
-    wanted = spread.free_symbols.union(*(f.free_symbols for f in noisy.velocities.values()))
+    velocities = noisy.velocities if drift is None else drift
+    wanted = spread.free_symbols.union(*(f.free_symbols for f in velocities.values()))
     functions = {name: f for name, f in noisy.diffusion_functions.items() if name in wanted}
     if not all(is_closed(f) for f in functions.values()):
         raise InputError(
@@ -213,8 +216,8 @@ def coefficients(noisy: System, *, norm: bool) -> tuple[Expr, ...]:
         )
     closed = guard_in_states(noisy, functions)
     n = range(len(noisy.states))
-    drift = [noisy.velocities[s].xreplace(closed) for s in noisy.states]
-    return (*drift, *(spread[i, j].xreplace(closed) for i in n for j in n if j <= i))
+    moved = [velocities[s].xreplace(closed) for s in noisy.states]
+    return (*moved, *(spread[i, j].xreplace(closed) for i in n for j in n if j <= i))
 
 
 _LOOP = """

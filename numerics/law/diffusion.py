@@ -45,6 +45,8 @@ PILOT = 2**6
 WORK = 4e6
 """steps of a randomisation, some 2 s; slow ways out get fewer paths, and a larger error"""
 FEWEST = 2**9
+COARSE = 0.05
+"""eta lambda from which the logarithm of a step takes a third term"""
 SEED = 20_261
 NEIGHBOURS = (2**-0.5, 2**0.5)
 """factors of d between which the slope in log d is taken"""
@@ -202,15 +204,16 @@ def diffusion(
     place = {"mu": float(mu)} | ({} if rho is None else {"rho": float(rho)})
     scale = setting.dimension**-2.0 if initial_scale is None else float(initial_scale)
     move = paths_of(system, norm=_check_closed(system))
-    ensemble = Ensemble(system, move, place, setting.dimension, setting.threshold, setting.kappa, scale)
+    eta, rate = setting.step_size, float(search.rate)
+    order = 1 if eta == 0 else 2 if eta * rate < COARSE else 3
+    numbers = (setting.dimension, setting.threshold, setting.kappa, scale, eta, order)
+    ensemble = Ensemble(system, move, place, *numbers)
     ensemble = replace(ensemble, paths=_affordable(replace(ensemble, paths=PILOT), seed))
     times, error, ends = _drawn(ensemble, seed)
     _check_sample(ensemble, times, ends)
-    rate = float(search.rate)
-    tau = compiled(search_time_of)(rate, setting.step_size) if rate > 0 else None
-    stretch = 1.0 if tau is None else tau * rate
+    tau = compiled(search_time_of)(rate, eta) if rate > 0 else None
     name = regime(system, mu, rho, kappa=setting.kappa).name
-    return Diffusion(times * stretch, error, ensemble, stretch, seed, name, tau, power=float(name == "noise-driven"))
+    return Diffusion(times, error, ensemble, 1.0, seed, name, tau, power=float(name == "noise-driven"))
 
 
 def distance(law: Law, sampled: Diffusion) -> Distance:

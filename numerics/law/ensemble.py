@@ -2,12 +2,17 @@ r"""Exit times of SGD's diffusion, from the true start: the sample that `numeric
 
     dX = b(X) dt + S(X) dW,    S S^T = D(X),    T = inf { t : |m(t)| >= R },    t = eta * step,
 
-with the drift b of `system.sgd()` and D = `system.covariance()` at this kappa and d (`numerics.flows.sde`). A path is
-split: the flow by RK4, in steps h = 0.25/|b'| (|b'| the Frobenius norm of its Jacobian at this state), and between two
-such steps a kick of covariance (h + h')/2 D (Strang). Where a step of the flow crosses the threshold, the cubic Hermite
-interpolant says when. v is uniform on the sphere in R^d: its overlaps with the frozen vectors are those of a vector of
-normals divided by its length. Start and first kicks are a scrambled Sobol sequence, the rest pseudo-random, so that
-each randomisation is a sample of its own, whose differences say what the numbers are worth.
+with the drift b of `system.sgd()`, or at a finite step eta the logarithm of its mean map Phi (`mean_step`),
+
+    b = log(Phi)/eta = p_1 - (p_2 - p_1)/2 + (p_3 - 2 p_2 + p_1)/3 - ...,   p_k = (Phi^k - Phi^(k-1))/eta,
+
+and D = `system.covariance()` at this kappa and d (`numerics.flows.sde`), each kick times 1 - eta b'/2, which makes
+the spread of many steps that of the chain. A path is split: the flow by RK4, in steps h = 0.25/|b'| (|b'| the Frobenius
+norm of its Jacobian here, and |b|/|x|), and between two such steps a kick of covariance (h + h')/2 D (Strang). Where a
+step of the flow crosses the threshold, the cubic Hermite interpolant says when. v is uniform on the sphere in R^d: its
+overlaps with the frozen vectors are those of a vector of normals divided by its length. Start and first kicks are a
+scrambled Sobol sequence, the rest pseudo-random, so that each randomisation is a sample of its own, whose differences
+say what the numbers are worth.
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy
+import sympy as sp
 from numpy.typing import NDArray
 from sympy import Expr, Symbol
 
@@ -26,13 +32,16 @@ from numerics.compile.codegen import BUILDS_ON, HEADER, native_source
 from numerics.compile.keeping import generated
 from numerics.flows import sde
 from theory.network.system import System
-from theory.network.vectors import Combination
+from theory.network.vectors import Combination, Vector
+from theory.symbols import J, L_q, L_r, q, r
 from theory.symbols import d as dimension_symbol
+from theory.symbols import kappa as kappa_symbol
 
 __all__ = ["MOST_STEPS", "PATHS", "Ensemble", "Sample", "paths_of", "starts"]
 
 Array = NDArray[np.float64]
 
+STEP, ORDER = Symbol("eta_step", nonnegative=True), Symbol("order", nonnegative=True)
 PATHS = 2**14
 PACE = 0.25
 """steps of the flow, in units of 1/|b'|; at 0.5 exact simulation rejects the law"""
@@ -72,6 +81,8 @@ class Ensemble:
         threshold: R.
         kappa: eta d / B.
         scale: every trained scalar at the start.
+        step_size: eta.
+        order: terms of the logarithm of a step, 1 to 3.
         paths: number of paths of a randomisation, a power of 2.
         noise: factor of the kicks; 0 leaves the flow from a random start.
 
@@ -90,6 +101,8 @@ class Ensemble:
     threshold: float
     kappa: float
     scale: float
+    step_size: float = 0.0
+    order: int = 1
     paths: int = PATHS
     noise: float = 1.0
 
@@ -120,7 +133,8 @@ class Ensemble:
 
     def _given(self, kappa: float) -> Array:
         values = {**self.parameters, "kappa": kappa}
-        return np.array([*(values[p.name] for p in self.system.sgd().parameters), self.dimension], float)
+        numbers = [values[p.name] for p in self.system.sgd().parameters]
+        return np.array([*numbers, self.dimension, self.step_size, self.order], float)
 
     def stall(self, states: Array) -> float:
         """Return the median share of the drift of m that the kappa drift takes away in these states."""
@@ -169,11 +183,40 @@ _KEPT: dict[tuple[object, ...], Motion] = {}
 
 
 def _made(noisy: System, norm: bool) -> Motion:
-    outputs = sde.coefficients(noisy, norm=norm)
+    outputs = sde.coefficients(noisy, norm=norm, drift=mean_step(noisy))
     count = len(noisy.states)
-    text = _text(noisy.states, (*noisy.parameters, dimension_symbol), outputs[:count], outputs[count:])
+    text = _text(noisy.states, (*noisy.parameters, dimension_symbol, STEP, ORDER), outputs[:count], outputs[count:])
     builds = (*BUILDS_ON, sde.__file__, __file__)
     return Motion(*(generated(text, name, builds_on=builds) for name in ("leave", "drift")))
+
+
+def mean_step(noisy: System) -> dict[Symbol, Expr]:
+    """Return (Phi(x) - x)/eta, Phi the mean map of a step of SGD; the velocities at eta = 0.
+
+    With g = grad L(w) and c the coefficient of v in w, v - eta c g is divided by its length,
+
+        |v - eta c g|^2 = 1 - 2 eta c <g, v> + eta^2 c^2 |g|^2 + eta kappa c^2 J.
+
+    >>> from theory.network.derivation import derive
+    >>> noisy = derive("relu").sgd()
+    >>> step = mean_step(noisy)
+    >>> [(step[s].subs(STEP, 0) - noisy.velocities[s]).expand() for s in noisy.states]
+    [0, 0]
+    """
+    network, steps = noisy.network, dict(noisy.velocities)
+    gram, weight, target = network.gram, network.weight, network.target
+
+    def along(vector: Vector) -> Expr:
+        """<g, vector>."""
+        return L_q * gram.inner(Combination.of(vector), target) + 2 * L_r * gram.inner(weight, Combination.of(vector))
+
+    squared = L_q**2 * gram.inner(target, target) + 4 * L_q * L_r * noisy.entries[q] + 4 * L_r**2 * noisy.entries[r]
+    for overlap, (v, b) in network.overlaps.items():
+        c = weight.coefficient(v)
+        longer = -2 * c * along(v) + c**2 * (kappa_symbol * J + STEP * squared)
+        length = sp.sqrt(1 + STEP * longer)
+        steps[overlap] = -c * along(b) / length - overlap * longer / (length * (1 + length))
+    return steps
 
 
 def _text(
@@ -186,17 +229,30 @@ def _text(
         for name, outputs in (("drift", drift), ("spread", spread))
     )
     text = f"{HEADER}\nfrom numerics.flows.sde import cholesky\n\n{fields}\n{_LOOP}"
+    text = text.replace("forceinline=True, cache=CACHE)\ndef drift_of", "cache=CACHE)\ndef drift_of")
     return text.replace("SIZE", str(len(states))).replace("TRIANGLE", str(len(spread)))
 
 
 def _filled(name: str, states: int, constants: int, outputs: int) -> str:
     """f(x, p, out), which is called, not inlined: a stage of RK4 is compiled once."""
-    inputs = [f"x[{i}]" for i in range(states)] + [f"p[{i}]" for i in range(constants)]
-    targets = "".join(f"out[{i}], " for i in range(outputs))
-    return (
+    given, targets = [f"p[{i}]" for i in range(constants)], "".join(f"out[{i}], " for i in range(outputs))
+    head = (
         "@njit('void(float64[::1], float64[::1], float64[::1])', error_model='numpy', nogil=True, cache=CACHE)\n"
-        f"def {name}(x, p, out):\n    {targets}= {name}_of({', '.join(inputs)})\n"
+        f"def {name}(x, p, out):\n"
     )
+    here = [f"x[{i}]" for i in range(states)]
+    if name != "drift":
+        return f"{head}    {targets}= {name}_of({', '.join([*here, *given])})\n"
+    lines, eta = [], f"p[{constants - 2}]"
+    for letter, before in (("a", ""), ("b", "a"), ("c", "ab")):
+        moved = [" + ".join([here[i], *(f"{eta}*{k}{i}" for k in before)]) for i in range(states)]
+        lines.append("".join(f"{letter}{i}, " for i in range(states)) + f"= drift_of({', '.join([*moved, *given])})")
+    results = ("a{i}", "1.5*a{i} - 0.5*b{i}", "(11.0*a{i} - 7.0*b{i} + 2.0*c{i})/6.0")
+    body = ""
+    for order, (line, result) in enumerate(zip(lines, results, strict=True), 1):
+        body += f"    {line}\n    if p[{constants - 1}] < {order + 0.5}:\n"
+        body += "".join(f"        out[{i}] = {result.format(i=i)}\n" for i in range(states)) + "        return\n"
+    return head + body
 
 
 _LOOP = """
@@ -204,9 +260,9 @@ from numba import float64, int64
 from numba.core.types import npy_rng
 
 
-@njit('float64(float64[::1], float64[::1], float64[::1], float64[::1], float64[::1])', error_model="numpy",
-      nogil=True, cache=CACHE)
-def local_rate(x, p, here, moved, out):
+@njit('float64(float64[::1], float64[::1], float64[::1], float64[::1], float64[::1], float64[:, ::1])',
+      error_model="numpy", nogil=True, cache=CACHE)
+def local_rate(x, p, here, moved, out, matrix):
     total, speed, length = 0.0, 0.0, 0.0
     for i in range(SIZE):
         moved[i] = x[i]
@@ -217,7 +273,8 @@ def local_rate(x, p, here, moved, out):
         drift(moved, p, out)
         moved[j] = x[j]
         for i in range(SIZE):
-            total += ((out[i] - here[i]) * 1e6) ** 2
+            matrix[i, j] = (out[i] - here[i]) * 1e6
+            total += matrix[i, j] ** 2
     return np.sqrt(total + speed / max(length, 1e-300))
 
 
@@ -248,6 +305,7 @@ def leave(rng, start, normals, given, bounds, numbers, counts, times, ends, step
     x, y, moved = np.empty(SIZE), np.empty(SIZE), np.empty(SIZE)
     first, slope, total, normal = np.empty(SIZE), np.empty(SIZE), np.empty(SIZE), np.empty(SIZE)
     values, lower = np.empty(SIZE + TRIANGLE), np.zeros((SIZE, SIZE))
+    matrix, half = np.zeros((SIZE, SIZE)), 0.5 * given[given.size - 2]
     packed = values[SIZE:]
     for path in range(start.shape[0]):
         for i in range(SIZE):
@@ -255,7 +313,7 @@ def leave(rng, start, normals, given, bounds, numbers, counts, times, ends, step
         now, before, used, left = 0.0, 0.0, 0, np.inf
         for step in range(most):
             drift(x, given, first)
-            h = pace / max(local_rate(x, given, first, moved, slope), 1e-300)
+            h = pace / max(local_rate(x, given, first, moved, slope, matrix), 1e-300)
             if not h < np.inf:
                 break
             if noise > 0.0:
@@ -272,7 +330,12 @@ def leave(rng, start, normals, given, bounds, numbers, counts, times, ends, step
                     kick = 0.0
                     for j in range(i + 1):
                         kick += lower[i, j] * normal[j]
-                    x[i] = min(max(x[i] + root * kick, -bounds[i]), bounds[i])
+                    moved[i] = root * kick
+                for i in range(SIZE):
+                    kick = moved[i]
+                    for j in range(SIZE):
+                        kick -= half * matrix[i, j] * moved[j]
+                    x[i] = min(max(x[i] + kick, -bounds[i]), bounds[i])
             if abs(x[watched]) >= threshold:
                 left = now
                 break
