@@ -186,3 +186,14 @@ def test_what_it_cannot_do_is_refused() -> None:
     both = compared_laws(derive("relu", model="plain"), by="auto", dimension=1000)
     assert both.name == "ballistic"
     assert "models lora and misaligned" in both.refusal
+
+
+@pytest.mark.slow
+def test_a_lora_scale_and_a_finite_step() -> None:
+    """u is 4 times as fast as m: no one factor of all times makes up for the step, which 8000 runs show."""
+    system, options = derive("he2", alpha=2), {"dimension": 1000, "step_size": 0.005, "threshold": 0.5}
+    sample = simulate(Experiment.of(system.network, **options, batch=66, replicas=8000, seed=11, mu=0.02))
+    exact, limit = (diffusion(system, Setting(1000, 0.5, 0.005 * 1000 / 66, eta), mu=0.02) for eta in (0.005, 0.0))
+    assert ks_law(sample, exact.cdf).p_value > 0.01
+    growth = 0.005 / (exact.tau or math.nan)
+    assert ks_law(sample, limit.slower(math.expm1(growth) / growth).cdf).p_value < 1e-3
