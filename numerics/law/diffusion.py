@@ -3,9 +3,9 @@ r"""The law of the exit time through SGD's diffusion, which needs no regime: a s
 The closed formulas of `numerics.law.starts` put the start on the unstable manifold: |A| sqrt(d)/lambda >> 1. Where u
 grows by itself faster than m follows, w reaches a second saddle at u = O(1), and m leaves that one from m_0 = Z/sqrt(d)
 under noise of the same order: their spread is then wrong many times over. The exit time of the diffusion
-(`numerics.law.ensemble`) has no such limit. Its drift at a finite step eta is the logarithm of the mean map of a step, in
-two terms, or in three from eta lambda = 0.05 on. The largest difference of the distribution functions of the closed formula and of this law is what
-the formula leaves out at the d that is asked for.
+(`numerics.law.ensemble`) has no such limit. Its drift at a finite step eta is the logarithm of the mean map of a step,
+in two terms, or in three from eta lambda = 0.05 on. The largest difference of the distribution functions of the closed
+formula and of this law is what the formula leaves out at the d that is asked for.
 
 Near the place where SGD stops the expansion in eta behind the diffusion fails: a threshold that so large a share of the
 drift has to work against is refused.
