@@ -230,6 +230,11 @@ NEGLIGIBLE_SHIFT = Tolerance(
     "standard deviations",
     "a shift of the start that leaves the slope in log d as it is",
 )
+DIFFUSION_STALL = Tolerance(
+    0.5,
+    "of the drift of m",
+    "held back by noise at the threshold, beyond which SGD is no diffusion; exact simulation agreed up to 0.33",
+)
 
 # What a simulation is
 DEGENERATE = Tolerance(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
 
 import typer
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from theory.network.system import System
 
 __all__ = ["law"]
+
+By = Literal["formula", "diffusion", "auto"]
 
 NEAR = "% near a critical strength: SGD's noise leads out beside the slope, 1/tau = lambda + g/d at small d\n"
 MODELS = ("lora", "misaligned", "plain")  # pre-training has no search
@@ -35,6 +37,9 @@ def law(
     latex: Annotated[
         bool, typer.Option("--latex", help="print the formula and its symbols; with --mu that of its regime")
     ] = False,
+    by: Annotated[
+        str, typer.Option("--by", help="formula, diffusion (a sample of its paths), or auto: what holds at this d")
+    ] = "formula",
     as_json: Json = False,
 ) -> None:
     """Give the law of the exit time T as d grows: rate, constant, median, interval.
@@ -48,7 +53,7 @@ def law(
         raise ParameterError("no --mu given; accepted: a number, in (0, 1] with model lora; none with plain.")
     from hermescape.task import Task
     from hermescape.views.law import law_summary, law_table
-    from numerics.law import escape_law
+    from numerics.law import compared_laws
 
     rtol, apart = given.pop("rtol"), {name: given.pop(name) for name in APART}
     task = Task(**given)
@@ -57,7 +62,7 @@ def law(
         typer.echo(_formula(system, task, apart["kappa"]))
         return
     start: Given = {"threshold": task.threshold, "initial_scale": task.initial_scale}
-    laws = escape_law(system, mu=task.mu, rho=task.length, **apart, **start, rtol=rtol)
+    both = compared_laws(system, by=_source(by), mu=task.mu, rho=task.length, **apart, **start, rtol=rtol)
     settings: dict[str, object] = {
         **{"student": given["student"], "teacher": given["teacher"] or given["student"], "model": given["model"]},
         **{"label": given["label"], "mu": task.mu, "rho": task.length, "dimension": apart["dimension"]},
@@ -66,10 +71,16 @@ def law(
         "time_unit": "t = step_size * steps",
     }
     if as_json:
-        print_json(law_summary(system, laws, settings))
+        print_json(law_summary(system, both, settings))
     else:
         shown = {written(name).lstrip("-") if name in PARAMETERS else name: settings[name] for name in settings}
-        print_parts(*law_table(system, laws, shown))
+        print_parts(*law_table(system, both, shown))
+
+
+def _source(by: str) -> By:
+    if by not in get_args(By):
+        raise ParameterError(f"--by {by} given; accepted: {', '.join(get_args(By))}.")
+    return cast(By, by)
 
 
 def _formula(system: System, task: Task, kappa: float) -> str:

@@ -7,13 +7,14 @@ from dataclasses import fields, is_dataclass
 
 from rich.table import Table
 
-from numerics.law import Ballistic, Law
+from numerics.law import Ballistic, Compared, Diffusion, Law
 from theory.network.system import System
 from theory.search.critical import critical_strengths
 
 __all__ = ["law_summary", "law_table"]
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+FINE_LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 
 
 def _critical(system: System) -> list[float]:
@@ -23,8 +24,20 @@ def _critical(system: System) -> list[float]:
     return [float(alignment.mu) for alignment in critical_strengths(system) if alignment.diverges]
 
 
-def law_summary(system: System, law: Law, settings: dict[str, object]) -> dict[str, object]:
-    """Return the JSON object of `hermescape law`; infinite times become null."""
+def law_summary(system: System, both: Compared, settings: dict[str, object]) -> dict[str, object]:
+    """Return the JSON object of `hermescape law`; infinite times become null. What was compared comes with it."""
+    law, apart = both.law, both.distance
+    compared = (
+        {}
+        if both.diffusion is None and not both.refusal
+        else {
+            "law": both.name,
+            "distance": None if apart is None else apart.value,
+            "distance_error": None if apart is None else apart.error,
+            "refusal": both.refusal or None,
+        }
+    )
+    levels = FINE_LEVELS if compared else LEVELS
     return {
         "regime": law.regime,
         "tau": law.tau,
@@ -32,12 +45,13 @@ def law_summary(system: System, law: Law, settings: dict[str, object]) -> dict[s
         "constant_error": law.constant_error,
         "slope_log_d": law.slope_log_d,
         "critical_mu": _critical(system),
-        "quantiles": {str(level): law.quantile(level) for level in LEVELS},
+        "quantiles": {str(level): law.quantile(level) for level in levels},
         "median": law.median,
         "mean": law.mean,
         "published_ratio": getattr(law, "published_ratio", None),
         "remainder": _remainder(law),
         "details": _details(law),
+        **compared,
         "settings": settings,
     }
 
@@ -49,8 +63,9 @@ def _details(law: Law) -> dict[str, object]:
     return {name: value for name, value in named.items() if value is None or isinstance(value, int | float | str)}
 
 
-def law_table(system: System, law: Law, settings: dict[str, object]) -> tuple[str | Table, ...]:
+def law_table(system: System, both: Compared, settings: dict[str, object]) -> tuple[str | Table, ...]:
     """Return the parts that `hermescape law` prints."""
+    law = both.law
     loss = system.loss_function
     shown = ", ".join(f"{name} = {value:g}" for name, value in settings.items() if isinstance(value, int | float))
     table = Table(title="times in t = lr * steps", show_edge=False, box=None, title_justify="left")
@@ -60,9 +75,13 @@ def law_table(system: System, law: Law, settings: dict[str, object]) -> tuple[st
         table.add_row("rate 1/tau", f"{1 / law.tau:.8g}")
         table.add_row("search time tau", f"{law.tau:.8g}")
     table.add_row("slope in log d", f"{law.slope_log_d:.8g}")
-    table.add_row("constant", f"{law.constant:.10g}")
-    table.add_row("  its error", f"{law.constant_error:.1g}")
-    table.add_row("median of T", _time(law.median))
+    if isinstance(law, Diffusion):
+        table.add_row("median of T", f"{law.median:.5g}")
+        table.add_row("  its error", f"{law.constant_error:.1g}")
+    else:
+        table.add_row("constant", f"{law.constant:.10g}")
+        table.add_row("  its error", f"{law.constant_error:.1g}")
+        table.add_row("median of T", _time(law.median))
     table.add_row("5 to 95 % of runs", f"{_time(law.quantile(0.05))} .. {_time(law.quantile(0.95))}")
     table.add_row("mean of T", _time(law.mean))
     remainder = _remainder(law)
@@ -77,11 +96,17 @@ def law_table(system: System, law: Law, settings: dict[str, object]) -> tuple[st
     ratio = getattr(law, "published_ratio", None)
     if ratio is not None:
         table.add_row("tau log(R sqrt(d)) / median", f"{ratio:.4g}")
+    if both.diffusion is not None:
+        table.add_row("law", both.name)
+        table.add_row("error of the diffusion's P(T <= t)", f"{both.diffusion.error:.1g}")
+    if both.distance is not None:
+        table.add_row("distance of formula and diffusion", f"{both.distance.value:.2g}")
     critical = ", ".join(f"{alignment:.6g}" for alignment in _critical(system))
     return (
         f"{loss.student.name} on {loss.teacher.name}, model {system.network.name}: regime {law.regime}; {shown}",
         table,
         *([f"the search time diverges at mu = {critical}"] if critical else []),
+        *([f"not compared: {both.refusal}"] if both.refusal else []),
     )
 
 

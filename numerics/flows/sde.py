@@ -31,7 +31,7 @@ from theory.symbols import d as dimension_symbol
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["paths", "random_start"]
+__all__ = ["bounds_of", "cholesky", "coefficients", "paths", "random_start"]
 
 
 Array = NDArray[np.float64]
@@ -119,11 +119,11 @@ def paths(
     system.network.check(parameters)
     names = [state.name for state in system.states]
     initial = np.stack([np.broadcast_to(np.asarray(start[n], float), replicas) for n in names], axis=1)
-    bounds = _bounds(system, parameters)
+    bounds = bounds_of(system, parameters)
     steps = np.rint(np.asarray(times, float) / dt).astype(np.int64)
-    coefficients = _coefficients(noisy, norm)
-    count = len(coefficients)
-    run = _stepper(noisy.states, (*noisy.parameters, dimension_symbol), coefficients)
+    outputs = coefficients(noisy, norm=norm)
+    count = len(outputs)
+    run = _stepper(noisy.states, (*noisy.parameters, dimension_symbol), outputs)
     constants = np.array([*(wanted[p.name] for p in noisy.parameters), float(dimension)])
     record = np.empty((replicas, len(steps), len(names)))
     for index in range(replicas):
@@ -175,8 +175,13 @@ def _check(
             raise ParameterError(f"{name} = {value!r} given; accepted: a finite number {domain}.")
 
 
-def _bounds(system: System, parameters: Mapping[str, float]) -> Array:
-    """Return the largest modulus of every state: the length of b for an overlap <v, b> of v on the sphere."""
+def bounds_of(system: System, parameters: Mapping[str, float]) -> Array:
+    """Return the largest modulus of every state: the length of b for an overlap <v, b> of v on the sphere.
+
+    >>> from theory.network.derivation import derive
+    >>> bounds_of(derive("linear"), {"mu": 0.5})
+    array([inf,  1.])
+    """
     values = {p: parameters[p.name] for p in system.parameters}
     lengths = []
     for state in system.states:
@@ -189,10 +194,20 @@ def _bounds(system: System, parameters: Mapping[str, float]) -> Array:
     return np.array(lengths)
 
 
-def _coefficients(noisy: System, norm: bool) -> tuple[Expr, ...]:
-    """Return drift and lower triangle of the diffusion matrix in states, parameters, kappa and d."""
-    spread = noisy.covariance(norm=norm)
-    wanted = spread.free_symbols.union(*(f.free_symbols for f in noisy.velocities.values()))
+def coefficients(noisy: System, *, norm: bool, drift: Mapping[Symbol, Expr] | None = None) -> tuple[Expr, ...]:
+    """Return drift and lower triangle of the diffusion matrix in states, parameters, kappa and d.
+
+    `drift` in chain-rule form replaces the velocities.
+
+    Raises `InputError` where the loss or a moment of its noise has no closed form.
+
+    >>> from theory.network.derivation import derive
+    >>> len(coefficients(derive("linear").sgd(), norm=False))  # du/dt, dm/dt, D_uu, D_mu, D_mm
+    5
+    """
+    spread = noisy.diffusion if norm else noisy.covariance(norm=False)
+    velocities = noisy.velocities if drift is None else drift
+    wanted = spread.free_symbols.union(*(f.free_symbols for f in velocities.values()))
     functions = {name: f for name, f in noisy.diffusion_functions.items() if name in wanted}
     if not all(is_closed(f) for f in functions.values()):
         raise InputError(
@@ -201,8 +216,8 @@ def _coefficients(noisy: System, norm: bool) -> tuple[Expr, ...]:
         )
     closed = guard_in_states(noisy, functions)
     n = range(len(noisy.states))
-    drift = [noisy.velocities[s].xreplace(closed) for s in noisy.states]
-    return (*drift, *(spread[i, j].xreplace(closed) for i in n for j in n if j <= i))
+    moved = [velocities[s].xreplace(closed) for s in noisy.states]
+    return (*moved, *(spread[i, j].xreplace(closed) for i in n for j in n if j <= i))
 
 
 _LOOP = """

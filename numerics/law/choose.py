@@ -3,24 +3,56 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeVar, get_args
 
 from numerics.accuracy import FINEST_STEP, LARGEST_LAW_RTOL, LAW_RTOL, NEVER, SMALLEST_FLOW_RTOL
 from numerics.flows.engines.choose import chosen
 from numerics.flows.engines.problem import Engine
 from numerics.flows.flow import Exit
 from numerics.law.ballistic import ballistic
+from numerics.law.diffusion import Diffusion, Distance, diffusion, distance
 from numerics.law.modes import from_mode
 from numerics.law.passage import passage
 from numerics.law.protocol import Law, Setting
-from numerics.law.starts import from_saddle, from_weight
+from numerics.law.starts import from_saddle, from_weight, is_lora
 from theory.errors import InputError, ParameterError
 from theory.network.system import System
 from theory.search.regimes import regime
-from theory.symbols import m
 
-__all__ = ["escape_law", "is_lora", "setting_of"]
+__all__ = ["By", "Compared", "compared_laws", "escape_law", "is_lora", "setting_of"]
+
+T = TypeVar("T")
+By = Literal["formula", "diffusion", "auto"]
+"""What a law comes from: the closed formula of its regime, the diffusion, or the one that holds at this d"""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Both laws of one exit time, and how far they are apart.
+
+    Attributes:
+        law: the one that answers.
+        formula: the closed formula; None where it refuses.
+        diffusion: the law through the diffusion; None where it was not asked for, or refuses.
+        distance: of their distribution functions, with its error; None unless there are both.
+        refusal: why one of them is not there; empty otherwise.
+    """
+
+    law: Law
+    formula: Law | None
+    diffusion: Diffusion | None
+    distance: Distance | None
+    refusal: str = ""
+
+    @property
+    def name(self) -> str:
+        """What answers: diffusion, or the kind of the formula."""
+        if self.law is self.diffusion:
+            return "diffusion"
+        kind = {"Ballistic": "ballistic", "Passage": "passage"}.get(type(self.law).__name__, "formula")
+        return "noise-driven" if self.law.regime == "noise-driven" else kind
 
 
 def escape_law(
@@ -36,6 +68,7 @@ def escape_law(
     parameters: Mapping[str, float] | None = None,
     rtol: float = LAW_RTOL,
     engine: Engine | str | None = None,
+    by: By = "formula",
 ) -> Law:
     """Return the law of the first time with |m| >= threshold, for d >> 1 and kappa = eta d / B fixed.
 
@@ -52,6 +85,8 @@ def escape_law(
         parameters: values of a model's other parameters, by name.
         rtol: relative tolerance of the integrations behind C, and of the table of a loss without a closed form.
         engine: what integrates, `Native()` by default; as for `integrate`.
+        by: the closed formula of the regime; the exit times of SGD's diffusion (`numerics.law.diffusion`, models lora
+            and misaligned); or, with "auto", the formula unless it is further from the diffusion than that is sure.
 
     Raises:
         ParameterError: a parameter outside its domain.
@@ -62,7 +97,16 @@ def escape_law(
     >>> law = escape_law(derive("relu"), mu=0.5, dimension=1e5, kappa=4.0)
     >>> round(law.tau, 4), law.regime
     (9.6569, 'linear')
+    >>> place = {"mu": 0.005, "dimension": 1000, "kappa": 0.3, "step_size": 0.01}  # u leaves before m follows
+    >>> [round(escape_law(derive("he2"), **place, by=by).median, 1) for by in ("formula", "diffusion", "auto")]
+    [6.8, 6.2, 6.2]
     """
+    if by not in get_args(By):
+        raise ParameterError(f"by = {by!r} given; accepted: {', '.join(get_args(By))}.")
+    if by != "formula":
+        start: dict[str, Any] = {"threshold": threshold, "initial_scale": initial_scale, "parameters": parameters}
+        options = {"mu": mu, "rho": rho, "dimension": dimension, "kappa": kappa, "step_size": step_size, **start}
+        return compared_laws(system, by=by, rtol=rtol, engine=engine, **options).law
     if not SMALLEST_FLOW_RTOL <= rtol <= LARGEST_LAW_RTOL:
         raise ParameterError(f"rtol = {rtol!r} given; accepted: from {SMALLEST_FLOW_RTOL:g} to {LARGEST_LAW_RTOL:g}.")
     chosen(engine)
@@ -86,9 +130,68 @@ def escape_law(
     return _plain(system, setting)
 
 
-def is_lora(system: System) -> bool:
-    """Whether the search is that of LoRA as derived, seen in m: its law knows critical strengths and noise too."""
-    return system.escape.square is not None and system.network.alignment == m
+def compared_laws(system: System, *, by: By, **options: Any) -> Compared:
+    """Return what `escape_law` returns, with the law that it is compared with; arguments and errors are the same.
+
+    The formula is not needed where the diffusion answers, and the other way round: the refusal of one that does not
+    answer is a text. With "auto" the law of noise-driven escape keeps the starts at and near a critical strength, where
+    paths are long and few.
+
+    >>> from theory.network.derivation import derive
+    >>> both = compared_laws(derive("linear"), by="auto", mu=0.5, dimension=1e5, kappa=1.0)
+    >>> both.name, both.distance.value < both.distance.error < 0.01
+    ('formula', True)
+    """
+    if by == "formula":
+        law = escape_law(system, **options)
+        return Compared(law, law, None, None)
+    sampled, unsampled = _unless_refused(lambda: _sampled(system, **options))
+    if by == "diffusion" and unsampled is not None:
+        raise unsampled
+    formula, refused = _unless_refused(lambda: escape_law(system, **options))
+    only = sampled or formula
+    if only is None:
+        assert refused is not None
+        raise refused
+    if sampled is None or formula is None:
+        return Compared(only, formula, sampled, None, str(refused or unsampled))
+    apart = distance(formula, sampled)
+    near_critical = (
+        formula.regime == "noise-driven" or getattr(formula, "flow_tau", 0.0) > 0
+    )  # its own law, tested there
+    wanted = by == "diffusion" or (apart.value > apart.error and not near_critical)
+    return Compared(sampled if wanted else formula, formula, sampled, apart)
+
+
+def _unless_refused(make: Callable[[], T]) -> tuple[T | None, InputError | None]:
+    """Return a law, or the error that says why there is none; numbers outside their domain are errors all the same."""
+    try:
+        return make(), None
+    except ParameterError:
+        raise
+    except InputError as error:
+        return None, error
+
+
+def _sampled(
+    system: System,
+    *,
+    dimension: float,
+    mu: float | None = None,
+    rho: float | None = None,
+    threshold: float = 0.5,
+    kappa: float = 0.0,
+    step_size: float = 0.0,
+    initial_scale: float | None = None,
+    **others: Any,
+) -> Diffusion:
+    if not is_lora(system) or mu is None or others.get("parameters"):
+        raise InputError(
+            f"by = diffusion with model {system.network.name} given; accepted: models lora and misaligned, whose "
+            "parameters are mu and rho; by = formula for others."
+        )
+    setting = setting_of(dimension, threshold, kappa, step_size, initial_scale)
+    return diffusion(system, setting, mu, rho, initial_scale)
 
 
 def setting_of(

@@ -52,9 +52,14 @@ from theory.symbols import J, M_ss, m, q, r
 from theory.symbols import mu as mu_symbol
 from theory.symbols import rho as rho_symbol
 
-__all__ = ["from_saddle", "from_weight", "noise_beside"]
+__all__ = ["check_step", "from_saddle", "from_weight", "is_lora", "noise_beside"]
 
 TINY = 1e-300
+
+
+def is_lora(system: System) -> bool:
+    """Whether the search is that of LoRA as derived, seen in m: its law knows critical strengths and noise too."""
+    return system.escape.square is not None and system.network.alignment == m
 
 
 def from_weight(
@@ -67,7 +72,7 @@ def from_weight(
     search = search_time(system, mu, rho=rho)
     _check_model(system, search)
     start = setting.dimension**-2.0 if initial_scale is None else initial_scale
-    _check_step(system, setting, search)
+    check_step(system, setting, search)
     critical = _critical(system, setting, search, mu, start) if rho is None else None
     if critical is None and not search.G > 0:
         raise _refusal(system, setting, mu, rho)
@@ -114,7 +119,7 @@ def _lag(system: System, search: Search) -> float:
     return float(search.G) / max(abs(_scale(system) * float(search.B)), TINY)
 
 
-def _check_step(system: System, setting: Setting, search: Search) -> None:
+def check_step(system: System, setting: Setting, search: Search) -> None:
     """Refuse steps at which the stable direction of the start oscillates out."""
     trace, drive = _linearised(system, search)
     fastest = growth_rate(drive, -trace)

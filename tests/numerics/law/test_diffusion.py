@@ -1,0 +1,199 @@
+"""The law through the diffusion: against exact simulation where u leaves first, against the formula where that holds.
+
+Each row of `ROWS` is a setting in which the same runs reject the closed formula. At d/1.3 and d/2 the diffusion is
+another law, which those runs have to reject as well: what a test with this many runs can see.
+"""
+
+import math
+from functools import cache
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import pytest
+
+from numerics.law import Diffusion, compared_laws, escape_law
+from numerics.law.diffusion import diffusion, distance
+from numerics.law.ensemble import Ensemble, starts
+from numerics.law.protocol import Setting
+from numerics.simulation.comparison import ks_law
+from numerics.simulation.experiment import Experiment
+from numerics.simulation.montecarlo import simulate
+from theory.errors import InputError, ParameterError
+from theory.network.derivation import derive
+
+
+class Row(NamedTuple):
+    """A setting, how many runs of it, and how much smaller a dimension they tell apart."""
+
+    name: str
+    place: dict[str, float]
+    dimension: int
+    batch: int
+    step_size: float
+    threshold: float
+    runs: int
+    factor: float
+
+    @property
+    def kappa(self) -> float:
+        """kappa = eta d / B."""
+        return self.step_size * self.dimension / self.batch
+
+
+ROWS = {
+    "he2 .005": Row("he2", {"mu": 0.005}, 1000, 33, 0.01, 0.5, 3000, 1.3),
+    "he2 .02": Row("he2", {"mu": 0.02}, 1000, 33, 0.01, 0.5, 3000, 1.3),
+    "misaligned he2": Row("he2", {"mu": 0.01, "rho": 0.3}, 100, 10, 0.01, 0.4, 4000, 1.3),
+    "he4": Row("he4", {"mu": 0.1}, 1000, 100, 2e-4, 0.5, 1000, 2.0),
+}
+MORE = {
+    "misaligned he2 .05": Row("he2", {"mu": 0.05, "rho": 0.5}, 1000, 33, 0.01, 0.4, 4000, 1.3),
+    "relu": Row("relu", {"mu": 0.3}, 30, 3, 0.1, 0.5, 2000, 1.3),
+    "he3": Row("he3", {"mu": 0.6}, 1000, 25, 0.001, 0.5, 4000, 1.3),
+}
+
+
+@cache
+def system_of(name: str, misaligned: bool) -> Any:
+    """Derive once, so that code is compiled once."""
+    return derive(name, model="misaligned" if misaligned else "lora")
+
+
+@cache
+def law_of(name: str) -> Diffusion:
+    """The law through the diffusion, in a row's setting."""
+    row = (ROWS | MORE)[name]
+    setting = Setting(row.dimension, row.threshold, row.kappa, row.step_size)
+    return diffusion(system_of(row.name, "rho" in row.place), setting, **row.place)
+
+
+def check(name: str, level: float) -> None:
+    """The runs accept the law, and reject the formula (below `level`) and the law at a smaller dimension."""
+    row = (ROWS | MORE)[name]
+    system = system_of(row.name, "rho" in row.place)
+    shared = {"dimension": row.dimension, "step_size": row.step_size, "threshold": row.threshold}
+    options = {**shared, "batch": row.batch, "replicas": row.runs, "seed": 5, **row.place}
+    sample = simulate(Experiment.of(system.network, **options))
+    assert sample.counts.exited == row.runs
+    linear = escape_law(system, **shared, kappa=row.kappa, **row.place)
+    assert ks_law(sample, law_of(name).cdf).p_value > 0.01
+    assert ks_law(sample, linear.cdf).p_value < level
+    kept = Setting(row.dimension / row.factor, row.threshold, row.kappa, row.step_size)
+    assert ks_law(sample, diffusion(system, kept, **row.place).cdf).p_value < 0.01
+
+
+def test_simulated_exits_where_u_leaves_first() -> None:
+    check("he2 .02", 1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["he2 .005", "misaligned he2", "he4"])
+def test_more_simulated_exits_where_u_leaves_first(name: str) -> None:
+    check(name, 1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MORE)
+def test_simulated_exits_at_small_dimensions_and_of_weak_drives(name: str) -> None:
+    check(name, 1e-3)
+
+
+def test_two_randomisations_are_one_law_within_their_errors() -> None:
+    row = ROWS["he2 .02"]
+    setting = Setting(row.dimension, row.threshold, row.kappa, row.step_size)
+    first, second = law_of("he2 .02"), diffusion(system_of("he2", False), setting, **row.place, seed=1)
+    assert 0 < distance(first, second).value < first.error + second.error < 0.02
+    assert distance(first.slower(1.05), second).value > 2 * (first.error + second.error)
+
+
+def test_cdf_and_quantile_are_inverse() -> None:
+    law = law_of("he2 .02")
+    levels = (1e-4, 0.05, 0.5, 0.9, 0.9999)
+    for level in levels:
+        assert law.cdf(law.quantile(level)) == pytest.approx(level, abs=1e-9)
+    assert sorted(map(law.quantile, levels)) == [law.quantile(level) for level in levels]
+    assert (law.cdf(-1.0), law.cdf(0.0), law.cdf(1e9), law.escaping) == (0.0, 0.0, 1.0, 1.0)
+    assert law.median < law.mean < law.quantile(0.9)  # a tail to the right
+    slower = law.slower(1.5)
+    assert slower.quantile(0.3) == pytest.approx(1.5 * law.quantile(0.3), rel=1e-12)
+    assert slower.tau == pytest.approx(1.5 * (law.tau or math.nan))
+    with pytest.raises(ParameterError):
+        law.quantile(1.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kappa", "eta"), [(0.0, 0.0), (1.0, 0.05)])
+def test_at_large_dimensions_it_is_the_formula(kappa: float, eta: float) -> None:
+    system = system_of("linear", False)
+    options: dict[str, Any] = {"mu": 0.3, "dimension": 1e6, "kappa": kappa, "step_size": eta}
+    both = compared_laws(system, by="auto", **options)
+    assert both.diffusion is not None
+    assert both.distance is not None
+    assert both.distance.value < both.distance.error < 0.01
+    assert (both.name, both.law) == ("formula", both.formula)
+    assert both.diffusion.slope_log_d == pytest.approx(escape_law(system, **options).slope_log_d, rel=0.03)
+    quiet = escape_law(system, **options).without_noise()
+    assert distance(quiet, both.diffusion.without_noise()).value < 0.01
+    assert distance(quiet, both.diffusion).value > (0.02 if kappa else -1.0)
+
+
+@pytest.mark.slow
+def test_a_kink_at_large_dimensions() -> None:
+    both = compared_laws(derive("relu"), by="diffusion", mu=0.3, dimension=1e6, kappa=4.0, step_size=0.1)
+    assert both.law is both.diffusion
+    assert both.distance is not None
+    assert both.distance.value < both.distance.error
+
+
+def test_the_start_is_uniform_on_the_sphere() -> None:
+    """At d = 3 each overlap is uniform on [-1, 1]; those with w* and w0 have the covariance of their directions."""
+    place = ROWS["misaligned he2"].place
+    ensemble = Ensemble(system_of("he2", True), cast(Any, None), place, 3.0, 0.9, 0.0, 1e-4, paths=2**12)
+    _, start = starts(ensemble, np.random.SeedSequence(1))
+    u, m, s = start.T
+    assert (u == 1e-4).all()
+    assert np.quantile(m, [0.1, 0.5, 0.75]) == pytest.approx([-0.8, 0.0, 0.5], abs=0.01)
+    assert np.mean(s**2) == pytest.approx(place["rho"] ** 2 / 3, rel=0.01)
+    assert np.mean(m * s) == pytest.approx(place["mu"] / 3, abs=2e-3)
+    assert np.abs(s).max() <= place["rho"]
+
+
+def test_auto_answers_with_what_holds() -> None:
+    options: dict[str, Any] = {"mu": 0.005, "dimension": 1000, "kappa": 0.3, "step_size": 0.01}
+    both = compared_laws(system_of("he2", False), by="auto", **options)
+    assert both.name == "diffusion"
+    assert both.distance is not None
+    assert both.distance.value > 0.3 > 30 * both.distance.error
+    default = escape_law(system_of("he2", False), **options)
+    assert default == both.formula
+
+
+@pytest.mark.slow
+def test_a_threshold_near_the_place_where_sgd_stops_is_refused() -> None:
+    with pytest.raises(InputError, match="holds back"):
+        escape_law(derive("relu"), mu=0.3, dimension=1000, threshold=0.97, kappa=4.0, step_size=0.1, by="diffusion")
+    with pytest.raises(InputError, match="place where SGD stops"):
+        escape_law(derive("relu"), mu=0.3, dimension=1000, threshold=0.99, kappa=4.0, step_size=0.1, by="diffusion")
+
+
+def test_what_it_cannot_do_is_refused() -> None:
+    with pytest.raises(InputError, match="models lora and misaligned"):
+        escape_law(derive("relu", model="plain"), dimension=1000, by="diffusion")
+    with pytest.raises(InputError, match="without a closed form"):
+        escape_law(derive("tanh"), mu=0.3, dimension=1000, by="diffusion")
+    with pytest.raises(ParameterError, match="by = 'both'"):
+        escape_law(derive("relu"), mu=0.3, dimension=1000, by="both")  # pyright: ignore[reportArgumentType]
+    both = compared_laws(derive("relu", model="plain"), by="auto", dimension=1000)
+    assert both.name == "ballistic"
+    assert "models lora and misaligned" in both.refusal
+
+
+@pytest.mark.slow
+def test_a_lora_scale_and_a_finite_step() -> None:
+    """u is 4 times as fast as m: no one factor of all times makes up for the step, which 8000 runs show."""
+    system, options = derive("he2", alpha=2), {"dimension": 1000, "step_size": 0.005, "threshold": 0.5}
+    sample = simulate(Experiment.of(system.network, **options, batch=66, replicas=8000, seed=11, mu=0.02))
+    exact, limit = (diffusion(system, Setting(1000, 0.5, 0.005 * 1000 / 66, eta), mu=0.02) for eta in (0.005, 0.0))
+    assert ks_law(sample, exact.cdf).p_value > 0.01
+    growth = 0.005 / (exact.tau or math.nan)
+    assert ks_law(sample, limit.slower(math.expm1(growth) / growth).cdf).p_value < 1e-3
