@@ -40,6 +40,8 @@ def processes(workers: int) -> Iterator[Executor]:
         lifeline.close()
         raise
     finally:
+        if getattr(pool, "_broken", False):  # it may wait for a worker that was starting when another one was lost
+            lifeline.close()
         pool.shutdown(cancel_futures=True)
         lifeline.close()
         reader.close()
