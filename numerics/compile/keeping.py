@@ -19,11 +19,10 @@ from collections.abc import Callable
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from types import ModuleType
 from typing import Any
 
-from theory.calculus.cache import folder
+from theory.calculus.cache import folder, put
 
 __all__ = ["contents", "generated", "is_kept", "kept"]
 
@@ -130,13 +129,10 @@ def contents(files: tuple[str, ...]) -> str:
 
 
 def _write(place: Path, title: str, text: str) -> Path:
-    """Write the module unless it is there, by an atomic rename."""
+    """Write the module unless it is there."""
     path = place / f"{title}.py"
-    place.mkdir(parents=True, exist_ok=True)
     if not path.exists() or path.read_text() != text:
-        with NamedTemporaryFile("w", dir=place, suffix=".tmp", delete=False) as partial:
-            partial.write(text)
-        os.replace(partial.name, path)
+        put(path, text.encode())
     return path
 
 

@@ -11,13 +11,12 @@ surrogate that misses its tolerance is refused.
 
 from __future__ import annotations
 
+import io
 import math
-import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 from zipfile import BadZipFile
 
@@ -29,7 +28,7 @@ from numerics.accuracy import SURROGATE
 from numerics.compile.keeping import contents, kept
 from numerics.integrals import evaluate, quadrature
 from numerics.integrals.evaluate import on_covariance
-from theory.calculus.cache import entry
+from theory.calculus.cache import entry, put
 from theory.errors import QuadratureError
 from theory.network.system import GAP
 from theory.symbols import t
@@ -150,12 +149,11 @@ def _read(path: Path) -> dict[str, Array] | None:
 
 
 def _write(path: Path, made: Surrogate) -> None:
-    """Write beside the target and rename; where that fails nothing is kept."""
+    """Keep a table; where that fails nothing is kept."""
+    content = io.BytesIO()
+    np.savez(content, table=made.table, error=np.array(made.error))
     with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile("wb", dir=path.parent, suffix=".part", delete=False) as file:
-            np.savez(file, table=made.table, error=np.array(made.error))
-        os.replace(file.name, path)
+        put(path, content.getvalue())
 
 
 def _pack(head: list[float], coefficients: Array, dropped: Array) -> Array:

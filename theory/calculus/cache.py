@@ -31,7 +31,7 @@ from sympy import Expr
 from theory import symbols
 from theory.calculus.nodes import CONDITIONS, ELEMENTARY
 
-__all__ = ["dump", "entry", "folder", "load", "remembered"]
+__all__ = ["dump", "entry", "folder", "load", "put", "remembered"]
 
 ATOMS = {"pi": sp.pi, "I": sp.I, "E": sp.E, "oo": sp.oo, "true": sp.true}
 NODES: dict[str, Callable[..., Expr]] = {
@@ -204,13 +204,17 @@ def _read(path: Path) -> Expr | None:
 
 
 def _write(path: Path, expr: Expr) -> None:
-    """Write beside the target and rename; a full disk or a read-only folder is no reason to fail."""
+    """Keep an entry; a full disk or a read-only folder is no reason to fail."""
     with suppress(_NotStorable, OSError, RecursionError):
-        text = json.dumps(dump(expr))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False) as file:
-            file.write(text)
-        try:
-            os.replace(file.name, path)
-        finally:
-            Path(file.name).unlink(missing_ok=True)
+        put(path, json.dumps(dump(expr)).encode())
+
+
+def put(path: Path, content: bytes) -> None:
+    """Write beside the target and rename, so that it is whole for every process; raises `OSError`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+        file.write(content)
+    try:
+        os.replace(file.name, path)
+    finally:
+        Path(file.name).unlink(missing_ok=True)
