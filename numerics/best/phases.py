@@ -81,7 +81,7 @@ def phase_diagram(
     alignments = _ascending("mu", mu)
     if len(alignments) * len(other) > MANY:
         raise ParameterError(f"{len(alignments)} x {len(other)} points given; accepted: at most {MANY} in all.")
-    shared: dict[str, Any] = {"kappa": kappa, "threshold": threshold, "step_size": step_size}
+    shared = {"kappa": kappa, "threshold": threshold, "step_size": step_size}
     if rho is not None and not isinstance(dimension, int | float):
         raise ParameterError("several dimensions with rho given; accepted: one.")
     for value in np.ravel(dimension):
@@ -89,13 +89,13 @@ def phase_diagram(
     for alignment in alignments:
         search_time(system, alignment, rho=None if rho is None else max(abs(alignment), other[-1]))
     norms = (alignments[0] ** 2, alignments[-1] ** 2) if rho is None else (other[0] ** 2, other[-1] ** 2)
-    shared["engine"] = Native(norms=norms, finest=LAW_RTOL)
+    options = {**shared, "engine": Native(norms=norms, finest=LAW_RTOL)}
     rows = []
     for index, alignment in enumerate(alignments):
         if rho is None:
-            rows.append(_over_dimensions(system, alignment, other, shared))
+            rows.append(_over_dimensions(system, alignment, other, options))
         else:
-            rows.append([_at(system, alignment, length, float(np.ravel(dimension)[0]), shared) for length in other])
+            rows.append([_at(system, alignment, length, float(np.ravel(dimension)[0]), options) for length in other])
         if progress is not None:
             progress(index + 1, len(alignments))
     regime, median, tau = (np.array([[point[i] for point in row] for row in rows]) for i in range(3))
@@ -107,7 +107,7 @@ def phase_diagram(
         {
             "student": system.loss_function.student.name,
             "teacher": system.loss_function.teacher.name,
-            **{"kappa": kappa, "threshold": threshold, "step_size": step_size},
+            **shared,
             **({} if rho is None else {"dimension": dimension}),
         },
     )

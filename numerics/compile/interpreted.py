@@ -52,12 +52,12 @@ _MEANT: dict[str, Any] = {
 
 
 def meanings(names: Iterable[str]) -> dict[str, Any]:
-    """Return what each name of generated source stands for; Python's own names stand for nothing.
+    """Return what each name of generated source stands for.
 
     >>> float(meanings(["sqrt"])["sqrt"](-1e-17))
     0.0
     """
-    return {"__builtins__": {}, **{name: _meaning(name) for name in names}}
+    return {name: _meaning(name) for name in names}
 
 
 def _primitive(name: str) -> Callable[..., float]:
