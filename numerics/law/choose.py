@@ -101,8 +101,6 @@ def escape_law(
     >>> [round(escape_law(derive("he2"), **place, by=by).median, 1) for by in ("formula", "diffusion", "auto")]
     [6.8, 6.2, 6.2]
     """
-    if by not in get_args(By):
-        raise ParameterError(f"by = {by!r} given; accepted: {', '.join(get_args(By))}.")
     if by != "formula":
         start: dict[str, Any] = {"threshold": threshold, "initial_scale": initial_scale, "parameters": parameters}
         options = {"mu": mu, "rho": rho, "dimension": dimension, "kappa": kappa, "step_size": step_size, **start}
@@ -142,6 +140,8 @@ def compared_laws(system: System, *, by: By, **options: Any) -> Compared:
     >>> both.name, both.distance.value < both.distance.error < 0.01
     ('formula', True)
     """
+    if by not in get_args(By):
+        raise ParameterError(f"by = {by!r} given; accepted: {', '.join(get_args(By))}.")
     if by == "formula":
         law = escape_law(system, **options)
         return Compared(law, law, None, None)
