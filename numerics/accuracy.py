@@ -235,6 +235,11 @@ DIFFUSION_STALL = Tolerance(
     "of the drift of m",
     "held back by noise at the threshold, beyond which SGD is no diffusion; exact simulation agreed up to 0.33",
 )
+MOMENTS = Tolerance(
+    1e-5,
+    "of each moment's largest value",
+    "what a table of moments may be off by, far below the error of a sample of paths",
+)
 
 # What a simulation is
 DEGENERATE = Tolerance(

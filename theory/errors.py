@@ -15,6 +15,7 @@ __all__ = [
     "NotRealError",
     "ParameterError",
     "QuadratureError",
+    "StalledError",
     "StoreError",
     "UnknownNameError",
     "UnsupportedExpressionError",
@@ -48,6 +49,10 @@ class NotIntegrableError(InputError):
 
 class ParameterError(InputError):
     """A numerical parameter lies outside its domain."""
+
+
+class StalledError(InputError):
+    """A threshold lies where SGD's own noise holds back what it would take to reach it."""
 
 
 class NoClosedFormError(HermescapeError):

@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 
 from rich.table import Table
 
-from numerics.law import Ballistic, Compared, Diffusion, Law
+from numerics.law import Ballistic, Compared, Law, SampledLaw
 from theory.network.system import System
 from theory.search.critical import critical_strengths
 
@@ -29,7 +29,7 @@ def law_summary(system: System, both: Compared, settings: dict[str, object]) -> 
     law, apart = both.law, both.distance
     compared = (
         {}
-        if both.diffusion is None and not both.refusal
+        if both.sampled is None and not both.refusal
         else {
             "law": both.name,
             "distance": None if apart is None else apart.value,
@@ -75,7 +75,7 @@ def law_table(system: System, both: Compared, settings: dict[str, object]) -> tu
         table.add_row("rate 1/tau", f"{1 / law.tau:.8g}")
         table.add_row("search time tau", f"{law.tau:.8g}")
     table.add_row("slope in log d", f"{law.slope_log_d:.8g}")
-    if isinstance(law, Diffusion):
+    if isinstance(law, SampledLaw):
         table.add_row("median of T", f"{law.median:.5g}")
         table.add_row("  its error", f"{law.constant_error:.1g}")
     else:
@@ -96,11 +96,11 @@ def law_table(system: System, both: Compared, settings: dict[str, object]) -> tu
     ratio = getattr(law, "published_ratio", None)
     if ratio is not None:
         table.add_row("tau log(R sqrt(d)) / median", f"{ratio:.4g}")
-    if both.diffusion is not None:
+    if both.sampled is not None:
         table.add_row("law", both.name)
-        table.add_row("error of the diffusion's P(T <= t)", f"{both.diffusion.error:.1g}")
+        table.add_row("its error in P(T <= t)", f"{both.sampled.error:.1g}")
     if both.distance is not None:
-        table.add_row("distance of formula and diffusion", f"{both.distance.value:.2g}")
+        table.add_row("distance of the two", f"{both.distance.value:.2g}")
     critical = ", ".join(f"{alignment:.6g}" for alignment in _critical(system))
     return (
         f"{loss.student.name} on {loss.teacher.name}, model {system.network.name}: regime {law.regime}; {shown}",

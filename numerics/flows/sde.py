@@ -176,7 +176,7 @@ def _check(
 
 
 def bounds_of(system: System, parameters: Mapping[str, float]) -> Array:
-    """Return the largest modulus of every state: the length of b for an overlap <v, b> of v on the sphere.
+    """Return the largest modulus of every state: |v| |b| for an overlap <v, b> of v on a sphere.
 
     >>> from theory.network.derivation import derive
     >>> bounds_of(derive("linear"), {"mu": 0.5})
@@ -189,7 +189,8 @@ def bounds_of(system: System, parameters: Mapping[str, float]) -> Array:
         if v is None or b is None or not v.is_trained or v.has_free_length:
             lengths.append(math.inf)
         else:
-            squared = system.network.gram.inner(Combination.of(b), Combination.of(b))
+            inner = system.network.gram.inner
+            squared = inner(Combination.of(v), Combination.of(v)) * inner(Combination.of(b), Combination.of(b))
             lengths.append(math.sqrt(float(squared.subs(values))))
     return np.array(lengths)
 

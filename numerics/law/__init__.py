@@ -8,7 +8,8 @@ computed. One room a kind of law:
 - `noise_driven`: the same form with tau = d/g, at a critical strength, where only SGD's noise leads out;
 - `ballistic`: a Gaussian of width O(1/sqrt(d)), plain training with information exponent 1;
 - `passage`: a first passage solved at each d, plain training with information exponent 3 or more;
-- `diffusion`: a sample of exit times of SGD's diffusion, for LoRA in any regime, and its distance from the formula;
+- `diffusion`: a sample of exit times of SGD's diffusion, or of its chain of whole steps, in any regime, and its
+  distance from the formula;
 - `staged`: training in stages, each from the state that the one before reached.
 
 Corrections to linear escape are O(1/sqrt(d)) for ReLU, O(1/d) for analytic losses, and O(eta) in both (one step of the
@@ -17,7 +18,7 @@ search is exact in eta, the way out is not). A simulation exits at the first ste
 
 from numerics.law.ballistic import Ballistic
 from numerics.law.choose import Compared, compared_laws, escape_law
-from numerics.law.diffusion import Diffusion
+from numerics.law.diffusion import SampledLaw
 from numerics.law.linear import LinearEscape
 from numerics.law.passage import Passage
 from numerics.law.protocol import Law
@@ -26,10 +27,10 @@ from numerics.law.staged import staged_law
 __all__ = [
     "Ballistic",
     "Compared",
-    "Diffusion",
     "Law",
     "LinearEscape",
     "Passage",
+    "SampledLaw",
     "compared_laws",
     "escape_law",
     "staged_law",

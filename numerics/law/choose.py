@@ -12,20 +12,21 @@ from numerics.flows.engines.choose import chosen
 from numerics.flows.engines.problem import Engine
 from numerics.flows.flow import Exit
 from numerics.law.ballistic import ballistic
-from numerics.law.diffusion import Diffusion, Distance, diffusion, distance
+from numerics.law.diffusion import Distance, SampledLaw, distance, sampled_law
 from numerics.law.modes import from_mode
 from numerics.law.passage import passage
 from numerics.law.protocol import Law, Setting
 from numerics.law.starts import from_saddle, from_weight, is_lora
-from theory.errors import InputError, ParameterError
+from theory.errors import HermescapeError, InputError, ParameterError, QuadratureError, StalledError
 from theory.network.system import System
 from theory.search.regimes import regime
 
 __all__ = ["By", "Compared", "compared_laws", "escape_law", "is_lora", "setting_of"]
 
 T = TypeVar("T")
-By = Literal["formula", "diffusion", "auto"]
-"""What a law comes from: the closed formula of its regime, the diffusion, or the one that holds at this d"""
+By = Literal["formula", "diffusion", "chain", "auto"]
+"""What a law comes from: the closed formula of its regime, a sample of SGD's diffusion or of its chain of whole steps,
+or what holds at this d"""
 
 
 @dataclass(frozen=True)
@@ -35,22 +36,22 @@ class Compared:
     Attributes:
         law: the one that answers.
         formula: the closed formula; None where it refuses.
-        diffusion: the law through the diffusion; None where it was not asked for, or refuses.
+        sampled: the law through the diffusion, or the chain; None where it was not asked for, or refuses.
         distance: of their distribution functions, with its error; None unless there are both.
         refusal: why one of them is not there; empty otherwise.
     """
 
     law: Law
     formula: Law | None
-    diffusion: Diffusion | None
+    sampled: SampledLaw | None
     distance: Distance | None
     refusal: str = ""
 
     @property
     def name(self) -> str:
-        """What answers: diffusion, or the kind of the formula."""
-        if self.law is self.diffusion:
-            return "diffusion"
+        """What answers: diffusion, chain, or the kind of the formula."""
+        if isinstance(self.law, SampledLaw):
+            return self.law.kind
         kind = {"Ballistic": "ballistic", "Passage": "passage"}.get(type(self.law).__name__, "formula")
         return "noise-driven" if self.law.regime == "noise-driven" else kind
 
@@ -85,8 +86,9 @@ def escape_law(
         parameters: values of a model's other parameters, by name.
         rtol: relative tolerance of the integrations behind C, and of the table of a loss without a closed form.
         engine: what integrates, `Native()` by default; as for `integrate`.
-        by: the closed formula of the regime; the exit times of SGD's diffusion (`numerics.law.diffusion`, models lora
-            and misaligned); or, with "auto", the formula unless it is further from the diffusion than that is sure.
+        by: the closed formula of the regime; the exit times of SGD's diffusion, or of its chain of whole steps
+            (`numerics.law.diffusion`: one trained direction of fixed length); or, with "auto", the formula unless it is
+            further from the diffusion than that is sure.
 
     Raises:
         ParameterError: a parameter outside its domain.
@@ -131,9 +133,10 @@ def escape_law(
 def compared_laws(system: System, *, by: By, **options: Any) -> Compared:
     """Return what `escape_law` returns, with the law that it is compared with; arguments and errors are the same.
 
-    The formula is not needed where the diffusion answers, and the other way round: the refusal of one that does not
-    answer is a text. With "auto" the law of noise-driven escape keeps the starts at and near a critical strength, where
-    paths are long and few.
+    The formula is not needed where a sample answers, and the other way round: the refusal of one that does not answer
+    is a text. With "auto" the chain stands in where a threshold is too near the place where SGD stops for the
+    diffusion, and the law of noise-driven escape keeps the starts at and near a critical strength, where paths are long
+    and few.
 
     >>> from theory.network.derivation import derive
     >>> both = compared_laws(derive("linear"), by="auto", mu=0.5, dimension=1e5, kappa=1.0)
@@ -145,10 +148,10 @@ def compared_laws(system: System, *, by: By, **options: Any) -> Compared:
     if by == "formula":
         law = escape_law(system, **options)
         return Compared(law, law, None, None)
-    sampled, unsampled = _unless_refused(lambda: _sampled(system, **options))
-    if by == "diffusion" and unsampled is not None:
-        raise unsampled
     formula, refused = _unless_refused(lambda: escape_law(system, **options))
+    sampled, unsampled = _unless_refused(lambda: _sampled(system, by, **options))
+    if by != "auto" and unsampled is not None:
+        raise unsampled
     only = sampled or formula
     if only is None:
         assert refused is not None
@@ -156,25 +159,28 @@ def compared_laws(system: System, *, by: By, **options: Any) -> Compared:
     if sampled is None or formula is None:
         return Compared(only, formula, sampled, None, str(refused or unsampled))
     apart = distance(formula, sampled)
-    near_critical = (
-        formula.regime == "noise-driven" or getattr(formula, "flow_tau", 0.0) > 0
-    )  # its own law, tested there
-    wanted = by == "diffusion" or (apart.value > apart.error and not near_critical)
+    wanted = by != "auto" or (apart.value > apart.error and not _is_near_critical(formula))
     return Compared(sampled if wanted else formula, formula, sampled, apart)
 
 
-def _unless_refused(make: Callable[[], T]) -> tuple[T | None, InputError | None]:
+def _is_near_critical(law: Law) -> bool:
+    """Whether noise leads out, or helps: a law of its own, and tested there."""
+    return law.regime == "noise-driven" or getattr(law, "flow_tau", 0.0) > 0
+
+
+def _unless_refused(make: Callable[[], T]) -> tuple[T | None, HermescapeError | None]:
     """Return a law, or the error that says why there is none; numbers outside their domain are errors all the same."""
     try:
         return make(), None
     except ParameterError:
         raise
-    except InputError as error:
+    except (InputError, QuadratureError) as error:
         return None, error
 
 
 def _sampled(
     system: System,
+    by: By,
     *,
     dimension: float,
     mu: float | None = None,
@@ -183,15 +189,20 @@ def _sampled(
     kappa: float = 0.0,
     step_size: float = 0.0,
     initial_scale: float | None = None,
-    **others: Any,
-) -> Diffusion:
-    if not is_lora(system) or mu is None or others.get("parameters"):
-        raise InputError(
-            f"by = diffusion with model {system.network.name} given; accepted: models lora and misaligned, whose "
-            "parameters are mu and rho; by = formula for others."
-        )
+    parameters: Mapping[str, float] | None = None,
+    **_: Any,
+) -> SampledLaw:
     setting = setting_of(dimension, threshold, kappa, step_size, initial_scale)
-    return diffusion(system, setting, mu, rho, initial_scale)
+    given = {"mu": mu, "rho": rho, **(parameters or {})}
+    place = {name: value for name, value in given.items() if value is not None}
+    if by == "chain":
+        return sampled_law(system, setting, place, initial_scale, kind="chain")
+    try:
+        return sampled_law(system, setting, place, initial_scale)
+    except StalledError:
+        if by == "diffusion" or step_size == 0:
+            raise
+        return sampled_law(system, setting, place, initial_scale, kind="chain")
 
 
 def setting_of(

@@ -3,18 +3,18 @@ r"""The law of the exit time through SGD's diffusion, which needs no regime: a s
 The closed formulas of `numerics.law.starts` put the start on the unstable manifold: |A| sqrt(d)/lambda >> 1. Where u
 grows by itself faster than m follows, w reaches a second saddle at u = O(1), and m leaves that one from m_0 = Z/sqrt(d)
 under noise of the same order: their spread is then wrong many times over. The exit time of the diffusion
-(`numerics.law.ensemble`) has no such limit. Its drift at a finite step eta is the logarithm of the mean map of a step,
-in two terms, or in three from eta lambda = 0.05 on. The largest difference of the distribution functions of the closed
-formula and of this law is what the formula leaves out at the d that is asked for.
+(`numerics.law.ensemble`) has no such limit. The largest difference of the distribution functions of the closed formula
+and of this law is what the formula leaves out at the d that is asked for.
 
 Near the place where SGD stops the expansion in eta behind the diffusion fails: a threshold that so large a share of the
-drift has to work against is refused.
+drift has to work against is refused. The chain of whole steps holds there too, at the cost of every step.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -25,28 +25,36 @@ from numpy.typing import NDArray
 
 from numerics.accuracy import DIFFUSION_STALL, NEVER
 from numerics.compile.formulas import compiled
-from numerics.law.ensemble import MOST_STEPS, PATHS, Ensemble, paths_of
+from numerics.law.ensemble import MOST_STEPS, PATHS, Ensemble, Kind, Sample, motion_of
+from numerics.law.modes import leading_mode
+from numerics.law.moments import tabulated
 from numerics.law.protocol import Law, Setting, check_level
 from numerics.law.starts import check_step, is_lora
 from numerics.rates.search_time import search_time
-from theory.calculus.expectations import is_closed
-from theory.errors import InputError
+from theory.errors import InputError, ParameterError, QuadratureError, StalledError
 from theory.network.system import System
 from theory.search.law import search_time as search_time_of
 from theory.search.regimes import regime
-from theory.symbols import N_4, N_l, N_s
+from theory.symbols import r
 
-__all__ = ["Diffusion", "Distance", "diffusion", "distance"]
+__all__ = ["Distance", "SampledLaw", "distance", "sampled_law"]
 
 Array = NDArray[np.float64]
 
 RANDOMISATIONS = 4
 PILOT = 2**6
-WORK = 2e6
-"""steps of a randomisation, some 1 s; slow ways out get fewer paths, and a larger error"""
+SECONDS = 1.05
+"""that a randomisation may take; slow ways out get fewer paths, and a larger error"""
+COST: Mapping[tuple[Kind, bool], float] = {
+    ("diffusion", False): 6e-7,
+    ("diffusion", True): 1.3e-6,
+    ("chain", False): 2e-7,
+    ("chain", True): 3.5e-7,
+}
+"""seconds a step on one core, with moments compiled and looked up: constants, so that a law depends on no clock"""
 FEWEST = 2**9
-COARSE = 0.05
-"""eta lambda from which the logarithm of a step takes a third term"""
+WIDENINGS = 8
+"""of the domain of r in which moments are tabulated, until no path leaves it"""
 SEED = 20_261
 NEIGHBOURS = (2**-0.5, 2**0.5)
 """factors of d between which the slope in log d is taken"""
@@ -62,13 +70,13 @@ class Distance(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Diffusion:
+class SampledLaw:
     """The distribution of a sample of exit times, in t = eta * step.
 
     Attributes:
         times: ascending exit times of all randomisations; infinite for paths that stay.
         error: of the distribution function, anywhere: half of the largest distance of two randomisations (that of their
-            mean is about a third). What is left of the finite step, some 0.5 % of T at eta lambda = 0.1, is not in it.
+            mean is about a third).
         ensemble: the paths that it is a sample of.
         stretch: factor of the ensemble's times, 1 but for `slower`.
         seed: what fixes the sample.
@@ -126,6 +134,11 @@ class Diffusion:
         return self.median
 
     @property
+    def kind(self) -> Kind:
+        """Diffusion or chain."""
+        return self.ensemble.motion.kind
+
+    @property
     def constant_error(self) -> float:
         """What `error` is worth in the median."""
         return max(abs(self.quantile(0.5 + side * min(self.error, 0.49)) - self.median) for side in (-1, 1))
@@ -138,7 +151,7 @@ class Diffusion:
     @cached_property
     def _slope(self) -> float:
         low, high = (
-            float(np.median(_drawn(replace(self.ensemble, dimension=self.dimension * f), self.seed)[0]))
+            float(np.median(_drawn(replace(self.ensemble, dimension=self.dimension * f), self.seed).times))
             for f in NEIGHBOURS
         )
         return self.stretch * (high - low) / math.log(NEIGHBOURS[1] / NEIGHBOURS[0])
@@ -156,71 +169,79 @@ class Diffusion:
         finite = round(self.escaping * len(self.times))
         return float(np.interp(level, self._levels[:finite], self.times[:finite]))
 
-    def without_noise(self) -> Diffusion:
+    def without_noise(self) -> SampledLaw:
         """Return the law of the flow from the same random start."""
         return self._of(replace(self.ensemble, noise=0.0))
 
-    def slower(self, factor: float) -> Diffusion:
+    def slower(self, factor: float) -> SampledLaw:
         """Return the law with every time multiplied by `factor`."""
         tau = None if self.tau is None else self.tau * factor
         return replace(self, times=self.times * factor, stretch=self.stretch * factor, tau=tau)
 
-    def _of(self, ensemble: Ensemble) -> Diffusion:
-        times, error, _ = _drawn(ensemble, self.seed)
-        return replace(self, times=times * self.stretch, error=error, ensemble=ensemble)
+    def _of(self, ensemble: Ensemble) -> SampledLaw:
+        drawn = _drawn(ensemble, self.seed)
+        return replace(self, times=drawn.times * self.stretch, error=drawn.error, ensemble=drawn.ensemble)
 
 
-def diffusion(
+class _Drawn(NamedTuple):
+    """Ascending times of all randomisations, the error of their distribution, where they left, and how."""
+
+    times: Array
+    error: float
+    ends: Array
+    ensemble: Ensemble
+
+
+def sampled_law(
     system: System,
     setting: Setting,
-    mu: float,
-    rho: float | None = None,
+    parameters: Mapping[str, float],
     initial_scale: float | None = None,
     *,
+    kind: Kind = "diffusion",
     seed: int = SEED,
-) -> Diffusion:
-    """Return the law of LoRA fine-tuning through the diffusion.
+) -> SampledLaw:
+    """Return the law of the exit time of SGD's diffusion, or of the chain of whole steps.
 
     Args:
-        system: a derived system of model lora or misaligned, without kappa drift.
-        setting: d, R, kappa and eta.
-        mu: alignment of w0.
-        rho: length |w0|, with model misaligned.
-        initial_scale: u at the start, d^-2 by default.
+        system: a derived system of one trained direction of fixed length, without kappa drift.
+        setting: d, R, kappa and eta, which is positive for the chain.
+        parameters: mu, rho or whatever else the model has, by name.
+        initial_scale: scalars at the start, d^-2 by default.
+        kind: diffusion or chain.
         seed: of the sample.
 
     Raises:
-        InputError: another model, moments without a closed form, a threshold that is not reached or lies so near the
-            place where SGD stops that the diffusion does not hold.
+        InputError: another model, a threshold that is not reached or lies so near the place where SGD stops that the
+            diffusion does not hold.
+        QuadratureError: moments without a closed form whose table does not reach its tolerance.
 
     >>> from theory.network.derivation import derive
-    >>> law = diffusion(derive("linear"), Setting(1e4, 0.5, 1.0, 0.1), mu=0.5)
+    >>> law = sampled_law(derive("linear"), Setting(1e4, 0.5, 1.0, 0.1), {"mu": 0.5})
     >>> law.regime, law.error < 0.005, abs(law.cdf(law.quantile(0.3)) - 0.3) < 1e-9
     ('linear', True, True)
     """
-    _check_model(system)
-    search = search_time(system, mu, rho=rho)
-    check_step(system, setting, search)
-    place = {"mu": float(mu)} | ({} if rho is None else {"rho": float(rho)})
+    eta, place = setting.step_size, system.network.named(parameters)
+    if kind == "chain" and eta == 0:
+        raise ParameterError("step_size = 0 with the chain of whole steps given; accepted: a number > 0.")
+    tau, name = _growth(system, setting, place)
     scale = setting.dimension**-2.0 if initial_scale is None else float(initial_scale)
-    move = paths_of(system, norm=_check_closed(system))
-    eta, rate = setting.step_size, float(search.rate)
-    order = 1 if eta == 0 else 2 if eta * rate < COARSE else 3
-    numbers = (setting.dimension, setting.threshold, setting.kappa, scale, eta, order)
-    ensemble = Ensemble(system, move, place, *numbers)
-    ensemble = replace(ensemble, paths=_affordable(replace(ensemble, paths=PILOT), seed))
-    times, error, ends = _drawn(ensemble, seed)
-    _check_sample(ensemble, times, ends)
-    tau = compiled(search_time_of)(rate, eta) if rate > 0 else None
-    name = regime(system, mu, rho, kappa=setting.kappa).name
-    return Diffusion(times, error, ensemble, 1.0, seed, name, tau, power=float(name == "noise-driven"))
+    motion = motion_of(system, kind)
+    numbers = (setting.dimension, setting.threshold, setting.kappa, scale, eta)
+    ensemble = Ensemble(system, motion, place, *numbers)
+    if motion.looked_up:
+        ensemble = _tabled(ensemble, *_norms(system, place))
+    pilot, ensemble = _pilot(ensemble, seed)
+    drawn = _drawn(replace(ensemble, paths=pilot), seed)
+    _check_sample(drawn)
+    return SampledLaw(drawn.times, drawn.error, drawn.ensemble, 1.0, seed, name, tau, float(name == "noise-driven"))
 
 
-def distance(law: Law, sampled: Diffusion) -> Distance:
-    """Return the largest difference of a law's distribution function and that of the diffusion.
+def distance(law: Law, sampled: SampledLaw) -> Distance:
+    """Return the largest difference of a law's distribution function and that of a sample.
 
     >>> from theory.network.derivation import derive
-    >>> law = diffusion(derive("linear"), Setting(1e4, 0.5, 1.0, 0.1), mu=0.5)
+    >>> law = sampled_law(derive("linear"), Setting(1e4, 0.5, 1.0, 0.1), {"mu": 0.5})
     >>> 0.01 < distance(law.slower(1.1), law).value < 0.2, distance(law, law).value < 1e-9
     (True, True)
     """
@@ -229,34 +250,86 @@ def distance(law: Law, sampled: Diffusion) -> Distance:
     return Distance(max(largest, abs(law.escaping - sampled.escaping)), sampled.error)
 
 
-def _check_model(system: System) -> None:
-    if not is_lora(system):
-        raise InputError(
-            f"the law through the diffusion for model {system.network.name} given; accepted: models lora and "
-            "misaligned, whose start is one trained direction on the sphere and a scalar; by formula for others."
-        )
+def _growth(system: System, setting: Setting, place: Mapping[str, float]) -> tuple[float | None, str]:
+    """Return the search time at this step size, None where growth is not exponential, and the regime."""
+    others = {name: value for name, value in place.items() if name not in ("mu", "rho")}
+    name = regime(system, place.get("mu"), place.get("rho"), kappa=setting.kappa, parameters=others).name
+    if is_lora(system) and not others:
+        search = search_time(system, place["mu"], rho=place.get("rho"))
+        check_step(system, setting, search)
+        rate = float(search.rate)
+    else:
+        try:
+            rate = leading_mode(system, setting.kappa, place).rate
+        except InputError:
+            rate = 0.0
+    return (compiled(search_time_of)(rate, setting.step_size) if rate > 0 else None), name
 
 
-def _check_closed(system: System) -> bool:
-    """Return whether the fluctuation of the kappa drift has closed moments too; refuse where none has."""
-    moments = system.diffusion_functions
-    for norm in (True, False):
-        if all(is_closed(f) for name, f in moments.items() if norm or name not in (N_s, N_l, N_4)):
-            return norm
-    loss = system.loss_function
-    raise InputError(
-        f"the law through the diffusion for {loss.student.name} on {loss.teacher.name} given, whose noise has moments "
-        "without a closed form; accepted: pairs of the closed class, by formula or exact simulation for others."
-    )
+def _norms(system: System, place: Mapping[str, float]) -> tuple[float, float]:
+    """Return a first domain of r = |w|^2: that of the start and of the teacher, and twice as far."""
+    start = dict(system.network.start or {})
+    values = {p: place[p.name] for p in system.parameters}
+    begun = float(system.entries[r].subs(start).subs(values))
+    if not system.entries[r].free_symbols & set(system.states):
+        return begun, begun
+    return min(begun, 1.0) / 2, 2 * max(begun, 1.0)
 
 
-def _drawn(ensemble: Ensemble, seed: int) -> tuple[Array, float, Array]:
-    """Return ascending times of all randomisations, the error of their distribution, and where they left."""
-    with ThreadPoolExecutor(RANDOMISATIONS) as pool:
-        samples = list(pool.map(lambda index: ensemble.draw(seed, index), range(RANDOMISATIONS)))
+def _tabled(ensemble: Ensemble, low: float, high: float) -> Ensemble:
+    """Return it with a table of its moments; where none is good enough, with their closed forms."""
+    moments = ensemble.motion.moments
+    try:
+        return replace(ensemble, table=tabulated(moments, low, high))
+    except QuadratureError:
+        if not moments.are_closed:
+            raise
+    motion = motion_of(ensemble.system, ensemble.motion.kind, looked_up=False)
+    return replace(ensemble, motion=motion, table=None)
+
+
+def _widened(ensemble: Ensemble, lost: Array) -> Ensemble:
+    """Return it with a table that reaches further where paths were lost."""
+    table = ensemble.table
+    assert table is not None
+    norms, middle = ensemble.norms(lost), math.sqrt(table.low * table.high)
+    low = table.low / 2 if (norms < middle).any() else table.low
+    return _tabled(ensemble, low, table.high * 2 if (norms >= middle).any() else table.high)
+
+
+def _complete(ensemble: Ensemble, seed: int, count: int) -> tuple[list[Sample], Ensemble]:
+    """Return randomisations that no path leaves by leaving the table; those that diverge stay for ever."""
+    samples: list[Sample] = []
+    for _ in range(WIDENINGS):
+        with ThreadPoolExecutor(count) as pool:
+            samples = list(pool.map(ensemble.draw, [seed] * count, range(count)))
+        lost = np.concatenate([sample.ends[np.isnan(sample.times)] for sample in samples])
+        if not len(lost) or ensemble.table is None:
+            break
+        ensemble = _widened(ensemble, lost)
+    for sample in samples:
+        sample.times[np.isnan(sample.times)] = np.inf
+    return samples, ensemble
+
+
+def _drawn(ensemble: Ensemble, seed: int) -> _Drawn:
+    samples, ensemble = _complete(ensemble, seed, RANDOMISATIONS)
     apart = [_apart(a.times, b.times) for a, b in itertools.combinations(samples, 2)]
-    times = np.sort(np.concatenate([sample.times for sample in samples]))
-    return times, max(apart) / 2, np.concatenate([sample.ends[np.isfinite(sample.times)] for sample in samples])
+    times = np.concatenate([_within_steps(sample.times, ensemble) for sample in samples])
+    ends = np.concatenate([sample.ends[np.isfinite(sample.times)] for sample in samples])
+    return _Drawn(np.sort(times), max(apart) / 2, ends, ensemble)
+
+
+def _within_steps(times: Array, ensemble: Ensemble) -> Array:
+    """Return the times of a chain spread over the step before them: a run exits at the first step not before T."""
+    if ensemble.motion.kind == "diffusion":
+        return times
+    spread = times.copy()
+    for exit_time in np.unique(times[np.isfinite(times)]):
+        same = times == exit_time
+        count = int(same.sum())
+        spread[same] = exit_time - ensemble.step_size * (1 - (np.arange(count) + 0.5) / count)
+    return spread
 
 
 def _apart(first: Array, second: Array) -> float:
@@ -266,33 +339,35 @@ def _apart(first: Array, second: Array) -> float:
     return float(np.max(np.abs(shares[0] - shares[1])))
 
 
-def _affordable(ensemble: Ensemble, seed: int) -> int:
+def _pilot(ensemble: Ensemble, seed: int) -> tuple[int, Ensemble]:
     """Return how many paths there is time for, by a few; refuse what these show to be out of reach."""
-    sample = ensemble.draw(seed)
+    (sample,), ensemble = _complete(replace(ensemble, paths=PILOT), seed, 1)
     left = np.isfinite(sample.times)
     if left.sum() < PILOT - 1:
-        name, system = ensemble.system.loss_function.student.name, ensemble.system
-        largest = float(np.max(np.abs(sample.ends[:, [*system.states].index(system.network.alignment)])))
-        raise InputError(
+        name, largest = ensemble.system.loss_function.student.name, float(np.max(ensemble.alignments(sample.ends)))
+        kind = StalledError if largest > ensemble.threshold / 2 else InputError
+        raise kind(
             f"{name}, threshold = {ensemble.threshold:g}, kappa = {ensemble.kappa:g} given, where {left.mean():.0%} of "
-            f"the paths of the diffusion leave within {MOST_STEPS} steps and the others are at |m| <= {largest:.3g}; "
-            "accepted: a threshold below the place where SGD stops, and starts that are left within some hundred "
-            "relaxation times; by formula or exact simulation for others."
+            f"the paths of the {ensemble.motion.kind} leave within {MOST_STEPS[ensemble.motion.kind]} steps and the "
+            f"others are at |m| <= {largest:.3g}; accepted: a threshold below the place where SGD stops, and starts "
+            "that are left within some hundred relaxation times; by formula or exact simulation for others."
         )
-    return max(FEWEST, min(PATHS, 2 ** math.floor(math.log2(WORK / sample.steps.mean()))))
+    work = COST[ensemble.motion.kind, ensemble.motion.looked_up] * sample.steps.mean()
+    return max(FEWEST, min(PATHS, 2 ** math.floor(math.log2(SECONDS / work)))), ensemble
 
 
-def _check_sample(ensemble: Ensemble, times: Array, ends: Array) -> None:
-    stays = 1 - float(np.isfinite(times).mean())
+def _check_sample(drawn: _Drawn) -> None:
+    ensemble, stays = drawn.ensemble, 1 - float(np.isfinite(drawn.times).mean())
+    kind = ensemble.motion.kind
     if stays > NEVER:
         raise InputError(
             f"threshold = {ensemble.threshold:g}, kappa = {ensemble.kappa:g} given, where {stays:.1%} of the paths of "
-            f"the diffusion do not leave within {MOST_STEPS} steps; accepted: a smaller threshold, or by formula."
+            f"the {kind} do not leave within {MOST_STEPS[kind]} steps; accepted: a smaller threshold, or by formula."
         )
-    stall = ensemble.stall(ends)
-    if stall > DIFFUSION_STALL:
-        raise InputError(
+    if kind == "diffusion" and (stall := ensemble.stall(drawn.ends)) > DIFFUSION_STALL:
+        raise StalledError(
             f"threshold = {ensemble.threshold:g}, kappa = {ensemble.kappa:g} given, where SGD's noise holds back "
             f"{stall:.0%} of the drift of m, so near the place where SGD stops that the diffusion does not hold; "
-            f"accepted: at most {float(DIFFUSION_STALL):.0%}, that is a smaller threshold or kappa."
+            f"accepted: at most {float(DIFFUSION_STALL):.0%}, that is a smaller threshold or kappa, or the chain of "
+            "whole steps."
         )

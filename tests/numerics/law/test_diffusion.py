@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import pytest
 
-from numerics.law import Diffusion, compared_laws, escape_law
-from numerics.law.diffusion import diffusion, distance
+from numerics.law import SampledLaw, compared_laws, escape_law
+from numerics.law.diffusion import distance, sampled_law
 from numerics.law.ensemble import Ensemble, starts
 from numerics.law.protocol import Setting
 from numerics.simulation.comparison import ks_law
@@ -60,11 +60,11 @@ def system_of(name: str, misaligned: bool) -> Any:
 
 
 @cache
-def law_of(name: str) -> Diffusion:
+def law_of(name: str) -> SampledLaw:
     """The law through the diffusion, in a row's setting."""
     row = (ROWS | MORE)[name]
     setting = Setting(row.dimension, row.threshold, row.kappa, row.step_size)
-    return diffusion(system_of(row.name, "rho" in row.place), setting, **row.place)
+    return sampled_law(system_of(row.name, "rho" in row.place), setting, row.place)
 
 
 def check(name: str, level: float) -> None:
@@ -79,7 +79,7 @@ def check(name: str, level: float) -> None:
     assert ks_law(sample, law_of(name).cdf).p_value > 0.01
     assert ks_law(sample, linear.cdf).p_value < level
     kept = Setting(row.dimension / row.factor, row.threshold, row.kappa, row.step_size)
-    assert ks_law(sample, diffusion(system, kept, **row.place).cdf).p_value < 0.01
+    assert ks_law(sample, sampled_law(system, kept, row.place).cdf).p_value < 0.01
 
 
 def test_simulated_exits_where_u_leaves_first() -> None:
@@ -101,7 +101,7 @@ def test_simulated_exits_at_small_dimensions_and_of_weak_drives(name: str) -> No
 def test_two_randomisations_are_one_law_within_their_errors() -> None:
     row = ROWS["he2 .02"]
     setting = Setting(row.dimension, row.threshold, row.kappa, row.step_size)
-    first, second = law_of("he2 .02"), diffusion(system_of("he2", False), setting, **row.place, seed=1)
+    first, second = law_of("he2 .02"), sampled_law(system_of("he2", False), setting, row.place, seed=1)
     assert 0 < distance(first, second).value < first.error + second.error < 0.02
     assert distance(first.slower(1.05), second).value > 2 * (first.error + second.error)
 
@@ -127,20 +127,20 @@ def test_at_large_dimensions_it_is_the_formula(kappa: float, eta: float) -> None
     system = system_of("linear", False)
     options: dict[str, Any] = {"mu": 0.3, "dimension": 1e6, "kappa": kappa, "step_size": eta}
     both = compared_laws(system, by="auto", **options)
-    assert both.diffusion is not None
+    assert both.sampled is not None
     assert both.distance is not None
     assert both.distance.value < both.distance.error < 0.01
     assert (both.name, both.law) == ("formula", both.formula)
-    assert both.diffusion.slope_log_d == pytest.approx(escape_law(system, **options).slope_log_d, rel=0.03)
+    assert both.sampled.slope_log_d == pytest.approx(escape_law(system, **options).slope_log_d, rel=0.03)
     quiet = escape_law(system, **options).without_noise()
-    assert distance(quiet, both.diffusion.without_noise()).value < 0.01
-    assert distance(quiet, both.diffusion).value > (0.02 if kappa else -1.0)
+    assert distance(quiet, both.sampled.without_noise()).value < 0.01
+    assert distance(quiet, both.sampled).value > (0.02 if kappa else -1.0)
 
 
 @pytest.mark.slow
 def test_a_kink_at_large_dimensions() -> None:
     both = compared_laws(derive("relu"), by="diffusion", mu=0.3, dimension=1e6, kappa=4.0, step_size=0.1)
-    assert both.law is both.diffusion
+    assert both.law is both.sampled
     assert both.distance is not None
     assert both.distance.value < both.distance.error
 
@@ -177,15 +177,15 @@ def test_a_threshold_near_the_place_where_sgd_stops_is_refused() -> None:
 
 
 def test_what_it_cannot_do_is_refused() -> None:
-    with pytest.raises(InputError, match="models lora and misaligned"):
-        escape_law(derive("relu", model="plain"), dimension=1000, by="diffusion")
-    with pytest.raises(InputError, match="without a closed form"):
-        escape_law(derive("tanh"), mu=0.3, dimension=1000, by="diffusion")
+    system, free = system_of("he2", False), derive("relu", model="pretrain")
+    with pytest.raises(InputError, match="one trained direction of fixed length"):
+        sampled_law(free, Setting(1000, 0.5, 0.0, 0.1), {"c": 0.5})
     with pytest.raises(ParameterError, match="by = 'both'"):
-        escape_law(derive("relu"), mu=0.3, dimension=1000, by="both")  # pyright: ignore[reportArgumentType]
-    both = compared_laws(derive("relu", model="plain"), by="auto", dimension=1000)
-    assert both.name == "ballistic"
-    assert "models lora and misaligned" in both.refusal
+        escape_law(system, mu=0.3, dimension=1000, by="both")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ParameterError, match="step_size = 0 with the chain"):
+        escape_law(system, mu=0.3, dimension=1000, by="chain")
+    with pytest.raises(ParameterError, match="leave out rho"):
+        sampled_law(system, Setting(1000, 0.5, 0.0, 0.1), {"mu": 0.5, "rho": 1.0})
 
 
 @pytest.mark.slow
@@ -193,7 +193,8 @@ def test_a_lora_scale_and_a_finite_step() -> None:
     """u is 4 times as fast as m: no one factor of all times makes up for the step, which 8000 runs show."""
     system, options = derive("he2", alpha=2), {"dimension": 1000, "step_size": 0.005, "threshold": 0.5}
     sample = simulate(Experiment.of(system.network, **options, batch=66, replicas=8000, seed=11, mu=0.02))
-    exact, limit = (diffusion(system, Setting(1000, 0.5, 0.005 * 1000 / 66, eta), mu=0.02) for eta in (0.005, 0.0))
+    kappa, place = 0.005 * 1000 / 66, {"mu": 0.02}
+    exact, limit = (sampled_law(system, Setting(1000, 0.5, kappa, eta), place) for eta in (0.005, 0.0))
     assert ks_law(sample, exact.cdf).p_value > 0.01
     growth = 0.005 / (exact.tau or math.nan)
     assert ks_law(sample, limit.slower(math.expm1(growth) / growth).cdf).p_value < 1e-3
