@@ -336,11 +336,6 @@ FINE_DEVIATION = Tolerance(
     "standard deviations",
     "the same for a ballistic exit, which is sharp",
 )
-LEAST_LEAD = Tolerance(
-    30.0,
-    "|alpha| G sqrt(d)/lambda",
-    "below it u leaves before m follows, which the linear law does not describe",
-)
 LONGEST_CHECKED_SEARCH = Tolerance(
     1e6,
     "tau",

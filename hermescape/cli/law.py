@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
@@ -14,11 +14,10 @@ from theory.errors import ParameterError
 
 if TYPE_CHECKING:
     from hermescape.task import Task
+    from numerics.law.choose import By
     from theory.network.system import System
 
 __all__ = ["law"]
-
-By = Literal["formula", "diffusion", "auto"]
 
 NEAR = "% near a critical strength: SGD's noise leads out beside the slope, 1/tau = lambda + g/d at small d\n"
 MODELS = ("lora", "misaligned", "plain")  # pre-training has no search
@@ -38,8 +37,13 @@ def law(
         bool, typer.Option("--latex", help="print the formula and its symbols; with --mu that of its regime")
     ] = False,
     by: Annotated[
-        str, typer.Option("--by", help="formula, diffusion (a sample of its paths), or auto: what holds at this d")
-    ] = "formula",
+        str,
+        typer.Option(
+            "--by",
+            help="auto: what holds at this d; formula: in closed form, at once; diffusion: a sample of SGD's "
+            "diffusion; chain: of its whole steps, with normal batch sums",
+        ),
+    ] = "auto",
     as_json: Json = False,
 ) -> None:
     """Give the law of the exit time T as d grows: rate, constant, median, interval.
@@ -78,9 +82,11 @@ def law(
 
 
 def _source(by: str) -> By:
+    from numerics.law.choose import By
+
     if by not in get_args(By):
         raise ParameterError(f"--by {by} given; accepted: {', '.join(get_args(By))}.")
-    return cast(By, by)
+    return cast("By", by)
 
 
 def _formula(system: System, task: Task, kappa: float) -> str:

@@ -22,7 +22,7 @@ from hermescape.views.derivation import derivation
 from hermescape.views.search import critical_report
 from numerics.flows.flow import Exit, Trajectory, integrate
 from numerics.flows.starts import MEDIAN, median_start
-from numerics.law import Law, escape_law
+from numerics.law import Law, compared_laws
 from numerics.parameters import MODEL_PARAMETERS
 from numerics.rates.curvature import largest_curvature
 from numerics.rates.curve import searches
@@ -38,6 +38,7 @@ from theory.search.regimes import Regime, regime
 __all__ = ["Case", "Findings", "Missing", "Request", "gather"]
 
 TABLE_MU = tuple(round(0.1 * i, 1) for i in range(1, 10))
+SAMPLED = 0.1  # seconds a randomisation of a law through the diffusion
 LAW_RUNS = {False: 400, True: 100}  # plain training: runs of the histogram, quick or not
 BUDGET = {False: SAMPLE_BUDGET, True: SAMPLE_BUDGET / 10}
 POINTS = {False: 99, True: 33}  # of tau(mu)
@@ -232,14 +233,18 @@ def _case(
     settings: Request, system: System, mu: float | None, sample: ExitSample | None, eta: float, batch: int
 ) -> Case:
     law = _attempt(
-        lambda: escape_law(
-            system,
-            mu=mu,
-            rho=settings.rho,
-            dimension=settings.dimension,
-            threshold=settings.threshold,
-            kappa=eta * settings.dimension / batch,
-            step_size=eta,
+        lambda: (
+            compared_laws(
+                system,
+                by="auto",
+                seconds=SAMPLED,
+                mu=mu,
+                rho=settings.rho,
+                dimension=settings.dimension,
+                threshold=settings.threshold,
+                kappa=eta * settings.dimension / batch,
+                step_size=eta,
+            ).law
         )
     )
     tested = None if sample is None or isinstance(law, Missing) else _attempt(lambda: ks_law(sample, law.cdf).p_value)

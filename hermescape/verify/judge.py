@@ -27,9 +27,10 @@ on each mu is
     undecided  it fails within the remainder; or nothing fails, but the same data would also pass a law that is wrong
                on purpose (without the noise of SGD at the start, or with times 5 % longer, 25 % in a first passage:
                each has to be rejected with a Holm-corrected p < 0.001), or runs are missing (budget, censored or
-               diverged runs); or u leaves first:
-               for B > 0 linear escape needs |alpha| G sqrt(d)/lambda >> 1 at every d that counts, or m is not yet on
-               the unstable manifold when u sets out, and nothing is simulated below 30.
+               diverged runs).
+
+Which law that is at each d, the closed formula, SGD's diffusion or its chain of whole steps, `numerics.law.choose`
+says: the formula unless it is measurably off at this d, as where u leaves first.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ import numpy as np
 from hermescape.verify.plan import Forecast, Job, Plan, counted
 from hermescape.verify.report import Case, Measured, Row
 from numerics.accuracy import CHECK_CONFIDENCE, CONTROL_LEVEL, LARGEST_LOSS, LARGEST_LOSS_OF_A_LAW, LEVEL
-from numerics.law import Law
+from numerics.law import Law, SampledLaw
+from numerics.law.choose import name_of
 from numerics.simulation.comparison import TestResult, holm, ks_law
 from numerics.simulation.statistics import ExitSample, Status
 
@@ -123,7 +125,7 @@ def _by_law(plan: Plan, samples: Sequence[ExitSample], seed: int) -> Case:
     tests = [
         [
             *(ks_law(sample, variant.cdf) for variant in (law, law.without_noise(), law.slower(plan.control))),
-            ks_law(sample, law.cdf, leeway=_leeway(law)),
+            ks_law(sample, law.cdf, leeway=_leeway(law), margin=_margin(law)),
         ]
         for law, sample in zip(plan.laws, samples, strict=True)
     ]
@@ -152,6 +154,7 @@ def _law_row(
         plan,
         forecast,
         sample,
+        law=name_of(forecast.law),
         distance=own.statistic,
         counts=adjusted is not None,
         p_value=own.p_value,
@@ -222,6 +225,11 @@ def _leeway(law: Law) -> float:
     """The modulus of the law's remainder, by which it does not claim to be right; 0 for a law without one."""
     remainder = abs(getattr(law, "remainder", math.nan))
     return 0.0 if math.isnan(remainder) else remainder
+
+
+def _margin(law: Law) -> float:
+    """The error of a sampled law's distribution function; 0 for a formula."""
+    return law.error if isinstance(law, SampledLaw) else 0.0
 
 
 def _slope_leeway(laws: Sequence[Law], sizes: Sequence[int], *, scaled: bool) -> float:

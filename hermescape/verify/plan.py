@@ -31,16 +31,14 @@ from numerics.accuracy import (
     LARGEST_GAIN,
     LARGEST_SHIFT,
     LARGEST_SLOWING,
-    LEAST_LEAD,
     LONGEST_CHECKED_SEARCH,
     NOISY_RATE,
 )
-from numerics.law import Ballistic, Law, LinearEscape, Passage, escape_law
-from numerics.law.choose import is_lora
+from numerics.law import Ballistic, Law, LinearEscape, Passage, compared_laws
+from numerics.law.choose import By, is_lora
 from numerics.law.noise_driven import noise_growth
 from numerics.law.through_flow import ThroughFlow
 from numerics.rates.curvature import largest_curvature
-from numerics.rates.search_time import search_time
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.montecarlo import samples_per_step
 from theory.errors import InputError, ParameterError
@@ -58,6 +56,7 @@ QUIET_STEPS = 20_000  # length of a run where no escape is predicted
 
 MOST_RUNS, FEWEST_RUNS = 2000, 150
 SMALLEST_BATCH = 8
+SAMPLED = 0.25  # seconds a randomisation of a law through the diffusion: its error is far below that of 2000 runs
 HALVINGS = 24
 LONGEST = 6  # medians, after which a run is given up
 CONTROL, WIDE_CONTROL = 1.05, 1.25
@@ -129,7 +128,7 @@ class Plan:
     @property
     def control(self) -> float:
         """How much longer the times of the control are: more where T has a wide law, as |Z|^(2 - k)."""
-        return WIDE_CONTROL if isinstance(self.laws[-1], Passage) else CONTROL
+        return WIDE_CONTROL if self.laws[-1].regime.startswith("plain-") else CONTROL
 
     @property
     def scaled(self) -> bool:
@@ -163,14 +162,13 @@ def counted(sizes: Sequence[int]) -> list[bool]:
     return [d > min(sizes) or len(sizes) < 3 for d in sizes]
 
 
-def law_at(task: Task, system: System, place: Place, d: int, kappa: float, lr: float) -> Law:
+def law_at(task: Task, system: System, place: Place, d: int, kappa: float, lr: float, by: By = "formula") -> Law:
     """Return the law of a task at one start and dimension."""
     there = replace(task, mu=place.mu).place
     options: dict[str, Any] = {"threshold": task.threshold, "initial_scale": task.initial_scale}
     own = {name: value for name, value in there.items() if name not in ("mu", "rho")}
-    return escape_law(
-        system, mu=place.mu, rho=place.rho, dimension=d, kappa=kappa, step_size=lr, parameters=own, **options
-    )
+    options |= {"mu": place.mu, "rho": place.rho, "parameters": own}
+    return compared_laws(system, by=by, dimension=d, kappa=kappa, step_size=lr, seconds=SAMPLED, **options).law
 
 
 def _threshold(task: Task) -> float:
@@ -362,7 +360,8 @@ def _law_plan(
     exponent = (system.information_exponent or 0) if system.escape.on_sphere else 0
     falls = max(0.0, exponent / 2 - 1)
     batches = [max(1, round(eta * d / kappa * (d / smallest) ** falls)) for d in sizes]
-    laws = [law_at(task, system, place, d, eta * d / batch, eta) for d, batch in zip(sizes, batches, strict=True)]
+    places = zip(sizes, batches, strict=True)
+    laws = [law_at(task, system, place, d, eta * d / batch, eta, by="auto") for d, batch in places]
     forecasts = tuple(
         Forecast(d, batch, law.median, law=law) for d, batch, law in zip(sizes, batches, laws, strict=True)
     )
@@ -372,24 +371,7 @@ def _law_plan(
     )
     steps = (law.quantile(law.escaping / 2) / eta for law in laws)
     cost = sum(count * samples_per_step(setting) for count, setting in zip(steps, settings, strict=True))
-    return replace(plan, cost=cost, obstacle=_leads(system, plan))
-
-
-def _leads(system: System, plan: Plan) -> str:
-    """Say so where u leaves before m follows: B > 0 and |alpha| G sqrt(d)/lambda < 30 at the smallest d that counts."""
-    mu, rho = plan.place.mu, plan.place.rho
-    if mu is None or plan.laws[-1].regime != "linear" or not is_lora(system):
-        return ""
-    search = search_time(system, mu, rho=rho)
-    smallest = min(d for d, counts in zip(plan.sizes, counted(plan.sizes), strict=True) if counts)
-    scale = math.sqrt(float(system.escape.square or 1))
-    lead = scale * float(search.G) * math.sqrt(smallest) / float(search.rate)
-    if lead >= LEAST_LEAD or float(search.B) <= 0:
-        return ""
-    return (
-        f"u leaves first: linear escape needs |alpha| G sqrt(d)/lambda >> 1, which is {lead:.3g} at d = {smallest:g}, "
-        f"not simulated: take d >= {smallest * (LEAST_LEAD / lead) ** 2:.1e}"
-    )
+    return replace(plan, cost=cost)
 
 
 def _step_size(task: Task, system: System, place: Place, largest: int) -> float:

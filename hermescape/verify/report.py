@@ -33,6 +33,7 @@ class Row:
         tolerance: what the prediction may be off by; the remainder of the law.
         runs: of which `exited`, `censored` and `diverged`.
         counts: whether the verdict looks at this dimension.
+        law: what the law comes from: formula, diffusion, chain, noise-driven, ballistic or passage.
         distance: of Kolmogorov and Smirnov, with the p-values of their tests; NaN at one dimension.
     """
 
@@ -51,6 +52,7 @@ class Row:
     censored: int = 0
     diverged: int = 0
     counts: bool = True
+    law: str = ""
     distance: float = math.nan
     p_value: float = math.nan
     p_holm: float | None = None
@@ -158,7 +160,7 @@ MEDIANS = {
 LAW = {
     **{name: name for name in ("d", "batch", "kappa", "runs")},
     **COUNTS,
-    **{"median": "sgd_exit", "law_median": "prediction", "distance": "distance", "counts": "counts"},
+    **{"median": "sgd_exit", "law_median": "prediction", "law": "law", "distance": "distance", "counts": "counts"},
     **{"p_value": "p_value", "p_holm": "p_holm", "remainder": "tolerance"},
     **{name: name for name in ("p_within_remainder", "p_without_noise", "p_slower")},
 }

@@ -87,6 +87,7 @@ def _case_parts(case: Case) -> tuple[Part, ...]:
         "runs",
         "median",
         "law",
+        "by",
         "p",
         "p (Holm)",
         "p without noise",
@@ -100,6 +101,7 @@ def _case_parts(case: Case) -> tuple[Part, ...]:
             str(row.runs),
             "-" if row.sgd_exit is None else f"{row.sgd_exit:.5g}",
             f"{row.prediction:.5g}",
+            row.law,
             *("-" if p is None else f"{p:.2g}" for p in (row.p_value, row.p_holm, row.p_without_noise, row.p_slower)),
         )
     lost = [f"d = {row.d:g}: {row.censored} censored, {row.diverged} diverged" for row in case.rows]

@@ -13,8 +13,7 @@ from theory.search.critical import critical_strengths
 
 __all__ = ["law_summary", "law_table"]
 
-LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
-FINE_LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
+LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 
 
 def _critical(system: System) -> list[float]:
@@ -25,35 +24,36 @@ def _critical(system: System) -> list[float]:
 
 
 def law_summary(system: System, both: Compared, settings: dict[str, object]) -> dict[str, object]:
-    """Return the JSON object of `hermescape law`; infinite times become null. What was compared comes with it."""
+    """Return the JSON object of `hermescape law`; infinite times become null."""
     law, apart = both.law, both.distance
-    compared = (
-        {}
-        if both.sampled is None and not both.refusal
-        else {
-            "law": both.name,
-            "distance": None if apart is None else apart.value,
-            "distance_error": None if apart is None else apart.error,
-            "refusal": both.refusal or None,
-        }
-    )
-    levels = FINE_LEVELS if compared else LEVELS
     return {
+        "law": both.name,
         "regime": law.regime,
         "tau": law.tau,
         "constant": law.constant,
         "constant_error": law.constant_error,
         "slope_log_d": law.slope_log_d,
         "critical_mu": _critical(system),
-        "quantiles": {str(level): law.quantile(level) for level in levels},
+        "quantiles": {str(level): law.quantile(level) for level in LEVELS},
         "median": law.median,
         "mean": law.mean,
         "published_ratio": getattr(law, "published_ratio", None),
-        "remainder": _remainder(law),
+        "remainder": _remainder(both),
+        "distance": None if apart is None else apart.value,
+        "distance_error": None if apart is None else apart.error,
+        "refusal": both.refusal or None,
         "details": _details(law),
-        **compared,
         "settings": settings,
     }
+
+
+def _remainder(both: Compared) -> float | None:
+    """What the formula leaves out of the median: measured by the sample, else its own estimate."""
+    if both.formula is None:
+        return None
+    if both.sampled is not None:
+        return both.sampled.median - both.formula.median
+    return _estimated(both.formula)
 
 
 def _details(law: Law) -> dict[str, object]:
@@ -64,55 +64,83 @@ def _details(law: Law) -> dict[str, object]:
 
 
 def law_table(system: System, both: Compared, settings: dict[str, object]) -> tuple[str | Table, ...]:
-    """Return the parts that `hermescape law` prints."""
-    law = both.law
+    """Return the parts that `hermescape law` prints: a column for each law, and which of them answers."""
     loss = system.loss_function
     shown = ", ".join(f"{name} = {value:g}" for name, value in settings.items() if isinstance(value, int | float))
+    laws = {_column(each): each for each in (both.formula, both.sampled) if each is not None}
     table = Table(title="times in t = lr * steps", show_edge=False, box=None, title_justify="left")
     table.add_column("quantity")
-    table.add_column("value", justify="right")
-    if law.tau is not None:
-        table.add_row("rate 1/tau", f"{1 / law.tau:.8g}")
-        table.add_row("search time tau", f"{law.tau:.8g}")
-    table.add_row("slope in log d", f"{law.slope_log_d:.8g}")
-    if isinstance(law, SampledLaw):
-        table.add_row("median of T", f"{law.median:.5g}")
-        table.add_row("  its error", f"{law.constant_error:.1g}")
-    else:
-        table.add_row("constant", f"{law.constant:.10g}")
-        table.add_row("  its error", f"{law.constant_error:.1g}")
-        table.add_row("median of T", _time(law.median))
-    table.add_row("5 to 95 % of runs", f"{_time(law.quantile(0.05))} .. {_time(law.quantile(0.95))}")
-    table.add_row("mean of T", _time(law.mean))
-    remainder = _remainder(law)
-    if remainder is not None and _is_bound(law):
-        bound = f"{remainder:.2g}" if math.isfinite(remainder) else "not bounded"
-        table.add_row("left out of the median at this d, at most", bound)
-    elif remainder is not None:
-        table.add_row("o(1) at this d, noise aside", f"{remainder:+.2g}")
-    crossover = getattr(law, "crossover", 0.0)
-    if crossover:
-        table.add_row("SGD's noise leads for d below", f"{crossover:.3g}")
-    ratio = getattr(law, "published_ratio", None)
-    if ratio is not None:
-        table.add_row("tau log(R sqrt(d)) / median", f"{ratio:.4g}")
-    if both.sampled is not None:
-        table.add_row("law", both.name)
-        table.add_row("its error in P(T <= t)", f"{both.sampled.error:.1g}")
-    if both.distance is not None:
-        table.add_row("distance of the two", f"{both.distance.value:.2g}")
+    for name in laws:
+        table.add_column(name if len(laws) > 1 else "value", justify="right")
+    columns = [_rows(law, both) for law in laws.values()]
+    for quantity in dict.fromkeys(name for rows in columns for name in rows):
+        table.add_row(quantity, *(rows.get(quantity, "") for rows in columns))
     critical = ", ".join(f"{alignment:.6g}" for alignment in _critical(system))
     return (
-        f"{loss.student.name} on {loss.teacher.name}, model {system.network.name}: regime {law.regime}; {shown}",
+        f"{loss.student.name} on {loss.teacher.name}, model {system.network.name}: regime {both.law.regime}; {shown}",
         table,
+        *_verdict(both),
         *([f"the search time diverges at mu = {critical}"] if critical else []),
-        *([f"not compared: {both.refusal}"] if both.refusal else []),
     )
 
 
-def _remainder(law: Law) -> float | None:
+def _column(law: Law) -> str:
+    return law.kind if isinstance(law, SampledLaw) else "formula"
+
+
+def _rows(law: Law, both: Compared) -> dict[str, str]:
+    """What is known of one law, by quantity; the slope of a sample only where it answers, since it takes two more."""
+    rows: dict[str, str] = {}
+    if law.tau is not None:
+        rows |= {"rate 1/tau": f"{1 / law.tau:.8g}", "search time tau": f"{law.tau:.8g}"}
+    if law is both.law or not isinstance(law, SampledLaw):
+        rows["slope in log d"] = f"{law.slope_log_d:{_format(law)}}"
+    if not isinstance(law, SampledLaw):
+        rows |= {"constant": f"{law.constant:.10g}", "  its error": f"{law.constant_error:.1g}"}
+    digits = _format(law)
+    rows["median of T"] = _time(law.median, digits)
+    rows["5 to 95 % of runs"] = f"{_time(law.quantile(0.05), digits)} .. {_time(law.quantile(0.95), digits)}"
+    rows["mean of T"] = _time(law.mean, digits)
+    if isinstance(law, SampledLaw):
+        rows["error of P(T <= t)"] = f"{law.error:.1g}"
+    elif both.distance is not None:
+        rows["error of P(T <= t)"] = f"{both.distance.value:.1g}"
+    remainder = _estimated(law) if both.distance is None else None
+    if remainder is not None and _is_bound(law):
+        bound = f"{remainder:.2g}" if math.isfinite(remainder) else "not bounded"
+        rows["left out of the median at this d, at most"] = bound
+    elif remainder is not None:
+        rows["o(1) at this d, noise aside"] = f"{remainder:+.2g}"
+    crossover = getattr(law, "crossover", 0.0)
+    if crossover:
+        rows["SGD's noise leads for d below"] = f"{crossover:.3g}"
+    ratio = getattr(law, "published_ratio", None)
+    if ratio is not None:
+        rows["tau log(R sqrt(d)) / median"] = f"{ratio:.4g}"
+    return rows
+
+
+def _verdict(both: Compared) -> list[str]:
+    """Which law answers, and why, where two were asked."""
+    if both.refusal:
+        missing = "formula" if both.formula is None else "diffusion"
+        return [f"law: {both.name}; none by {missing}: {both.refusal}"]
+    if both.distance is None or both.sampled is None:
+        return []
+    apart, sampled = both.distance, both.sampled.kind
+    differ = f"the formula and the {sampled} differ by {apart.value:.2g} in P(T <= t) at this d"
+    known = f"{'more' if apart.value > apart.error else 'no more'} than the error of the sample, {apart.error:.1g}"
+    return [f"law: {both.name}; {differ}, {known}"]
+
+
+def _estimated(law: Law) -> float | None:
     remainder = getattr(law, "remainder", math.nan)
     return None if math.isnan(remainder) else remainder
+
+
+def _format(law: Law) -> str:
+    """A sample of paths has some four digits."""
+    return ".5g" if isinstance(law, SampledLaw) else ".8g"
 
 
 def _is_bound(law: Law) -> bool:
@@ -120,5 +148,5 @@ def _is_bound(law: Law) -> bool:
     return isinstance(law, Ballistic) or bool(getattr(law, "flow_tau", 0.0))
 
 
-def _time(value: float | None) -> str:
-    return "never" if value is None or value == math.inf else f"{value:.8g}"
+def _time(value: float | None, digits: str) -> str:
+    return "never" if value is None or value == math.inf else f"{value:{digits}}"

@@ -11,18 +11,20 @@ from numerics.accuracy import FINEST_STEP, LARGEST_LAW_RTOL, LAW_RTOL, NEVER, SM
 from numerics.flows.engines.choose import chosen
 from numerics.flows.engines.problem import Engine
 from numerics.flows.flow import Exit
-from numerics.law.ballistic import ballistic
-from numerics.law.diffusion import Distance, SampledLaw, distance, sampled_law
+from numerics.law.ballistic import Ballistic, ballistic
+from numerics.law.diffusion import SECONDS, Distance, SampledLaw, distance, sampled_law
 from numerics.law.modes import from_mode
-from numerics.law.passage import passage
+from numerics.law.passage import Passage, passage
 from numerics.law.protocol import Law, Setting
 from numerics.law.starts import from_saddle, from_weight, is_lora
 from theory.errors import HermescapeError, InputError, ParameterError, QuadratureError, StalledError
 from theory.network.system import System
 from theory.search.regimes import regime
 
-__all__ = ["By", "Compared", "compared_laws", "escape_law", "is_lora", "setting_of"]
+__all__ = ["By", "Compared", "compared_laws", "escape_law", "is_lora", "name_of", "setting_of"]
 
+NEAR_CRITICAL = 2  # errors of a sample, where noise leads out
+FEWEST_SAMPLES = 10  # B from which batch sums are normal enough for the chain to stand in
 T = TypeVar("T")
 By = Literal["formula", "diffusion", "chain", "auto"]
 """What a law comes from: the closed formula of its regime, a sample of SGD's diffusion or of its chain of whole steps,
@@ -49,11 +51,16 @@ class Compared:
 
     @property
     def name(self) -> str:
-        """What answers: diffusion, chain, or the kind of the formula."""
-        if isinstance(self.law, SampledLaw):
-            return self.law.kind
-        kind = {"Ballistic": "ballistic", "Passage": "passage"}.get(type(self.law).__name__, "formula")
-        return "noise-driven" if self.law.regime == "noise-driven" else kind
+        """What answers, `name_of` the law."""
+        return name_of(self.law)
+
+
+def name_of(law: Law) -> str:
+    """Return diffusion, chain, or the kind of a formula: formula, noise-driven, ballistic or passage."""
+    if isinstance(law, SampledLaw):
+        return law.kind
+    kind = {Ballistic: "ballistic", Passage: "passage"}.get(type(law), "formula")
+    return "noise-driven" if law.regime == "noise-driven" else kind
 
 
 def escape_law(
@@ -107,9 +114,7 @@ def escape_law(
         start: dict[str, Any] = {"threshold": threshold, "initial_scale": initial_scale, "parameters": parameters}
         options = {"mu": mu, "rho": rho, "dimension": dimension, "kappa": kappa, "step_size": step_size, **start}
         return compared_laws(system, by=by, rtol=rtol, engine=engine, **options).law
-    if not SMALLEST_FLOW_RTOL <= rtol <= LARGEST_LAW_RTOL:
-        raise ParameterError(f"rtol = {rtol!r} given; accepted: from {SMALLEST_FLOW_RTOL:g} to {LARGEST_LAW_RTOL:g}.")
-    chosen(engine)
+    _check_integration(rtol, engine)
     setting = replace(setting_of(dimension, threshold, kappa, step_size, initial_scale), rtol=rtol, engine=engine)
     network = system.network
     if network.start is not None and not system.escape.on_sphere and not is_lora(system):
@@ -130,13 +135,15 @@ def escape_law(
     return _plain(system, setting)
 
 
-def compared_laws(system: System, *, by: By, **options: Any) -> Compared:
+def compared_laws(system: System, *, by: By, seconds: float = SECONDS, **options: Any) -> Compared:
     """Return what `escape_law` returns, with the law that it is compared with; arguments and errors are the same.
+
+    `seconds` is what each of four randomisations of a sample may take, two at a time on two cores.
 
     The formula is not needed where a sample answers, and the other way round: the refusal of one that does not answer
     is a text. With "auto" the chain stands in where a threshold is too near the place where SGD stops for the
-    diffusion, and the law of noise-driven escape keeps the starts at and near a critical strength, where paths are long
-    and few.
+    diffusion, and where paths are long and few, at and near a critical strength, the law of noise-driven escape answers
+    unless it is off by twice the error of the sample.
 
     >>> from theory.network.derivation import derive
     >>> both = compared_laws(derive("linear"), by="auto", mu=0.5, dimension=1e5, kappa=1.0)
@@ -148,19 +155,26 @@ def compared_laws(system: System, *, by: By, **options: Any) -> Compared:
     if by == "formula":
         law = escape_law(system, **options)
         return Compared(law, law, None, None)
+    _check_integration(options.get("rtol", LAW_RTOL), options.get("engine"))
     formula, refused = _unless_refused(lambda: escape_law(system, **options))
-    sampled, unsampled = _unless_refused(lambda: _sampled(system, by, **options))
-    if by != "auto" and unsampled is not None:
-        raise unsampled
+    sampled, unsampled = _unless_refused(lambda: _sampled(system, by, seconds, **options))
+    if unsampled is not None and (by != "auto" or refused is not None or isinstance(unsampled, ParameterError)):
+        raise refused if by == "auto" and refused is not None else unsampled
     only = sampled or formula
-    if only is None:
-        assert refused is not None
-        raise refused
+    assert only is not None
     if sampled is None or formula is None:
         return Compared(only, formula, sampled, None, str(refused or unsampled))
+    sampled = replace(sampled, regime=formula.regime, tau=formula.tau, power=formula.power)
     apart = distance(formula, sampled)
-    wanted = by != "auto" or (apart.value > apart.error and not _is_near_critical(formula))
+    margin = NEAR_CRITICAL if _is_near_critical(formula) else 1
+    wanted = by != "auto" or apart.value > margin * apart.error
     return Compared(sampled if wanted else formula, formula, sampled, apart)
+
+
+def _check_integration(rtol: float, engine: Engine | str | None) -> None:
+    if not SMALLEST_FLOW_RTOL <= rtol <= LARGEST_LAW_RTOL:
+        raise ParameterError(f"rtol = {rtol!r} given; accepted: from {SMALLEST_FLOW_RTOL:g} to {LARGEST_LAW_RTOL:g}.")
+    chosen(engine)
 
 
 def _is_near_critical(law: Law) -> bool:
@@ -169,11 +183,9 @@ def _is_near_critical(law: Law) -> bool:
 
 
 def _unless_refused(make: Callable[[], T]) -> tuple[T | None, HermescapeError | None]:
-    """Return a law, or the error that says why there is none; numbers outside their domain are errors all the same."""
+    """Return a law, or the error that says why there is none."""
     try:
         return make(), None
-    except ParameterError:
-        raise
     except (InputError, QuadratureError) as error:
         return None, error
 
@@ -181,6 +193,7 @@ def _unless_refused(make: Callable[[], T]) -> tuple[T | None, HermescapeError | 
 def _sampled(
     system: System,
     by: By,
+    seconds: float,
     *,
     dimension: float,
     mu: float | None = None,
@@ -193,16 +206,18 @@ def _sampled(
     **_: Any,
 ) -> SampledLaw:
     setting = setting_of(dimension, threshold, kappa, step_size, initial_scale)
+    if initial_scale is not None and not system.network.scalars:
+        raise ParameterError(f"initial_scale with model {system.network.name} given; accepted: none.")
     given = {"mu": mu, "rho": rho, **(parameters or {})}
     place = {name: value for name, value in given.items() if value is not None}
     if by == "chain":
-        return sampled_law(system, setting, place, initial_scale, kind="chain")
+        return sampled_law(system, setting, place, initial_scale, kind="chain", seconds=seconds)
     try:
-        return sampled_law(system, setting, place, initial_scale)
+        return sampled_law(system, setting, place, initial_scale, seconds=seconds)
     except StalledError:
-        if by == "diffusion" or step_size == 0:
+        if by == "diffusion" or step_size * dimension < FEWEST_SAMPLES * kappa or step_size == 0:
             raise
-        return sampled_law(system, setting, place, initial_scale, kind="chain")
+        return sampled_law(system, setting, place, initial_scale, kind="chain", seconds=seconds)
 
 
 def setting_of(

@@ -6,8 +6,9 @@ under noise of the same order: their spread is then wrong many times over. The e
 (`numerics.law.ensemble`) has no such limit. The largest difference of the distribution functions of the closed formula
 and of this law is what the formula leaves out at the d that is asked for.
 
-Near the place where SGD stops the expansion in eta behind the diffusion fails: a threshold that so large a share of the
-drift has to work against is refused. The chain of whole steps holds there too, at the cost of every step.
+Near the place where SGD stops the expansion in eta behind the diffusion fails: a threshold at which noise holds back so
+large a share of the drift is refused at a finite eta. The chain of whole steps holds there too, at the cost of every
+step.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from theory.search.law import search_time as search_time_of
 from theory.search.regimes import regime
 from theory.symbols import r
 
-__all__ = ["Distance", "SampledLaw", "distance", "sampled_law"]
+__all__ = ["SECONDS", "Distance", "SampledLaw", "distance", "sampled_law"]
 
 Array = NDArray[np.float64]
 
@@ -52,7 +53,9 @@ COST: Mapping[tuple[Kind, bool], float] = {
     ("chain", True): 3.5e-7,
 }
 """seconds a step on one core, with moments compiled and looked up: constants, so that a law depends on no clock"""
-FEWEST = 2**9
+FEWEST, FEW = 2**9, 2**11
+ACCURATE = 0.002
+"""error of a distribution that more paths would not make much of: that of a flow, whose start alone is drawn"""
 WIDENINGS = 8
 """of the domain of r in which moments are tabulated, until no path leaves it"""
 SEED = 20_261
@@ -80,7 +83,8 @@ class SampledLaw:
         ensemble: the paths that it is a sample of.
         stretch: factor of the ensemble's times, 1 but for `slower`.
         seed: what fixes the sample.
-        regime: how the start is left, by `theory.search.regimes`.
+        regime: how the start is left, by `theory.search.regimes`; "fluctuation" where that traps as d grows, so that
+            only SGD's fluctuations at this d lead out.
         tau: search time at this step size; None where growth is not exponential.
         power: T grows like d^power, times log d.
     """
@@ -134,6 +138,11 @@ class SampledLaw:
         return self.median
 
     @property
+    def is_smooth(self) -> bool:
+        """Whether differences of the distribution function are a density at any spacing: not for a sample."""
+        return False
+
+    @property
     def kind(self) -> Kind:
         """Diffusion or chain."""
         return self.ensemble.motion.kind
@@ -145,14 +154,14 @@ class SampledLaw:
 
     @property
     def slope_log_d(self) -> float:
-        """d(median)/d(log d), by samples at d/sqrt(2) and d sqrt(2) with the same random numbers."""
+        """d(median)/d(log d), by smaller samples at d/sqrt(2) and d sqrt(2) with the same random numbers."""
         return self._slope
 
     @cached_property
     def _slope(self) -> float:
+        few = replace(self.ensemble, paths=max(FEWEST, self.ensemble.paths // 8))
         low, high = (
-            float(np.median(_drawn(replace(self.ensemble, dimension=self.dimension * f), self.seed).times))
-            for f in NEIGHBOURS
+            float(np.median(_drawn(replace(few, dimension=self.dimension * f), self.seed).times)) for f in NEIGHBOURS
         )
         return self.stretch * (high - low) / math.log(NEIGHBOURS[1] / NEIGHBOURS[0])
 
@@ -171,14 +180,15 @@ class SampledLaw:
 
     def without_noise(self) -> SampledLaw:
         """Return the law of the flow from the same random start."""
-        return self._of(replace(self.ensemble, noise=0.0))
+        return self.redrawn(replace(self.ensemble, noise=0.0))
 
     def slower(self, factor: float) -> SampledLaw:
         """Return the law with every time multiplied by `factor`."""
         tau = None if self.tau is None else self.tau * factor
         return replace(self, times=self.times * factor, stretch=self.stretch * factor, tau=tau)
 
-    def _of(self, ensemble: Ensemble) -> SampledLaw:
+    def redrawn(self, ensemble: Ensemble) -> SampledLaw:
+        """Return the law of other paths, by the same seed: a control."""
         drawn = _drawn(ensemble, self.seed)
         return replace(self, times=drawn.times * self.stretch, error=drawn.error, ensemble=drawn.ensemble)
 
@@ -200,6 +210,7 @@ def sampled_law(
     *,
     kind: Kind = "diffusion",
     seed: int = SEED,
+    seconds: float = SECONDS,
 ) -> SampledLaw:
     """Return the law of the exit time of SGD's diffusion, or of the chain of whole steps.
 
@@ -210,6 +221,7 @@ def sampled_law(
         initial_scale: scalars at the start, d^-2 by default.
         kind: diffusion or chain.
         seed: of the sample.
+        seconds: that each of four randomisations may take, as forecast from a few paths.
 
     Raises:
         InputError: another model, a threshold that is not reached or lies so near the place where SGD stops that the
@@ -231,8 +243,10 @@ def sampled_law(
     ensemble = Ensemble(system, motion, place, *numbers)
     if motion.looked_up:
         ensemble = _tabled(ensemble, *_norms(system, place))
-    pilot, ensemble = _pilot(ensemble, seed)
-    drawn = _drawn(replace(ensemble, paths=pilot), seed)
+    affordable, ensemble = _pilot(ensemble, seed, seconds)
+    drawn = _drawn(replace(ensemble, paths=min(FEW, affordable)), seed)
+    if drawn.error > ACCURATE and affordable > FEW:
+        drawn = _drawn(replace(drawn.ensemble, paths=affordable), seed)
     _check_sample(drawn)
     return SampledLaw(drawn.times, drawn.error, drawn.ensemble, 1.0, seed, name, tau, float(name == "noise-driven"))
 
@@ -254,6 +268,8 @@ def _growth(system: System, setting: Setting, place: Mapping[str, float]) -> tup
     """Return the search time at this step size, None where growth is not exponential, and the regime."""
     others = {name: value for name, value in place.items() if name not in ("mu", "rho")}
     name = regime(system, place.get("mu"), place.get("rho"), kappa=setting.kappa, parameters=others).name
+    if name in ("noise-driven", "trapped", "undecided"):
+        return None, name if name == "noise-driven" else "fluctuation"
     if is_lora(system) and not others:
         search = search_time(system, place["mu"], rho=place.get("rho"))
         check_step(system, setting, search)
@@ -339,12 +355,13 @@ def _apart(first: Array, second: Array) -> float:
     return float(np.max(np.abs(shares[0] - shares[1])))
 
 
-def _pilot(ensemble: Ensemble, seed: int) -> tuple[int, Ensemble]:
+def _pilot(ensemble: Ensemble, seed: int, seconds: float) -> tuple[int, Ensemble]:
     """Return how many paths there is time for, by a few; refuse what these show to be out of reach."""
     (sample,), ensemble = _complete(replace(ensemble, paths=PILOT), seed, 1)
     left = np.isfinite(sample.times)
     if left.sum() < PILOT - 1:
-        name, largest = ensemble.system.loss_function.student.name, float(np.max(ensemble.alignments(sample.ends)))
+        name = ensemble.system.loss_function.student.name
+        largest = float(np.max(ensemble.alignments(sample.ends[~left])))
         kind = StalledError if largest > ensemble.threshold / 2 else InputError
         raise kind(
             f"{name}, threshold = {ensemble.threshold:g}, kappa = {ensemble.kappa:g} given, where {left.mean():.0%} of "
@@ -353,7 +370,7 @@ def _pilot(ensemble: Ensemble, seed: int) -> tuple[int, Ensemble]:
             "that are left within some hundred relaxation times; by formula or exact simulation for others."
         )
     work = COST[ensemble.motion.kind, ensemble.motion.looked_up] * sample.steps.mean()
-    return max(FEWEST, min(PATHS, 2 ** math.floor(math.log2(SECONDS / work)))), ensemble
+    return max(FEWEST, min(PATHS, 2 ** math.floor(math.log2(seconds / work)))), ensemble
 
 
 def _check_sample(drawn: _Drawn) -> None:
@@ -364,7 +381,8 @@ def _check_sample(drawn: _Drawn) -> None:
             f"threshold = {ensemble.threshold:g}, kappa = {ensemble.kappa:g} given, where {stays:.1%} of the paths of "
             f"the {kind} do not leave within {MOST_STEPS[kind]} steps; accepted: a smaller threshold, or by formula."
         )
-    if kind == "diffusion" and (stall := ensemble.stall(drawn.ends)) > DIFFUSION_STALL:
+    expanded = kind == "diffusion" and ensemble.step_size > 0
+    if expanded and (stall := ensemble.stall(drawn.ends)) > DIFFUSION_STALL:
         raise StalledError(
             f"threshold = {ensemble.threshold:g}, kappa = {ensemble.kappa:g} given, where SGD's noise holds back "
             f"{stall:.0%} of the drift of m, so near the place where SGD stops that the diffusion does not hold; "

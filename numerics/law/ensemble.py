@@ -23,7 +23,8 @@ import sympy as sp
 from numpy.typing import NDArray
 from sympy import Symbol
 
-from numerics.compile.codegen import BUILDS_ON, compile_function
+from numerics.compile import codegen
+from numerics.compile.codegen import compile_function
 from numerics.compile.keeping import generated
 from numerics.flows import sde
 from numerics.law import chain, moments, paths
@@ -33,11 +34,12 @@ from theory.network.system import System
 from theory.network.vectors import Combination, Vector
 from theory.symbols import r
 
-__all__ = ["PATHS", "Ensemble", "Kind", "Motion", "Sample", "motion_of", "starts"]
+__all__ = ["BUILDS_ON", "PATHS", "Ensemble", "Kind", "Motion", "Sample", "motion_of", "starts"]
 
 Array = NDArray[np.float64]
 Kind = Literal["diffusion", "chain"]
 
+BUILDS_ON = (*codegen.BUILDS_ON, sde.__file__, moments.__file__)
 PATHS = 2**14
 SOBOL = 40
 """dimensions of the low-discrepancy sequence: the start and the first kicks"""
@@ -167,8 +169,9 @@ class Ensemble:
         for state in states[:: max(len(states) // STATES, 1)]:
             for kappa, out in zip((self.kappa, 0.0), speeds, strict=True):
                 self.motion.drift(state, self._given(kappa), self._grid, work, out)
-            shares.append(1 - speeds[0, watched] / speeds[1, watched])
-        return float(np.median(shares))
+            with np.errstate(divide="ignore", invalid="ignore"):
+                shares.append(1 - speeds[0, watched] / speeds[1, watched])
+        return float(np.nanmedian(shares))
 
 
 def trained_vector(system: System) -> Vector:
@@ -249,9 +252,8 @@ class _Content:
 @lru_cache(maxsize=64)
 def _motion(content: _Content, kind: Kind, looked_up: bool) -> Motion:
     noisy, named = content.noisy, moments_of(content.noisy)
-    builds = (*BUILDS_ON, sde.__file__, moments.__file__)
     source: Any = {"diffusion": paths.diffusion_source, "chain": chain.chain_source}[kind]
     text = source(noisy, named, looked_up=looked_up)
-    leave = generated(text, "leave", builds_on=builds)
-    drift = generated(text, "drift", builds_on=builds) if kind == "diffusion" else None
+    leave = generated(text, "leave", builds_on=BUILDS_ON)
+    drift = generated(text, "drift", builds_on=BUILDS_ON) if kind == "diffusion" else None
     return Motion(kind, named, looked_up, leave, drift)

@@ -44,11 +44,13 @@ def ks_two_sample(sample_a: ExitSample, sample_b: ExitSample) -> TestResult:
     return TestResult(float(test.statistic), float(test.pvalue))
 
 
-def ks_law(sample: ExitSample, cdf: Callable[[float], float], *, leeway: float = 0.0) -> TestResult:
+def ks_law(
+    sample: ExitSample, cdf: Callable[[float], float], *, leeway: float = 0.0, margin: float = 0.0
+) -> TestResult:
     """Kolmogorov-Smirnov test of the exit time t = eta * step against a continuous law.
 
     With `leeway`, against every law whose quantiles are within so much of this one's: the distance is that from the
-    band between cdf(t - leeway) and cdf(t + leeway).
+    band between cdf(t - leeway) and cdf(t + leeway); `margin` widens the band by so much probability.
 
     A run exits at the first step not before the time T of the law, so that P(t <= k eta) = cdf(k eta) holds on the
     steps k, and there alone are the two compared: no continuity correction, and a p-value that is conservative. Runs
@@ -65,6 +67,7 @@ def ks_law(sample: ExitSample, cdf: Callable[[float], float], *, leeway: float =
     distance = max(
         max(f - cdf(eta * k + leeway), cdf(eta * k - leeway) - f, 0.0) for f, k in zip(measured, points, strict=True)
     )
+    distance = max(distance - margin, 0.0)
     return TestResult(float(distance), float(scipy.stats.kstwo.sf(distance, len(steps))))
 
 
