@@ -235,6 +235,11 @@ DIFFUSION_STALL = Tolerance(
     "of the drift of m",
     "held back by noise at the threshold, beyond which SGD is no diffusion; exact simulation agreed up to 0.33",
 )
+LEAST_LEAD = Tolerance(
+    30.0,
+    "of |alpha| G sqrt(d)/lambda",
+    "below it u leaves before m follows where B > 0, and a phase diagram asks SGD's diffusion for its medians",
+)
 MOMENTS = Tolerance(
     1e-5,
     "of each moment's largest value",

@@ -127,4 +127,6 @@ def _lines(diagram: xr.Dataset) -> tuple[str | Table, ...]:
         table.add_row(f"{float(diagram.mu[row]):.4g}", *(text.replace("nan ", "") for text in shown))
     counted = ", ".join(f"{kind} {count}" for kind, count in Counter(diagram.regime.values.ravel().tolist()).items())
     head = f"{diagram.attrs['student']} on {diagram.attrs['teacher']}, kappa = {diagram.attrs['kappa']:g}, "
-    return head + f"exit at |m| = {diagram.attrs['threshold']:g}", table, f"points: {counted}"
+    sampled = int(np.isin(diagram.law.values, ("diffusion", "chain")).sum())
+    known = [f"{sampled} medians are those of SGD's diffusion, where u leaves first"] if sampled else []
+    return head + f"exit at |m| = {diagram.attrs['threshold']:g}", table, f"points: {counted}", *known

@@ -2,9 +2,10 @@ r"""The phase diagram of the search phase: how a start is left, and when, over (
 
 Every point is a law of `numerics.law`: its regime and the median of T (t = eta * step). Over (mu, d) one integration a
 mu serves every d where the law depends on d as it says, (tau/2) log d; near a critical strength, where noise leads at
-small d and the slope of the loss at large d, each point is a law of its own. Points without a law are *trapped* (no way
-out of the start under the flow, nor by noise at this kappa), *unreached* (the flow ends before |m| = R) or *outside*
-(rho < |mu|).
+small d and the slope of the loss at large d, each point is a law of its own. Where u leaves first, B > 0 and
+|alpha| G sqrt(d)/lambda small, the formula may be far off, and the median is that of SGD's diffusion (`law`). Points
+without a law are *trapped* (no way out of the start under the flow, nor by noise at this kappa), *unreached* (the flow
+ends before |m| = R) or *outside* (rho < |mu|).
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numerics.accuracy import LAW_RTOL
+from numerics.accuracy import LAW_RTOL, LEAST_LEAD
 from numerics.flows.flow import Native
-from numerics.law import LinearEscape, escape_law
-from numerics.law.choose import setting_of
+from numerics.law import Law, LinearEscape, compared_laws, escape_law
+from numerics.law.choose import name_of, setting_of
 from numerics.law.starts import noise_beside
-from numerics.rates.search_time import search_time
+from numerics.rates.search_time import Search, search_time
 from theory.errors import InputError, ParameterError
 from theory.network.system import System
 from theory.search.regimes import regime
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["phase_diagram"]
 
 MANY = 40_000
+SAMPLED = 0.02  # seconds a randomisation, for a median to some percent of the spread
 SLOPE = 1e-3  # of |B|: a G that nothing counts as 0
 
 
@@ -48,7 +50,9 @@ def phase_diagram(
     step_size: float = 0.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> xr.Dataset:
-    """Return `regime`, `median` (of T, infinite where none) and `tau` over (mu, d), or over (mu, rho) at one d.
+    """Return `regime`, `median` (of T, infinite where none), `tau` and `law` over (mu, d), or over (mu, rho) at one d.
+
+    `law` says where the median comes from: formula, noise-driven or diffusion; empty without one.
 
     Args:
         system: a derived system of model lora (over d), or misaligned (over rho).
@@ -98,11 +102,11 @@ def phase_diagram(
             rows.append([_at(system, alignment, length, float(np.ravel(dimension)[0]), options) for length in other])
         if progress is not None:
             progress(index + 1, len(alignments))
-    regime, median, tau = (np.array([[point[i] for point in row] for row in rows]) for i in range(3))
+    regime, median, tau, law = (np.array([[point[i] for point in row] for row in rows]) for i in range(4))
     axes = ("mu", name)
     described = {"long_name": "median exit time", "units": "t = step size * steps"}
     return xr.Dataset(
-        {"regime": (axes, regime), "median": (axes, median, described), "tau": (axes, tau)},
+        {"regime": (axes, regime), "median": (axes, median, described), "tau": (axes, tau), "law": (axes, law)},
         {"mu": alignments, name: other},
         {
             "student": system.loss_function.student.name,
@@ -113,7 +117,7 @@ def phase_diagram(
     )
 
 
-_Point = tuple[str, float, float]
+_Point = tuple[str, float, float, str]
 
 
 def _ascending(name: str, values: Sequence[float] | float) -> list[float]:
@@ -125,19 +129,42 @@ def _ascending(name: str, values: Sequence[float] | float) -> list[float]:
 
 def _over_dimensions(system: System, mu: float, dimensions: list[float], shared: dict[str, Any]) -> list[_Point]:
     first = _law(system, mu, None, dimensions[0], shared)
-    points = [_point(first)]
+    search = search_time(system, mu)
+    points = [_point(_led(system, search, first, None, dimensions[0], shared))]
     alone = isinstance(first, LinearEscape) and first.start and not first.flow_tau
-    shared_law = alone and not noise_beside(system, search_time(system, mu), mu, shared["kappa"])
+    shared_law = alone and not noise_beside(system, search, mu, shared["kappa"])
     for dimension in dimensions[1:]:
         if isinstance(first, LinearEscape) and shared_law:
-            points.append(_point(replace(first, dimension=dimension, shift=0.0)))
+            law: LinearEscape | str = replace(first, dimension=dimension, shift=0.0)
         else:
-            points.append(_point(_law(system, mu, None, dimension, shared)))
+            law = _law(system, mu, None, dimension, shared)
+        points.append(_point(_led(system, search, law, None, dimension, shared)))
     return points
 
 
 def _at(system: System, mu: float, rho: float, dimension: float, shared: dict[str, Any]) -> _Point:
-    return ("outside", math.nan, math.nan) if rho < abs(mu) else _point(_law(system, mu, rho, dimension, shared))
+    if rho < abs(mu):
+        return "outside", math.nan, math.nan, ""
+    law = _law(system, mu, rho, dimension, shared)
+    return _point(_led(system, search_time(system, mu, rho=rho), law, rho, dimension, shared))
+
+
+def _led(
+    system: System,
+    search: Search,
+    law: LinearEscape | str,
+    rho: float | None,
+    dimension: float,
+    shared: dict[str, Any],
+) -> Law | str:
+    """Return the law that holds where u leaves before m follows, else the formula."""
+    scale = math.sqrt(float(system.escape.square or 1))
+    if isinstance(law, str) or not (law.regime == "linear" and float(search.B) > 0):
+        return law
+    if scale * float(search.G) * math.sqrt(dimension) >= LEAST_LEAD * float(search.rate):
+        return law
+    place = {"mu": float(search.mu), "rho": rho, "dimension": dimension}
+    return compared_laws(system, by="auto", seconds=SAMPLED, **place, **shared).law
 
 
 def _law(system: System, mu: float, rho: float | None, dimension: float, shared: dict[str, Any]) -> LinearEscape | str:
@@ -155,5 +182,7 @@ def _law(system: System, mu: float, rho: float | None, dimension: float, shared:
     return law
 
 
-def _point(law: LinearEscape | str) -> _Point:
-    return (law, math.inf, math.inf) if isinstance(law, str) else (law.regime, max(law.median, 0.0), law.tau)
+def _point(law: Law | str) -> _Point:
+    if isinstance(law, str):
+        return law, math.inf, math.inf, ""
+    return law.regime, max(law.median, 0.0), math.inf if law.tau is None else law.tau, name_of(law)

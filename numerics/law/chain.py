@@ -9,7 +9,8 @@ direction, v - eta c S is brought back to the length of v, its squared length wi
 
     |S|^2 = S^T Gram^-1 S + (S_2/B) chi^2_(d - n),
 
-n the dimension of the span. What it leaves out of SGD is that batch sums are not normal; nothing is expanded in eta.
+n the dimension of the span. What it leaves out of SGD is that batch sums are not normal (S_2 may come out negative,
+which leaves means as they are); nothing is expanded in eta.
 """
 
 from __future__ import annotations
@@ -155,7 +156,7 @@ def leave(rng, start, normals, given, table, bounds, numbers, counts, times, end
             free = dimension - rank
             if noise > 0.0:
                 free = rng.chisquare(free)
-            squared += share * max(S[SIZE], 0.0) * free
+            squared += share * S[SIZE] * free
             step(x, given, S, squared, y)
             if not abs(y[watched]) < np.inf:
                 left = np.nan

@@ -231,8 +231,8 @@ def motion_of(system: System, kind: Kind, *, looked_up: bool | None = None) -> M
     (False, None)
     """
     trained_vector(system)
-    noisy = system.sgd()
-    return _motion(_Content(noisy), kind, moments_of(noisy).are_rational is False if looked_up is None else looked_up)
+    content = _Content(system.sgd())
+    return _motion(content, kind, not _moments(content).are_rational if looked_up is None else looked_up)
 
 
 class _Content:
@@ -250,8 +250,13 @@ class _Content:
 
 
 @lru_cache(maxsize=64)
+def _moments(content: _Content) -> Moments:
+    return moments_of(content.noisy)
+
+
+@lru_cache(maxsize=64)
 def _motion(content: _Content, kind: Kind, looked_up: bool) -> Motion:
-    noisy, named = content.noisy, moments_of(content.noisy)
+    noisy, named = content.noisy, _moments(content)
     source: Any = {"diffusion": paths.diffusion_source, "chain": chain.chain_source}[kind]
     text = source(noisy, named, looked_up=looked_up)
     leave = generated(text, "leave", builds_on=BUILDS_ON)
