@@ -33,12 +33,17 @@ print(*[name for name in {WATCHED} if name in sys.modules], file=sys.stderr)
 """
 
 
+def listed(code: str, *arguments: str) -> set[str]:
+    """Return the words of the last line on stderr of a process that runs this code."""
+    run = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True, timeout=300
+    )
+    return set(run.stderr.splitlines()[-1].split())
+
+
 @pytest.mark.parametrize("command", MAY_LOAD)
 def test_a_command_loads_what_it_may(command: str) -> None:
-    run = subprocess.run(
-        [sys.executable, "-c", LISTING, *command.split()], capture_output=True, text=True, check=True, timeout=300
-    )
-    loaded = set(run.stderr.splitlines()[-1].split())
+    loaded = listed(LISTING, *command.split())
     assert loaded <= MAY_LOAD[command]
     assert ("sympy" in loaded) == (command != "--help"), "the list is not empty because nothing ran"
 
@@ -46,3 +51,14 @@ def test_a_command_loads_what_it_may(command: str) -> None:
 def test_the_package_loads_nothing_until_a_name_is_used() -> None:
     code = f"import sys, hermescape; print([name for name in {WATCHED} if name in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_a_command_loads_no_other_command() -> None:
+    code = LISTING + "print(*[name for name in sys.modules if name.startswith('hermescape.cli.')], file=sys.stderr)"
+    assert listed(code, "derive", "relu") == {f"hermescape.cli.{name}" for name in ("app", "derive", "options")}
+    assert listed(code, "--version") == {"hermescape.cli.app"}
+
+
+def test_a_command_makes_only_the_activations_that_it_names() -> None:
+    code = LISTING + "from theory.language import activations; print(*activations._NAMED.made, file=sys.stderr)"
+    assert listed(code, "derive", "relu", "--teacher", "2*erf(x)") == {"relu", "erf", "linear"}  # of a blank model
