@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from hermescape import __version__
+from hermescape.cli.reading import Command, Reading
 from theory.errors import HermescapeError
 from theory.lazy import Lazy
 
@@ -28,7 +29,7 @@ COMMANDS = (
 """The commands in the order of the help; each is the function of its name in the module of its name."""
 
 
-class _Group(TyperGroup):
+class _Group(Reading, TyperGroup):
     """The commands, each imported when it is asked for, and those that were added to the application."""
 
     def __init__(self, **settings: Any) -> None:
@@ -40,7 +41,7 @@ class _Group(TyperGroup):
 def _command(name: str) -> Any:
     """Import a command, and read its options."""
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-    alone.command(name)(getattr(import_module(f"hermescape.cli.{name}"), name))
+    alone.command(name, cls=Command)(getattr(import_module(f"hermescape.cli.{name}"), name))
     return typer.main.get_command(alone)
 
 
