@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
-import xarray as xr
 
 from hermescape.api import experiment
 from hermescape.task import Task
@@ -29,7 +28,7 @@ from numerics.rates.curve import searches
 from numerics.rates.search_time import Search
 from numerics.simulation.comparison import ks_law
 from numerics.simulation.experiment import Experiment
-from numerics.simulation.montecarlo import simulate, trajectories
+from numerics.simulation.montecarlo import Paths, paths, simulate
 from numerics.simulation.statistics import ExitSample
 from theory.errors import HermescapeError, ParameterError
 from theory.network.system import System
@@ -130,7 +129,7 @@ class Findings:
     verdict: Report | Missing
     cases: tuple[Case, ...]
     focus: Case
-    paths: xr.Dataset | Missing
+    paths: Paths | Missing
     flow: Trajectory | Missing
     regime: Regime | Missing
 
@@ -293,7 +292,7 @@ def _grid(settings: Request, critical: dict[str, Any] | Missing) -> list[float]:
     return sorted(mu for mu in grid if 0 < mu <= end)
 
 
-def _paths(settings: Request, focus: Case) -> xr.Dataset:
+def _paths(settings: Request, focus: Case) -> Paths:
     """Record runs at the settings of the focus, as `simulate` follows them."""
     sample = focus.sample
     if sample is None or sample.median is None:
@@ -303,7 +302,7 @@ def _paths(settings: Request, focus: Case) -> xr.Dataset:
     eta = sample.experiment.sgd.step_size
     recorded = _setting(settings, focus.mu, eta, sample.experiment.sgd.batch, runs, last)
     steps = np.unique(np.linspace(0, last, MOMENTS).round().astype(int))
-    return trajectories(recorded, steps.tolist(), threads=settings.threads)
+    return paths(recorded, steps.tolist(), threads=settings.threads)
 
 
 def _flow(settings: Request, system: System, focus: Case) -> Trajectory:
