@@ -1,14 +1,17 @@
 """Plain values of options are read here: Typer makes pydantic's validators for them, a quarter of importing SymPy.
 
-What is not plain (a file, a number with blanks, a word that is none of the choices) is left to Typer, whose words a
-refusal has. A Typer that reads in another way does not ask `get_runtime_param`, and reads everything itself.
+What is not plain (a number with blanks, a word that is none of the choices, a file that cannot be read) is left to
+Typer, whose words a refusal has. A Typer that reads in another way does not ask `get_runtime_param`, and reads
+everything itself.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from typer.core import TyperCommand
@@ -38,6 +41,8 @@ class _Plain:
                 return value
             if self.kind in NUMBERS and NUMBERS[self.kind].fullmatch(value):
                 return self.kind(value)
+            if self.kind is Path and (os.access(value, os.R_OK) or not os.path.lexists(value)):
+                return Path(value)
         if self.kind is float and type(value) is int:  # a default
             return float(value)
         return value if type(value) is self.kind is not str else self.own().coerce(value, param=param, ctx=ctx)

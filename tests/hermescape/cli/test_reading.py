@@ -34,7 +34,7 @@ CASES = (
     *((kind, option, text) for kind, option in ((int, "--whole"), (float, "--number")) for text in NUMBERS),
     *((str, "--text", text) for text in TEXTS),
     *((str, "--word", text) for text in ("lora", "plain", "LORA", "other", "")),
-    *((Path, "--file", text) for text in ("a.nc", "é/b")),
+    *((Path, "--file", text) for text in ("a.nc", "é/b", "", "-", "/", "~/a")),
 )
 
 
@@ -84,7 +84,7 @@ def test_plain_values_are_read_without_typer(monkeypatch: pytest.MonkeyPatch) ->
     app.command(cls=Command)(plain)
     monkeypatch.setitem(sys.modules, "pydantic", None)  # what Typer reads with
     monkeypatch.delitem(sys.modules, "typer._adapters", raising=False)
-    app(["4", "--number", "1e-3", "--word", "b"], standalone_mode=False)
-    assert seen == [(4, "b", 0.001, None)]
+    app(["4", "--number", "1e-3", "--word", "b", "--file", "a.nc"], standalone_mode=False)
+    assert seen == [(4, "b", 0.001, Path("a.nc"))]
     with pytest.raises(ImportError):
         app(["x"], standalone_mode=False)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from numerics.simulation.comparison import holm, ks_law, ks_two_sample
+from numerics.simulation.comparison import MATRIX_RUNS, holm, kolmogorov_tail, ks_law, ks_two_sample
 from tests.numerics.simulation.cases import make
 from theory.errors import ParameterError
 
@@ -43,3 +43,21 @@ def test_holm_is_the_step_down_rule() -> None:
         running = max(running, min(1.0, (len(p) - rank) * p[i]))
         assert holm(p)[i] == pytest.approx(running)
     assert holm([]) == ()
+
+
+@pytest.mark.parametrize("runs", [1, 2, 3, 10, 57, 140, 141, 400, 501, MATRIX_RUNS, MATRIX_RUNS + 1])
+def test_the_tail_of_kolmogorovs_distance_is_scipys(runs: int) -> None:
+    """SciPy's is exact up to 140 runs, and beyond that Pelz and Good's series, to 2e-6 where it begins."""
+    for z in (0.1, 0.3, 0.6, 0.9, 1.2, 1.6, 1.99, 2.0, 3.0):
+        distance = z / np.sqrt(runs)
+        known = float(stats.kstwo.sf(distance, runs))
+        assert kolmogorov_tail(distance, runs) == pytest.approx(known, rel=1e-10 if runs <= 140 else 2e-5, abs=1e-15)
+
+
+@pytest.mark.parametrize("runs", [5, 40])
+def test_the_tail_of_kolmogorovs_distance_is_a_share_of_samples(runs: int) -> None:
+    points = np.sort(np.random.default_rng(7).random((20_000, runs)), axis=1)
+    distances = np.maximum(np.arange(1, runs + 1) / runs - points, points - np.arange(runs) / runs).max(axis=1)
+    for distance in (0.8 / np.sqrt(runs), 1.2 / np.sqrt(runs)):
+        tail = kolmogorov_tail(distance, runs)
+        assert np.mean(distances >= distance) == pytest.approx(tail, abs=5 * np.sqrt(tail * (1 - tail) / 20_000))
