@@ -354,7 +354,7 @@ class Paths(NamedTuple):
     @property
     def times(self) -> Array:
         """eta * step."""
-        return self.experiment.sgd.step_size * self.steps
+        return np.multiply(self.experiment.sgd.step_size, self.steps, dtype=np.float64)
 
     @property
     def columns(self) -> dict[str, Array]:
