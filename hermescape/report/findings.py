@@ -17,8 +17,8 @@ from hermescape.api import experiment
 from hermescape.task import Task
 from hermescape.verify.check import DEFAULT_MU, SAMPLE_BUDGET, check, check_law
 from hermescape.verify.report import Report
+from hermescape.views.critical import critical_report
 from hermescape.views.derivation import derivation
-from hermescape.views.search import critical_report
 from numerics.flows.flow import Exit, Trajectory, integrate
 from numerics.flows.starts import MEDIAN, median_start
 from numerics.law import Law, escape_law

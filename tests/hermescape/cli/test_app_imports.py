@@ -11,10 +11,12 @@ ROOT = Path(__file__).parents[3]
 SYMPY = {"sympy", "mpmath"}
 NUMBERS = SYMPY | {"numpy", "scipy"}  # SciPy's own packages wait until they are named
 COMPILED = NUMBERS | {"numba", "scipy.linalg"}  # numba looks for a BLAS there
-DRAWN = COMPILED | {"scipy.special", "matplotlib", "jinja2"}
+DRAWN = COMPILED | {"scipy.special", "matplotlib", "jinja2", "numerics.best"}
 LIBRARIES = COMPILED | {"xarray", "pandas", "matplotlib", "h5py", "h5netcdf", "dask", "jinja2", "distributed", "heyoka"}
 PACKAGES = {f"scipy.{name}" for name in ("special", "optimize", "integrate", "interpolate", "sparse", "stats")}
-WATCHED = sorted(LIBRARIES | PACKAGES | {"pydantic", "sympy.tensor.array.expressions", "rich.progress"})
+WATCHED = sorted(
+    LIBRARIES | PACKAGES | {"pydantic", "sympy.tensor.array.expressions", "rich.progress", "numerics.best"}
+)
 SMALL = "--mu 0.8 --d 100 --batch 20 --lr 0.1 --replicas 4"
 MAY_LOAD = {
     "--help": set(),
