@@ -53,12 +53,12 @@ class Reading:
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters."""
-        found = super().get_params(ctx)  # pyright: ignore[reportAttributeAccessIssue]
-        for parameter in found:
+        parameters = super().get_params(ctx)  # pyright: ignore[reportAttributeAccessIssue]
+        for parameter in parameters:
             own = getattr(parameter, "get_runtime_param", None)
             if not (own is None or parameter.type_descriptor.is_ranged or isinstance(own.__self__, _Plain)):
                 parameter.get_runtime_param = _Plain(parameter.type_descriptor.annotation, own).itself
-        return found
+        return parameters
 
 
 class Command(Reading, TyperCommand):
