@@ -80,10 +80,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _registry_left_as_it_was() -> Iterator[None]:
     from theory.language import activations as room  # noqa: PLC0415 (after the cache is chosen)
 
-    before = dict(room._NAMED), dict(room._TEXTS)
+    before = set(room._NAMED)
     yield
-    if before != (room._NAMED, room._TEXTS):
-        for held, saved in zip((room._NAMED, room._TEXTS), before, strict=True):
-            held.clear()
-            held.update(saved)
+    if added := set(room._NAMED) - before:
+        for name in added:
+            del room._NAMED[name], room._TEXTS[name]
         room._from_text.cache_clear()

@@ -21,8 +21,8 @@ from numerics.accuracy import LARGEST_LAW_RTOL
 from numerics.law import escape_law
 from numerics.parameters import PARAMETERS
 from numerics.rates.curvature import largest_curvature
-from numerics.simulation.montecarlo import available_threads
 from numerics.simulation.workload import Workload, foresee, step_cost
+from numerics.workers import available_threads
 from theory.errors import HermescapeError
 
 __all__ = ["Shortcut", "foreseen", "predicted_work", "shortcuts"]

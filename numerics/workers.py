@@ -1,4 +1,4 @@
-"""A pool of worker processes that ends with its parent, at once, however the parent ends.
+"""How many workers there may be, and a pool of processes that ends with its parent, at once, however the parent ends.
 
 Workers are spawned (threads of numba and BLAS do not survive a fork) and hold the reading end of a pipe whose writing
 end only the parent has. When the parent closes it, or dies by kill -9, they leave, whatever they are doing: those of
@@ -14,10 +14,26 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context
+from numbers import Integral
 from threading import Thread
 from typing import Protocol
 
-__all__ = ["processes", "uninterrupted"]
+from theory.errors import ParameterError
+
+__all__ = ["available_threads", "processes", "uninterrupted"]
+
+
+def available_threads(threads: int | None = None) -> int:
+    """Return the number of threads asked for, by default as many as there are cores; raise `ParameterError` below 1.
+
+    >>> available_threads(3), available_threads() >= 1
+    (3, True)
+    """
+    if threads is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not isinstance(threads, Integral) or threads < 1:
+        raise ParameterError(f"threads = {threads!r} given; accepted: an integer >= 1; omit it for all cores.")
+    return int(threads)
 
 
 class Reader(Protocol):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import hermescape
-from hermescape.cli.app import app
+from hermescape.cli.app import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -65,10 +65,7 @@ def test_every_module_has_a_page(site: Path) -> None:
 @slow
 def test_every_command_and_option_is_in_the_reference(site: Path) -> None:
     text = text_of(site / "cli.html")
-    for command in app.registered_commands:
-        assert command.callback is not None
-        name = command.name or command.callback.__name__
-        assert f"hermescape {name} " in text
+    assert [name for name in COMMANDS if f"hermescape {name} " not in text] == []
     for option in ("--teacher", "--model", "--critical", "--law", "--digits", "--initial-scale", "--retry-failed"):
         assert option in text
 

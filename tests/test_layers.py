@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 
 ORDER = {
     "theory": (
-        {"__init__", "errors", "symbols"},
+        {"__init__", "errors", "lazy", "symbols"},
         {"typeset", "enclosures"},
         {"calculus"},
         {"language"},
@@ -70,6 +70,7 @@ DEFERRED = {
 
 BY_NAME = {
     "hermescape",  # the public names, on first use
+    "hermescape.cli.app",  # the command that runs, of its many
     "hermescape.cli.bench",  # benchmarks, in the wheel or beside it
     "numerics.flows.engines.taylor",  # heyoka, optional
     "numerics.simulation.fulldim",  # the array library of the user's choice

@@ -6,33 +6,47 @@ imports wait inside the commands, so that --help stays fast.
 
 from __future__ import annotations
 
+import gc
 import sys
-from typing import Annotated
+from functools import partial
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from hermescape import __version__
-from hermescape.cli.activations import activations
-from hermescape.cli.bench import bench
-from hermescape.cli.check import check
-from hermescape.cli.cite import cite
-from hermescape.cli.derive import derive
-from hermescape.cli.escape import escape
-from hermescape.cli.hermite import hermite
-from hermescape.cli.kernel import kernel
-from hermescape.cli.latex import latex
-from hermescape.cli.law import law
-from hermescape.cli.options import wrong_name
-from hermescape.cli.phases import phases
-from hermescape.cli.report import report
-from hermescape.cli.reproduce import reproduce
-from hermescape.cli.simulate import simulate
-from hermescape.cli.sweep import sweep
+from hermescape.cli.reading import Command, Reading
 from theory.errors import HermescapeError
+from theory.lazy import Lazy
 
-__all__ = ["app", "main"]
+__all__ = ["COMMANDS", "app", "main"]
+
+COMMANDS = (
+    *("derive", "latex", "activations", "hermite", "kernel", "escape", "simulate", "check", "law", "phases", "sweep"),
+    *("report", "cite", "reproduce", "bench"),
+)
+"""The commands in the order of the help; each is the function of its name in the module of its name."""
+
+
+class _Group(Reading, TyperGroup):
+    """The commands, each imported when it is asked for, and those that were added to the application."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        added, self.commands = self.commands, Lazy({name: partial(_command, name) for name in COMMANDS})
+        self.commands.update(added)
+
+
+def _command(name: str) -> Any:
+    """Import a command, and read its options."""
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+    alone.command(name, cls=Command)(getattr(import_module(f"hermescape.cli.{name}"), name))
+    return typer.main.get_command(alone)
+
 
 app = typer.Typer(
+    cls=_Group,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -42,14 +56,6 @@ app = typer.Typer(
 )
 
 INTERRUPTED = 130
-
-
-COMMANDS = (
-    *(derive, latex, activations, hermite, kernel, escape, simulate, check, law, phases, sweep, report, cite),
-    *(reproduce, bench),
-)
-for command in COMMANDS:
-    app.command()(command)
 
 
 @app.callback(invoke_without_command=True)
@@ -63,6 +69,9 @@ def _root(
 
 def main() -> None:
     """Run the command line; every error becomes one line on stderr."""
+    gc.set_threshold(
+        50_000, 20, 20
+    )  # modules and expressions stay: to look for garbage among them is a tenth of a start
     try:
         code = app(standalone_mode=False)
         if code == INTERRUPTED:
@@ -77,6 +86,8 @@ def main() -> None:
         describe = getattr(type(error), "format_message", None)
         if describe is None:  # not a usage error of the command-line library
             raise
+        from hermescape.cli.options import wrong_name
+
         meant = wrong_name(getattr(error, "option_name", ""))
         code = _complain(meant or f"{describe(error)} (see hermescape --help)")
     sys.exit(code if isinstance(code, int) else 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -11,6 +11,12 @@ from hermescape.cli import options
 from hermescape.cli.options import MU_HELP, Digits, Given, Json, Tolerance, takes, use
 from hermescape.output import print_json, print_parts
 from theory.errors import ParameterError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from numerics.rates.search_time import RateScale
+    from theory.network.system import System
 
 __all__ = ["escape"]
 
@@ -47,14 +53,14 @@ def escape(
     if given["mix"] and digits is not None:
         raise ParameterError("--mix with --digits given; accepted: --rho R, since the rho of --mix is rounded.")
     from hermescape.task import Task
-    from hermescape.views.search import critical_parts, critical_report, escape_points, escape_table
+    from hermescape.views.search import escape_points, escape_table
     from numerics.rates.curve import searches
     from numerics.rates.search_time import slowdown
 
     task = Task(**given)
     system = task.system()
     lengths = [float(replace(task, mu=value).length or 0) for value in alignments] if task.mix else task.length
-    report = critical_report(system, rate_scale) if critical else {}
+    report, parts = _critical(system, rate_scale) if critical else ({}, ())
     points = searches(
         system, alignments, rho=lengths, order=order, tolerance=accuracy, digits=digits, rate_scale=rate_scale
     )
@@ -62,4 +68,11 @@ def escape(
         scale = {"rate_scale": rate_scale, "slowdown": slowdown(system, rate_scale)}
         print_json({"points": escape_points(points), **scale, **report})
     else:
-        print_parts(*([escape_table(system, points)] if points else []), *(critical_parts(report) if critical else ()))
+        print_parts(*([escape_table(system, points)] if points else []), *parts)
+
+
+def _critical(system: System, rate_scale: RateScale) -> tuple[dict[str, Any], tuple[str | Table, ...]]:
+    from hermescape.views.critical import critical_parts, critical_report
+
+    report = critical_report(system, rate_scale)
+    return report, critical_parts(report)

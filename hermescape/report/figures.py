@@ -12,6 +12,7 @@ import matplotlib as mpl
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 
 from hermescape.report.findings import Case, Findings, Missing
 from hermescape.verify.report import Report
@@ -71,11 +72,18 @@ Picture = tuple[Callable[[Axes], Axes], str, str] | Missing
 
 
 def _svg(draw: Callable[[Axes], Axes], title: str) -> bytes:
-    """Return the drawing, the same bytes for the same content."""
+    """Return the drawing, the same bytes for the same content.
+
+    It is laid out here and then drawn: `savefig` would draw it once more, unseen, to lay it out.
+    """
     figure, made = plots.figure_of(draw, title), io.BytesIO()
     figure.set_size_inches(*SIZE)
+    canvas, layout = FigureCanvasSVG(figure), figure.get_layout_engine()
     with mpl.rc_context({**plots.STYLE, "svg.hashsalt": title}):
-        figure.savefig(made, format="svg", metadata={"Date": None, "Creator": None})
+        if layout is not None:
+            layout.execute(figure)
+            figure.set_layout_engine("none")
+        canvas.print_svg(made, metadata={"Date": None, "Creator": None})
     return made.getvalue()
 
 
@@ -206,8 +214,8 @@ def _portrait(findings: Findings) -> Picture:
     scale = findings.settings.scale
     lean = float(search.rate) / (scale * float(search.A))  # u/m along the unstable direction
     horizon = 60 * float(search.tau)
-    way = integrate(system, {"u": SMALLEST * lean, "m": SMALLEST}, t_max=horizon, rtol=1e-8, mu=focus.mu).states
-    along, up = way.u.values, way.m.values
+    way = integrate(system, {"u": SMALLEST * lean, "m": SMALLEST}, t_max=horizon, rtol=1e-8, mu=focus.mu).columns
+    along, up = way["u"], way["m"]
     reach = 1.4 * max(float(np.abs(along).max()), 0.1)
     across, rows = GRID[findings.settings.quick] if system.is_exact else SLOW_GRID
     u, m = np.linspace(-reach, reach, across), np.linspace(-0.998, 0.998, rows)
@@ -219,7 +227,7 @@ def _portrait(findings: Findings) -> Picture:
     for a, b in starts:
         path = integrate(system, {"u": a, "m": b}, t_max=horizon, rtol=1e-7, mu=focus.mu)
         if path.outcome is Outcome.HORIZON:
-            paths.append((path.states.u.values, path.states.m.values))
+            paths.append((path.columns["u"], path.columns["m"]))
     alt = (
         f"Phase portrait at mu = {focus.mu:g}: the unstable manifold leads from the origin to u = {along[-1]:.3g}, "
         f"m = {up[-1]:.3g}, and by symmetry to the opposite point. Nullclines of u and m are drawn."
@@ -240,31 +248,32 @@ def _listed(names: Sequence[object]) -> str:
 def _trajectories(findings: Findings) -> Picture:
     if isinstance(findings.flow, Missing):
         return findings.flow
-    flow, runs = findings.flow.states, None if isinstance(findings.paths, Missing) else findings.paths
+    flow, clock = findings.flow.columns, findings.flow.solution.times
+    runs = None if isinstance(findings.paths, Missing) else findings.paths
     names = [name for name in ("m", "u") if name in flow]
 
     def draw(ax: Axes) -> Axes:
         for index, name in enumerate(names):
             if runs is not None:
-                sizes = np.abs(runs[name].values)
+                sizes = np.abs(runs.columns[name])
                 low, middle, high = np.nanquantile(sizes, [BAND[0], 0.5, BAND[1]], axis=0)
                 label = f"SGD, $|{name}|$"
-                plots.trajectories(ax, runs.time.values, middle, label=label, index=2 * index, band=(low, high))
-            times = np.linspace(0, float(flow.t[-1]), 400)
-            line = np.interp(times, flow.t.values, np.abs(flow[name].values))
+                plots.trajectories(ax, runs.times, middle, label=label, index=2 * index, band=(low, high))
+            times = np.linspace(0, float(clock[-1]), 400)
+            line = np.interp(times, clock, np.abs(flow[name]))
             plots.trajectories(ax, times, line, label=f"flow, $|{name}|$", index=2 * index + 1)
         ax.axhline(findings.settings.threshold, color="0.4", lw=1, ls=":", label="threshold $R$")
         ax.legend()
         return ax
 
     place = "" if findings.focus.mu is None else f" at mu = {findings.focus.mu:g}"
-    end = {name: float(np.abs(flow[name].values[-1])) for name in names}
+    end = {name: float(np.abs(flow[name][-1])) for name in names}
     reached = ", ".join(f"|{name}| = {value:.3g}" for name, value in end.items())
-    alt = f"Overlaps over time{place}: the flow from the median start reaches {reached} at t = {float(flow.t[-1]):.4g}."
+    alt = f"Overlaps over time{place}: the flow from the median start reaches {reached} at t = {float(clock[-1]):.4g}."
     if runs is None:
         return draw, alt, "The gradient flow from the median start. SGD was not simulated here."
-    lost = int(np.isnan(runs["m"].values[:, -1]).sum())
-    counted = f"{len(runs.replica)} runs, {lost} diverged"
+    lost = int(np.isnan(runs.columns["m"][:, -1]).sum())
+    counted = f"{len(runs.columns['m'])} runs, {lost} diverged"
     caption = f"Median and 5 to 95 % of SGD ({counted}), and the flow with its κ drift from the median start."
     return draw, f"{alt} SGD: {counted}.", caption
 

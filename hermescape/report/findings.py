@@ -12,14 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
-import xarray as xr
 
 from hermescape.api import experiment
 from hermescape.task import Task
 from hermescape.verify.check import DEFAULT_MU, SAMPLE_BUDGET, check, check_law
 from hermescape.verify.report import Report
+from hermescape.views.critical import critical_report
 from hermescape.views.derivation import derivation
-from hermescape.views.search import critical_report
 from numerics.flows.flow import Exit, Trajectory, integrate
 from numerics.flows.starts import MEDIAN, median_start
 from numerics.law import Law, compared_laws
@@ -29,7 +28,7 @@ from numerics.rates.curve import searches
 from numerics.rates.search_time import Search
 from numerics.simulation.comparison import ks_law
 from numerics.simulation.experiment import Experiment
-from numerics.simulation.montecarlo import simulate, trajectories
+from numerics.simulation.montecarlo import Paths, paths, simulate
 from numerics.simulation.statistics import ExitSample
 from theory.errors import HermescapeError, ParameterError
 from theory.network.system import System
@@ -131,7 +130,7 @@ class Findings:
     verdict: Report | Missing
     cases: tuple[Case, ...]
     focus: Case
-    paths: xr.Dataset | Missing
+    paths: Paths | Missing
     flow: Trajectory | Missing
     regime: Regime | Missing
 
@@ -232,23 +231,14 @@ def _pretrained(settings: Request, system: System, progress: Progress) -> Verdic
 def _case(
     settings: Request, system: System, mu: float | None, sample: ExitSample | None, eta: float, batch: int
 ) -> Case:
-    law = _attempt(
-        lambda: (
-            compared_laws(
-                system,
-                by="auto",
-                seconds=SAMPLED,
-                mu=mu,
-                rho=settings.rho,
-                dimension=settings.dimension,
-                threshold=settings.threshold,
-                kappa=eta * settings.dimension / batch,
-                step_size=eta,
-            ).law
-        )
-    )
+    law = _attempt(lambda: _law(settings, system, mu, eta * settings.dimension / batch, eta))
     tested = None if sample is None or isinstance(law, Missing) else _attempt(lambda: ks_law(sample, law.cdf).p_value)
     return Case(mu, sample, law, tested if isinstance(tested, float) else None)
+
+
+def _law(settings: Request, system: System, mu: float | None, kappa: float, eta: float) -> Law:
+    place = {"mu": mu, "rho": settings.rho, "dimension": settings.dimension, "threshold": settings.threshold}
+    return compared_laws(system, by="auto", seconds=SAMPLED, kappa=kappa, step_size=eta, **place).law
 
 
 def _on_sphere(settings: Request, system: System, progress: Progress) -> Verdict:
@@ -298,7 +288,7 @@ def _grid(settings: Request, critical: dict[str, Any] | Missing) -> list[float]:
     return sorted(mu for mu in grid if 0 < mu <= end)
 
 
-def _paths(settings: Request, focus: Case) -> xr.Dataset:
+def _paths(settings: Request, focus: Case) -> Paths:
     """Record runs at the settings of the focus, as `simulate` follows them."""
     sample = focus.sample
     if sample is None or sample.median is None:
@@ -308,7 +298,7 @@ def _paths(settings: Request, focus: Case) -> xr.Dataset:
     eta = sample.experiment.sgd.step_size
     recorded = _setting(settings, focus.mu, eta, sample.experiment.sgd.batch, runs, last)
     steps = np.unique(np.linspace(0, last, MOMENTS).round().astype(int))
-    return trajectories(recorded, steps.tolist(), threads=settings.threads)
+    return paths(recorded, steps.tolist(), threads=settings.threads)
 
 
 def _flow(settings: Request, system: System, focus: Case) -> Trajectory:

@@ -77,16 +77,16 @@ def _ordered(node: sp.Basic) -> Iterator[sp.Basic]:
 
 
 def _add(node: sp.Basic) -> str:
-    return f"({' + '.join(map(_print, _ordered(node)))})"
+    return f"({' + '.join(map(printed, _ordered(node)))})"
 
 
 def _mul(node: sp.Basic) -> str:
     over = [arg for arg in _ordered(node) if not _is_reciprocal(arg)]
     under = [1 / cast(sp.Expr, arg) for arg in _ordered(node) if _is_reciprocal(arg)]
-    text = "*".join(map(_print, over)) if over else "1.0"
+    text = "*".join(map(printed, over)) if over else "1.0"
     if over and over[0] is sp.S.NegativeOne and len(over) > 1:
-        text = "-" + "*".join(map(_print, over[1:]))
-    return f"({text}/({'*'.join(map(_print, under))}))" if under else f"({text})"
+        text = "-" + "*".join(map(printed, over[1:]))
+    return f"({text}/({'*'.join(map(printed, under))}))" if under else f"({text})"
 
 
 def _is_reciprocal(node: sp.Basic) -> bool:
@@ -97,48 +97,48 @@ def _pow(node: sp.Basic) -> str:
     """Literal integer powers, which the compiler unrolls into multiplications; half-integers use `sqrt`."""
     base, exponent = cast(tuple[sp.Expr, sp.Expr], node.args)
     if _is_reciprocal(node):
-        return f"(1.0/{_print(base**-exponent)})"
+        return f"(1.0/{printed(base**-exponent)})"
     if exponent.is_Integer and int(exponent) <= LARGEST_UNROLLED_POWER:
-        return f"{_print(base)}**{int(exponent)}"
+        return f"{printed(base)}**{int(exponent)}"
     if exponent is sp.S.Half:
-        return f"sqrt({_print(base)})"
+        return f"sqrt({printed(base)})"
     if (twice := 2 * exponent).is_Integer and int(twice) <= LARGEST_UNROLLED_POWER:
-        return f"sqrt({_print(base)})**{int(twice)}"
-    return f"({_print(base)}**{_print(exponent)})"
+        return f"sqrt({printed(base)})**{int(twice)}"
+    return f"({printed(base)}**{printed(exponent)})"
 
 
 def _heaviside(node: sp.Basic) -> str:
     argument, *origin = node.args
     if origin not in ([], [sp.S.Half]):
         raise _refuse(node, "use Heaviside(x) with its value 1/2 at the origin")
-    return f"heaviside({_print(argument)})"
+    return f"heaviside({printed(argument)})"
 
 
 def _piecewise(node: sp.Basic) -> str:
     text = "nan"
     for value, condition in reversed(cast(Any, node.args)):
-        chosen = _print(value)
-        text = chosen if condition == sp.true else f"({chosen} if {_print(condition)} else {text})"
+        chosen = printed(value)
+        text = chosen if condition == sp.true else f"({chosen} if {printed(condition)} else {text})"
     return text
 
 
 def _call(function: str) -> Callable[[sp.Basic], str]:
-    return lambda node: f"{function}({', '.join(map(_print, node.args))})"
+    return lambda node: f"{function}({', '.join(map(printed, node.args))})"
 
 
 def _fold(function: str) -> Callable[[sp.Basic], str]:
     def nest(left: str, right: str) -> str:
         return f"{function}({left}, {right})"
 
-    return lambda node: reduce(nest, map(_print, _ordered(node)))
+    return lambda node: reduce(nest, map(printed, _ordered(node)))
 
 
 def _infix(operator: str) -> Callable[[sp.Basic], str]:
-    return lambda node: f"({f' {operator} '.join(map(_print, node.args))})"
+    return lambda node: f"({f' {operator} '.join(map(printed, node.args))})"
 
 
 def _connective(operator: str) -> Callable[[sp.Basic], str]:
-    return lambda node: f"({f' {operator} '.join(map(_print, _ordered(node)))})"
+    return lambda node: f"({f' {operator} '.join(map(printed, _ordered(node)))})"
 
 
 def _literal(text: str) -> Callable[[sp.Basic], str]:
@@ -163,8 +163,8 @@ PRINTERS: dict[type, Callable[[sp.Basic], str]] = {
     sp.Min: _fold("minimum"),
     sp.Abs: _call("abs"),
     Phi2Angle: _call("bivariate_normal"),
-    rise: lambda node: f"erfc({_print(-cast(sp.Expr, node.args[0]))})",
-    Phi2: lambda node: _print(Phi2Angle(*node.args[:2], sp.asin(node.args[2]))),
+    rise: lambda node: f"erfc({printed(-cast(sp.Expr, node.args[0]))})",
+    Phi2: lambda node: printed(Phi2Angle(*node.args[:2], sp.asin(node.args[2]))),
     **{
         kind: _call(kind.__name__)
         for kind in (
@@ -181,7 +181,7 @@ PRINTERS: dict[type, Callable[[sp.Basic], str]] = {
     sp.Unequality: _infix("!="),
     sp.And: _connective("and"),
     sp.Or: _connective("or"),
-    sp.Not: lambda node: f"(not {_print(node.args[0])})",
+    sp.Not: lambda node: f"(not {printed(node.args[0])})",
     BooleanTrue: _literal("True"),
     BooleanFalse: _literal("False"),
 }
@@ -189,7 +189,12 @@ PRINTERS: dict[type, Callable[[sp.Basic], str]] = {
 _KINDS_WITH_SUBCLASSES = (sp.Symbol, sp.Rational, sp.Float, NumberSymbol)
 
 
-def _print(node: sp.Basic) -> str:
+def printed(node: sp.Basic) -> str:
+    """Return the source of one node, by `PRINTERS`.
+
+    >>> printed(abs(sp.Symbol("y", real=True)))
+    'abs(y)'
+    """
     kind = next((base for base in _KINDS_WITH_SUBCLASSES if isinstance(node, base)), type(node))
     if kind not in PRINTERS:
         raise _refuse(node, "rewrite it with these (at a kink, give the derivative almost everywhere)")
@@ -241,8 +246,8 @@ def _source(args: tuple[sp.Symbol, ...], outputs: tuple[sp.Expr, ...], name: str
     rewritten = [stable(output.xreplace(renamed)) for output in outputs]
     shared: Any = sp.cse(rewritten, symbols=sp.numbered_symbols("c", real=True))
     definitions, reduced = shared
-    body = [f"    {symbol.name} = {_print(value)}" for symbol, value in definitions]
-    returned = "".join(f"{_print(value)}, " for value in reduced).rstrip()
+    body = [f"    {symbol.name} = {printed(value)}" for symbol, value in definitions]
+    returned = "".join(f"{printed(value)}, " for value in reduced).rstrip()
     return "\n".join([f"def {name}({', '.join(identifiers)}):", *body, f"    return ({returned})"])
 
 
@@ -274,15 +279,6 @@ def source(args: Sequence[sp.Symbol], outputs: Sequence[sp.Expr], *, name: str =
         return (abs(x_0),)
     """
     return _source(tuple(args), tuple(outputs), name)
-
-
-def printed(node: sp.Basic) -> str:
-    """Return the source of one node, by `PRINTERS`.
-
-    >>> printed(abs(sp.Symbol("y", real=True)))
-    'abs(y)'
-    """
-    return _print(node)
 
 
 def native_source(args: Sequence[sp.Symbol], outputs: Sequence[sp.Expr], *, name: str) -> str:

@@ -12,8 +12,9 @@ vector registers:
     tanh(x) = x Q(x^2) for |x| < 0.55, else (1 - e)/(1 + e) with e = exp(-2 |x|)
     log(1 + e) = 2 s R(s^2), s = e/(2 + e), e = exp(-|x|), for softplus
 
-P, Q and R are Chebyshev interpolants of exp(x^2) erfc(x), tanh(x)/x and artanh(x)/x, computed at import to 30 digits.
-Errors are below two units in the last place, those of `softplus` below four.
+P, Q and R are Chebyshev interpolants of exp(x^2) erfc(x), tanh(x)/x and artanh(x)/x; a test computes their coefficients
+to 30 digits, for which every process would wait a fifth of importing SymPy. Errors are below two units in the last
+place, those of `softplus` below four.
 
 >>> sqrt(-1e-17), asin(1.0 + 1e-15) == math.pi / 2, heaviside(0.0)
 (0.0, True, 0.5)
@@ -26,7 +27,6 @@ Errors are below two units in the last place, those of `softplus` below four.
 import math
 from typing import Any
 
-import mpmath
 import numpy as np
 from numba import njit
 
@@ -61,37 +61,43 @@ def _polynomial(coefficients: list[float]) -> Any:
     return _contracted(scope["polynomial"])
 
 
-def _erfcx_of_s(s: Any) -> Any:
-    point = _ERF_MIDDLE * (1 + s) / (1 - s)
-    return mpmath.exp(point**2) * mpmath.erfc(point)
-
-
-def _artanh_ratio(square: Any) -> Any:
-    root = mpmath.sqrt(square)
-    return mpmath.atanh(root) / root if root else mpmath.mpf(1)
-
-
-def _tanh_ratio(square: Any) -> Any:
-    root = mpmath.sqrt(square)
-    return mpmath.tanh(root) / root
-
-
 _ERF_MIDDLE = math.sqrt(6.0)
 _ERF_END = 6.0
 """erf(6) rounds to 1."""
-_ERF_SPAN = (_ERF_END - _ERF_MIDDLE) / (_ERF_END + _ERF_MIDDLE)
 _TANH_SPLIT = 0.55
 
-with mpmath.workdps(30):
-    _exp_reduced = _polynomial([1 / math.factorial(n) for n in range(13, -1, -1)])
-    _erf_ratio = _polynomial(
-        [float(2 / mpmath.sqrt(mpmath.pi) * (-1) ** n / mpmath.factorial(n) / (2 * n + 1)) for n in range(18, -1, -1)]
-    )
-    _erfcx = _polynomial([float(c) for c in mpmath.chebyfit(_erfcx_of_s, [-_ERF_SPAN, _ERF_SPAN], 20)])
-    _tanh_over_x = _polynomial([float(c) for c in mpmath.chebyfit(_tanh_ratio, [0, _TANH_SPLIT**2], 13)])
-    _artanh_over_x = _polynomial([float(c) for c in mpmath.chebyfit(_artanh_ratio, [0, mpmath.mpf(1) / 9], 11)])
-    _LOG2_HIGH = float(mpmath.floor(mpmath.ln2 * 2**32) / 2**32)
-    _LOG2_LOW = float(mpmath.ln2 - _LOG2_HIGH)
+COEFFICIENTS = {
+    "erf": (
+        "4.763348040515068e-18 -9.063970842808673e-17 1.6342614095367152e-15 -2.7835162072109215e-14 "
+        "4.4632242632864775e-13 -6.7113668551641105e-12 9.422759064650411e-11 -1.2290555301717928e-09 "
+        "1.4807192815879218e-08 -1.6365844691234924e-07 1.6462114365889248e-06 -1.492565035840625e-05 "
+        "0.00012055332981789664 -0.0008548327023450853 0.005223977625442188 -0.026866170645131252 "
+        "0.11283791670955126 -0.37612638903183754 1.1283791670955126"
+    ),
+    "erfcx": (
+        "-3.999258897476429e-08 -3.564529842330104e-08 1.5654841560483582e-07 3.560292023709148e-07 "
+        "-2.6332009553442605e-07 -2.0224104289721728e-06 -9.639391577347247e-07 9.586224905733107e-06 "
+        "1.340460438725907e-05 -4.67059271296618e-05 -0.00010325151659907822 0.000294976986141529 "
+        "0.000685538300570141 -0.002857462312434416 -0.0022689267526360335 0.03630813149992488 "
+        "-0.12145140284029052 0.25166683742194224 -0.37687425386567325 0.21462633906982062"
+    ),
+    "tanh": (
+        "7.425664457521805e-06 -3.292280539245796e-05 9.393182361286203e-05 -0.00023819725675641452 "
+        "0.0005898278970977121 -0.0014558047961475027 0.0035921250169695033 -0.008863235322687681 "
+        "0.021869488527004526 -0.05396825396801301 0.13333333333333003 -0.3333333333333333 1.0"
+    ),
+    "artanh": (
+        "0.08522081781390699 0.0416225325593041 0.06055084364034609 0.06650187016337313 0.07693307021152004 "
+        "0.09090870416252403 0.11111112040373837 0.14285714272727057 0.20000000000092874 0.33333333333333076 1.0"
+    ),
+}
+"""Of the Taylor polynomial of erf(x)/x in x^2, and of P, Q and R, in descending order of power."""
+
+_exp_reduced = _polynomial([1 / math.factorial(n) for n in range(13, -1, -1)])
+_erf_ratio, _erfcx, _tanh_over_x, _artanh_over_x = (
+    _polynomial(list(map(float, text.split()))) for text in COEFFICIENTS.values()
+)
+_LOG2_HIGH, _LOG2_LOW = 0.6931471803691238, 1.9082149292705877e-10
 
 _LOG2_INVERSE = 1 / math.log(2.0)
 _ROUND = 1.5 * 2.0**52

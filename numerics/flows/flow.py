@@ -8,7 +8,6 @@ oracle. Time is t = eta * step.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,6 +23,7 @@ from numerics.flows.engines.native import Native, Runs
 from numerics.flows.engines.problem import Engine, Outcome, Problem, Solution
 from numerics.flows.engines.reference import SciPy, right_hand_side
 from numerics.flows.engines.taylor import Heyoka
+from numerics.workers import available_threads
 from theory.errors import ParameterError
 from theory.network.system import System
 from theory.symbols import MEANINGS, m
@@ -87,14 +87,19 @@ class Trajectory:
         """The last state, by name."""
         return {s.name: float(value) for s, value in zip(self.names, self.solution.states[-1], strict=True)}
 
+    @property
+    def columns(self) -> dict[str, Array]:
+        """The path as plain arrays by name, over `solution.times`."""
+        return {s.name: self.solution.states[:, i] for i, s in enumerate(self.names)}
+
     @cached_property
     def states(self) -> xr.Dataset:
         """The path as labelled arrays over t = eta * step."""
         import xarray as xr
 
         columns = {
-            s.name: ("t", self.solution.states[:, i], {"long_name": MEANINGS.get(s, str(s))})
-            for i, s in enumerate(self.names)
+            s.name: ("t", values, {"long_name": MEANINGS.get(s, str(s))})
+            for s, values in zip(self.names, self.columns.values(), strict=True)
         }
         times = ("t", self.solution.times, {"long_name": "time", "units": "eta * step"})
         return xr.Dataset(columns, {"t": times})
@@ -218,7 +223,7 @@ def exit_times(
     columns = _columns({**start, **parameters})
     starts = np.column_stack([columns[name] for name in names])
     rows = [_constants(system, {name: float(columns[name][i]) for name in parameters}) for i in range(len(starts))]
-    tolerance, cores = max(rtol, SMALLEST_FLOW_RTOL), _threads(threads)
+    tolerance, cores = max(rtol, SMALLEST_FLOW_RTOL), available_threads(threads)
     problems = [
         Problem(system, row, at, system.states.index(event.state), event.threshold, float(t_max), tolerance)
         for row, at in zip(rows, starts, strict=True)
@@ -270,11 +275,3 @@ def _columns(given: Mapping[str, ArrayLike]) -> dict[str, Array]:
         shapes = {name: np.shape(value) for name, value in given.items()}
         raise ParameterError(f"shapes {shapes} given; accepted: finite numbers, or arrays of one length.")
     return {name: np.atleast_1d(value) for name, value in zip(given, values, strict=True)}
-
-
-def _threads(threads: int | None) -> int:
-    if threads is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if threads < 1:
-        raise ParameterError(f"threads = {threads!r} given; accepted: an integer >= 1; omit it for all cores.")
-    return threads

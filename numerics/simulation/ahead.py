@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from numerics.simulation.experiment import Experiment
-from numerics.simulation.montecarlo import available_threads, simulate
+from numerics.simulation.montecarlo import simulate
 from numerics.simulation.unrolled import functions, has_kernel, is_unrolled, residual_is_linear
-from numerics.workers import processes, uninterrupted
+from numerics.workers import available_threads, processes, uninterrupted
 
 __all__ = ["compiled_ahead"]
 

@@ -15,7 +15,6 @@ would cost half of that, and a generator of our own to vouch for. `benchmarks/mo
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from functools import partial
@@ -29,10 +28,11 @@ from numpy.typing import NDArray
 
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.progress import NOBODY, Listeners, Progress
-from numerics.simulation.state import CENSORED, DIVERGED, EXITED, layout, overlaps, uniform
+from numerics.simulation.state import CENSORED, DIVERGED, EXITED, entries, layout, overlaps, uniform
 from numerics.simulation.statistics import ExitSample, Stages
 from numerics.simulation.step import Step
 from numerics.simulation.unrolled import functions, is_unrolled, kernel, law, residual_is_linear
+from numerics.workers import available_threads
 from theory.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -40,9 +40,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Experiment",
+    "Paths",
     "Stages",
-    "available_threads",
     "log_spaced",
+    "paths",
     "samples_per_step",
     "simulate",
     "simulate_stages",
@@ -163,15 +164,6 @@ def trial(experiment: Experiment) -> Callable[[int], int]:
     run, rng = _prepare(experiment, np.inf), np.random.Generator(np.random.SFC64(0))
     begin, rows = uniform(experiment, rng), np.empty((run.rows, min(run.samples, BLOCK)))
     return lambda steps: run.advance(rng, begin.copy(), rows, (0, steps))[0]
-
-
-def available_threads(threads: int | None = None) -> int:
-    """Return the number of threads asked for, by default as many as there are cores; raise `ParameterError` below 1."""
-    if threads is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not isinstance(threads, Integral) or threads < 1:
-        raise ParameterError(f"threads = {threads!r} given; accepted: an integer >= 1; omit it for all cores")
-    return int(threads)
 
 
 Visit = Callable[[_Run, Array, int, Event, Callable[[int], None]], None]
@@ -337,6 +329,49 @@ def trajectories(
     >>> trajectories(linear, [0, 10, 100]).m.shape
     (4, 3)
     """
+    recorded = paths(experiment, steps, start=start, threads=threads, progress=progress, watch=watch)
+    coordinates: dict[str, Any] = {
+        "replica": np.arange(experiment.replicas),
+        "step": ("step", recorded.steps, {"units": "SGD steps"}),
+        "time": ("step", recorded.times, {"long_name": "eta * step", "units": "1"}),
+    }
+    return overlaps(experiment, recorded.state).assign_coords(coordinates).assign_attrs(experiment.parameters())
+
+
+class Paths(NamedTuple):
+    """Runs at recorded steps, as plain arrays.
+
+    Attributes:
+        experiment: whose runs they are.
+        steps: when they were recorded.
+        state: shape (numbers, replicas, steps), NaN from divergence on.
+    """
+
+    experiment: Experiment
+    steps: NDArray[np.int64]
+    state: Array
+
+    @property
+    def times(self) -> Array:
+        """eta * step."""
+        return np.multiply(self.experiment.sgd.step_size, self.steps, dtype=np.float64)
+
+    @property
+    def columns(self) -> dict[str, Array]:
+        """The order parameters by name, shape (replicas, steps)."""
+        return entries(self.experiment, self.state)
+
+
+def paths(
+    experiment: Experiment,
+    steps: Sequence[int],
+    *,
+    start: ExitSample | None = None,
+    threads: int | None = None,
+    progress: Callable[[int], None] | None = None,
+    watch: Callable[[Progress], None] | None = None,
+) -> Paths:
+    """Record what `trajectories` labels; arguments and errors are the same."""
     wanted = [int(step) for step in steps]
     ascending = wanted == list(steps) and all(np.diff([-1, *wanted]) > 0)
     if not wanted or not ascending or wanted[-1] > experiment.stop.max_steps:
@@ -358,9 +393,4 @@ def trajectories(
 
     listeners = Listeners(progress, watch)
     _for_each_replica(experiment.replicas, run, visit, threads, listeners, wanted[-1], certain=True)
-    coordinates: dict[str, Any] = {
-        "replica": np.arange(experiment.replicas),
-        "step": ("step", np.array(wanted, np.int64), {"units": "SGD steps"}),
-        "time": ("step", experiment.sgd.step_size * np.array(wanted), {"long_name": "eta * step", "units": "1"}),
-    }
-    return overlaps(experiment, record).assign_coords(coordinates).assign_attrs(experiment.parameters())
+    return Paths(experiment, np.array(wanted, np.int64), record)

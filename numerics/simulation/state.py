@@ -20,7 +20,7 @@ from theory.network.vectors import Vector
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["CENSORED", "DIVERGED", "EXITED", "Layout", "Status", "layout", "overlaps", "uniform"]
+__all__ = ["CENSORED", "DIVERGED", "EXITED", "Layout", "Status", "entries", "layout", "overlaps", "uniform"]
 
 Array = NDArray[np.float64]
 
@@ -140,15 +140,18 @@ def overlaps(experiment: Experiment, state: Array) -> xr.Dataset:
     """
     import xarray as xr
 
+    dims, network = ("replica", "step")[: state.ndim - 1], experiment.network
+    meanings = {name.name: experiment.meaning(name) for name in (*network.scalars, *network.overlaps)}
+    values = entries(experiment, state)
+    return xr.Dataset({name: (dims, values[name], {"long_name": meanings[name], "units": "1"}) for name in values})
+
+
+def entries(experiment: Experiment, state: Array) -> dict[str, Array]:
+    """Return what `overlaps` labels: the order parameters by name, as plain arrays."""
     place, network = layout(experiment), experiment.network
-    dims = ("replica", "step")[: state.ndim - 1]
-    variables = {}
-    for i, scalar in enumerate(network.scalars):
-        variables[scalar.name] = (dims, state[i], {"long_name": experiment.meaning(scalar), "units": "1"})
-    for name, (v, b) in network.overlaps.items():
-        value = _inner(experiment, place, state, v, b)
-        variables[name.name] = (dims, value, {"long_name": experiment.meaning(name), "units": "1"})
-    return xr.Dataset(variables)
+    scalars = {scalar.name: state[i] for i, scalar in enumerate(network.scalars)}
+    pairs = network.overlaps.items()
+    return scalars | {name.name: _inner(experiment, place, state, v, b) for name, (v, b) in pairs}
 
 
 def _inner(experiment: Experiment, place: Layout, state: Array, v: Vector, b: Vector) -> Array:

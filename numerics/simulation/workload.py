@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from statistics import fmean, median
 
 from numerics.simulation.experiment import Experiment
-from numerics.simulation.montecarlo import available_threads, samples_per_step, trial
+from numerics.simulation.montecarlo import samples_per_step, trial
 from numerics.simulation.progress import duration, short
+from numerics.workers import available_threads
 from theory.errors import ParameterError
 
 __all__ = ["Workload", "foresee", "step_cost"]

@@ -11,7 +11,7 @@ import keyword
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from itertools import pairwise
 from math import factorial
 from types import MappingProxyType
@@ -28,6 +28,7 @@ from theory.calculus.removable import evaluator, filling, holes
 from theory.calculus.terms import as_terms
 from theory.errors import InputError, NotIntegrableError, NotRealError
 from theory.language.parser import RESERVED, parse
+from theory.lazy import Lazy
 from theory.symbols import x
 from theory.typeset.layout import Equation, on_screen
 
@@ -46,27 +47,28 @@ def he(k: int) -> Expr:
     return sp.Add(*[sizes[m] * x ** (k - 2 * m) for m in terms])
 
 
-_NAMED: dict[str, Expr] = {
-    "linear": x,
-    "relu": sp.Max(x, 0),
-    "erf": sp.erf(x),
-    "sigmoid": 1 / (1 + sp.exp(-x)),
-    "tanh": sp.tanh(x),
-    "square": x**2,
-    "abs": sp.Abs(x),
-    "sign": sp.sign(x),
-    "step": sp.Heaviside(x),
-    "gelu": x * (1 + sp.erf(x / sp.sqrt(2))) / 2,
-    "elu": sp.Max(x, 0) + sp.Min(0, sp.exp(x) - 1),
-    "hardtanh": sp.Max(-1, sp.Min(1, x)),
-    "softplus": sp.log(1 + sp.exp(x)),
-    "silu": x / (1 + sp.exp(-x)),
-    "mish": x * sp.tanh(sp.log(1 + sp.exp(x))),
-    **{f"he{k}": he(k) for k in range(1, 21)},
-}
-
+_NAMED: Lazy[Expr] = Lazy(
+    {
+        "linear": lambda: x,
+        "relu": lambda: sp.Max(x, 0),
+        "erf": lambda: sp.erf(x),
+        "sigmoid": lambda: 1 / (1 + sp.exp(-x)),
+        "tanh": lambda: sp.tanh(x),
+        "square": lambda: x**2,
+        "abs": lambda: sp.Abs(x),
+        "sign": lambda: sp.sign(x),
+        "step": lambda: sp.Heaviside(x),
+        "gelu": lambda: x * (1 + sp.erf(x / sp.sqrt(2))) / 2,
+        "elu": lambda: sp.Max(x, 0) + sp.Min(0, sp.exp(x) - 1),
+        "hardtanh": lambda: sp.Max(-1, sp.Min(1, x)),
+        "softplus": lambda: sp.log(1 + sp.exp(x)),
+        "silu": lambda: x / (1 + sp.exp(-x)),
+        "mish": lambda: x * sp.tanh(sp.log(1 + sp.exp(x))),
+        **{f"he{k}": partial(he, k) for k in range(1, 21)},
+    }
+)
 REGISTRY: MappingProxyType[str, Expr] = MappingProxyType(_NAMED)
-"""Every named activation, as an expression in x; `register` adds to it."""
+"""Every named activation, as an expression in x that is made when it is asked for; `register` adds to it."""
 
 _TEXTS: dict[str, str] = {}  # of the names that `register` added, in order: a text may use the names before it
 

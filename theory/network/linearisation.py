@@ -131,7 +131,7 @@ class Escape:
         speeds = sp.Matrix([self.velocities[state] for state in self.states])
         rows = speeds.jacobian(self.states).subs(start).applyfunc(sp.expand)
         for name in (L_q, L_r, J):
-            pull = speeds.diff(name).subs(start)
+            pull = speeds.jacobian([name]).subs(start)  # `diff` of a matrix would load SymPy's tensors
             if not pull.is_zero_matrix:
                 try:
                     rows += pull.subs(self._inner) * self._moves(name)

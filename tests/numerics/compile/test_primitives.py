@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
+from numerics.compile import primitives
 from numerics.compile.primitives import bivariate_normal, dawson
 from theory.calculus.bivariate import Phi2
 
@@ -68,3 +69,28 @@ def test_derivatives_of_phi2() -> None:
                 abs(mpmath.diff(moved, mpmath.mpf(at[symbol].p) / at[symbol].q, h=1e-9) - mpmath.mpf(str(slope)))
                 < 1e-12
             )
+
+
+def test_coefficients_are_those_of_the_interpolants() -> None:
+    middle, end, split = primitives._ERF_MIDDLE, primitives._ERF_END, primitives._TANH_SPLIT
+
+    def erfcx(s: mpmath.mpf) -> mpmath.mpf:
+        point = middle * (1 + s) / (1 - s)
+        return mpmath.exp(point**2) * mpmath.erfc(point)
+
+    def ratio(f, square: mpmath.mpf) -> mpmath.mpf:
+        root = mpmath.sqrt(square)
+        return f(root) / root if root else mpmath.mpf(1)
+
+    with mpmath.workdps(30):
+        span = (end - middle) / (end + middle)
+        found = {
+            "erf": mpmath.taylor(mpmath.erf, 0, 37)[:0:-2],
+            "erfcx": mpmath.chebyfit(erfcx, [-span, span], 20),
+            "tanh": mpmath.chebyfit(lambda square: ratio(mpmath.tanh, square), [0, split**2], 13),
+            "artanh": mpmath.chebyfit(lambda square: ratio(mpmath.atanh, square), [0, mpmath.mpf(1) / 9], 11),
+        }
+        high = mpmath.floor(mpmath.ln2 * 2**32) / 2**32
+        assert (float(high), float(mpmath.ln2 - high)) == (primitives._LOG2_HIGH, primitives._LOG2_LOW)
+    kept = {name: [float(number) for number in text.split()] for name, text in primitives.COEFFICIENTS.items()}
+    assert kept == {name: [float(number) for number in numbers] for name, numbers in found.items()}

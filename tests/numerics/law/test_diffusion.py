@@ -24,7 +24,7 @@ from numerics.simulation.comparison import holm, ks_law
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.montecarlo import simulate
 from theory.errors import InputError, ParameterError
-from theory.network.derivation import derive
+from theory.network.derivation import derive, system_of
 from theory.network.vectors import Combination, Gram, Vector
 from theory.symbols import m, mu, u
 
@@ -60,7 +60,7 @@ MORE = {
 
 
 @cache
-def system_of(name: str) -> Any:
+def row_system(name: str) -> Any:
     """The system of a row, derived once, so that code is compiled once."""
     row = (ROWS | MORE)[name]
     return derive(row.name, model="misaligned" if "rho" in row.place else "lora", **row.options)
@@ -71,13 +71,13 @@ def law_of(name: str) -> SampledLaw:
     """The law through the diffusion, in a row's setting."""
     row = (ROWS | MORE)[name]
     setting = Setting(row.dimension, row.threshold, row.kappa, row.step_size)
-    return sampled_law(system_of(name), setting, row.place)
+    return sampled_law(row_system(name), setting, row.place)
 
 
 def check(name: str, level: float) -> None:
     """The runs accept the law, and reject the formula (below `level`) and the law at a smaller dimension."""
     row = (ROWS | MORE)[name]
-    system = system_of(name)
+    system = row_system(name)
     shared = {"dimension": row.dimension, "step_size": row.step_size, "threshold": row.threshold}
     options = {**shared, "batch": row.batch, "replicas": row.runs, "seed": 5, **row.place}
     sample = simulate(Experiment.of(system.network, **options))
@@ -107,7 +107,7 @@ def test_simulated_exits_at_small_dimensions_and_of_other_labels(name: str) -> N
 def test_two_randomisations_are_one_law_within_their_errors() -> None:
     row = ROWS["he2 .02"]
     setting = Setting(row.dimension, row.threshold, row.kappa, row.step_size)
-    first, second = law_of("he2 .02"), sampled_law(system_of("he2 .02"), setting, row.place, seed=1)
+    first, second = law_of("he2 .02"), sampled_law(row_system("he2 .02"), setting, row.place, seed=1)
     assert 0 < distance(first, second).value < first.error + second.error < 0.02
     assert distance(first.slower(1.05), second).value > 2 * (first.error + second.error)
 
@@ -154,7 +154,7 @@ def test_a_kink_at_large_dimensions() -> None:
 def test_the_start_is_uniform_on_the_sphere() -> None:
     """At d = 3 each overlap is uniform on [-1, 1]; those with w* and w0 have the covariance of their directions."""
     place = ROWS["misaligned he2"].place
-    ensemble = Ensemble(system_of("misaligned he2"), cast(Any, None), place, 3.0, 0.9, 0.0, 1e-4, paths=2**12)
+    ensemble = Ensemble(row_system("misaligned he2"), cast(Any, None), place, 3.0, 0.9, 0.0, 1e-4, paths=2**12)
     _, start = starts(ensemble, np.random.SeedSequence(1))
     u, m, s = start.T
     assert (u == 1e-4).all()
@@ -166,11 +166,11 @@ def test_the_start_is_uniform_on_the_sphere() -> None:
 
 def test_auto_answers_with_what_holds() -> None:
     options: dict[str, Any] = {"mu": 0.005, "dimension": 1000, "kappa": 0.3, "step_size": 0.01}
-    both = compared_laws(system_of("he2 .02"), by="auto", **options)
+    both = compared_laws(row_system("he2 .02"), by="auto", **options)
     assert both.name == "diffusion"
     assert both.distance is not None
     assert both.distance.value > 0.3 > 30 * both.distance.error
-    default = escape_law(system_of("he2 .02"), **options)
+    default = escape_law(row_system("he2 .02"), **options)
     assert default == both.formula
 
 
@@ -183,7 +183,7 @@ def test_a_threshold_near_the_place_where_sgd_stops_is_refused() -> None:
 
 
 def test_what_it_cannot_do_is_refused() -> None:
-    system, free = system_of("he2 .02"), derive("relu", model="pretrain")
+    system, free = row_system("he2 .02"), derive("relu", model="pretrain")
     with pytest.raises(InputError, match="one trained direction of fixed length"):
         sampled_law(free, Setting(1000, 0.5, 0.0, 0.1), {"c": 0.5})
     with pytest.raises(ParameterError, match="by = 'both'"):
@@ -291,11 +291,8 @@ def wide(system: Any) -> Any:
     v, teacher = Vector("v", Wide()), network.frozen[0]
     entries = {(teacher, teacher): sp.S.One, (v, v): sp.Integer(4), (v, teacher): m}
     weight = Combination.of({teacher: mu, v: u})
-    return derive(
-        replace(
-            network, ridges=(replace(network.ridges[0], weight=weight),), gram=Gram(entries), overlaps={m: (v, teacher)}
-        )
-    )
+    ridges = (replace(network.ridges[0], weight=weight),)
+    return system_of(replace(network, ridges=ridges, gram=Gram(entries), overlaps={m: (v, teacher)}))
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from numerics.simulation import montecarlo, progress
 from numerics.simulation.progress import Meter, Progress, duration
 from numerics.simulation.statistics import ExitSample
 from numerics.simulation.workload import Workload, foresee, step_cost
+from numerics.workers import available_threads
 from tests.numerics.simulation.cases import made, same
 from theory.errors import ParameterError
 
@@ -226,6 +227,6 @@ def test_work_is_replicas_times_steps_times_cost() -> None:
     assert "at most" in str(work)
     known = foresee(setting(threshold=None))
     assert (known.source, known.steps, known.seconds) == ("given", 300, pytest.approx(known.at_most))
-    assert foresee(setting(), [100.0], threads=10**6).threads <= montecarlo.available_threads()
+    assert foresee(setting(), [100.0], threads=10**6).threads <= available_threads()
     with pytest.raises(ParameterError, match="lengths"):
         foresee(setting(), [-1.0])

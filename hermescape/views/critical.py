@@ -1,0 +1,106 @@
+"""What `hermescape escape --critical` prints: where tau diverges, and where it is shortest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sympy as sp
+from rich.table import Table
+
+from hermescape.views.search import slowed
+from numerics.best.alignment import BestAlignment, best_mu
+from numerics.rates.search_time import RateScale, slowdown
+from theory.network.system import System
+from theory.search.critical import Approach, CriticalStrength, critical_strengths, isolates_exactly
+
+__all__ = ["critical_parts", "critical_report"]
+
+LONGEST_ROOT = 50  # characters of an exact root in a table
+
+
+def critical_report(system: System, rate_scale: RateScale = "raw") -> dict[str, Any]:
+    """Return the critical strengths and the best one, as the JSON of `hermescape escape --critical` holds them."""
+    factor, roots, best = slowdown(system, rate_scale), critical_strengths(system), best_mu(system)
+    loss = system.loss_function
+    return {
+        "student": loss.student.name,
+        "teacher": loss.teacher.name,
+        "rate_scale": rate_scale,
+        "slowdown": factor,
+        "critical_mu": [float(c.mu) for c in roots],
+        "exact": isolates_exactly(system),
+        "critical": [_critical(c, factor) for c in roots],
+        "best": _best(best, factor),
+    }
+
+
+def _critical(root: CriticalStrength, factor: int) -> dict[str, Any]:
+    return {
+        "mu": float(root.mu),
+        "expression": sp.sstr(root.mu) if root.error == 0 else None,
+        "error": float(root.error),
+        "multiplicity": root.multiplicity,
+        "sign_B": root.sign,
+        "diverges": root.diverges,
+        "order": root.order,
+        "constant": float(factor * root.constant),
+        "below": _side(root.below, factor),
+        "above": None if root.above is None else _side(root.above, factor),
+        "regime": root.regime,
+    }
+
+
+def _side(side: Approach, factor: int) -> dict[str, float]:
+    return {"order": side.order, "constant": float(factor * side.constant)}
+
+
+def _best(best: BestAlignment, factor: int) -> dict[str, Any]:
+    return {
+        "mu": float(best.mu),
+        "tau": float(factor * best.tau),
+        "error": best.error,
+        "end": best.end,
+        "attained": best.is_attained,
+        "exact": best.exact,
+    }
+
+
+def critical_parts(report: dict[str, Any]) -> tuple[str | Table, ...]:
+    """Return the parts that `hermescape escape --critical` prints."""
+    head = f"critical strengths of {report['student']} on {report['teacher']} ({slowed(report['slowdown'])})"
+    tier = "isolated with certainty" if report["exact"] else "found to a tolerance, by a scan of A in steps of 1/64"
+    table = Table(show_edge=False, box=None, pad_edge=False)
+    for column in ("mu_c", "root", "B", "tau below", "tau above", "at mu_c", "exactly"):
+        table.add_column(column, overflow="fold")
+    for c in report["critical"]:
+        table.add_row(
+            f"{c['mu']:.12g}",
+            {1: "simple", 2: "double"}.get(c["multiplicity"], f"{c['multiplicity']}-fold"),
+            {-1: "< 0", 0: "= 0", 1: "> 0"}[c["sign_B"]],
+            _approach(c["below"]),
+            "-" if c["above"] is None else _approach(c["above"]),
+            c["regime"],
+            _short_form(c),
+        )
+    count = f"roots of A in (0, 1]: {len(report['critical'])}, {tier}; x = |mu - mu_c|"
+    return head, *([table] if report["critical"] else []), count, _best_line(report["best"])
+
+
+def _approach(side: dict[str, Any]) -> str:
+    power = {0: "", 1: "/x"}.get(side["order"], f"/x^{side['order']}")
+    return f"{side['constant']:.6g}{power}"
+
+
+def _short_form(row: dict[str, Any]) -> str:
+    text = row["expression"]
+    if text is None:
+        return f"error {row['error']:.0e}"
+    return text if len(text) < LONGEST_ROOT else "algebraic (see --json)"
+
+
+def _best_line(best: dict[str, Any]) -> str:
+    if not best["attained"]:
+        return f"tau falls towards mu -> 0+, to {best['tau']:.8g}: it is shortest without pre-training"
+    where = {"low": ", the lower end", "high": ", the upper end", None: ""}[best["end"]]
+    tier = "certain" if best["exact"] else f"tolerance {best['error']:.0e}"
+    return f"shortest tau = {best['tau']:.8g} at mu = {best['mu']:.8g}{where} ({tier})"
