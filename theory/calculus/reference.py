@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import pairwise
+from operator import mul
 
 import mpmath
 import sympy as sp
@@ -115,22 +116,28 @@ def _rule(cuts: Sequence[mpmath.mpf], scale: mpmath.mpf, reach: mpmath.mpf, leve
 
 def _panels(cuts: Sequence[mpmath.mpf], reach: mpmath.mpf, level: int) -> Rule:
     """Return Gauss-Legendre panels, 2^level of them between two neighbouring cuts."""
-    return _between([-reach, *sorted({c for c in cuts if -reach < c < reach}), reach], level)
+    return _between(_ends(cuts, reach), level)
+
+
+def _ends(cuts: Sequence[mpmath.mpf], reach: mpmath.mpf) -> list[mpmath.mpf]:
+    return [-reach, *sorted({c for c in cuts if -reach < c < reach}), reach]
 
 
 def _between(ends: Sequence[mpmath.mpf], level: int) -> Rule:
-    breaks: Rule = []
-    for a, b in pairwise(ends):
-        half = (b - a) / 2 ** (level + 1)
-        for middle in (a + (2 * k + 1) * half for k in range(2**level)):
-            breaks += [(middle + half * z, half * w) for z, w in _legendre(mpmath.mp.prec)]
-    return breaks
+    nodes = _legendre(mpmath.mp.prec)
+    return [(middle + half * z, half * w) for middle, half in _middles(ends, level) for z, w in nodes]
+
+
+def _middles(ends: Sequence[mpmath.mpf], level: int) -> list[tuple[mpmath.mpf, mpmath.mpf]]:
+    """Return the middle and the half-width of each panel, 2^level of them between two ends."""
+    halves = [(a, (b - a) / 2 ** (level + 1)) for a, b in pairwise(ends)]
+    return [(a + (2 * k + 1) * half, half) for a, half in halves for k in range(2**level)]
 
 
 @lru_cache(maxsize=16)
 def _legendre(precision: int) -> Rule:
-    """Return the 48 nodes and weights of a panel on [-1, 1], at the working precision in bits."""
-    return mpmath.calculus.quadrature.GaussLegendre(mpmath.mp).calc_nodes(5, precision)
+    """Return the 48 nodes and weights of a panel on [-1, 1], in order, at the working precision in bits."""
+    return sorted(mpmath.calculus.quadrature.GaussLegendre(mpmath.mp).calc_nodes(5, precision))
 
 
 def _converge(
@@ -358,40 +365,87 @@ def kernel(f: Expr, g: Expr, q: Number, r: Number, *, digits: int = 30) -> mpmat
         if sum(far) == 1:
             outer, inner = (left, right) if far[0] else (right, left)
             return _converge(partial(_conditional, inner, outer, overlap, gap, reach), digits, False, mpmath.mpf(0))
-        if gap * RIDGE > variance:
-            rule = partial(_tensor, left, right, overlap, gap, reach)
+        unit = left.size(reach) * right.size(reach)
+        if gap * RIDGE > variance and not (left.cuts or right.cuts):
+            rule = partial(_lattice, left, right, overlap, gap, reach, unit)
+        elif gap * RIDGE > variance:
+            rule = partial(_tensor, *((left, right) if right.cuts else (right, left)), overlap, gap, reach)
         elif right.cuts:
             rule = partial(_conditional, left, right, overlap, gap, reach)
         else:
             rule = partial(_conditional, right, left, overlap, gap, reach)
-        return _converge(rule, digits, not (left.cuts or right.cuts), left.size(reach) * right.size(reach))
+        return _converge(rule, digits, not (left.cuts or right.cuts), unit)
 
 
-def _tensor(left: _Law, right: _Law, overlap: mpmath.mpf, gap: mpmath.mpf, reach: mpmath.mpf, level: int) -> mpmath.mpf:
-    """Sum over the tensor grid in (l, l*), whose lines are the kinks, against the bivariate density."""
+def _lattice(
+    left: _Law,
+    right: _Law,
+    overlap: mpmath.mpf,
+    gap: mpmath.mpf,
+    reach: mpmath.mpf,
+    unit: mpmath.mpf,
+    level: int,
+) -> mpmath.mpf:
+    """Sum over one grid in both standardised arguments, for smooth functions.
 
-    def weighted(law: _Law, other: _Law) -> Rule:
-        inverse = other.deviation**2 / (2 * gap)
-        return [
-            (z, w * law.f(z) * mpmath.exp(-inverse * z * z)) for z, w in _rule(law.cuts, law.deviation, reach, level)
-        ]
-
-    rows, columns, tilt = weighted(left, right), weighted(right, left), overlap / gap
+    With correlation c, a^2 - 2 |c| a b + b^2 = (1 - |c|) (a^2 + b^2) + |c| (a - b)^2: beside a factor of each argument
+    the density depends on the difference of two indices. No factor exceeds 1 by itself, so that integers hold them all.
+    """
+    step = STEP / REFINEMENT**level
+    count = int(reach / step) + 1
     if level:
-        _check_length(len(rows) * len(columns) * (3 if right.cuts else 1), MOST_PAIRS)  # an exponential for each
-    if right.cuts:
-        inner = [mpmath.fsum(g * mpmath.exp(tilt * y * z) for z, g in columns) for y, _ in rows]
-    else:
-        inner = [_exponential_sum(columns, tilt * y) for y, _ in rows]
-    return mpmath.fdot((f for _, f in rows), inner) / (2 * mpmath.pi * mpmath.sqrt(gap))
+        _check_length((2 * count + 1) ** 2, MOST_PAIRS)
+    variance = left.deviation**2
+    narrow, c = gap / variance, abs(overlap) / left.deviation
+    points = [k * step for k in range(-count, count + 1)]
+    wide = [mpmath.exp(-a * a / (2 * (1 + c))) for a in points]
+    rows = [left.f(left.deviation * a) * w for a, w in zip(points, wide, strict=True)]
+    columns = [right.f(a if overlap > 0 else -a) * w for a, w in zip(points, wide, strict=True)]
+    half = [mpmath.exp(-c * (k * step) ** 2 / (2 * narrow)) for k in range(2 * count + 1)]
+    floor = max(min(ONE, unit), mpmath.ldexp(1, -mpmath.mp.prec))
+    most = [max(map(abs, values)) for values in (rows, columns)]
+    bits = mpmath.mp.prec + 8 + max(0, mpmath.mag(most[0] * most[1] * len(points) ** 2 / floor))
+    first, second, bell = (_integers(values, bits) for values in (rows, columns, [*reversed(half), *half[1:]]))
+    total = sum(f * sum(map(mul, second, bell[-len(points) - j :][: len(points)])) for j, f in enumerate(first) if f)
+    return mpmath.ldexp(total, -3 * bits) * step**2 / (2 * mpmath.pi * mpmath.sqrt(narrow))
 
 
-def _exponential_sum(columns: Rule, rate: mpmath.mpf) -> mpmath.mpf:
-    """Return sum_k g_k exp(rate z_k) on a uniform grid, by Horner's rule in exp(rate h)."""
-    base, total = mpmath.exp(rate * (columns[1][0] - columns[0][0])), mpmath.mpf(0)
-    for _, g in reversed(columns):
-        total = total * base + g
-    return total * mpmath.exp(rate * columns[0][0])
+def _integers(values: Sequence[mpmath.mpf], bits: int) -> list[int]:
+    """Return the values in units of 2^-bits."""
+    return [mpmath.libmp.to_fixed(value._mpf_, bits) for value in values]
+
+
+def _tensor(
+    rows: _Law, columns: _Law, overlap: mpmath.mpf, gap: mpmath.mpf, reach: mpmath.mpf, level: int
+) -> mpmath.mpf:
+    """Sum over the tensor grid in (l, l*), whose lines are the kinks, against the bivariate density.
+
+    In a row the exponential of a node is that of its panel's middle times that of its place in a panel of this width.
+    """
+    tilt, steep = overlap / gap, [law.deviation**2 / (2 * gap) for law in (columns, rows)]
+    lines = _rule(rows.cuts, rows.deviation, reach, level)
+    middles = _middles(_ends(columns.cuts, columns.deviation * reach), level)
+    nodes = _legendre(mpmath.mp.prec)
+    if level:
+        _check_length(len(lines) * len(middles) * len(nodes), MOST_PAIRS)
+    panels: dict[mpmath.mpf, list[tuple[mpmath.mpf, list[mpmath.mpf]]]] = {}
+    for middle, half in middles:
+        there = [(middle + half * z, half * w) for z, w in nodes]
+        heights = [w * columns.f(z) * mpmath.exp(-steep[1] * z * z) for z, w in there]
+        if any(heights):
+            panels.setdefault(half, []).append((middle, heights))
+
+    def row(rate: mpmath.mpf) -> mpmath.mpf:
+        parts = []
+        for half, group in panels.items():
+            upper = [mpmath.exp(rate * half * z) for z, _ in nodes[len(nodes) // 2 :]]
+            waves = [*(1 / wave for wave in reversed(upper)), *upper]
+            parts += [mpmath.exp(rate * middle) * mpmath.fdot(heights, waves) for middle, heights in group]
+        return mpmath.fsum(parts)
+
+    heights = ((y, w * rows.f(y) * mpmath.exp(-steep[0] * y * y)) for y, w in lines)
+    total = mpmath.fsum(height * row(tilt * y) for y, height in heights if height)
+    return total / (2 * mpmath.pi * mpmath.sqrt(gap))
 
 
 def _conditional(
