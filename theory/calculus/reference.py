@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from itertools import pairwise
 from operator import mul
@@ -32,7 +32,7 @@ Rule = list[tuple[mpmath.mpf, mpmath.mpf]]
 STEP = mpmath.mpf(1) / 2
 REFINEMENT = mpmath.mpf(3) / 2
 SMOOTH_LEVELS = 13  # steps down to 1/2 / 1.5^12 = 0.0039
-FINEST_LEVEL = 18  # in one dimension, for functions with poles near the real line
+HALVINGS = 11  # in one dimension, steps down to 1/2 / 2^10 = 0.0005 for functions with poles near the real line
 PANEL_LEVELS = 7  # 64 panels between two cuts
 MOST_POINTS, MOST_PAIRS, MOST_CONDITIONED = 3 * 10**4, 3 * 10**6, 4 * 10**5  # of a rule: seconds
 ONE = mpmath.mpf(1)
@@ -303,7 +303,9 @@ def _integrate(line: _Line, digits: int, most: int = MOST_POINTS) -> mpmath.mpf:
     base = mpmath.mp.dps
     if edges is None:
         size = _size(line.f, line.cuts, reach)
-        return _converge(partial(total, precision=base), digits, not line.cuts, size, FINEST_LEVEL)
+        if line.cuts:
+            return _converge(partial(total, precision=base), digits, False, size)
+        return _converge(_Halving(line.f, reach, most), digits, True, size, HALVINGS)
     failure = QuadratureError(f"{digits} digits asked of an integral whose function cancels more: ask for fewer.", 0)
     rough = None
     for precision in (base, *(base + extra for extra in CANCELLED)):
@@ -318,6 +320,26 @@ def _integrate(line: _Line, digits: int, most: int = MOST_POINTS) -> mpmath.mpf:
         if value:
             return value
     raise failure
+
+
+@dataclass
+class _Halving:
+    """The trapezoidal rule on the whole line, whose every level keeps the points of the one before it."""
+
+    f: Function
+    reach: mpmath.mpf
+    most: int
+    total: mpmath.mpf = field(default_factory=mpmath.mpf)
+
+    def __call__(self, level: int) -> mpmath.mpf:
+        """Return the rule of step 1/2 / 2^level; levels are asked for in order."""
+        step = STEP / 2**level
+        count = int(self.reach / step) + 1
+        if level:
+            _check_length(2 * count + 1, self.most)
+        new = (k * step for k in range(-count, count + 1) if k % 2 or not level)
+        self.total += mpmath.fsum(self.f(z) * _density(z) for z in new)
+        return step * self.total
 
 
 def in_tails(f: Expr, mean: Number, variance: Number) -> bool:
