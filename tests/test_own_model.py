@@ -167,7 +167,7 @@ def test_its_law_is_that_of_its_simulation(key: str) -> None:
     assert p_values[1] < 1e-6
 
 
-@own_models
+@pytest.mark.parametrize("key", [key if key == "free" else pytest.param(key, marks=pytest.mark.slow) for key in OWN])
 def test_it_runs_in_a_sweep_and_in_check(key: str, tmp_path) -> None:
     model, link, values = OWN[key]
     fixed = {"student": link, "model": model, **{k: v for k, v in values.items() if k != "mu"}, "dimension": 500}

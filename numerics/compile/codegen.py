@@ -210,7 +210,7 @@ from numba import njit
 from numerics.compile.primitives import *
 
 inf, nan = np.inf, np.nan
-inline = njit(error_model="numpy", nogil=True, forceinline=True)
+inline = njit(error_model="numpy", nogil=True, forceinline=True, no_cpython_wrapper=True)
 """
 """How a module of generated functions begins: what `PRINTERS` prints has its meaning from here."""
 BUILDS_ON = (str(Path(__file__).with_name("primitives.py")),)

@@ -349,12 +349,12 @@ def _functions_source(plan: _Plan) -> str:
 _IMPORTS = """
 from numerics.simulation.unrolled import Moments, {chi_square}, {draw} as draw
 
-native = njit(error_model="numpy", nogil=True)
+native = njit(error_model="numpy", nogil=True, no_cpython_wrapper=True)  # called from machine code alone
 """
 
 _LOOP = '''
 # "reassoc" lets the three sums use vector registers; NaN and inf keep the meaning that divergence needs.
-@njit(error_model="numpy", nogil=True, fastmath={"reassoc", "contract"})
+@njit(error_model="numpy", nogil=True, no_cpython_wrapper=True, fastmath={"reassoc", "contract"})
 def sums(rows, width, a1, a2, label_noise):
     g1 = g2 = r2 = 0.0
     for i in range(width):

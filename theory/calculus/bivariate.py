@@ -8,6 +8,7 @@ Owen's T function is its special case k = 0. At h = k = 0 it is 1/4 + arcsin(rho
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import mpmath
@@ -87,7 +88,7 @@ class Phi2(Function):
             return self.func(*numbers) if all(number.is_number for number in numbers) else self
         with mpmath.workdps(digits + 10):
             h, k, rho = (mpmath.mpmathify(number) for number in numbers)
-            return sp.Float(_distribution(h, k, mpmath.asin(rho)), digits)
+            return sp.Float(_distribution(h, k, mpmath.asin(rho), mpmath.mp.prec), digits)
 
     def _latex(self, printer: Any, exp: str | None = None) -> str:
         h, k, rho = map(printer._print, self.args)
@@ -120,17 +121,24 @@ class Phi2Angle(Function):
         return Phi2(h, k, sp.sin(angle))._eval_evalf(prec)
 
 
-def _distribution(h: mpmath.mpf, k: mpmath.mpf, angle: mpmath.mpf) -> mpmath.mpf:
-    """Plackett's integral in s = pi/2 - |t|, cut where exp(-(h - k)^2 / (2 sin^2 s)) sets in near s = 0."""
-    sign, quarter = (1 if angle >= 0 else -1), mpmath.pi / 2
-    other, start = sign * k, quarter - abs(angle)
+@lru_cache(maxsize=256)  # the parts of a gradient ask for the same ones
+def _distribution(h: mpmath.mpf, k: mpmath.mpf, angle: mpmath.mpf, precision: int) -> mpmath.mpf:
+    """Plackett's integral in w = tan(s/2), s = pi/2 - |t|, cut where exp(-(h - k)^2 / (2 sin^2 s)) sets in near 0.
 
-    def integrand(s: mpmath.mpf) -> mpmath.mpf:
-        sine = mpmath.sin(s)
-        onset = (h - other) ** 2 / (2 * sine**2) if h != other else mpmath.mpf(0)
-        return mpmath.exp(-onset - h * other / (1 + mpmath.cos(s)))
+    Then 1/(1 + cos s) = (1 + w^2)/2 and sin s = 2 w/(1 + w^2), and a node takes one exponential. At `precision` bits.
+    """
+    with mpmath.workprec(precision):
+        sign, quarter = (1 if angle >= 0 else -1), mpmath.pi / 2
+        other, start = sign * k, quarter - abs(angle)
+        across, along = (h - other) ** 2 / 8, h * other / 2
 
-    layer = min(abs(h - other), mpmath.mpf(1))
-    cuts = sorted({start, quarter, *(layer * 10**j for j in range(-1, 2) if start < layer * 10**j < quarter)})
-    area = mpmath.quad(integrand, cuts) if angle else mpmath.mpf(0)
-    return mpmath.ncdf(h) * mpmath.ncdf(k) + sign * area / (2 * mpmath.pi)
+        def integrand(w: mpmath.mpf) -> mpmath.mpf:
+            square = w * w
+            far = 1 + square
+            onset = across * far / square if across else 0
+            return mpmath.exp(-far * (onset + along)) / far
+
+        layer = min(abs(h - other), mpmath.mpf(1))
+        cuts = sorted({start, quarter, *(layer * 10**j for j in range(-1, 2) if start < layer * 10**j < quarter)})
+        area = 2 * mpmath.quad(integrand, [mpmath.tan(cut / 2) for cut in cuts]) if angle else mpmath.mpf(0)
+        return mpmath.ncdf(h) * mpmath.ncdf(k) + sign * area / (2 * mpmath.pi)

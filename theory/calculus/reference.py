@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from itertools import pairwise
+from operator import mul
 
 import mpmath
 import sympy as sp
@@ -31,7 +32,7 @@ Rule = list[tuple[mpmath.mpf, mpmath.mpf]]
 STEP = mpmath.mpf(1) / 2
 REFINEMENT = mpmath.mpf(3) / 2
 SMOOTH_LEVELS = 13  # steps down to 1/2 / 1.5^12 = 0.0039
-FINEST_LEVEL = 18  # in one dimension, for functions with poles near the real line
+HALVINGS = 11  # in one dimension, steps down to 1/2 / 2^10 = 0.0005 for functions with poles near the real line
 PANEL_LEVELS = 7  # 64 panels between two cuts
 MOST_POINTS, MOST_PAIRS, MOST_CONDITIONED = 3 * 10**4, 3 * 10**6, 4 * 10**5  # of a rule: seconds
 ONE = mpmath.mpf(1)
@@ -115,22 +116,28 @@ def _rule(cuts: Sequence[mpmath.mpf], scale: mpmath.mpf, reach: mpmath.mpf, leve
 
 def _panels(cuts: Sequence[mpmath.mpf], reach: mpmath.mpf, level: int) -> Rule:
     """Return Gauss-Legendre panels, 2^level of them between two neighbouring cuts."""
-    return _between([-reach, *sorted({c for c in cuts if -reach < c < reach}), reach], level)
+    return _between(_ends(cuts, reach), level)
+
+
+def _ends(cuts: Sequence[mpmath.mpf], reach: mpmath.mpf) -> list[mpmath.mpf]:
+    return [-reach, *sorted({c for c in cuts if -reach < c < reach}), reach]
 
 
 def _between(ends: Sequence[mpmath.mpf], level: int) -> Rule:
-    breaks: Rule = []
-    for a, b in pairwise(ends):
-        half = (b - a) / 2 ** (level + 1)
-        for middle in (a + (2 * k + 1) * half for k in range(2**level)):
-            breaks += [(middle + half * z, half * w) for z, w in _legendre(mpmath.mp.prec)]
-    return breaks
+    nodes = _legendre(mpmath.mp.prec)
+    return [(middle + half * z, half * w) for middle, half in _middles(ends, level) for z, w in nodes]
+
+
+def _middles(ends: Sequence[mpmath.mpf], level: int) -> list[tuple[mpmath.mpf, mpmath.mpf]]:
+    """Return the middle and the half-width of each panel, 2^level of them between two ends."""
+    halves = [(a, (b - a) / 2 ** (level + 1)) for a, b in pairwise(ends)]
+    return [(a + (2 * k + 1) * half, half) for a, half in halves for k in range(2**level)]
 
 
 @lru_cache(maxsize=16)
 def _legendre(precision: int) -> Rule:
-    """Return the 48 nodes and weights of a panel on [-1, 1], at the working precision in bits."""
-    return mpmath.calculus.quadrature.GaussLegendre(mpmath.mp).calc_nodes(5, precision)
+    """Return the 48 nodes and weights of a panel on [-1, 1], in order, at the working precision in bits."""
+    return sorted(mpmath.calculus.quadrature.GaussLegendre(mpmath.mp).calc_nodes(5, precision))
 
 
 def _converge(
@@ -296,7 +303,9 @@ def _integrate(line: _Line, digits: int, most: int = MOST_POINTS) -> mpmath.mpf:
     base = mpmath.mp.dps
     if edges is None:
         size = _size(line.f, line.cuts, reach)
-        return _converge(partial(total, precision=base), digits, not line.cuts, size, FINEST_LEVEL)
+        if line.cuts:
+            return _converge(partial(total, precision=base), digits, False, size)
+        return _converge(_Halving(line.f, reach, most), digits, True, size, HALVINGS)
     failure = QuadratureError(f"{digits} digits asked of an integral whose function cancels more: ask for fewer.", 0)
     rough = None
     for precision in (base, *(base + extra for extra in CANCELLED)):
@@ -311,6 +320,26 @@ def _integrate(line: _Line, digits: int, most: int = MOST_POINTS) -> mpmath.mpf:
         if value:
             return value
     raise failure
+
+
+@dataclass
+class _Halving:
+    """The trapezoidal rule on the whole line, whose every level keeps the points of the one before it."""
+
+    f: Function
+    reach: mpmath.mpf
+    most: int
+    total: mpmath.mpf = field(default_factory=mpmath.mpf)
+
+    def __call__(self, level: int) -> mpmath.mpf:
+        """Return the rule of step 1/2 / 2^level; levels are asked for in order."""
+        step = STEP / 2**level
+        count = int(self.reach / step) + 1
+        if level:
+            _check_length(2 * count + 1, self.most)
+        new = (k * step for k in range(-count, count + 1) if k % 2 or not level)
+        self.total += mpmath.fsum(self.f(z) * _density(z) for z in new)
+        return step * self.total
 
 
 def in_tails(f: Expr, mean: Number, variance: Number) -> bool:
@@ -358,40 +387,87 @@ def kernel(f: Expr, g: Expr, q: Number, r: Number, *, digits: int = 30) -> mpmat
         if sum(far) == 1:
             outer, inner = (left, right) if far[0] else (right, left)
             return _converge(partial(_conditional, inner, outer, overlap, gap, reach), digits, False, mpmath.mpf(0))
-        if gap * RIDGE > variance:
-            rule = partial(_tensor, left, right, overlap, gap, reach)
+        unit = left.size(reach) * right.size(reach)
+        if gap * RIDGE > variance and not (left.cuts or right.cuts):
+            rule = partial(_lattice, left, right, overlap, gap, reach, unit)
+        elif gap * RIDGE > variance:
+            rule = partial(_tensor, *((left, right) if right.cuts else (right, left)), overlap, gap, reach)
         elif right.cuts:
             rule = partial(_conditional, left, right, overlap, gap, reach)
         else:
             rule = partial(_conditional, right, left, overlap, gap, reach)
-        return _converge(rule, digits, not (left.cuts or right.cuts), left.size(reach) * right.size(reach))
+        return _converge(rule, digits, not (left.cuts or right.cuts), unit)
 
 
-def _tensor(left: _Law, right: _Law, overlap: mpmath.mpf, gap: mpmath.mpf, reach: mpmath.mpf, level: int) -> mpmath.mpf:
-    """Sum over the tensor grid in (l, l*), whose lines are the kinks, against the bivariate density."""
+def _lattice(
+    left: _Law,
+    right: _Law,
+    overlap: mpmath.mpf,
+    gap: mpmath.mpf,
+    reach: mpmath.mpf,
+    unit: mpmath.mpf,
+    level: int,
+) -> mpmath.mpf:
+    """Sum over one grid in both standardised arguments, for smooth functions.
 
-    def weighted(law: _Law, other: _Law) -> Rule:
-        inverse = other.deviation**2 / (2 * gap)
-        return [
-            (z, w * law.f(z) * mpmath.exp(-inverse * z * z)) for z, w in _rule(law.cuts, law.deviation, reach, level)
-        ]
-
-    rows, columns, tilt = weighted(left, right), weighted(right, left), overlap / gap
+    With correlation c, a^2 - 2 |c| a b + b^2 = (1 - |c|) (a^2 + b^2) + |c| (a - b)^2: beside a factor of each argument
+    the density depends on the difference of two indices. No factor exceeds 1 by itself, so that integers hold them all.
+    """
+    step = STEP / REFINEMENT**level
+    count = int(reach / step) + 1
     if level:
-        _check_length(len(rows) * len(columns) * (3 if right.cuts else 1), MOST_PAIRS)  # an exponential for each
-    if right.cuts:
-        inner = [mpmath.fsum(g * mpmath.exp(tilt * y * z) for z, g in columns) for y, _ in rows]
-    else:
-        inner = [_exponential_sum(columns, tilt * y) for y, _ in rows]
-    return mpmath.fdot((f for _, f in rows), inner) / (2 * mpmath.pi * mpmath.sqrt(gap))
+        _check_length((2 * count + 1) ** 2, MOST_PAIRS)
+    variance = left.deviation**2
+    narrow, c = gap / variance, abs(overlap) / left.deviation
+    points = [k * step for k in range(-count, count + 1)]
+    wide = [mpmath.exp(-a * a / (2 * (1 + c))) for a in points]
+    rows = [left.f(left.deviation * a) * w for a, w in zip(points, wide, strict=True)]
+    columns = [right.f(a if overlap > 0 else -a) * w for a, w in zip(points, wide, strict=True)]
+    half = [mpmath.exp(-c * (k * step) ** 2 / (2 * narrow)) for k in range(2 * count + 1)]
+    floor = max(min(ONE, unit), mpmath.ldexp(1, -mpmath.mp.prec))
+    most = [max(map(abs, values)) for values in (rows, columns)]
+    bits = mpmath.mp.prec + 8 + max(0, mpmath.mag(most[0] * most[1] * len(points) ** 2 / floor))
+    first, second, bell = (_integers(values, bits) for values in (rows, columns, [*reversed(half), *half[1:]]))
+    total = sum(f * sum(map(mul, second, bell[-len(points) - j :][: len(points)])) for j, f in enumerate(first) if f)
+    return mpmath.ldexp(total, -3 * bits) * step**2 / (2 * mpmath.pi * mpmath.sqrt(narrow))
 
 
-def _exponential_sum(columns: Rule, rate: mpmath.mpf) -> mpmath.mpf:
-    """Return sum_k g_k exp(rate z_k) on a uniform grid, by Horner's rule in exp(rate h)."""
-    base, total = mpmath.exp(rate * (columns[1][0] - columns[0][0])), mpmath.mpf(0)
-    for _, g in reversed(columns):
-        total = total * base + g
-    return total * mpmath.exp(rate * columns[0][0])
+def _integers(values: Sequence[mpmath.mpf], bits: int) -> list[int]:
+    """Return the values in units of 2^-bits."""
+    return [mpmath.libmp.to_fixed(value._mpf_, bits) for value in values]
+
+
+def _tensor(
+    rows: _Law, columns: _Law, overlap: mpmath.mpf, gap: mpmath.mpf, reach: mpmath.mpf, level: int
+) -> mpmath.mpf:
+    """Sum over the tensor grid in (l, l*), whose lines are the kinks, against the bivariate density.
+
+    In a row the exponential of a node is that of its panel's middle times that of its place in a panel of this width.
+    """
+    tilt, steep = overlap / gap, [law.deviation**2 / (2 * gap) for law in (columns, rows)]
+    lines = _rule(rows.cuts, rows.deviation, reach, level)
+    middles = _middles(_ends(columns.cuts, columns.deviation * reach), level)
+    nodes = _legendre(mpmath.mp.prec)
+    if level:
+        _check_length(len(lines) * len(middles) * len(nodes), MOST_PAIRS)
+    panels: dict[mpmath.mpf, list[tuple[mpmath.mpf, list[mpmath.mpf]]]] = {}
+    for middle, half in middles:
+        there = [(middle + half * z, half * w) for z, w in nodes]
+        heights = [w * columns.f(z) * mpmath.exp(-steep[1] * z * z) for z, w in there]
+        if any(heights):
+            panels.setdefault(half, []).append((middle, heights))
+
+    def row(rate: mpmath.mpf) -> mpmath.mpf:
+        parts = []
+        for half, group in panels.items():
+            upper = [mpmath.exp(rate * half * z) for z, _ in nodes[len(nodes) // 2 :]]
+            waves = [*(1 / wave for wave in reversed(upper)), *upper]
+            parts += [mpmath.exp(rate * middle) * mpmath.fdot(heights, waves) for middle, heights in group]
+        return mpmath.fsum(parts)
+
+    heights = ((y, w * rows.f(y) * mpmath.exp(-steep[0] * y * y)) for y, w in lines)
+    total = mpmath.fsum(height * row(tilt * y) for y, height in heights if height)
+    return total / (2 * mpmath.pi * mpmath.sqrt(gap))
 
 
 def _conditional(

@@ -163,10 +163,16 @@ class System:
             (g, k), (h, n) = ((directions[index], drifts[index] if norm else sp.S.Zero) for index in (i, j))
             total = sampling.second(g, h) - sampling.first(g) * sampling.first(h) + k * n * (N_4 - J**2)
             total -= n * (sampling.third(g) - sampling.first(g) * J) + k * (sampling.third(h) - sampling.first(h) * J)
-            names = (L_q**2, L_q * L_r, L_r**2, L_q * J, L_r * J, J**2, *moments)
-            return kappa_symbol / d * sp.collect(sp.expand(total), names, sp.factor)
+            parts: dict[Expr, Expr] = {}
+            for powers, part in sp.Poly(total, *moments).terms():
+                product = sp.Mul(*map(sp.Pow, moments, powers))
+                shared = J if product.coeff(J) != 0 else product  # J with L_q and L_r in one bracket
+                parts[shared] = parts.get(shared, sp.S.Zero) + part * product / shared
+            return kappa_symbol / d * sp.Add(*[sp.factor(part) * shared for shared, part in parts.items()])
 
-        return sp.Matrix(len(directions), len(directions), covariance)
+        size = len(directions)
+        lower = {(i, j): covariance(i, j) for i in range(size) for j in range(i + 1)}
+        return sp.Matrix(size, size, lambda i, j: lower[max(i, j), min(i, j)])
 
     @cached_property
     def diffusion_functions(self) -> dict[Symbol, Expr]:

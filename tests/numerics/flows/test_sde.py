@@ -87,6 +87,7 @@ def test_covariance_and_mean_of_increments_element_by_element(name: str) -> None
     assert np.all(np.abs(moved.mean(axis=1) / STEP - drift) < 5 * error + 0.03 * np.abs(drift).max())
 
 
+@pytest.mark.slow
 def test_the_fluctuation_of_the_norm_is_needed_at_finite_kappa() -> None:
     """The control: the covariance of the gradient's projections alone is far from what is measured."""
     _, _, parameters, state, _ = CASES["relu aligned"]

@@ -106,7 +106,7 @@ def assert_covered(student: sp.Expr, teacher: sp.Expr, alignment: sp.Rational) -
             assert abs(found.value - true) <= found.error, (student, teacher, alignment, order)
 
 
-@pytest.mark.parametrize("teacher", [None, "relu"])
+@pytest.mark.parametrize("teacher", [None, pytest.param("relu", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "student",
     [name if name not in HIGH else pytest.param(name, marks=pytest.mark.slow) for name in (*DECAYING, *CONTINUOUS)],
@@ -118,6 +118,7 @@ def test_remainders_cover_A_and_B_of_functions_of_every_kind(student: str, teach
         assert_covered(sigma, phi, alignment)
 
 
+@pytest.mark.slow
 @given(decaying, st.sampled_from(["same", "relu", "tanh"]), st.fractions("1/20", "1", max_denominator=20))
 @settings(max_examples=25, deadline=None)
 def test_remainders_cover_generated_functions(f: sp.Expr, teacher: str, alignment: sp.Rational) -> None:
