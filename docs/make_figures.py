@@ -1,7 +1,11 @@
-"""Draw two figures of the front page: `python docs/make_figures.py`. The third is drawn by `hermescape check`."""
+"""Draw two figures of the front page, and one of the theory: `python docs/make_figures.py`.
+
+The third of the front page is drawn by `hermescape check`.
+"""
 
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from hermescape import derive, escape_law, search_time, simulate
-from numerics.plots import collapse, figure_of, tau_curve
+from numerics.plots import collapse, figure_of, figure_of_many, law_cdf, tau_curve
 from theory.search.critical import critical_strengths
 
 FOLDER = Path(__file__).parent / "figures"
@@ -58,7 +62,29 @@ def law(mu: float = 0.4, kappa: float = 4.0, step_size: float = 0.05, replicas: 
     return figure_of(lambda ax: collapse(ax, samples, curve), rf"linear student, $\mu = {mu}$, $\kappa = {kappa:g}$")
 
 
+def through_diffusion(replicas: int = 3000) -> Figure:
+    """Return exit times on the closed formula and on the law through the diffusion, where they differ and do not."""
+    cases: dict[str, tuple[str, dict[str, Any]]] = {
+        r"He$_2$, $\mu = 0.005$, $d = 1000$: $u$ leaves first": (
+            "he2",
+            {"mu": 0.005, "dimension": 1000, "batch": 33, "step_size": 0.01},
+        ),
+        r"ReLU, $\mu = 0.3$, $d = 10^5$": ("relu", {"mu": 0.3, "dimension": 10**5, "batch": 2500, "step_size": 0.1}),
+    }
+
+    def drawn(name: str, options: dict[str, Any]) -> Any:
+        runs = simulate(name, **options, replicas=replicas, seed=1)
+        kappa = options["step_size"] * options["dimension"] / options["batch"]
+        place = {key: options[key] for key in ("mu", "dimension", "step_size")}
+        laws = {by: escape_law(derive(name), kappa=kappa, by=by, **place) for by in ("formula", "diffusion")}
+        assert runs.counts.exited == replicas
+        return lambda ax: law_cdf(ax, options["step_size"] * (runs.exit_steps - 0.5), laws)
+
+    return figure_of_many([drawn(*case) for case in cases.values()], list(cases))
+
+
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
     tau().savefig(FOLDER / "tau.png", dpi=150)
     law().savefig(FOLDER / "collapse.png", dpi=150)
+    through_diffusion().savefig(FOLDER / "diffusion.png", dpi=150)

@@ -231,9 +231,10 @@ NEGLIGIBLE_SHIFT = Tolerance(
     "a shift of the start that leaves the slope in log d as it is",
 )
 DIFFUSION_STALL = Tolerance(
-    0.5,
+    0.6,
     "of the drift of m",
-    "held back by noise at the threshold, beyond which SGD is no diffusion; exact simulation agreed up to 0.33",
+    "held back by noise at the threshold, beyond which SGD of finite steps is no diffusion; exact simulation agreed up "
+    "to 0.67, and rejected it from 0.83 on (p = 7e-7, 2000 runs)",
 )
 LEAST_LEAD = Tolerance(
     30.0,

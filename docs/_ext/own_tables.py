@@ -4,7 +4,7 @@
 registry, each kernel against the oracle), `parameter-table` (the table of parameters),
 `tolerance-table` (the table of tolerances), `law-table` (constants of the
 law against another integrator),
-`law-test-table` (laws against simulation),
+`law-test-table` (laws against simulation at several dimensions), `law-regime-table` (at one, by every law),
 `critical-table`, `test-table` (what every test file says of itself) and `source-table` (the literature).
 """
 
@@ -165,12 +165,39 @@ def constant_by_scipy(name: str, mu: float, order: int) -> float:
     return fine + (fine - coarse) / (2**order - 1)
 
 
-class LawTestTable(Generated):
-    """The laws against simulation in every regime, as `tests/reference/laws.csv` has them."""
+LAWS = ("formula", "diffusion", "chain")
+
+
+class LawRegimeTable(Generated):
+    """Formula, diffusion and chain against simulation, as `tests/reference/laws.csv` has them."""
 
     def markdown(self) -> str:
         """Return the table."""
         with (TESTS / "reference" / "laws.csv").open(encoding="utf-8") as file:
+            rows = [self._row(row) for row in csv.DictReader(file)]
+        heads = ("SGD", *LAWS, *(f"$p$ {name}" for name in LAWS), "$p$ flow", "answers")
+        return table(("case", "$d$", "$\\kappa$", "$\\eta$", "runs", *heads), rows)
+
+    @staticmethod
+    def _row(row: dict[str, str]) -> tuple[object, ...]:
+        place = ", ".join(f"{name} = {float(row[key]):.4g}" for name, key in (("μ", "mu"), ("ρ", "rho")) if row[key])
+        medians = (_short(row[name], ".4g") for name in ("median", *(f"median_{name}" for name in LAWS)))
+        p = (_short(row[f"p_{name}"], ".2g") for name in (*LAWS, "flow"))
+        numbers = (f"{float(row['d']):.4g}", f"{float(row['kappa']):.3g}", f"{float(row['lr']):.3g}", row["runs"])
+        return (escaped(", ".join(filter(None, (row["case"], place)))), *numbers, *medians, *p, row["law"])
+
+
+def _short(text: str, digits: str) -> str:
+    """A number of a table, empty where there is none."""
+    return f"{float(text):{digits}}" if text else ""
+
+
+class LawTestTable(Generated):
+    """The laws against simulation in every regime, as `tests/reference/slopes.csv` has them."""
+
+    def markdown(self) -> str:
+        """Return the table."""
+        with (TESTS / "reference" / "slopes.csv").open(encoding="utf-8") as file:
             rows = [self._row(row) for row in csv.DictReader(file)]
         header = ("case", "$\\mu$", "regime", "$d$", "$\\kappa$", "runs", "$p$", "without noise", "longer", "verdict")
         return table(header, rows)
@@ -293,7 +320,7 @@ def power(error: float) -> str:
 
 DIRECTIVES = (
     *(PublicNames, ModuleList, ModelTable, ParameterTable, ToleranceTable, SymbolTable, NotebookList),
-    *(ActivationTable, LawTable, LawTestTable, CriticalTable, TestTable, SourceTable),
+    *(ActivationTable, LawTable, LawRegimeTable, LawTestTable, CriticalTable, TestTable, SourceTable),
 )
 
 

@@ -117,10 +117,14 @@ class SampledLaw:
         """tau, or the median."""
         return self.median if self.tau is None else self.tau
 
-    @cached_property
+    @property
     def escaping(self) -> float:
         """The share of paths that leave."""
-        return float(np.isfinite(self.times).mean())
+        return self._leaving / len(self.times)
+
+    @cached_property
+    def _leaving(self) -> int:
+        return int(np.isfinite(self.times).sum())
 
     @property
     def mean(self) -> float:
@@ -167,16 +171,17 @@ class SampledLaw:
 
     def cdf(self, t: float) -> float:
         """P(T <= t), between the times of the sample by straight lines."""
-        finite = round(self.escaping * len(self.times))
-        return float(np.interp(t, self.times[:finite], self._levels[:finite], left=0.0, right=self.escaping))
+        if not self._leaving:
+            return 0.0
+        known = self.times[: self._leaving], self._levels[: self._leaving]
+        return float(np.interp(t, *known, left=0.0, right=self.escaping))
 
     def quantile(self, level: float) -> float:
         """The time t with P(T <= t) = level; infinite where fewer paths ever leave."""
         check_level(level)
         if level >= self.escaping and self.escaping < 1:
             return math.inf
-        finite = round(self.escaping * len(self.times))
-        return float(np.interp(level, self._levels[:finite], self.times[:finite]))
+        return float(np.interp(level, self._levels[: self._leaving], self.times[: self._leaving]))
 
     def without_noise(self) -> SampledLaw:
         """Return the law of the flow from the same random start."""
@@ -236,9 +241,9 @@ def sampled_law(
     eta, place = setting.step_size, system.network.named(parameters)
     if kind == "chain" and eta == 0:
         raise ParameterError("step_size = 0 with the chain of whole steps given; accepted: a number > 0.")
+    motion = motion_of(system, kind)
     tau, name = _growth(system, setting, place)
     scale = setting.dimension**-2.0 if initial_scale is None else float(initial_scale)
-    motion = motion_of(system, kind)
     numbers = (setting.dimension, setting.threshold, setting.kappa, scale, eta)
     ensemble = Ensemble(system, motion, place, *numbers)
     if motion.looked_up:
@@ -260,9 +265,8 @@ def distance(law: Law, sampled: SampledLaw) -> Distance:
     (True, True)
     """
     levels = (np.arange(LEVELS) + 0.5) / LEVELS * sampled.escaping
-    finite = sampled.times[np.isfinite(sampled.times)]
-    places = np.interp(levels, (np.arange(len(finite)) + 0.5) / len(sampled.times), finite)
-    largest = max(abs(law.cdf(place) - level) for place, level in zip(places.tolist(), levels.tolist(), strict=True))
+    places = [sampled.quantile(level) for level in levels.tolist()]
+    largest = max(abs(law.cdf(place) - level) for place, level in zip(places, levels.tolist(), strict=True))
     return Distance(max(largest, abs(law.escaping - sampled.escaping)), sampled.error)
 
 

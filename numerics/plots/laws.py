@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,6 +16,7 @@ __all__ = ["ExitLaw", "collapse", "law_cdf", "law_histogram"]
 
 
 LAW, MEASURED = "black", look(1)
+LINES: Any = ((0, (5, 1.5)), (0, (1.2, 1.2)), "-")
 SMOOTH = 400  # points of a curve
 ROUGH = 8  # of which so many are left out where the density is that of a sample
 
@@ -68,8 +69,8 @@ def law_histogram(ax: Axes, times: ArrayLike, law: ExitLaw) -> Axes:
     return ax
 
 
-def law_cdf(ax: Axes, times: ArrayLike, law: ExitLaw) -> Axes:
-    r"""Draw the empirical distribution function of exit times, with its 95 % band, on that of their law.
+def law_cdf(ax: Axes, times: ArrayLike, law: ExitLaw | Mapping[str, ExitLaw]) -> Axes:
+    r"""Draw the empirical distribution function of exit times, with its 95 % band, on that of their law, or of several.
 
     The band is that of Dvoretzky, Kiefer and Wolfowitz (Massart 1990): it holds the whole true distribution function
     with probability 95 %.
@@ -77,7 +78,7 @@ def law_cdf(ax: Axes, times: ArrayLike, law: ExitLaw) -> Axes:
     Args:
         ax: where to draw.
         times: one a run, in t = eta * step; infinite or NaN for a run that has not exited, which counts in the share.
-        law: what the times are expected to follow.
+        law: what the times are expected to follow; several by name.
 
     Raises:
         InputError: no run that has exited.
@@ -99,7 +100,8 @@ def law_cdf(ax: Axes, times: ArrayLike, law: ExitLaw) -> Axes:
     low, high = (np.clip(share + side * width, 0, 1) for side in (-1, 1))
     ax.fill_between(places, low, high, step="post", color=MEASURED.colour, alpha=0.2, lw=0, label="its 95 % band")
     grid = _grid(places[0], places[-1])
-    ax.plot(grid, _values(law, grid), color=LAW, lw=2, ls=(0, (5, 1.5)), label="law")
+    for index, (name, one) in enumerate((law if isinstance(law, Mapping) else {"law": law}).items()):
+        ax.plot(grid, _values(one, grid), color=LAW, lw=2, ls=LINES[index % len(LINES)], label=name)
     ax.set_xlabel(f"exit {TIME_LABEL}")
     ax.set_ylabel(r"$P(T \leq t)$")
     ax.set_ylim(0, 1)

@@ -44,7 +44,7 @@ class Layout:
     """Names of the state's numbers, in order.
 
     A vector `v` has `v_1`, ..., one for each frozen direction, `v_across_1`, ... (`v_across` where it is the only one)
-    and, where its length is free, `v_length`; coordinates are those of v/|v|.
+    and, unless its length is 1, `v_length`; coordinates are those of v/|v|.
     """
 
     scalars: tuple[str, ...]
@@ -108,7 +108,7 @@ def layout(experiment: Experiment) -> Layout:
     return Layout(
         tuple(s.name for s in network.scalars),
         tuple(v.name for v in network.vectors),
-        tuple(v.has_free_length for v in network.vectors),
+        tuple(not v.is_unit for v in network.vectors),
         experiment.frame.coordinates.shape[1],
     )
 

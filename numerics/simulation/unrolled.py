@@ -182,7 +182,7 @@ def _plan(experiment: Experiment) -> tuple[_Plan, list[float]]:
         network.penalty.get(v, S.Zero),
         tuple(place / size for place in places[target]),
         rank,
-        length if length.free_symbols else None,
+        None if v.is_unit else length,
     )
     return plan, numbers
 

@@ -65,6 +65,11 @@ class Vector:
         return self.constraint is not None
 
     @property
+    def is_unit(self) -> bool:
+        """Whether it is trained and stays of length 1."""
+        return self.constraint is not None and self.constraint.length(NORM) == 1
+
+    @property
     def has_free_length(self) -> bool:
         """Whether it is trained and its constraint lets its length move."""
         return self.constraint is not None and bool(self.constraint.length(NORM).free_symbols)

@@ -15,7 +15,7 @@ from hermescape.cli.app import main
 from hermescape.verify import judge as lawcheck
 from hermescape.verify import plan as lawplan
 from hermescape.verify.check import check_law
-from numerics.law import Law, LinearEscape, escape_law
+from numerics.law import Law, LinearEscape
 from numerics.simulation.comparison import holm
 from theory.errors import InputError, ParameterError
 
@@ -72,18 +72,26 @@ def test_other_regimes_agree(name: str, options: dict[str, Any]) -> None:
     assert report.cases[0].verdict == "agree", report.cases[0].reason
 
 
+LAW_AT = lawplan.law_at
+
+
+def formula(*args: Any, **options: Any) -> Law:
+    """The closed formula, which is not sampled."""
+    return LAW_AT(*args, **{**options, "by": "formula"})
+
+
 @pytest.mark.slow
 def test_a_wrong_law_disagrees(monkeypatch: pytest.MonkeyPatch) -> None:
     """The derived law with tau 5 % too large, or without its noise term, is what the same data reject."""
 
     def slow(*args: Any, **options: Any) -> Law:
-        return escape_law(*args, **options).slower(1.05)
+        return formula(*args, **options).slower(1.05)
 
     def quiet(*args: Any, **options: Any) -> Law:
-        return escape_law(*args, **options).without_noise()
+        return formula(*args, **options).without_noise()
 
     for wrong in (slow, quiet):
-        monkeypatch.setattr(lawplan, "escape_law", wrong)
+        monkeypatch.setattr(lawplan, "law_at", wrong)
         case = check_law("linear", kappa=5.0, step_size=0.05, **WIDE).cases[0]
         assert case.verdict == "disagree"
         assert all(row.p_holm is not None and row.p_holm < 1e-6 for row in case.rows if row.counts)
@@ -92,12 +100,12 @@ def test_a_wrong_law_disagrees(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 def test_a_wrong_slope_disagrees(monkeypatch: pytest.MonkeyPatch) -> None:
     def steep(*args: Any, **options: Any) -> Law:
-        found = escape_law(*args, **options)
+        found = formula(*args, **options)
         assert isinstance(found, LinearEscape)
         slope = found.slope_log_d * 1.1
         return replace(found, tau=2 * slope)
 
-    monkeypatch.setattr(lawplan, "escape_law", steep)
+    monkeypatch.setattr(lawplan, "law_at", steep)
     monkeypatch.setattr(lawcheck, "ks_law", lambda *_, **__: lawcheck.TestResult(0.0, 1.0))
     case = check_law("linear", kappa=5.0, step_size=0.05, **WIDE).cases[0]
     assert case.verdict == "disagree"
@@ -109,24 +117,32 @@ def test_what_the_law_leaves_out_is_no_disagreement(monkeypatch: pytest.MonkeyPa
     """Times 5 % longer are rejected, but not by a law that says itself that it leaves out as much."""
 
     def rough(*args: Any, **options: Any) -> Law:
-        found = escape_law(*args, **options).slower(1.05)
+        found = formula(*args, **options).slower(1.05)
         assert isinstance(found, LinearEscape)
         return replace(found, remainder=0.06 * found.median)
 
-    monkeypatch.setattr(lawplan, "escape_law", rough)
+    monkeypatch.setattr(lawplan, "law_at", rough)
     case = check_law("linear", kappa=5.0, step_size=0.05, **WIDE).cases[0]
     assert case.verdict == "undecided"
     assert "no more than what" in case.reason
     assert all(row.p_value < 1e-6 < row.p_within_remainder for row in case.rows if row.counts)
 
 
-def test_where_u_leaves_first_nothing_is_simulated() -> None:
-    """|A| sqrt(d)/lambda = 0.12 x 100/2.005 = 5.98 at d = 10^4; He_2 has A = 6 mu (1 - mu^2), B = 2 - 6 mu^2."""
-    case = check_law("he2", mu=[0.02]).cases[0]
-    drive, trace = 6 * 0.02 * (1 - 0.02**2), 2 - 6 * 0.02**2
-    lead = drive * 100 / ((trace + np.hypot(trace, 2 * drive)) / 2)
-    assert (case.verdict, case.rows) == ("undecided", ())
-    assert f"u leaves first: linear escape needs |alpha| G sqrt(d)/lambda >> 1, which is {lead:.3g}" in case.reason
+@pytest.mark.slow
+def test_where_u_leaves_first_the_diffusion_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
+    """He_2 at mu = 0.02 has |A| sqrt(d)/lambda = 1.9 at d = 1000: the runs reject the formula, not the diffusion."""
+    options: dict[str, Any] = {
+        "mu": [0.02],
+        "dimensions": (1000, 2000),
+        "kappa": 0.3,
+        "step_size": 0.01,
+        "replicas": 2000,
+    }
+    case = check_law("he2", **options).cases[0]
+    assert case.verdict == "agree", case.reason
+    assert [row.law for row in case.rows] == ["diffusion"] * 2
+    monkeypatch.setattr(lawplan, "law_at", formula)
+    assert check_law("he2", **options).cases[0].verdict == "disagree"
 
 
 def test_too_few_runs_are_undecided() -> None:
@@ -182,26 +198,51 @@ def test_bad_values() -> None:
 
 @pytest.mark.slow
 def test_law_command(run: Callable[..., Done]) -> None:
-    done = run("law", "relu", "--mu", "0.5", "--d", "1e5", "--kappa", "4", "--lr", "0.1", "--json")
+    formula = ("--by", "formula")
+    done = run("law", "relu", "--mu", "0.5", "--d", "1e5", "--kappa", "4", "--lr", "0.1", *formula, "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert {"regime", "tau", "constant", "slope_log_d", "critical_mu", "quantiles"} <= set(found)
-    assert list(found["quantiles"]) == ["0.05", "0.25", "0.5", "0.75", "0.95"]
+    assert list(found["quantiles"]) == ["0.05", "0.1", "0.25", "0.5", "0.75", "0.9", "0.95"]
+    assert (found["law"], found["distance"], found["distance_error"]) == ("formula", None, None)
     assert found["slope_log_d"] == pytest.approx(found["tau"] / 2)
     assert found["quantiles"]["0.05"] < found["median"] == found["quantiles"]["0.5"] < found["mean"]
-    assert "median" in run("law", "he2", "--model", "plain", "--kappa", "0.05").stdout
+    assert "median" in run("law", "he2", "--model", "plain", "--kappa", "0.05", *formula).stdout
     for args in (("he3", "--model", "plain", "--d", "1e4"), ("linear", "--model", "plain", "--d", "1e4")):
-        found = json.loads(run("law", *args, "--json").stdout)
+        found = json.loads(run("law", *args, *formula, "--json").stdout)
         assert found["tau"] is None
         assert found["quantiles"]["0.05"] > 0
-    ballistic = run("law", "relu", "--model", "plain", "--d", "300", "--kappa", "3", "--json")
+    ballistic = run("law", "relu", "--model", "plain", "--d", "300", "--kappa", "3", *formula, "--json")
     assert json.loads(ballistic.stdout)["remainder"] > 0.3
-    assert "left out of the median" in run("law", "relu", "--model", "plain", "--kappa", "3").stdout
-    near = run("law", "he3", "--mu", "0.33", "--d", "1000", "--kappa", "0.02").stdout
+    assert "left out of the median" in run("law", "relu", "--model", "plain", "--kappa", "3", *formula).stdout
+    near = run("law", "he3", "--mu", "0.33", "--d", "1000", "--kappa", "0.02", *formula).stdout
     assert "noise leads for d below" in near
     assert "nan" not in near
     assert run("law", "he3", "--mu", "0.32072434732", "--kappa", "0.02", "--latex").stdout.startswith("% noise-driven")
     assert r"\begin{align*}" in run("law", "relu", "--latex").stdout
+
+
+@pytest.mark.slow
+def test_law_command_compares_formula_and_diffusion(run: Callable[..., Done]) -> None:
+    place = ("law", "he2", "--mu", "0.02", "--d", "1000", "--kappa", "0.3", "--lr", "0.01")
+    found = json.loads(run(*place, "--json").stdout)
+    assert found["law"] == "diffusion"
+    assert found["distance"] > 0.1 > 10 * found["distance_error"] > 0
+    assert found["remainder"] == pytest.approx(found["median"] - 4.92, abs=0.02)  # that of the formula
+    assert found["quantiles"]["0.05"] < 3.8  # the formula: 4.47
+    assert found["quantiles"]["0.95"] > 5.9  # the formula: 5.77
+    shown = run(*place).stdout
+    assert "formula  " in shown
+    assert "diffusion" in shown
+    assert "law: diffusion; the formula and the diffusion differ by" in shown
+    alone = run(*place, "--by", "chain").stdout
+    assert "law: chain" in alone
+    refused = run(*place[:-2], "--by", "chain")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "accepted: a number > 0" in refused.stderr
+    unknown = run(*place, "--by", "guess")
+    assert unknown.returncode == 2
+    assert "formula, diffusion, chain, auto" in unknown.stderr
 
 
 def test_law_command_refuses(run: Callable[..., Done]) -> None:

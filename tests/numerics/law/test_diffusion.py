@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import pytest
 import sympy as sp
+from scipy import stats
 
 from numerics.law import SampledLaw, compared_laws, escape_law
 from numerics.law.diffusion import distance, sampled_law
@@ -137,7 +138,7 @@ def test_at_large_dimensions_it_is_the_formula(kappa: float, eta: float) -> None
     assert both.distance is not None
     assert both.distance.value < both.distance.error < 0.01
     assert (both.name, both.law) == ("formula", both.formula)
-    assert both.sampled.slope_log_d == pytest.approx(escape_law(system, **options).slope_log_d, rel=0.03)
+    assert both.sampled.slope_log_d == pytest.approx(escape_law(system, **options).slope_log_d, rel=0.05)
     quiet = escape_law(system, **options).without_noise()
     assert distance(quiet, both.sampled.without_noise()).value < 0.01
     assert distance(quiet, both.sampled).value > (0.02 if kappa else -1.0)
@@ -215,11 +216,16 @@ def table() -> list[dict[str, str]]:
 def test_the_table_accepts_what_answers_and_rejects_the_controls() -> None:
     rows = table()
     assert len(rows) >= 31
-    p = [float(row["p_chain" if row["law"] == "chain" else "p_diffusion"]) for row in rows]
-    assert min(holm(p)) > 0.01
+    answers = [
+        float(row[f"p_{row['law']}"] if row["law"] in ("diffusion", "chain") else row["p_formula"]) for row in rows
+    ]
+    sampled = [float(row["p_diffusion"]) for row in rows if row["p_diffusion"]]
+    assert len(sampled) >= 29
+    assert min(holm(answers)) > 0.01
+    assert min(holm(sampled)) > 0.01
     for row in rows:
         assert int(row["runs"]) >= 500
-        assert int(row["exited"]) == int(row["runs"])
+        assert int(row["exited"]) >= 0.99 * int(row["runs"])
         if float(row["control_factor"]) > 1:
             assert float(row["p_control"]) < 1e-3
         if row["p_j_alone"]:
@@ -256,7 +262,7 @@ def test_near_a_critical_strength_at_small_d_the_diffusion_answers() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "eta", "kappa", "regime"), [("linear", 0.02, 1.0, "ballistic"), ("he2", 0.001, 0.02, "linear")]
+    ("name", "eta", "kappa", "regime"), [("linear", 0.02, 1.0, "ballistic"), ("he2", 0.001, 0.02, "plain-2")]
 )
 def test_plain_training_has_the_same_law(name: str, eta: float, kappa: float, regime: str) -> None:
     """Where the formula holds, ballistic or from a saddle, the two are a few per cent of probability apart."""
@@ -295,12 +301,40 @@ def wide(system: Any) -> Any:
     return system_of(replace(network, ridges=ridges, gram=Gram(entries), overlaps={m: (v, teacher)}))
 
 
+def by_vectors(runs: int, dimension: int, batch: int, eta: float, mu_: float, steps: int) -> Any:
+    """Exit times of He_2 LoRA with |v| = 2, by vectors of R^d: shares no line with what it judges."""
+    rng = np.random.default_rng(7)
+    teacher = np.eye(dimension)[0]
+    v = rng.standard_normal((runs, dimension))
+    v *= 2 / np.linalg.norm(v, axis=1, keepdims=True)
+    scalar, times = np.full(runs, dimension**-2.0), np.full(runs, np.inf)
+    for step in range(1, steps + 1):
+        x = rng.standard_normal((runs, batch, dimension))
+        field = np.einsum("nbd,nd->nb", x, mu_ * teacher + scalar[:, None] * v)
+        pull = (field**2 - x[..., 0] ** 2) * 2 * field
+        gradient = np.einsum("nb,nbd->nd", pull, x) / batch
+        moved = v - eta * scalar[:, None] * gradient
+        scalar = scalar - eta * (gradient * v).sum(axis=1)
+        v = 2 * moved / np.linalg.norm(moved, axis=1, keepdims=True)
+        times[np.isinf(times) & (np.abs(v[:, 0]) >= 1)] = eta * step
+    return np.sort(times)
+
+
 @pytest.mark.slow
 def test_a_model_of_ones_own_with_another_radius() -> None:
-    """|v| = 2: rates are other ones, and the runs decide; with the law of |v| = 1 they would not agree."""
-    system = wide(derive("he2"))
-    shared = {"mu": 0.05, "dimension": 500, "step_size": 0.002, "threshold": 0.5}
-    sample = simulate(Experiment.of(system.network, **shared, batch=40, replicas=2000, seed=2))
-    law = escape_law(system, by="diffusion", kappa=0.025, **shared)
-    assert ks_law(sample, law.cdf).p_value > 0.01
-    assert ks_law(sample, escape_law(derive("he2"), by="diffusion", kappa=0.025, **shared).cdf).p_value < 1e-6
+    """|v| = 2, by 600 runs of vectors in R^40, which reject the law of |v| = 1; and by the reduced simulation."""
+    asked: dict[str, Any] = {"mu": 0.3, "dimension": 40, "step_size": 0.004, "kappa": 0.008}
+    times = by_vectors(600, 40, 20, 0.004, 0.3, 500)
+    on_steps = np.unique(times[np.isfinite(times)])
+    assert on_steps.size > 100
+    share = np.searchsorted(times, on_steps, side="right") / len(times)
+    p = []
+    for system in (wide(derive("he2")), derive("he2")):
+        law = escape_law(system, by="diffusion", **asked)
+        apart = max(abs(law.cdf(t) - f) for t, f in zip(on_steps, share, strict=True))
+        p.append(float(stats.kstwo.sf(apart, len(times))))
+    assert p[0] > 0.01
+    assert p[1] < 1e-6
+    shared = {"mu": 0.3, "dimension": 40, "step_size": 0.004, "threshold": 0.5, "replicas": 2000, "seed": 3}
+    reduced = simulate(Experiment.of(wide(derive("he2")).network, batch=20, **shared))
+    assert ks_law(reduced, escape_law(wide(derive("he2")), by="diffusion", **asked).cdf).p_value > 0.01
