@@ -28,7 +28,7 @@ from numerics.compile.codegen import compile_function
 from numerics.compile.keeping import generated
 from numerics.flows import sde
 from numerics.law import chain, moments, paths
-from numerics.law.moments import Moments, Table, moments_of
+from numerics.law.moments import Grid, Moments, moments_of
 from theory.errors import InputError
 from theory.network.system import System
 from theory.network.vectors import Combination, Vector
@@ -113,7 +113,7 @@ class Ensemble:
     kappa: float
     scale: float
     step_size: float = 0.0
-    table: Table | None = None
+    table: Grid | None = None
     paths: int = PATHS
     noise: float = 1.0
 
@@ -141,7 +141,7 @@ class Ensemble:
 
     @property
     def _grid(self) -> Array:
-        return moments.NONE if self.table is None else self.table.grid
+        return moments.NONE if self.table is None else self.table.numbers
 
     def alignments(self, states: Array) -> Array:
         """Return |m| in these states."""

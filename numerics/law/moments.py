@@ -27,7 +27,7 @@ from theory.errors import QuadratureError
 from theory.network.system import GAP, System, guard
 from theory.symbols import q, r
 
-__all__ = ["NONE", "Moments", "Table", "interpolated", "moments_of", "tabulated"]
+__all__ = ["NONE", "Grid", "Moments", "interpolated", "moments_of", "tabulated"]
 
 Array = NDArray[np.float64]
 
@@ -90,18 +90,18 @@ def moments_of(noisy: System) -> Moments:
 
 
 @dataclass(frozen=True)
-class Table:
+class Grid:
     """Moments on a grid over r in [`low`, `high`].
 
     Attributes:
-        grid: header and values, as `interpolated` reads them.
+        numbers: header and values, as `interpolated` reads them.
         error: the largest deviation measured, of the surrogate and of the interpolation, relative to each function's
             largest value.
     """
 
     low: float
     high: float
-    grid: Array
+    numbers: Array
     error: float
 
     def holds(self, norms: Array) -> bool:
@@ -109,7 +109,7 @@ class Table:
         return bool(np.all((norms >= self.low * (1 - 1e-9)) & (norms <= self.high * (1 + 1e-9))))
 
 
-def tabulated(moments: Moments, low: float, high: float) -> Table:
+def tabulated(moments: Moments, low: float, high: float) -> Grid:
     """Return the moments on a grid over r in [low, high]; `low` = `high` is a grid in theta alone.
 
     Raises `QuadratureError` where the tolerance is not reached.
@@ -132,7 +132,7 @@ def tabulated(moments: Moments, low: float, high: float) -> Table:
         grid, scale = _sampled(exact.table, count, shape, low, high)
         error = float(np.max(np.abs(_read(grid, count, places) - true) / scale)) + exact.error
         if error <= MOMENTS:
-            return Table(low, high, grid, error)
+            return Grid(low, high, grid, error)
         shape = (2 * shape[0] - 1, max(1, 2 * shape[1] - 1))
     raise QuadratureError(
         f"a grid of moments deviates by {error:.1g}, tolerance {MOMENTS:g} asked; accepted: smoother activations, by "

@@ -70,7 +70,7 @@ def arguments_of(noisy: System) -> str:
 
 
 def called(name: str, noisy: System, moments: int, which: str) -> str:
-    """Return native `name(x, p, table, F, out)`, which asks for the moments and fills `out` by `name`_values.
+    """Return native `name(x, p, table, F, out)`, which asks for the moments and fills `out` with the stage's values.
 
     It is called, not inlined: a stage of RK4 is compiled once.
     """

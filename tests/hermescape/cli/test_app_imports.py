@@ -11,12 +11,10 @@ ROOT = Path(__file__).parents[3]
 SYMPY = {"sympy", "mpmath"}
 NUMBERS = SYMPY | {"numpy", "scipy"}  # SciPy's own packages wait until they are named
 COMPILED = NUMBERS | {"numba", "scipy.linalg"}  # numba looks for a BLAS there
-DRAWN = COMPILED | {"scipy.special", "matplotlib", "jinja2", "numerics.best"}
+SAMPLED = {f"scipy.{name}" for name in ("special", "optimize", "integrate", "interpolate", "sparse", "stats")}  # Sobol
+DRAWN = COMPILED | SAMPLED | {"matplotlib", "jinja2", "numerics.best"}
 LIBRARIES = COMPILED | {"xarray", "pandas", "matplotlib", "h5py", "h5netcdf", "dask", "jinja2", "distributed", "heyoka"}
-PACKAGES = {f"scipy.{name}" for name in ("special", "optimize", "integrate", "interpolate", "sparse", "stats")}
-WATCHED = sorted(
-    LIBRARIES | PACKAGES | {"pydantic", "sympy.tensor.array.expressions", "rich.progress", "numerics.best"}
-)
+WATCHED = sorted(LIBRARIES | SAMPLED | {"pydantic", "sympy.tensor.array.expressions", "rich.progress", "numerics.best"})
 SMALL = "--mu 0.8 --d 100 --batch 20 --lr 0.1 --replicas 4"
 MAY_LOAD = {
     "--help": set(),
@@ -25,7 +23,8 @@ MAY_LOAD = {
     "activations": SYMPY,
     "escape relu --mu 0.3": NUMBERS,
     "escape tanh --mu 0.3": NUMBERS | {"scipy.special"},  # quadrature of a logistic function
-    "law relu --mu 0.3": COMPILED,
+    "law relu --mu 0.3 --by formula": COMPILED,
+    "law relu --mu 0.3": COMPILED | SAMPLED,
     f"simulate relu {SMALL}": COMPILED | {"scipy.special"},  # the interval of the median
     "check linear --mu 0.4 --d 100 --replicas 20": COMPILED | {"scipy.special"},
     "report linear --quick --mu 0.4 --d 100 --replicas 20 -o page.html": DRAWN,

@@ -24,7 +24,7 @@ def test_a_table_agrees_with_closed_forms_within_its_error() -> None:
     worst = 0.0
     for theta, variance in zip(rng.uniform(-np.pi / 2, np.pi / 2, 60), rng.uniform(0.1, 2.0, 60), strict=True):
         overlap, gap = math.sqrt(variance) * math.sin(theta), variance * math.cos(theta) ** 2
-        interpolated(table.grid, 9, theta, math.log(variance), out)
+        interpolated(table.numbers, 9, theta, math.log(variance), out)
         worst = max(worst, float(np.max(np.abs(out - exact(overlap, variance, gap + float(EDGE))) / scale)))
     assert 0 < worst < 3e-5
 
@@ -32,11 +32,11 @@ def test_a_table_agrees_with_closed_forms_within_its_error() -> None:
 def test_fewer_functions_are_the_first_ones_and_beyond_the_domain_there_are_none() -> None:
     table = tabulated(moments_of(derive("relu", model="plain").sgd()), 1.0, 1.0)
     every, few = np.empty(9), np.full(9, -1.0)
-    interpolated(table.grid, 9, 0.3, 0.0, every)
-    interpolated(table.grid, 3, 0.3, 0.0, few)
+    interpolated(table.numbers, 9, 0.3, 0.0, every)
+    interpolated(table.numbers, 3, 0.3, 0.0, few)
     assert (few[:3] == every[:3]).all()
     assert (few[3:] == -1).all()
-    interpolated(table.grid, 3, 0.3, 0.1, few)
+    interpolated(table.numbers, 3, 0.3, 0.1, few)
     assert np.isnan(few[:3]).all()
 
 
