@@ -233,10 +233,12 @@ def _margin(law: Law) -> float:
 
 
 def _slope_leeway(laws: Sequence[Law], sizes: Sequence[int], *, scaled: bool) -> float:
-    """What the remainders may change the slope by."""
+    """What the remainders, or the errors of sampled medians, may change the slope by."""
     at = np.log(np.asarray(sizes, dtype=np.float64))
     weights = np.abs(at - at.mean()) / np.sum((at - at.mean()) ** 2)
-    return float(sum(w * _leeway(law) / (law.median if scaled else 1) for w, law in zip(weights, laws, strict=True)))
+    known = [law.constant_error if isinstance(law, SampledLaw) else _leeway(law) for law in laws]
+    shares = (one / (law.median if scaled else 1) for one, law in zip(known, laws, strict=True))
+    return float(sum(w * share for w, share in zip(weights, shares, strict=True)))
 
 
 def _verdict(plan: Plan, rows: Sequence[Row], slope: _Slope, expected: float, leeway: float) -> tuple[str, str]:

@@ -20,7 +20,7 @@ from sympy import Expr, Symbol
 
 from numerics.compile.codegen import HEADER, native_source
 from numerics.law.moments import Moments
-from numerics.law.paths import STEP, arguments_of, called, inputs_of
+from numerics.law.paths import LEAVE, STEP, arguments_of, called, inputs_of
 from theory.network.system import System
 from theory.network.vectors import Combination, Sampling, Vector
 from theory.symbols import N_4, J
@@ -82,7 +82,11 @@ def chain_source(noisy: System, moments: Moments, *, looked_up: bool) -> str:
         native_source([*inputs, *sums.values(), SQUARED], whole_step(noisy), name="moved_values"),
         _moved(noisy, size),
     )
-    text = "\n\n".join([*parts, _LOOP]).replace("MOMENTS", str(len(names))).replace("STATES", str(len(noisy.states)))
+    text = (
+        "\n\n".join([*parts, _LOOP.replace("LEAVE", LEAVE)])
+        .replace("MOMENTS", str(len(names)))
+        .replace("STATES", str(len(noisy.states)))
+    )
     text = text.replace("DRAWN", str(len(drawn))).replace("GRAM", str(len(gram))).replace("KAPPA", _kappa(noisy))
     return text.replace("SIZE", str(size))
 
@@ -105,17 +109,7 @@ from numba import float64, int64
 from numba.core.types import npy_rng
 
 
-@njit(
-    (npy_rng, float64[:, ::1], float64[:, ::1], float64[::1], float64[::1], float64[::1], float64[::1], int64[::1],
-     float64[::1], float64[:, ::1], int64[::1]),
-    error_model="numpy",
-    nogil=True,
-    cache=CACHE,
-)
-def leave(rng, start, normals, given, table, bounds, numbers, counts, times, ends, steps):
-    threshold, noise = numbers[0], numbers[1]
-    watched, most = counts[0], counts[1]
-    dimension, eta = given[given.size - 2], given[given.size - 1]
+LEAVE    dimension, eta = given[given.size - 2], given[given.size - 1]
     share = given[KAPPA] / (eta * dimension)
     x, y, F, S = np.empty(STATES), np.empty(STATES), np.empty(MOMENTS), np.empty(SIZE + 1)
     values, lower = np.empty(DRAWN + GRAM), np.zeros((SIZE + 1, SIZE + 1))

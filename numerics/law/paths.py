@@ -23,7 +23,7 @@ from theory.symbols import J, L_q, L_r, q, r
 from theory.symbols import d as dimension_symbol
 from theory.symbols import kappa as kappa_symbol
 
-__all__ = ["STEP", "arguments_of", "called", "diffusion_source", "mean_step"]
+__all__ = ["LEAVE", "STEP", "arguments_of", "called", "diffusion_source", "mean_step"]
 
 STEP = Symbol("eta_step", nonnegative=True)
 PACE = 0.25
@@ -106,7 +106,11 @@ def diffusion_source(noisy: System, moments: Moments, *, looked_up: bool) -> str
         called("drift", noisy, moments.drift, "few"),
         _here(noisy, moments),
     )
-    text = "\n\n".join([*parts, _LOOP]).replace("MOMENTS", str(len(names))).replace("PACE", repr(PACE))
+    text = (
+        "\n\n".join([*parts, _LOOP.replace("LEAVE", LEAVE)])
+        .replace("MOMENTS", str(len(names)))
+        .replace("PACE", repr(PACE))
+    )
     text = text.replace("COARSE", repr(COARSE))
     return text.replace("SIZE", str(size)).replace("TRIANGLE", str(len(packed)))
 
@@ -124,6 +128,20 @@ def _here(noisy: System, moments: Moments) -> str:
         "    for i in range(TRIANGLE):\n        packed[i] = spreads[i]\n"
     )
 
+
+LEAVE = """\
+@njit(
+    (npy_rng, float64[:, ::1], float64[:, ::1], float64[::1], float64[::1], float64[::1], float64[::1], int64[::1],
+     float64[::1], float64[:, ::1], int64[::1]),
+    error_model="numpy",
+    nogil=True,
+    cache=CACHE,
+)
+def leave(rng, start, normals, given, table, bounds, numbers, counts, times, ends, steps):
+    threshold, noise = numbers[0], numbers[1]
+    watched, most = counts[0], counts[1]
+"""
+"""How the loop over paths begins, of the diffusion and of the chain."""
 
 _LOOP = """
 from numba import float64, int64
@@ -184,17 +202,7 @@ def beyond(x, p, table, F, a, b, c, out, rate):
         out[i] = (5.0 * a[i] - 7.0 * b[i] + 2.0 * c[i]) / 6.0
 
 
-@njit(
-    (npy_rng, float64[:, ::1], float64[:, ::1], float64[::1], float64[::1], float64[::1], float64[::1], int64[::1],
-     float64[::1], float64[:, ::1], int64[::1]),
-    error_model="numpy",
-    nogil=True,
-    cache=CACHE,
-)
-def leave(rng, start, normals, given, table, bounds, numbers, counts, times, ends, steps):
-    threshold, noise = numbers[0], numbers[1]
-    watched, most = counts[0], counts[1]
-    x, y, moved, more = np.empty(SIZE), np.empty(SIZE), np.empty(SIZE), np.empty(SIZE)
+LEAVE    x, y, moved, more = np.empty(SIZE), np.empty(SIZE), np.empty(SIZE), np.empty(SIZE)
     first, slope, total, normal = np.empty(SIZE), np.empty(SIZE), np.empty(SIZE), np.empty(SIZE)
     b, c, F = np.empty(SIZE), np.empty(SIZE), np.empty(MOMENTS)
     values, lower = np.empty(SIZE + TRIANGLE), np.zeros((SIZE, SIZE))

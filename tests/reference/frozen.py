@@ -190,9 +190,14 @@ def sweep(text: str) -> Any:
 
 def cases() -> dict[str, Callable[[], Any]]:
     """Return every case by name."""
-    found: dict[str, Callable[[], Any]] = {line: lambda line=line: command(*line.split(" ")) for line in COMMANDS}
+    found: dict[str, Callable[[], Any]] = {line: lambda line=line: command(*_asked(line)) for line in COMMANDS}
     found |= {name: lambda text=text: sweep(text) for name, text in SWEEPS.items()}
     return found | dict(calls())
+
+
+def _asked(line: str) -> list[str]:
+    """The words of a command; laws are the closed formulas, which is what there was before."""
+    return line.split(" ") + (["--by", "formula"] if line.startswith("law ") else [])
 
 
 def is_simulated(name: str) -> bool:
