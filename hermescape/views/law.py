@@ -140,7 +140,7 @@ def _estimated(law: Law) -> float | None:
 
 def _format(law: Law) -> str:
     """A sample of paths has some four digits."""
-    return ".5g" if isinstance(law, SampledLaw) else ".8g"
+    return ".4g" if isinstance(law, SampledLaw) else ".8g"
 
 
 def _is_bound(law: Law) -> bool:

@@ -44,10 +44,10 @@ Array = NDArray[np.float64]
 
 RANDOMISATIONS = 4
 PILOT = 2**6
-SECONDS = 1.05
-"""that a randomisation may take; slow ways out get fewer paths, and a larger error"""
+SECONDS = 0.67
+"""that a randomisation may take, so that a law takes some 2 s on two threads of one core; slow ways get fewer paths"""
 COST: Mapping[tuple[Kind, bool], float] = {
-    ("diffusion", False): 6e-7,
+    ("diffusion", False): 5.5e-7,
     ("diffusion", True): 1.3e-6,
     ("chain", False): 2e-7,
     ("chain", True): 3.5e-7,
