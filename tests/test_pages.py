@@ -1,7 +1,7 @@
 """The pages of docs/ tell the truth: every Python example and every command in them is run, and says what they show.
 
 Words have to be the same. Numbers may differ by one in the last digit shown; what is below 1e-6, error estimates, by a
-factor of ten; and those of a simulating command by a part in a hundred, since a compiler may round differently. All
+factor of ten; and those of a simulating or sampling command by a part in a hundred, since a compiler may round differently. All
 code of a page shares one namespace, in the order of the page.
 """
 
@@ -27,7 +27,7 @@ PAGES = sorted(
 BLOCK = re.compile(r"^```(python|console|toml title=(?P<file>\S+))\n(?P<body>.*?)^```$", re.DOTALL | re.MULTILINE)
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
-SIMULATING = re.compile(r"hermescape (simulate|check)\b")
+SIMULATING = re.compile(r"hermescape (simulate|check|law)\b")
 TOLERANCE = 0.01
 TINY = 1e-6
 
