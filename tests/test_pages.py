@@ -1,8 +1,8 @@
 """The pages of docs/ tell the truth: every Python example and every command in them is run, and says what they show.
 
 Words have to be the same. Numbers may differ by one in the last digit shown; what is below 1e-6, error estimates, by a
-factor of ten; and those of a simulating or sampling command by a part in a hundred, since a compiler may round differently. All
-code of a page shares one namespace, in the order of the page.
+factor of ten; and those of a simulating or sampling command by a part in a hundred, since a compiler may round
+differently. All code of a page shares one namespace, in the order of the page.
 """
 
 import contextlib
