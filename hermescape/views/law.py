@@ -129,8 +129,10 @@ def _verdict(both: Compared) -> list[str]:
         return []
     apart, sampled = both.distance, both.sampled.kind
     differ = f"the formula and the {sampled} differ by {apart.value:.2g} in P(T <= t) at this d"
-    known = f"{'more' if apart.value > apart.error else 'no more'} than the error of the sample, {apart.error:.1g}"
-    return [f"law: {both.name}; {differ}, {known}"]
+    known = "no more than" if apart.value <= apart.error else "more than"
+    if apart.value > apart.error and not isinstance(both.law, SampledLaw):
+        known = "less than twice"  # near a critical strength
+    return [f"law: {both.name}; {differ}, {known} the error of the sample, {apart.error:.1g}"]
 
 
 def _estimated(law: Law) -> float | None:
