@@ -257,11 +257,12 @@ def _law_row(case: Case) -> tuple[str, ...]:
     if isinstance(case.law, Missing):
         return (place, "none", number(kappa, 4), "–", "–", "–", "–", measured, "–")
     law = case.law
-    sampled = isinstance(law, SampledLaw)
     constant = _markup("{} <small>± {}</small>", number(law.constant, 7), number(law.constant_error, 1))
-    regime = f"{law.regime} ({law.kind})" if isinstance(law, SampledLaw) else law.regime
+    regime = law.regime
+    if isinstance(law, SampledLaw):
+        constant, regime = "–", f"{law.regime} ({law.kind})"
     ends = _interval(law.quantile(0.05), law.quantile(0.95))
-    times = (number(law.tau), "–" if sampled else constant, number(law.median), ends)
+    times = (number(law.tau), constant, number(law.median), ends)
     return (place, regime, number(kappa, 4), *times, measured, number(case.p_value, 2))
 
 

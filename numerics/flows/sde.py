@@ -31,7 +31,7 @@ from theory.symbols import d as dimension_symbol
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["bounds_of", "cholesky", "coefficients", "paths", "random_start"]
+__all__ = ["bounds_of", "cholesky", "coefficients", "frozen_factor", "paths", "random_start"]
 
 
 Array = NDArray[np.float64]
@@ -58,13 +58,24 @@ def random_start(
     network, rng = system.network, np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=(0, 2))))
     values = {p: parameters[p.name] for p in system.parameters}
     network.check(parameters)
-    frozen = [b for _, b in network.overlaps.values()]
-    spread = [[network.gram.inner(Combination.of(a), Combination.of(b)).subs(values) for b in frozen] for a in frozen]
-    factor = np.linalg.cholesky(np.array(spread, float) + 1e-300 * np.eye(len(frozen)))
-    drawn = factor @ rng.standard_normal((len(frozen), replicas)) / math.sqrt(dimension)
+    factor = frozen_factor(system, values)
+    drawn = factor @ rng.standard_normal((len(factor), replicas)) / math.sqrt(dimension)
     scale = float(dimension) ** -2 if initial_scale is None else initial_scale
     start = {p.name: np.full(replicas, scale) for p in network.scalars}
     return start | {state.name: drawn[i] for i, state in enumerate(network.overlaps)}
+
+
+def frozen_factor(system: System, values: Mapping[Symbol, float]) -> Array:
+    """Return F with F F^T = <a, b> of the vectors that the trained one overlaps with, in the order of the overlaps.
+
+    >>> from theory.network.derivation import derive
+    >>> frozen_factor(derive("linear"), {})
+    array([[1.]])
+    """
+    network = system.network
+    frozen = [Combination.of(b) for _, b in network.overlaps.values()]
+    spread = [[network.gram.inner(a, b).subs(values) for b in frozen] for a in frozen]
+    return np.asarray(np.linalg.cholesky(np.array(spread, float) + 1e-300 * np.eye(len(frozen))), np.float64)
 
 
 def paths(

@@ -165,10 +165,10 @@ class Ensemble:
         assert self.motion.drift is not None
         watched, _ = _watched(self.system, self.parameters)
         shares, speeds = [], np.empty((2, len(self.system.states)))
-        work = np.empty(len(self.motion.moments.functions))
+        work, given = np.empty(len(self.motion.moments.functions)), (self._given(self.kappa), self._given(0.0))
         for state in states[:: max(len(states) // STATES, 1)]:
-            for kappa, out in zip((self.kappa, 0.0), speeds, strict=True):
-                self.motion.drift(state, self._given(kappa), self._grid, work, out)
+            for numbers, out in zip(given, speeds, strict=True):
+                self.motion.drift(state, numbers, self._grid, work, out)
             with np.errstate(divide="ignore", invalid="ignore"):
                 shares.append(1 - speeds[0, watched] / speeds[1, watched])
         return float(np.nanmedian(shares))
@@ -204,11 +204,9 @@ def starts(ensemble: Ensemble, seeds: np.random.SeedSequence) -> tuple[Array, Ar
     sobol = scipy.stats.qmc.Sobol(SOBOL, scramble=True, rng=np.random.default_rng(seeds))
     uniform = np.clip(sobol.random_base2(round(math.log2(count))), 1e-12, 1 - 1e-12)
     network = system.network
-    frozen = [b for _, b in network.overlaps.values()]
-    size = len(frozen)
     values = {p: ensemble.parameters[p.name] for p in system.parameters}
-    spread = [[network.gram.inner(Combination.of(a), Combination.of(b)).subs(values) for b in frozen] for a in frozen]
-    factor = np.linalg.cholesky(np.array(spread, float) + 1e-300 * np.eye(size))
+    factor = sde.frozen_factor(system, values)
+    size = len(factor)
     normals = scipy.special.ndtri(uniform)
     across = scipy.special.chdtri(ensemble.dimension - size, uniform[:, size])
     within = normals[:, :size]
