@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -199,12 +199,13 @@ class SampledLaw:
 
 
 class _Drawn(NamedTuple):
-    """Ascending times of all randomisations, the error of their distribution, where they left, and how."""
+    """Ascending times of all randomisations, the error of their distribution, where they left, how, and the samples."""
 
     times: Array
     error: float
     ends: Array
     ensemble: Ensemble
+    samples: Sequence[Sample]
 
 
 def sampled_law(
@@ -251,7 +252,7 @@ def sampled_law(
     affordable, ensemble = _pilot(ensemble, seed, seconds)
     drawn = _drawn(replace(ensemble, paths=min(FEW, affordable)), seed)
     if drawn.error > ACCURATE and affordable > FEW:
-        drawn = _drawn(replace(drawn.ensemble, paths=affordable), seed)
+        drawn = _drawn(replace(drawn.ensemble, paths=affordable), seed, drawn.samples)
     _check_sample(drawn)
     return SampledLaw(drawn.times, drawn.error, drawn.ensemble, 1.0, seed, name, tau, float(name == "noise-driven"))
 
@@ -319,27 +320,27 @@ def _widened(ensemble: Ensemble, lost: Array) -> Ensemble:
     return _tabled(ensemble, low, table.high * 2 if (norms >= middle).any() else table.high)
 
 
-def _complete(ensemble: Ensemble, seed: int, count: int) -> tuple[list[Sample], Ensemble]:
-    """Return randomisations that no path leaves by leaving the table; those that diverge stay for ever."""
+def _complete(ensemble: Ensemble, seed: int, begun: Sequence[Sample | None] = (None,)) -> tuple[list[Sample], Ensemble]:
+    """Return randomisations, some begun, that no path leaves by leaving the table; those that diverge stay for ever."""
     samples: list[Sample] = []
     for _ in range(WIDENINGS):
-        with ThreadPoolExecutor(count) as pool:
-            samples = list(pool.map(ensemble.draw, [seed] * count, range(count)))
+        with ThreadPoolExecutor(len(begun)) as pool:
+            samples = list(pool.map(ensemble.draw, [seed] * len(begun), range(len(begun)), begun))
         lost = np.concatenate([sample.ends[np.isnan(sample.times)] for sample in samples])
         if not len(lost) or ensemble.table is None:
             break
-        ensemble = _widened(ensemble, lost)
+        ensemble, begun = _widened(ensemble, lost), (None,) * len(begun)
     for sample in samples:
         sample.times[np.isnan(sample.times)] = np.inf
     return samples, ensemble
 
 
-def _drawn(ensemble: Ensemble, seed: int) -> _Drawn:
-    samples, ensemble = _complete(ensemble, seed, RANDOMISATIONS)
+def _drawn(ensemble: Ensemble, seed: int, begun: Sequence[Sample | None] = (None,) * RANDOMISATIONS) -> _Drawn:
+    samples, ensemble = _complete(ensemble, seed, begun)
     apart = [_apart(a.times, b.times) for a, b in itertools.combinations(samples, 2)]
     times = np.concatenate([_within_steps(sample.times, ensemble) for sample in samples])
     ends = np.concatenate([sample.ends[np.isfinite(sample.times)] for sample in samples])
-    return _Drawn(np.sort(times), max(apart) / 2, ends, ensemble)
+    return _Drawn(np.sort(times), max(apart) / 2, ends, ensemble, samples)
 
 
 def _within_steps(times: Array, ensemble: Ensemble) -> Array:
@@ -363,7 +364,7 @@ def _apart(first: Array, second: Array) -> float:
 
 def _pilot(ensemble: Ensemble, seed: int, seconds: float) -> tuple[int, Ensemble]:
     """Return how many paths there is time for, by a few; refuse what these show to be out of reach."""
-    (sample,), ensemble = _complete(replace(ensemble, paths=PILOT), seed, 1)
+    (sample,), ensemble = _complete(replace(ensemble, paths=PILOT), seed)
     left = np.isfinite(sample.times)
     if left.sum() < PILOT - 1:
         name = ensemble.system.loss_function.student.name

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -53,12 +54,14 @@ MOST_STEPS: Mapping[Kind, int] = {"diffusion": 50_000, "chain": 400_000}
 class Sample:
     """Exit times in units of t, infinite for paths that stay, the state in which each path leaves, and its steps.
 
-    A time is NaN where a path is lost: it left the table of moments, or diverged.
+    A time is NaN where a path is lost: it left the table of moments, or diverged. The generator is where the last path
+    left it.
     """
 
     times: Array
     ends: Array
     steps: NDArray[np.int64]
+    generator: np.random.Generator
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,15 +120,31 @@ class Ensemble:
     paths: int = PATHS
     noise: float = 1.0
 
-    def draw(self, seed: int, randomisation: int = 0) -> Sample:
-        """Return a randomisation: a function of (seed, randomisation) and the fields alone."""
+    def draw(self, seed: int, randomisation: int = 0, begun: Sample | None = None) -> Sample:
+        """Return a randomisation: a function of (seed, randomisation) and the fields alone.
+
+        Args:
+            seed: of all random numbers.
+            randomisation: which of the samples that this seed gives.
+            begun: its first paths, where they are drawn already: the others follow.
+
+        >>> from dataclasses import replace
+        >>> from theory.network.derivation import derive
+        >>> linear = derive("linear")
+        >>> few = Ensemble(linear, motion_of(linear, "diffusion"), {"mu": 0.5}, 1e4, 0.5, 1.0, 1e-8, paths=32)
+        >>> many = replace(few, paths=64)
+        >>> bool((many.draw(1).times == many.draw(1, begun=few.draw(1)).times).all())
+        True
+        """
         places = np.random.SeedSequence(seed, spawn_key=(randomisation, 4))
         scramble, later = places.spawn(2)
-        normals, start = starts(self, scramble)
-        times, ends, steps = np.empty(self.paths), np.empty_like(start), np.empty(self.paths, np.int64)
+        done = 0 if begun is None else len(begun.times)
+        normals, start = (numbers[done:] for numbers in starts(self, scramble))
+        generator = np.random.Generator(np.random.SFC64(later)) if begun is None else deepcopy(begun.generator)
+        times, ends, steps = np.empty(len(start)), np.empty_like(start), np.empty(len(start), np.int64)
         watched, length = _watched(self.system, self.parameters)
         self.motion.leave(
-            np.random.Generator(np.random.SFC64(later)),
+            generator,
             start,
             normals,
             self._given(self.kappa),
@@ -137,7 +156,10 @@ class Ensemble:
             ends,
             steps,
         )
-        return Sample(times, ends, steps)
+        if begun is not None:
+            times, steps = np.append(begun.times, times), np.append(begun.steps, steps)
+            ends = np.concatenate([begun.ends, ends])
+        return Sample(times, ends, steps, generator)
 
     @property
     def _grid(self) -> Array:

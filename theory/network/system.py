@@ -15,6 +15,7 @@ import sympy as sp
 from sympy import Expr, Symbol
 
 from theory.calculus.bivariate import Phi2, Phi2Angle
+from theory.calculus.cache import remembered
 from theory.calculus.expectations import is_closed
 from theory.calculus.nodes import exact
 from theory.calculus.tidy import in_lowest_terms, tidy
@@ -32,6 +33,7 @@ __all__ = ["EDGE", "GAP", "System", "guard", "guard_in_states"]
 
 MAX_TIDY = 120  # operations; longer right-hand sides stay in chain-rule form, where expansion would only grow them
 ALIGNMENT = Symbol("alignment", real=True)  # <v, b>/|v| of the watched pair, where no state is just that
+MOMENTS = (L_q, L_r, J, M_ss, M_ls, M_ll, N_s, N_l, N_4)
 GAP = Symbol("D", nonnegative=True)  # r - q^2, written without cancellation
 EDGE = sp.Rational(1, 2**500)  # D where it vanishes, in float64: quotients 0/0 at the edge then keep their limits
 
@@ -156,19 +158,13 @@ class System:
         directions += [noise_direction(gram, weight, pair) for pair in network.overlaps.values()]
         drifts, unit = [sp.S.Zero for _ in network.scalars], sp.eye(1)
         drifts += [noise_velocity(gram, [weight], pair, kappa_symbol, unit) for pair in network.overlaps.values()]
-        moments = (L_q, L_r, J, M_ss, M_ls, M_ll, N_s, N_l, N_4)
-        sampling = Sampling(gram, weight, network.target, {name.name: name for name in moments})
+        sampling = Sampling(gram, weight, network.target, {name.name: name for name in MOMENTS})
 
         def covariance(i: int, j: int) -> Expr:
             (g, k), (h, n) = ((directions[index], drifts[index] if norm else sp.S.Zero) for index in (i, j))
             total = sampling.second(g, h) - sampling.first(g) * sampling.first(h) + k * n * (N_4 - J**2)
             total -= n * (sampling.third(g) - sampling.first(g) * J) + k * (sampling.third(h) - sampling.first(h) * J)
-            parts: dict[Expr, Expr] = {}
-            for powers, part in sp.Poly(total, *moments).terms():
-                product = sp.Mul(*map(sp.Pow, moments, powers))
-                shared = J if product.coeff(J) != 0 else product  # J with L_q and L_r in one bracket
-                parts[shared] = parts.get(shared, sp.S.Zero) + part * product / shared
-            return kappa_symbol / d * sp.Add(*[sp.factor(part) * shared for shared, part in parts.items()])
+            return kappa_symbol / d * _by_moments(total)
 
         size = len(directions)
         lower = {(i, j): covariance(i, j) for i in range(size) for j in range(i + 1)}
@@ -319,3 +315,14 @@ def _by_gap(f: Expr) -> Expr:
 
 def _vanishes_at_the_edge(f: Expr) -> bool:
     return bool(f.is_Add and f.has(q) and f.is_polynomial(q, r) and sp.expand(f.subs(r, q**2)) == 0)
+
+
+@remembered(lambda total: (total,))
+def _by_moments(total: Expr) -> Expr:
+    """Return a polynomial in the moments as a sum over them, each times one factor."""
+    parts: dict[Expr, Expr] = {}
+    for powers, part in sp.Poly(total, *MOMENTS).terms():
+        product = sp.Mul(*map(sp.Pow, MOMENTS, powers))
+        shared = J if product.coeff(J) != 0 else product  # J with L_q and L_r in one bracket
+        parts[shared] = parts.get(shared, sp.S.Zero) + part * product / shared
+    return sp.Add(*[sp.factor(part) * shared for shared, part in parts.items()])
