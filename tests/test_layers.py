@@ -62,7 +62,9 @@ DEFERRED = {
     "hermescape.__init__": EVERYTHING,  # `import hermescape` imports nothing; the names for type checkers
     "hermescape.output": {"rich"},  # which the command line imports: 0.2 s of --help
     "hermescape.explorer": {"ipywidgets"},  # optional
-    "hermescape.views": {"numerics.integrals"},  # NumPy, where something has no closed form
+    "hermescape.views": {  # NumPy, where something has no closed form, or is not kept
+        *("numerics.integrals", "numerics.best", "numerics.rates", "numerics.law", "theory.search"),
+    },
     "numerics.compile": {"numba", "numerics.compile.primitives"},  # half a second before anything is compiled
     **{f"numerics.{room}": {"xarray"} for room in ("simulation", "flows", "best")},  # half a second with pandas
 }

@@ -6,30 +6,42 @@ from typing import Annotated
 
 import typer
 
-from hermescape.cli.options import DERIVED, Given, Json, one_form, takes
+from hermescape.cli.options import DERIVED, Given, Json, one_form, takes, use, written
 from hermescape.output import print_json, print_parts
+from theory.errors import ParameterError
 
 __all__ = ["derive"]
 
 
-@takes(*DERIVED)
+SIZES = ("dimension", "step_size", "batch")
+
+
+@takes(*DERIVED, *(use(name, default=None, note="for the verdict in steps") for name in SIZES))
 def derive(
     given: Given,
     latex: Annotated[bool, typer.Option("--latex", help="print align blocks that compile")] = False,
     as_json: Json = False,
 ) -> None:
-    """Derive loss, ODEs, A, B and tau, each with its tier.
+    """Derive loss, ODEs, A, B and tau, each with its tier, and say what they mean.
 
-    Time is t = lr * steps.
+    Time is t = lr * steps. With --d, --lr and --batch the exit time is also given in steps.
     """
+    one_form(latex, as_json)
+    sizes = {name: given.pop(name) for name in SIZES}
+    missing = [written(name) for name, value in sizes.items() if value is None]
+    if 0 < len(missing) < len(SIZES):
+        raise ParameterError(f"no {' and no '.join(missing)} given; accepted: --d, --lr and --batch together, or none.")
     from hermescape.task import Task
     from hermescape.views.derivation import derivation, derivation_table
+    from hermescape.views.verdict import durations, verdict, verdict_lines
 
-    one_form(latex, as_json)
-    system = Task(**given).system()
+    task = Task(**given, **{name: value for name, value in sizes.items() if value is not None})
+    system = task.system()
     if latex:
         typer.echo(system.latex())
-    elif as_json:
-        print_json(derivation(system))
+        return
+    found = verdict(system, () if missing else durations(system, task.dimension, task.step_size, task.batch))
+    if as_json:
+        print_json({**derivation(system), "verdict": found.as_dict()})
     else:
-        print_parts(*derivation_table(system))
+        print_parts(*derivation_table(system), *verdict_lines(found))

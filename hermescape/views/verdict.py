@@ -1,0 +1,248 @@
+"""What a derivation means: how long the search lasts, from scratch and from a weak or a strong pre-trained weight.
+
+The numbers are kept on disk beside the derivation, so that a second look at an activation computes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sympy import S
+
+from theory.calculus.cache import entry, put
+from theory.errors import HermescapeError, ParameterError
+from theory.language.hermite import coefficient
+from theory.network.system import System
+
+__all__ = ["STRONG", "WEAK", "Duration", "Verdict", "durations", "search_of", "verdict", "verdict_lines"]
+
+WEAK, STRONG = 0.2, 0.8
+LEVELS = (0.05, 0.5, 0.95)
+THRESHOLD = 0.5
+SECONDS = 0.1  # a randomisation of a law through the diffusion
+FROM_SCRATCH = {
+    1: "student and teacher share He_1: from a random start the loss slopes towards w*, and training from scratch "
+    "leaves in t = O(1)",
+    2: "He_2 is the first term that student and teacher share: from a random start training from scratch searches for "
+    "t ~ (tau/2) log d",
+    3: "He_{k} is the first term that student and teacher share: from a random start training from scratch needs "
+    "t ~ d{power}, and SGD's noise holds it there unless kappa shrinks with d",
+}
+HELD = (
+    "He_{k} is the first term that student and teacher share, with opposite signs: from a random start training from "
+    "scratch is held at m = 0"
+)
+NONE_SHARED = (
+    "student and teacher share no Hermite term of order >= 1: from a random start training from scratch never leaves"
+)
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where aligned fine-tuning is fast and where it is slow; times in t = eta * step.
+
+    Attributes:
+        weak: tau at mu = 0.2; None where it is infinite.
+        strong: tau at mu = 0.8.
+        critical: the alignments at which tau diverges.
+        best: where tau is shortest; 0 stands for mu -> 0+.
+        shortest: tau there.
+    """
+
+    weak: float | None
+    strong: float | None
+    critical: tuple[float, ...]
+    best: float
+    shortest: float
+
+
+@dataclass(frozen=True)
+class Duration:
+    """An exit time in steps of SGD at one alignment (None: plain training): its median, and 5 to 95 % of the runs."""
+
+    mu: float | None
+    low: float
+    median: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a derivation means.
+
+    Attributes:
+        exponent: the information exponent k of the pair; None where there is none.
+        is_held: whether plain training is driven back to m = 0: k is even, and sigma_k phi_k < 0.
+        search: of aligned LoRA; None for other models, and where the linearised flow has no growing direction.
+        obstacle: why a LoRA model has no search time; empty where it has one.
+        durations: in steps, where d, the step size and the batch are known.
+    """
+
+    exponent: int | None
+    search: Search | None
+    is_held: bool = False
+    obstacle: str = ""
+    durations: tuple[Duration, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return asdict(self)
+
+
+def verdict(system: System, durations: Sequence[Duration] = ()) -> Verdict:
+    """Return what a derived system means.
+
+    >>> from theory.network.derivation import derive
+    >>> found = verdict(derive("he3"))
+    >>> found.exponent, round(found.search.weak, 3), [round(mu, 4) for mu in found.search.critical]
+    (3, 11.866, [0.3207, 1.0])
+    """
+    search, obstacle = None, ""
+    if system.network.name == "lora" and system.escape.is_linear:
+        try:
+            search = search_of(system)
+        except HermescapeError as error:
+            obstacle = str(error)
+    return Verdict(system.information_exponent, search, _is_held(system), obstacle, tuple(durations))
+
+
+def _is_held(system: System) -> bool:
+    loss, k = system.loss_function, system.information_exponent
+    if k is None or k % 2 or loss.student == loss.teacher:
+        return False
+    sizes = [float(coefficient(f, k, S.One).evalf()) for f in (loss.student, loss.teacher)]
+    return sizes[0] * sizes[1] < 0
+
+
+def search_of(system: System) -> Search:
+    """Return where the search of an aligned LoRA system is fast and slow, from disk where it is known."""
+    place = None if system.escape.A is None or system.escape.B is None else _place(system)
+    if place is not None:
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            return _read(json.loads(place.read_text()))
+    made = _computed(system)
+    if place is not None:
+        with suppress(OSError):
+            put(place, json.dumps(asdict(made)).encode())
+    return made
+
+
+def _place(system: System) -> Any:
+    escape = system.escape
+    assert escape.A is not None
+    assert escape.B is not None
+    return entry("verdict", escape.A, escape.B)
+
+
+def _read(stored: Mapping[str, Any]) -> Search:
+    times = [None if stored[name] is None else float(stored[name]) for name in ("weak", "strong")]
+    critical = tuple(float(place) for place in stored["critical"])
+    return Search(times[0], times[1], critical, float(stored["best"]), float(stored["shortest"]))
+
+
+def _computed(system: System) -> Search:
+    from numerics.best.alignment import best_mu
+    from numerics.rates.search_time import search_time
+    from theory.search.critical import critical_strengths
+
+    best, roots = best_mu(system), critical_strengths(system)
+    taus = [float(search_time(system, mu).tau) for mu in (WEAK, STRONG)]
+    weak, strong = (tau if math.isfinite(tau) else None for tau in taus)
+    critical = tuple(float(root.mu) for root in roots if root.diverges)
+    return Search(weak, strong, critical, float(best.mu), float(best.tau))
+
+
+def durations(system: System, dimension: float, step_size: float, batch: float) -> tuple[Duration, ...]:
+    """Return the exit times in steps, from a weak and a strong pre-trained weight, or of plain training.
+
+    Raises:
+        ParameterError: a model with further parameters, or numbers outside their domains.
+        HermescapeError: a start that traps.
+    """
+    from numerics.law import compared_laws
+
+    name = system.network.name
+    if name not in ("lora", "plain"):
+        raise ParameterError(
+            f"--d with --model {name} given; accepted: lora or plain; hermescape law takes the others."
+        )
+    made = []
+    for mu in (WEAK, STRONG) if name == "lora" else (None,):
+        settings: dict[str, Any] = {} if mu is None else {"mu": mu}
+        settings |= {"dimension": dimension, "kappa": step_size * dimension / batch}
+        law = compared_laws(
+            system, by="auto", seconds=SECONDS, step_size=step_size, threshold=THRESHOLD, **settings
+        ).law
+        low, median, high = (law.quantile(level) / step_size for level in LEVELS)
+        made.append(Duration(mu, low, median, high))
+    return tuple(made)
+
+
+def verdict_lines(found: Verdict) -> list[str]:
+    """Return a verdict in words, a sentence a line.
+
+    >>> for line in verdict_lines(Verdict(3, Search(11.87, 0.1638, (0.3207, 1.0), 0.4013, 0.153))): print(line)
+    information exponent 3: He_3 is the first term that student and teacher share: from a random start training from \
+scratch needs t ~ d^(1/2), and SGD's noise holds it there unless kappa shrinks with d
+    fine-tuning searches for tau = 11.87 at mu = 0.2 and 0.1638 at mu = 0.8: the stronger pre-training is 72.5 times \
+faster
+    tau is shortest, 0.153, at mu = 0.4013; it diverges at mu = 0.3207, 1
+    """
+    lines = [_from_scratch(found)]
+    if found.search is not None:
+        lines += [_compared(found.search), _places(found.search)]
+    elif found.obstacle:
+        lines.append(f"fine-tuning has no search time: {found.obstacle}")
+    return lines + [_in_steps(duration) for duration in found.durations]
+
+
+def _from_scratch(found: Verdict) -> str:
+    k = found.exponent
+    if k is None:
+        return f"information exponent infinite: {NONE_SHARED}"
+    power = f"^({k - 2}/2)" if k % 2 else f"^{(k - 2) // 2}" if k > 4 else ""
+    said = HELD if found.is_held else FROM_SCRATCH[min(k, 3)]
+    return f"information exponent {k}: {said.format(k=k, power=power)}"
+
+
+def _compared(search: Search) -> str:
+    times = [f"tau = {_shown(search.weak)} at mu = {WEAK:g}", f"{_shown(search.strong)} at mu = {STRONG:g}"]
+    said = f"fine-tuning searches for {times[0]} and {times[1]}"
+    if search.weak is None or search.strong is None:
+        return said
+    ratio = search.strong / search.weak
+    factor, word = (ratio, "slower") if ratio >= 1 else (1 / ratio, "faster")
+    return f"{said}: the stronger pre-training is {factor:.3g} times {word}"
+
+
+def _places(search: Search) -> str:
+    if search.best == 0:
+        best = f"tau is shortest, {search.shortest:.4g}, as mu -> 0: pre-training only lengthens it"
+    else:
+        best = f"tau is shortest, {search.shortest:.4g}, at mu = {search.best:.4g}"
+    if not search.critical:
+        return f"{best}; it diverges nowhere"
+    return f"{best}; it diverges at mu = {', '.join(f'{place:.4g}' for place in search.critical)}"
+
+
+def _in_steps(duration: Duration) -> str:
+    start = "from scratch" if duration.mu is None else f"from mu = {duration.mu:g}"
+    median, low, high = (_count(value) for value in (duration.median, duration.low, duration.high))
+    return f"{start} SGD reaches |m| = {THRESHOLD:g} after {median} steps (median; 5 to 95 % of runs: {low} to {high})"
+
+
+def _shown(tau: float | None) -> str:
+    return "infinite" if tau is None else f"{tau:.4g}"
+
+
+def _count(steps: float) -> str:
+    """Three significant digits with thousands separated; a power of ten where that is shorter."""
+    if not math.isfinite(steps):
+        return "never"
+    rounded = float(f"{steps:.3g}")
+    return f"{rounded:,.0f}" if rounded < 1e9 else f"{steps:.3g}"
