@@ -37,7 +37,7 @@ ORDER = {
     "hermescape": (
         {"output", "task", "shadows"},
         {"api"},
-        {"foresight", "verify"},
+        {"foresight", "verdict", "verify"},
         {"views", "explorer"},
         {"report", "paper"},
         {"__init__"},  # the public names
@@ -62,9 +62,8 @@ DEFERRED = {
     "hermescape.__init__": EVERYTHING,  # `import hermescape` imports nothing; the names for type checkers
     "hermescape.output": {"rich"},  # which the command line imports: 0.2 s of --help
     "hermescape.explorer": {"ipywidgets"},  # optional
-    "hermescape.views": {  # NumPy, where something has no closed form, or is not kept
-        *("numerics.integrals", "numerics.best", "numerics.rates", "numerics.law", "theory.search"),
-    },
+    "hermescape.verdict": {"numerics", "theory.search"},  # where its numbers are not kept from another time
+    "hermescape.views": {"numerics.integrals"},  # NumPy, where something has no closed form
     "numerics.compile": {"numba", "numerics.compile.primitives"},  # half a second before anything is compiled
     **{f"numerics.{room}": {"xarray"} for room in ("simulation", "flows", "best")},  # half a second with pandas
 }

@@ -32,8 +32,8 @@ def derive(
     if 0 < len(missing) < len(SIZES):
         raise ParameterError(f"no {' and no '.join(missing)} given; accepted: --d, --lr and --batch together, or none.")
     from hermescape.task import Task
+    from hermescape.verdict import durations, verdict, verdict_lines
     from hermescape.views.derivation import derivation, derivation_table
-    from hermescape.views.verdict import durations, verdict, verdict_lines
 
     task = Task(**given, **{name: value for name, value in sizes.items() if value is not None})
     system = task.system()

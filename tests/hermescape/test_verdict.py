@@ -6,8 +6,8 @@ import math
 import pytest
 import sympy as sp
 
-from hermescape.views import verdict as views
-from hermescape.views.verdict import durations, search_of, verdict, verdict_lines
+from hermescape import verdict as views
+from hermescape.verdict import durations, search_of, verdict, verdict_lines
 from numerics.law import compared_laws
 from tests.hermescape.cli.running import run
 from theory.errors import ParameterError

@@ -151,8 +151,8 @@ def _computed(system: System) -> Search:
     from theory.search.critical import critical_strengths
 
     best, roots = best_mu(system), critical_strengths(system)
-    taus = [float(search_time(system, mu).tau) for mu in (WEAK, STRONG)]
-    weak, strong = (tau if math.isfinite(tau) else None for tau in taus)
+    taus = [search_time(system, mu).tau for mu in (WEAK, STRONG)]
+    weak, strong = (None if tau is None or not math.isfinite(tau) else float(tau) for tau in taus)
     critical = tuple(float(root.mu) for root in roots if root.diverges)
     return Search(weak, strong, critical, float(best.mu), float(best.tau))
 
