@@ -17,7 +17,7 @@ from theory.errors import ParameterError
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["print_json", "print_parts", "progress_bar", "save", "watching"]
+__all__ = ["print_json", "print_parts", "progress_bar", "save", "telling", "watching"]
 
 
 class Report(Protocol):
@@ -109,3 +109,23 @@ def watching(label: str) -> Iterator[Callable[[Report], None] | None]:
     with Progress(*columns, console=Console(stderr=True), transient=True, expand=True) as bar:
         task = bar.add_task(label, total=1.0)
         yield lambda report: bar.update(task, completed=report.fraction, description=str(report))
+
+
+@contextmanager
+def telling() -> Iterator[Callable[[str, int | None, int | None], None]]:
+    """Yield tell(what, count, of): a line on a terminal's stderr that names what is done now; silence elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda *_: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (BarColumn(20), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=1)
+
+        def tell(what: str, count: int | None, of: int | None) -> None:
+            counted = "" if count is None or of is None else f", {count} of {of}"
+            bar.update(task, completed=count or 0, total=of or 1, description=f"{what}{counted}")
+
+        yield tell

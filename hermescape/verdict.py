@@ -63,9 +63,10 @@ class Search:
 
 @dataclass(frozen=True)
 class Duration:
-    """An exit time in steps of SGD at one alignment (None: plain training): its median, and 5 to 95 % of the runs."""
+    """Steps of SGD until |m| >= threshold at one alignment (None: plain training): median, and 5 to 95 % of runs."""
 
     mu: float | None
+    threshold: float
     low: float
     median: float
     high: float
@@ -179,7 +180,7 @@ def durations(system: System, dimension: float, step_size: float, batch: float) 
             system, by="auto", seconds=SECONDS, step_size=step_size, threshold=THRESHOLD, **settings
         ).law
         low, median, high = (law.quantile(level) / step_size for level in LEVELS)
-        made.append(Duration(mu, low, median, high))
+        made.append(Duration(mu, THRESHOLD, low, median, high))
     return tuple(made)
 
 
@@ -233,7 +234,8 @@ def _places(search: Search) -> str:
 def _in_steps(duration: Duration) -> str:
     start = "from scratch" if duration.mu is None else f"from mu = {duration.mu:g}"
     median, low, high = (_count(value) for value in (duration.median, duration.low, duration.high))
-    return f"{start} SGD reaches |m| = {THRESHOLD:g} after {median} steps (median; 5 to 95 % of runs: {low} to {high})"
+    reached = f"{start} SGD reaches |m| = {duration.threshold:g}"
+    return f"{reached} after {median} steps (median; 5 to 95 % of runs: {low} to {high})"
 
 
 def _shown(tau: float | None) -> str:

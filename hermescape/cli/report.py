@@ -12,11 +12,13 @@ import typer
 
 from hermescape.cli import options
 from hermescape.cli.options import Force, Given, Json, Threads, takes, use, written
-from hermescape.output import print_json, progress_bar, save
+from hermescape.output import print_json, save, telling
+from hermescape.report.stages import PATIENCE
 
 if TYPE_CHECKING:
     from hermescape.report.findings import Request
 from numerics.parameters import MODEL_PARAMETERS
+from theory.errors import ParameterError
 
 __all__ = ["report"]
 
@@ -38,12 +40,16 @@ def report(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.html", help="the page to write")],
     threads: Threads = None,
     quick: Annotated[bool, typer.Option("--quick", help="a tenth of the samples, and coarser figures")] = False,
+    patience: Annotated[
+        float, typer.Option(metavar="SECONDS", help="until parts that are not ready are left out, each with a note")
+    ] = PATIENCE,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Write a page with the derivation, the numbers, the figures and the verdict of check.
 
-    The middle mu is shown in detail. The exit code is 1 unless the check ran and agrees; the page is written anyway.
+    The middle mu is shown in detail. The exit code is 1 unless the check ran and agrees; the page is written anyway,
+    also where a part of it takes too long (--patience).
     """
     options.check_output(output, ".html", force)
     given["model"] = model = options.parametrisation(given)
@@ -52,13 +58,14 @@ def report(
     from hermescape.report.page import page
 
     given["mu"] = () if "mu" not in MODEL_PARAMETERS[model] else tuple(sorted(set(alignments)))
-    settings = Request(**given, threads=threads, quick=quick)
+    if not patience > 0:
+        raise ParameterError(f"--patience {patience:g} given; accepted: a number of seconds > 0, or inf.")
+    settings = Request(**given, threads=threads, quick=quick, patience=patience)
     begun = time.perf_counter()
-    with progress_bar("simulating", None) as advance:
-        findings = gather(settings, advance)
-    seconds = time.perf_counter() - begun
-    with progress_bar("drawing", None) as advance:
-        text = page(findings, seconds, command_line(settings, output.name), advance)
+    with telling() as tell:
+        findings = gather(settings, tell)
+        seconds = time.perf_counter() - begun
+        text = page(findings, seconds, command_line(settings, output.name), tell)
     save(output, lambda path: path.write_text(text, encoding="utf-8"))
     if as_json:
         print_json({"output": str(output), "passed": findings.passed, "seconds": seconds})

@@ -35,6 +35,7 @@ class Chapter:
 
     title: str
     blocks: tuple[Shown, ...]
+    equations: int
 
 
 def chapters(document: Document) -> list[Chapter]:
@@ -47,11 +48,14 @@ def chapters(document: Document) -> list[Chapter]:
     >>> [chapter.title for chapter in chapters(derivation(derive("linear")))][2:4]
     ['Kernel', 'Population loss']
     """
-    numbers, names = itertools.count(1), Names()
-    return [
-        Chapter(section.title, tuple(shown for block in section.blocks for shown in _shown(block, names, numbers)))
-        for section in document.sections
-    ]
+    names, made, count = Names(), [], 0
+    for section in document.sections:
+        numbers = itertools.count(count + 1)
+        blocks = tuple(shown for block in section.blocks for shown in _shown(block, names, numbers))
+        after = next(numbers) - 1
+        made.append(Chapter(section.title, blocks, after - count))
+        count = after
+    return made
 
 
 def displayed(equations: Sequence[Equation]) -> tuple[Shown, ...]:

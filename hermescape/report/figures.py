@@ -14,7 +14,8 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-from hermescape.report.findings import Case, Findings, Missing
+from hermescape.report.findings import Case, Findings
+from hermescape.report.stages import Missing
 from hermescape.verify.report import Report
 from numerics import plots
 from numerics.flows.flow import Outcome, compile_flow, integrate

@@ -1,20 +1,24 @@
 r"""Everything that a report shows, computed before a line of it is written.
 
 Bad input is refused at once, as `hermescape check` does. A part that a student or a model does not have (no rate, no
-law, no critical strengths) is a `Missing`, which holds the reason; nothing is left out without one.
+law, no critical strengths), or that is not ready in time, is a `Missing`, which holds the reason; nothing is left out
+without one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar, cast
+from functools import partial
+from typing import Any, Literal, cast
 
 import numpy as np
 
 from hermescape.api import experiment
+from hermescape.report.stages import PATIENCE, Missing, Stages, Tell
 from hermescape.task import Task
+from hermescape.verdict import Verdict, verdict
 from hermescape.verify.check import DEFAULT_MU, SAMPLE_BUDGET, check, check_law
 from hermescape.verify.report import Report
 from hermescape.views.critical import critical_report
@@ -30,7 +34,7 @@ from numerics.simulation.comparison import ks_law
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.montecarlo import Paths, paths, simulate
 from numerics.simulation.statistics import ExitSample
-from theory.errors import HermescapeError, ParameterError
+from theory.errors import ParameterError
 from theory.network.system import System
 from theory.search.regimes import Regime, regime
 
@@ -44,7 +48,6 @@ POINTS = {False: 99, True: 33}  # of tau(mu)
 RECORDED = {False: 100, True: 40}  # runs whose whole path is kept
 MOMENTS = 80  # times along a path
 LONGEST_PATH = 2.5  # median exit times
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class Request:
     seed: int = 0
     threads: int | None = None
     quick: bool = False
+    patience: float = PATIENCE
 
     @property
     def task(self) -> Task:
@@ -83,13 +87,6 @@ class Request:
     def is_pretrained(self) -> bool:
         """Whether the model has a pre-trained weight."""
         return "mu" in MODEL_PARAMETERS[self.model]
-
-
-@dataclass(frozen=True)
-class Missing:
-    """A part that does not apply, and why."""
-
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -124,6 +121,7 @@ class Findings:
     settings: Request
     system: System
     summary: dict[str, Any]
+    meaning: Verdict | Missing
     critical: dict[str, Any] | Missing
     table: tuple[Search, ...] | Missing
     curve: tuple[Search, ...] | Missing
@@ -140,8 +138,12 @@ class Findings:
         return not isinstance(self.verdict, Missing) and self.verdict.passed
 
 
-def gather(settings: Request, progress: Callable[[int, int], None] | None = None) -> Findings:
-    """Derive, integrate, simulate and check.
+def gather(settings: Request, tell: Tell | None = None) -> Findings:
+    """Derive, integrate, simulate and check; what is quick comes first.
+
+    Args:
+        settings: what the report is about.
+        tell: called with what is done now, and how far it is.
 
     Raises `InputError` for bad activations and parameters, before any work.
 
@@ -149,44 +151,33 @@ def gather(settings: Request, progress: Callable[[int, int], None] | None = None
     >>> findings.passed, findings.focus.sample.counts.exited, findings.summary["information_exponent"]
     (True, 60, 1)
     """
+    stages = Stages(settings.patience, tell)
+    stages.tell("derivation", None, None)
     system = settings.task.system()
     _refuse(settings)
-    verdict, cases = (_pretrained if settings.is_pretrained else _on_sphere)(settings, system, progress)
-    focus = _focus(cases)
-    critical = _attempt(lambda: critical_report(system))
+    summary = derivation(system)
+    meaning = stages.attempt("verdict", lambda: verdict(system))
+    critical = stages.attempt("critical strengths", lambda: critical_report(system))
     alignments = sorted({*TABLE_MU, *settings.mu})
+    table = _searches(stages, settings, system, alignments)
+    curve = _searches(stages, settings, system, _grid(settings, critical))
+    report, cases = (_pretrained if settings.is_pretrained else _on_sphere)(settings, system, stages)
+    focus = _focus(cases)
     return Findings(
         settings=settings,
         system=system,
-        summary=derivation(system),
+        summary=summary,
+        meaning=meaning,
         critical=critical,
-        table=_searches(settings, system, alignments),
-        curve=_searches(settings, system, _grid(settings, critical)),
-        verdict=verdict,
+        table=table,
+        curve=curve,
+        verdict=report,
         cases=cases,
         focus=focus,
-        paths=_attempt(lambda: _paths(settings, focus)),
-        flow=_attempt(lambda: _flow(settings, system, focus)),
-        regime=_attempt(lambda: regime(system, focus.mu, settings.rho)),
+        paths=stages.attempt("paths of SGD", lambda: _paths(settings, focus)),
+        flow=stages.attempt("gradient flow", lambda: _flow(settings, system, focus)),
+        regime=stages.attempt("regime", lambda: regime(system, focus.mu, settings.rho)),
     )
-
-
-def _attempt(compute: Callable[[], Result]) -> Result | Missing:
-    """Return what is computed, or why it does not apply."""
-    try:
-        return compute()
-    except HermescapeError as error:
-        return Missing(str(error))
-
-
-def _checked(compute: Callable[[], Result]) -> Result | Missing:
-    """Return a verdict, or why there is none; a parameter outside its domain is no such reason."""
-    try:
-        return compute()
-    except ParameterError:
-        raise
-    except HermescapeError as error:
-        return Missing(str(error))
 
 
 def _setting(settings: Request, mu: float | None, eta: float, batch: int, runs: int, horizon: int) -> Experiment:
@@ -207,15 +198,17 @@ def _refuse(settings: Request) -> None:
         raise ParameterError(f"threads = {settings.threads} given; accepted: an integer >= 1; omit it for all cores.")
 
 
-Progress = Callable[[int, int], None] | None
-Verdict = tuple[Report | Missing, tuple[Case, ...]]
+Outcome = tuple[Report | Missing, tuple[Case, ...]]
 
 
-def _pretrained(settings: Request, system: System, progress: Progress) -> Verdict:
+def _pretrained(settings: Request, system: System, stages: Stages) -> Outcome:
     """Return the verdict of `hermescape check`, and each row with its law."""
-    given = settings
-    report = _checked(
-        lambda: check(given.task, mu=given.mu, batch=given.batch, **given.own, threads=given.threads, progress=progress)
+    given, name = settings, "check by exact simulation"
+    told = partial(stages.tell, name)
+    report = stages.attempt(
+        name,
+        lambda: check(given.task, mu=given.mu, batch=given.batch, **given.own, threads=given.threads, progress=told),
+        refused=(ParameterError,),
     )
     if isinstance(report, Missing):
         return report, tuple(Case(mu, None, report, None) for mu in given.mu)
@@ -223,16 +216,25 @@ def _pretrained(settings: Request, system: System, progress: Progress) -> Verdic
     return report, tuple(
         Case(row.mu, case.sample, Missing(case.sentence), None)
         if row.prediction is None
-        else _case(settings, system, row.mu, case.sample, eta, row.batch)
+        else _case(stages, settings, system, row.mu, case.sample, eta, row.batch)
         for case, row in zip(report.cases, report.rows, strict=True)
     )
 
 
 def _case(
-    settings: Request, system: System, mu: float | None, sample: ExitSample | None, eta: float, batch: int
+    stages: Stages,
+    settings: Request,
+    system: System,
+    mu: float | None,
+    sample: ExitSample | None,
+    eta: float,
+    batch: int,
 ) -> Case:
-    law = _attempt(lambda: _law(settings, system, mu, eta * settings.dimension / batch, eta))
-    tested = None if sample is None or isinstance(law, Missing) else _attempt(lambda: ks_law(sample, law.cdf).p_value)
+    name = "law of the exit time" + ("" if mu is None else f" at mu = {mu:g}")
+    law = stages.attempt(name, lambda: _law(settings, system, mu, eta * settings.dimension / batch, eta))
+    if sample is None or isinstance(law, Missing):
+        return Case(mu, sample, law, None)
+    tested = stages.attempt(name, lambda: ks_law(sample, law.cdf).p_value)
     return Case(mu, sample, law, tested if isinstance(tested, float) else None)
 
 
@@ -241,25 +243,30 @@ def _law(settings: Request, system: System, mu: float | None, kappa: float, eta:
     return compared_laws(system, by="auto", seconds=SAMPLED, kappa=kappa, step_size=eta, **place).law
 
 
-def _on_sphere(settings: Request, system: System, progress: Progress) -> Verdict:
+def _on_sphere(settings: Request, system: System, stages: Stages) -> Outcome:
     """Return the verdict of `hermescape check --law` at d and 10 d, and runs at d."""
-    given = settings
-    sizes = (given.dimension, 10 * given.dimension)
-    report = _checked(
-        lambda: check_law(given.task, dimensions=sizes, **given.own, threads=given.threads, progress=progress)
+    given, name = settings, "check of the law by exact simulation"
+    told, sizes = partial(stages.tell, name), (given.dimension, 10 * given.dimension)
+    report = stages.attempt(
+        name,
+        lambda: check_law(given.task, dimensions=sizes, **given.own, threads=given.threads, progress=told),
+        refused=(ParameterError,),
     )
     if isinstance(report, Missing):
         return report, (Case(None, None, report, None),)
     (case,) = report.cases
     ((kappa, *_),) = cast(list[list[float]], report.settings["kappa"])
     batch = max(1, round(case.lr * given.dimension / kappa))
-    law = _case(settings, system, None, None, case.lr, batch).law
+    law = _case(stages, settings, system, None, None, case.lr, batch).law
     if isinstance(law, Missing) or not case.rows:  # no law, or more runs than the budget pays for
         return report, (Case(None, None, law, None),)
     runs = given.replicas or LAW_RUNS[given.quick]
     horizon = math.ceil(2 * law.quantile((1 - 0.01 / runs) * getattr(law, "escaping", 1.0)) / case.lr) + 100
-    sample = simulate(_setting(settings, None, case.lr, batch, runs, horizon), threads=given.threads)
-    return report, (_case(settings, system, None, sample, case.lr, batch),)
+    setting = _setting(settings, None, case.lr, batch, runs, horizon)
+    sample = stages.attempt("runs of SGD", lambda: simulate(setting, threads=given.threads))
+    if isinstance(sample, Missing):
+        return report, (Case(None, None, law, None),)
+    return report, (_case(stages, settings, system, None, sample, case.lr, batch),)
 
 
 def _focus(cases: Sequence[Case]) -> Case:
@@ -269,13 +276,15 @@ def _focus(cases: Sequence[Case]) -> Case:
     return best[len(best) // 2]
 
 
-def _searches(settings: Request, system: System, alignments: Sequence[float]) -> tuple[Search, ...] | Missing:
+def _searches(
+    stages: Stages, settings: Request, system: System, alignments: Sequence[float]
+) -> tuple[Search, ...] | Missing:
     """Return the search phase at each alignment that the model accepts."""
     if not settings.is_pretrained:
         return Missing("Plain training has no pre-trained weight, hence no alignment mu.")
     rho = settings.rho
     inside = [mu for mu in alignments if (0 < mu <= 1 if rho is None else abs(mu) <= rho)]
-    return _attempt(lambda: tuple(searches(system, inside, rho=rho)))
+    return stages.attempt("search times", lambda: tuple(searches(system, inside, rho=rho)))
 
 
 def _grid(settings: Request, critical: dict[str, Any] | Missing) -> list[float]:

@@ -6,8 +6,8 @@ Templates hold all markup and escape whatever is not `Markup`; the rooms beside 
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -15,7 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from hermescape.report import tables
 from hermescape.report.article import chapters
 from hermescape.report.figures import FIGURES, Figure, drawn
-from hermescape.report.findings import Findings, Missing
+from hermescape.report.findings import Findings
+from hermescape.report.stages import Missing, Stages, Tell
 from hermescape.verify.report import Report
 from theory.writing.document import derivation
 
@@ -26,15 +27,18 @@ LIBRARIES = ("numpy", "scipy", "sympy", "numba", "matplotlib", "latex2mathml")
 IN_DERIVATION = {"Hermite expansion": "spectrum", "Kernel": "kernel"}
 
 
-def page(findings: Findings, seconds: float, command: str, progress: Callable[[int, int], None] | None = None) -> str:
+def page(findings: Findings, seconds: float, command: str, tell: Tell | None = None) -> str:
     """Return the HTML of a report.
 
     Args:
         findings: what was computed.
         seconds: how long that took.
         command: the command line that makes the same report.
-        progress: called with (figures drawn, figures in all).
+        tell: called with what is drawn now, and how many figures are drawn of how many.
     """
+    stages = Stages(findings.settings.patience, tell, spent=seconds)
+    sections, figures = chapters(derivation(findings.system)), _figures(findings, stages)
+    wanted = "tau" if findings.settings.is_pretrained else "distribution"
     return (
         templates()
         .get_template("page.html")
@@ -43,10 +47,13 @@ def page(findings: Findings, seconds: float, command: str, progress: Callable[[i
             policy=POLICY,
             title=_title(findings),
             banner=_banner(findings),
+            meaning=tables.meaning(findings),
+            first=wanted if isinstance(figures[wanted], Figure) else None,
             facts=tables.facts(findings),
-            figures=_figures(findings, progress),
+            figures=figures,
             titles={key: title for key, (title, _) in FIGURES.items()},
-            derivation=chapters(derivation(findings.system)),
+            derivation=sections,
+            equations=sum(chapter.equations for chapter in sections),
             in_derivation=IN_DERIVATION,
             exponents=tables.exponents(findings),
             roots=tables.roots(findings),
@@ -72,6 +79,7 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["typeset"] = tables.typeset
     environment.tests["missing"] = lambda part: isinstance(part, Missing)
     return environment
 
@@ -104,12 +112,11 @@ def _banner(findings: Findings) -> dict[str, str]:
     }
 
 
-def _figures(findings: Findings, progress: Callable[[int, int], None] | None) -> dict[str, Figure | Missing]:
-    figures = {}
-    for count, key in enumerate(FIGURES, start=1):
-        figures[key] = drawn(key, findings)
-        if progress is not None:
-            progress(count, len(FIGURES))
+def _figures(findings: Findings, stages: Stages) -> dict[str, Figure | Missing]:
+    figures: dict[str, Figure | Missing] = {}
+    for count, (key, (title, _)) in enumerate(FIGURES.items()):
+        draw, name = partial(drawn, key, findings), f"figure “{title}”"
+        figures[key] = stages.attempt(name, draw, place=(count, len(FIGURES)))
     return figures
 
 
@@ -118,7 +125,7 @@ def _settings(findings: Findings, seconds: float) -> list[tuple[str, object]]:
     given = {name: value for name, value in asdict(findings.settings).items() if name not in ("student", "teacher")}
     loss = findings.system.loss_function
     facts: list[tuple[str, object]] = [("student", loss.student.name), ("teacher", loss.labels.link.name)]
-    facts += [(name.replace("_", " "), _listed(value)) for name, value in given.items()]
+    facts += [(name.replace("_", " "), _listed(value)) for name, value in given.items() if value not in (None, ())]
     if isinstance(findings.verdict, Report):
         chosen = {name: value for name, value in findings.verdict.settings.items() if name not in CONFIRMED}
         facts += [(f"check: {name.replace('_', ' ')}", _listed(value)) for name, value in chosen.items()]

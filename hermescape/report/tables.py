@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from hermescape.report.article import Shown, displayed
-from hermescape.report.findings import Case, Findings, Missing
+from hermescape.report.findings import Case, Findings
+from hermescape.report.stages import Missing
+from hermescape.verdict import Duration, verdict_lines
 from hermescape.verify.report import Case as Checked
 from hermescape.verify.report import Report
 from numerics.law import SampledLaw
@@ -28,9 +31,11 @@ __all__ = [
     "facts",
     "law_of_exit",
     "laws",
+    "meaning",
     "roots",
     "search_times",
     "settings_table",
+    "typeset",
     "without_law",
 ]
 
@@ -96,6 +101,51 @@ def _markup(template: str, *values: object) -> Markup:
 
 def _interval(low: object, high: object, digits: int = 4) -> Markup:
     return _markup("{} … {}", number(low, digits), number(high, digits))
+
+
+LETTERS = (  # a sentence for a terminal, as one for a page
+    (r"\b(mu|tau|kappa|lambda)\b", lambda match: {"mu": "μ", "tau": "τ", "kappa": "κ", "lambda": "λ"}[match[1]]),
+    (r"He_(\d+)", r"He<sub>\1</sub>"),
+    (r"\^\(([^()]*)\)|\^(\d+)", lambda match: f"<sup>{match[1] or match[2]}</sup>"),
+    (r"\bw\*", "w∗"),
+    (r"\bw0\b", "w<sub>0</sub>"),
+    (r"\bgrad ", "∇"),
+    ("!=", "≠"),
+    (r"-&gt;", "→"),
+    (r"&gt;=", "≥"),
+)
+
+
+def typeset(sentence: str) -> Markup:
+    """Return a sentence as it is printed in a terminal, its symbols as letters.
+
+    >>> print(typeset("He_3 searches d^(1/2) as mu -> 0"))
+    He<sub>3</sub> searches d<sup>1/2</sup> as μ → 0
+    """
+    text = str(escape(sentence))
+    for pattern, letter in LETTERS:
+        text = re.sub(pattern, letter, text)
+    return Markup(text)
+
+
+def meaning(findings: Findings) -> list[Markup] | Missing:
+    """Return the sentences of the verdict: what the search is like, and how many steps it takes here."""
+    found = findings.meaning
+    if isinstance(found, Missing):
+        return found
+    return [typeset(line) for line in verdict_lines(replace(found, durations=_durations(findings)))]
+
+
+def _durations(findings: Findings) -> tuple[Duration, ...]:
+    """The exit times of the report's laws, in the steps of its runs."""
+    made = []
+    for case in findings.cases:
+        if isinstance(case.law, Missing) or case.sample is None:
+            continue
+        eta, law = case.sample.experiment.sgd.step_size, case.law
+        steps = (law.quantile(level) / eta for level in (0.05, 0.5, 0.95))
+        made.append(Duration(case.mu, findings.settings.threshold, *steps))
+    return tuple(made)
 
 
 def facts(findings: Findings) -> list[tuple[str, str]]:

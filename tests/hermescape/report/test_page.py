@@ -12,9 +12,10 @@ from typer.testing import CliRunner
 
 from hermescape.cli.app import app
 from hermescape.report.figures import Figure
-from hermescape.report.findings import Findings, Missing, Request, gather
+from hermescape.report.findings import Findings, Request, gather
 from hermescape.report.page import page as page_of
 from hermescape.report.page import templates
+from hermescape.report.stages import Missing
 from tests.hermescape.report.parsed import Page
 from theory.language.activations import Activation
 from theory.network.derivation import derive
@@ -22,8 +23,8 @@ from theory.symbols import x
 from theory.writing.document import document
 
 pytestmark = pytest.mark.slow
-CHAPTERS = ["derivation", "numbers", "law", "dynamics", "check", "origin"]
-FIGURES = ["spectrum", "kernel", "tau", "histogram", "distribution", "portrait", "trajectories", "comparison"]
+CHAPTERS = ["numbers", "law", "dynamics", "check", "derivation", "origin"]
+FIGURES = ["tau", "histogram", "distribution", "portrait", "trajectories", "comparison", "spectrum", "kernel"]
 
 
 def make(folder: Path, *args: str) -> tuple[int, str]:
@@ -112,7 +113,7 @@ def test_what_plain_training_lacks_is_said(tmp_path: Path) -> None:
     assert "Phase portrait. Does not apply: Model plain has one state" in page.text
     assert "Regime of the flow: trapped" in page.text
     assert "Kernel. Does not apply: K(q, r) is the same everywhere" in page.text
-    assert [f["id"] for f in page.all("figure")] == ["figure-spectrum", "figure-trajectories"]
+    assert [f["id"] for f in page.all("figure")] == ["figure-trajectories", "figure-spectrum"]
 
 
 def test_plain_training_is_checked_by_its_law(tmp_path: Path) -> None:
@@ -155,7 +156,8 @@ def test_no_name_of_a_user_is_markup(linear: Findings) -> None:
     system = derive(Activation(HOSTILE, x), Activation(f"{HOSTILE}2", x), label="y")
     found = replace(linear, system=system, settings=replace(linear.settings, label=HOSTILE))
     text = page_of(found, 1.0, HOSTILE)
-    page, plain = Page(text), Page(page_of(linear, 1.0, ""))
+    plain = replace(linear, settings=replace(linear.settings, label="y"))
+    page, plain = Page(text), Page(page_of(plain, 1.0, ""))
     assert Counter(tag for tag, _ in page.elements) == Counter(tag for tag, _ in plain.elements)
     assert not any("onerror" in attributes for _, attributes in page.elements)
     assert page.text.count(HOSTILE[:50]) == 7  # student and teacher in <title>, <h1> and settings, and the label
