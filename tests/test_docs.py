@@ -63,6 +63,13 @@ def test_every_module_has_a_page(site: Path) -> None:
 
 
 @slow
+def test_equations_are_numbered_without_a_gap(site: Path) -> None:
+    labels = re.findall(r"\$\$ \((eq-[a-z-]+)\)$", (ROOT / "docs" / "theory.md").read_text(), re.MULTILINE)
+    numbers = re.findall(r'class="eqno">\((\d+)\)', (site / "theory.html").read_text())
+    assert numbers == [str(n) for n in range(1, len(labels) + 1)]
+
+
+@slow
 def test_every_command_and_option_is_in_the_reference(site: Path) -> None:
     text = text_of(site / "cli.html")
     assert [name for name in COMMANDS if f"hermescape {name} " not in text] == []
