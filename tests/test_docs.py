@@ -6,8 +6,6 @@ Notebooks are not executed here: `test_notebooks.py` runs them. `test_pages.py` 
 import doctest
 import importlib
 import re
-import subprocess
-import sys
 from html import unescape
 from pathlib import Path
 
@@ -15,9 +13,9 @@ import pytest
 
 import hermescape
 from hermescape.cli.app import COMMANDS
+from tests.site import DOCS, built
 
 ROOT = Path(__file__).parents[1]
-DOCS = ROOT / "docs"
 
 
 slow = pytest.mark.slow  # whatever needs the pages
@@ -25,13 +23,7 @@ slow = pytest.mark.slow  # whatever needs the pages
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the built pages; every warning of Sphinx, unresolved references included, is an error."""
-    folder = tmp_path_factory.mktemp("docs")
-    strict = ("-W", "--keep-going", "-n", "-q", "-b", "html", "-t", "quick")
-    command = [sys.executable, "-m", "sphinx", *strict, "-d", str(folder / "trees"), str(DOCS), str(folder / "html")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    return folder / "html"
+    return built(tmp_path_factory)
 
 
 def text_of(page: Path) -> str:

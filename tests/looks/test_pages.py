@@ -1,0 +1,62 @@
+"""Report and documentation on a phone and on a screen, on light and on dark: nothing sticks out, covers or fades."""
+
+import asyncio
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+from tests.hermescape.browser import BROWSER
+from typer.testing import CliRunner
+
+from hermescape.cli.app import app
+from tests.looks.pages import SCHEMES, WIDTHS, measured
+from tests.site import built
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(BROWSER is None, reason="no chromium, chromium-browser or google-chrome on the path"),
+]
+CASES = tuple(itertools.product(WIDTHS, SCHEMES))
+DOCS = ("index", "tutorial", "overview", "theory", "validation", "cli", "howto/latex", "speed")
+
+
+def faults(path: Path, folder: Path, cases: tuple[tuple[int, str], ...] = CASES) -> list[str]:
+    """Return each fault of a page in words; a page without words is one."""
+    wrong = []
+    for found in asyncio.run(measured(path, folder, cases)):
+        case = found.pop("case")
+        wrong += [] if found.pop("words") > 10 else [f"{case}: no words"]
+        wrong += [f"{case}, {name}: {json.dumps(value)[:400]}" for name, value in found.items() if value]
+    return wrong
+
+
+def test_the_report(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    assert CliRunner().invoke(app, ["report", "relu", "--mu", "0.5", "--quick", "-o", str(path)]).exit_code == 0
+    path.write_text(path.read_text().replace("<details>", "<details open>"))
+    assert faults(path, tmp_path / "profile") == []
+
+
+@pytest.mark.parametrize("name", DOCS)
+def test_a_page_of_the_documentation(name: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    assert faults(built(tmp_path_factory) / f"{name}.html", tmp_path / "profile") == []
+
+
+BLANK = "<!DOCTYPE html><title>a</title><body style='background: #fff; color: #000'>" + "<p>plain words</p>" * 12
+PLANTED = {
+    "page": '<div style="width: 2000px">wide</div>',
+    "faint": '<p style="color: #ccc; background: #fff">hardly</p>',
+    "small": '<p style="font-size: 5px">tiny</p>',
+    "covered": '<p style="margin: 0">some words</p><p style="margin: -1.2em 0 0">other words</p>',
+}
+
+
+@pytest.mark.parametrize("fault", PLANTED)
+def test_what_is_wrong_is_seen(fault: str, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(BLANK + PLANTED[fault])
+    wrong = faults(path, tmp_path / "profile", ((390, "light"),))
+    assert any(f", {fault}: " in said for said in wrong)
+    path.write_text(BLANK)
+    assert faults(path, tmp_path / "profile2", ((390, "light"),)) == []
