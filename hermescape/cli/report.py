@@ -59,7 +59,7 @@ def report(
     seconds = time.perf_counter() - begun
     with progress_bar("drawing", None) as advance:
         text = page(findings, seconds, command_line(settings, output.name), advance)
-    save(output, lambda path: path.write_text(text, encoding="utf-8"))
+    save(output, lambda path: path.write_text(text, encoding="utf-8"), tell=False)
     if as_json:
         print_json({"output": str(output), "passed": findings.passed, "seconds": seconds})
     else:

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from hermescape.report.mathml import aligned, formula
+from hermescape.mathml import aligned, formula
 from theory.errors import UnsupportedExpressionError
 from theory.typeset.layout import Line
 
