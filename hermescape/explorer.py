@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
@@ -22,6 +23,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -147,7 +149,9 @@ def _flow(field: Axes, history: Axes, system: System, search: Search, kappa: flo
         speeds = np.array([[velocity(np.array([a, b])) for a in u] for b in m])
     paths = [(run.u.values, run.m.values)]
     phase_portrait(field, u, m, speeds[..., 0], speeds[..., 1], manifold=manifold, paths=paths)
-    _legend_below(field)
+    shown = field.get_legend()
+    assert shown is not None  # phase_portrait has made it
+    _legend_below(field, [artist for artist in shown.legend_handles if artist is not None])
     field.set_title(rf"flow at $\mu$ = {mu:g}, $\kappa$ = {kappa:g}")
     for index, (name, label) in enumerate({"m": "$m$", "u": "$u$"}.items()):
         trajectories(history, run.t.values, run[name].values, label=label, index=index)
@@ -155,9 +159,10 @@ def _flow(field: Axes, history: Axes, system: System, search: Search, kappa: flo
     _legend_below(history)
 
 
-def _legend_below(ax: Axes) -> None:
-    """Put the legend where no curve is."""
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, fontsize=9)
+def _legend_below(ax: Axes, handles: Sequence[Artist] | None = None) -> None:
+    """Put the legend where no curve is; `handles` are those of a legend that is there already."""
+    place: Any = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "ncols": 2, "fontsize": 9}
+    ax.legend(**place) if handles is None else ax.legend(handles=handles, **place)
 
 
 def _numbers(student: str, teacher: str | None, mu: float) -> str:

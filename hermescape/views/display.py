@@ -89,10 +89,7 @@ def _value(row: Row) -> tuple[Markup, str]:
     if is_formula(row.value) and row.error is None:
         tex = latex(row.value)
         if len(tex) <= LONGEST and "CRootOf" not in tex:
-            try:
-                return formula(tex), "value"
-            except UnsupportedExpressionError:
-                pass
+            return _formula(tex, row.text), "value"
     return escape(row.text), "words" if len(row.text) > len("-1.2345678e-10 ± 1e-10, exact") else "value"
 
 
@@ -101,6 +98,14 @@ def _words(text: str) -> Markup:
     made, end = Markup(), 0
     for mark in MARKED.finditer(text):
         made += escape(text[end : mark.start()])
-        made += Markup("<code>{}</code>").format(mark[1]) if mark[1] else formula(mark[2])
+        made += Markup("<code>{}</code>").format(mark[1]) if mark[1] else _formula(mark[2])
         end = mark.end()
     return made + escape(text[end:])
+
+
+def _formula(tex: str, otherwise: str = "") -> Markup:
+    """Return a formula; as text where a part of it has no MathML."""
+    try:
+        return formula(tex)
+    except UnsupportedExpressionError:
+        return escape(otherwise or tex)

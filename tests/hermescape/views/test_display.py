@@ -108,7 +108,9 @@ def test_no_public_dataclass_prints_itself_raw() -> None:
     assert raw == small
 
 
-@pytest.mark.parametrize("text", ["<script>alert(1)</script>", '"><img src=x onerror=y>', "&lt;b&gt;", "`<b>` $x$"])
+@pytest.mark.parametrize(
+    "text", ["<script>alert(1)</script>", '"><img src=x onerror=y>', "&lt;b&gt;", "`<b>` $x$", "$x^$"]
+)
 def test_text_is_never_markup(text: str) -> None:
     class Named(Shown):
         @property
