@@ -45,7 +45,18 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'hermescape' has no attribute {name!r}")
     module, inner = _HOMES[name]
-    return getattr(importlib.import_module(module), inner)
+    member = getattr(importlib.import_module(module), inner)
+    from theory.shown import Shown
+
+    Shown.painter = _painted
+    return member
+
+
+def _painted(shown: Any) -> str:
+    """Return a result as the HTML that Jupyter shows."""
+    from hermescape.views.display import html
+
+    return html(shown)
 
 
 def __dir__() -> list[str]:

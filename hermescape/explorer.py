@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
@@ -22,6 +23,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -100,7 +102,7 @@ def panels(
         left, middle, right = figure.subplots(1, 3)
         tau_curve(left, ALIGNMENTS, curve.tau, label=rf"$\tau(\mu)$, {_name(curve.system)}", critical=curve.critical)
         left.axvline(mu, color="black", lw=1, label=rf"$\mu$ = {mu:g}, $\tau$ = {_shown(search.tau)}")
-        left.legend()
+        _legend_below(left)
         _flow(middle, right, curve.system, search, kappa, dimension)
     return figure
 
@@ -149,11 +151,29 @@ def _flow(field: Axes, history: Axes, system: System, search: Search, kappa: flo
     phase_portrait(field, u, m, speeds[..., 0], speeds[..., 1], manifold=manifold, paths=paths)
     shown = field.get_legend()
     assert shown is not None  # phase_portrait has made it
-    field.legend(handles=shown.legend_handles, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, fontsize=9)
+    _legend_below(field, [artist for artist in shown.legend_handles if artist is not None])
     field.set_title(rf"flow at $\mu$ = {mu:g}, $\kappa$ = {kappa:g}")
     for index, (name, label) in enumerate({"m": "$m$", "u": "$u$"}.items()):
         trajectories(history, run.t.values, run[name].values, label=label, index=index)
     history.set_title(f"from the median start at d = {dimension:g}")
+    _legend_below(history)
+
+
+def _legend_below(ax: Axes, handles: Sequence[Artist] | None = None) -> None:
+    """Put the legend where no curve is; `handles` are those of a legend that is there already."""
+    place: Any = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "ncols": 2, "fontsize": 9}
+    ax.legend(**place) if handles is None else ax.legend(handles=handles, **place)
+
+
+def _numbers(student: str, teacher: str | None, mu: float) -> str:
+    """Return the numbers of the search phase as a line of HTML."""
+    curve = _curve(student, teacher)
+    search = search_time(curve.system, mu)
+    values = {"mu": mu, "A": search.A, "B": search.B, "rate": search.rate, "tau": search.tau}
+    shown = {name: "infinite" if value is None else f"{float(value):.6g}" for name, value in values.items()}
+    line = ", ".join(f"{name} = {number}" for name, number in shown.items())
+    places = ", ".join(f"{place:.6g}" for place in curve.critical)
+    return f"{line} (t = eta * step)" + (f"; tau diverges at mu = {places}" if places else "")
 
 
 def explore(
@@ -166,8 +186,8 @@ def explore(
 ) -> Any:
     """Return `panels` with sliders for student, mu, kappa and d, a widget for Jupyter; without ipywidgets, the figure.
 
-    The arguments are those of `panels`, as the sliders begin. A student that is refused leaves the figure as it is and
-    shows why. Needs the extra `hermescape[notebook]`.
+    The arguments are those of `panels`, as the sliders begin. Below the sliders stand the numbers of the search phase.
+    A student that is refused leaves the figure as it is, and why stands there. Needs the extra `hermescape[notebook]`.
 
     Raises `ParameterError` and `InputError` as `panels`.
     """
@@ -188,12 +208,13 @@ def explore(
         "dimension": ipywidgets.FloatLogSlider(dimension, min=1, max=9, step=0.5, description="d", style=wide),
     }
     image = ipywidgets.Image(value=_png(first), format="png", layout={"max_width": "100%"})
-    message = ipywidgets.HTML()
+    message = ipywidgets.HTML(_numbers(student, teacher, mu))
 
     def redraw(_: Any) -> None:
         values: dict[str, float] = {name: slider.value for name, slider in sliders.items()}
         try:
-            image.value, message.value = _png(panels(choice.value, teacher, **values)), ""
+            figure = panels(choice.value, teacher, **values)
+            image.value, message.value = _png(figure), _numbers(choice.value, teacher, values["mu"])
         except InputError as error:
             message.value = f"<b>{_escaped(error)}</b>"
 

@@ -29,8 +29,8 @@ class Report(Protocol):
         ...
 
 
-def save(path: Path, write: Callable[[Path], object]) -> None:
-    """Write beside the target and move into place, so that a failure leaves an older file whole."""
+def save(path: Path, write: Callable[[Path], object], *, tell: bool = True) -> None:
+    """Write beside the target and move into place, so that a failure leaves an older file whole; say so on stderr."""
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         write(partial)
@@ -39,6 +39,8 @@ def save(path: Path, write: Callable[[Path], object]) -> None:
         raise ParameterError(f"output {path} cannot be written: {error.strerror or error}.") from error
     finally:
         partial.unlink(missing_ok=True)
+    if tell:
+        typer.echo(f"wrote {path}", err=True)
 
 
 def print_json(content: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ a parameter alpha) where it has them, and those of `parameters` for all others:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from typing import Any, TypedDict, Unpack
 
 from sympy import Expr
@@ -27,6 +27,7 @@ from theory.network.derivation import blank, derive
 from theory.network.models import Model
 from theory.network.models import model as find_model
 from theory.network.system import System
+from theory.shown import Row, Shown, meanings, short
 from theory.symbols import y
 
 __all__ = ["Fields", "Function", "Task"]
@@ -71,7 +72,7 @@ class Fields(Problem, total=False):
 
 
 @dataclass(frozen=True)
-class Task:
+class Task(Shown):
     """What is learnt, by what and how; every number is checked against its domain when the record is made.
 
     Raises `ParameterError` for a value of another type or outside its domain, a parameter that the model does not
@@ -147,6 +148,16 @@ class Task:
         if not isinstance(task, Task):
             return cls(task, teacher, **settings)
         return replace(task, **settings) if teacher is None else replace(task, teacher=teacher, **settings)
+
+    @property
+    def brief(self) -> str:
+        """What is given, where it is not the default."""
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        return ", ".join(f"{name} = {short(value)}" for name, value in given.items() if value not in (None, {}, False))
+
+    def quantities(self) -> list[Row]:
+        """Every field."""
+        return [Row(f.name, getattr(self, f.name), meanings(Task).get(f.name, "")) for f in fields(self)]
 
     @property
     def links(self) -> tuple[Activation, Activation]:

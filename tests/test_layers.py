@@ -21,6 +21,7 @@ ORDER = {
     "theory": (
         {"__init__", "errors", "lazy", "symbols"},
         {"typeset", "enclosures"},
+        {"shown"},
         {"calculus"},
         {"language"},
         {"network"},
@@ -35,7 +36,7 @@ ORDER = {
         {"best"},
     ),
     "hermescape": (
-        {"output", "task", "shadows"},
+        {"output", "task", "shadows", "mathml"},
         {"api"},
         {"foresight", "verdict", "verify"},
         {"views", "explorer"},

@@ -88,7 +88,9 @@ def main() -> None:
             raise
         from hermescape.cli.options import wrong_name
 
-        meant = wrong_name(getattr(error, "option_name", ""))
+        command = getattr(getattr(error, "ctx", None), "command", None)
+        taken = {option for parameter in getattr(command, "params", ()) for option in parameter.opts}
+        meant = wrong_name(getattr(error, "option_name", ""), taken)
         code = _complain(meant or f"{describe(error)} (see hermescape --help)")
     sys.exit(code if isinstance(code, int) else 0)
 

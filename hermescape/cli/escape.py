@@ -53,7 +53,7 @@ def escape(
     if given["mix"] and digits is not None:
         raise ParameterError("--mix with --digits given; accepted: --rho R, since the rho of --mix is rounded.")
     from hermescape.task import Task
-    from hermescape.views.search import escape_points, escape_table
+    from hermescape.views.search import escape_parts, escape_points
     from numerics.rates.curve import searches
     from numerics.rates.search_time import slowdown
 
@@ -68,7 +68,7 @@ def escape(
         scale = {"rate_scale": rate_scale, "slowdown": slowdown(system, rate_scale)}
         print_json({"points": escape_points(points), **scale, **report})
     else:
-        print_parts(*([escape_table(system, points)] if points else []), *parts)
+        print_parts(*(escape_parts(system, points) if points else ()), *parts)
 
 
 def _critical(system: System, rate_scale: RateScale) -> tuple[dict[str, Any], tuple[str | Table, ...]]:

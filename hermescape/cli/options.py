@@ -13,7 +13,7 @@ import inspect
 import math
 import re
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -154,15 +154,24 @@ def written(name: str) -> str:
     return PARAMETERS[name].option if name in PARAMETERS else "--" + name.replace("_", "-")
 
 
-def wrong_name(option: str) -> str | None:
+def wrong_name(option: str, taken: Collection[str] = ()) -> str | None:
     """Return what to say to an option that is a parameter's name elsewhere; None for any other.
+
+    A command that takes a model but not this parameter of some models (`taken` are its options) keeps it as a symbol.
 
     >>> wrong_name("--step-size")
     '--step-size given; accepted: --lr (step size eta).'
+    >>> wrong_name("--rho", {"--model"})
+    '--rho given; accepted: no --rho, a symbol of --model misaligned.'
     """
     name = option.lstrip("-").replace("-", "_")
     own = PARAMETERS.get(OTHER_NAMES.get(name, name))
-    if own is None or own.option == option or not own.option.startswith("--"):
+    if own is None or not own.option.startswith("--"):
+        return None
+    models = [model for model, parameters in MODEL_PARAMETERS.items() if own.name in parameters]
+    if models and own.option == option and PARAMETERS["model"].option in taken:
+        return f"{option} given; accepted: no {option}, a symbol of --model {' and '.join(models)}."
+    if own.option == option:
         return None
     return f"{option} given; accepted: {own.option} ({own.meaning})."
 

@@ -66,7 +66,7 @@ def report(
         findings = gather(settings, tell)
         seconds = time.perf_counter() - begun
         text = page(findings, seconds, command_line(settings, output.name), tell)
-    save(output, lambda path: path.write_text(text, encoding="utf-8"))
+    save(output, lambda path: path.write_text(text, encoding="utf-8"), tell=False)
     if as_json:
         print_json({"output": str(output), "passed": findings.passed, "seconds": seconds})
     else:

@@ -91,7 +91,7 @@ def _export(setting: SweepConfig, store: Path, output: Path) -> None:
         else:
             path.write_bytes(dataset.to_netcdf(engine="h5netcdf"))  # made in memory: on a full disk HDF5 crashes
 
-    save(output, write)
+    save(output, write, tell=False)
 
 
 def _report(setting: SweepConfig, store: Path, output: Path | None, as_json: bool) -> None:

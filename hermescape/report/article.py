@@ -10,7 +10,7 @@ from typing import Literal
 
 from markupsafe import Markup, escape
 
-from hermescape.report.mathml import aligned, formula
+from hermescape.mathml import aligned, formula
 from theory.typeset.layout import Equation, lay_out
 from theory.typeset.lines import Names
 from theory.writing.blocks import Block, Code, Document, Emphasis, Equations, Math, Meanings, Paragraph, Piece, Text

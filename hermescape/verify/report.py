@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from numerics.law import Law
 from numerics.simulation.statistics import ExitSample, Status
+from theory.shown import Row as Quantity
+from theory.shown import Shown, short
 
 __all__ = ["Case", "Measured", "Report", "Row"]
 
@@ -82,11 +84,13 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Case:
+class Case(Shown):
     """One start: what is expected, what was measured, and the verdict: agree, disagree or undecided, and a reason.
 
     At several dimensions `regime`, `constant` and the slope (of `slope_of` in log d) are those of the law.
     """
+
+    shows = "mu, rho, verdict, reason, regime, tau, constant ± constant_error, lr, slope, slope_interval, slope_law"
 
     mu: float | None
     rho: float | None
@@ -122,8 +126,10 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Shown):
     """The cases of a check and the settings that fix them."""
+
+    shows = "passed"
 
     cases: tuple[Case, ...]
     settings: dict[str, object]
@@ -132,6 +138,16 @@ class Report:
     def passed(self) -> bool:
         """Whether every case agrees."""
         return all(case.passed for case in self.cases)
+
+    @property
+    def brief(self) -> str:
+        """The verdicts."""
+        return f"{'passed' if self.passed else 'failed'}: {', '.join(case.verdict for case in self.cases)}"
+
+    def quantities(self) -> list[Quantity]:
+        """The verdict of all, and of each start what was expected, what was measured, and why it agrees or does not."""
+        rows = [(f"cases[{i}]", case, row) for i, case in enumerate(self.cases) for row in case.rows]
+        return [*super().quantities(), *(Quantity(name, _measured(row), _place(case, row)) for name, case, row in rows)]
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -151,6 +167,17 @@ class Report:
             key = "cases"
             parts = [{**_named(case, CASE), "rows": [_named(row, LAW) for row in case.rows]} for case in self.cases]
         return {"passed": self.passed, key: parts, "settings": self.settings}
+
+
+def _measured(row: Row) -> str:
+    low, high = map(short, row.sgd_interval)
+    expected = "not reached" if row.prediction is None else short(row.prediction)
+    return f"predicted t = {expected}, SGD {'none' if row.sgd_exit is None else short(row.sgd_exit)} ({low} to {high})"
+
+
+def _place(case: Case, row: Row) -> str:
+    at = {"mu": case.mu, "rho": case.rho, "d": row.d, "kappa": row.kappa}
+    return f"{', '.join(f'{name} = {short(x)}' for name, x in at.items() if x is not None)}: {case.sentence}"
 
 
 COUNTS = {name: name for name in ("exited", "censored", "diverged")}

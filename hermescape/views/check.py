@@ -47,10 +47,7 @@ def _median_lines(report: Report) -> tuple[Part, ...]:
             _short(row.tolerance),
             case.verdict,
         )
-    tail = (
-        "flow exit: median over m0 = Z/sqrt(d). predicted: with kappa drift, gradient noise in u and finite lr. "
-        "They agree if predicted lies in the interval widened by |predicted - flow exit| + lr + predicted/sqrt(d)."
-    )
+    tail = "predicted: flow exit with SGD's noise and finite lr; it agrees within the interval widened by the tolerance"
     return head, table, *notes, tail, "passed" if report.passed else "FAILED: at least one row does not agree"
 
 
@@ -67,12 +64,10 @@ def _law_lines(report: Report) -> tuple[Part, ...]:
         f"{settings['student']} on {settings['teacher']}, model {settings['model']}: exit at |m| = "
         f"{settings['threshold']:g}, seed {settings['seed']}; times in t = lr * steps"
     )
-    tail = (
-        "p: Kolmogorov-Smirnov test of the exit times against the law; without noise, longer T: the same against two "
-        "laws that are wrong, which the data have to reject. * does not count: the smallest d of three or more."
-    )
+    tail = ["p: Kolmogorov-Smirnov test against the law; the last two: against wrong laws, which have to be rejected"]
+    tail += ["*: does not count, the smallest d of three or more"] * any(not row.counts for row in report.rows)
     parts = [part for case in report.cases for part in _case_parts(case)]
-    return head, *parts, tail, "passed" if report.passed else "FAILED: the law does not agree in every case"
+    return head, *parts, *tail, "passed" if report.passed else "FAILED: the law does not agree in every case"
 
 
 def _case_parts(case: Case) -> tuple[Part, ...]:

@@ -13,7 +13,7 @@ from numerics.integrals.quadrature import Real
 from numerics.rates.search_time import Search
 from theory.network.system import System
 
-__all__ = ["escape_points", "escape_table", "plain", "slowed"]
+__all__ = ["escape_parts", "escape_points", "plain", "slowed"]
 
 SHOWN = 8  # digits of a number in a table
 
@@ -30,25 +30,37 @@ def escape_points(searches: Sequence[Search]) -> list[dict[str, object]]:
     ]
 
 
-def escape_table(system: System, searches: Sequence[Search]) -> Table:
-    """Return the table of `hermescape escape`."""
+def escape_parts(system: System, searches: Sequence[Search]) -> tuple[str | Table, ...]:
+    """Return what `hermescape escape` prints: a table, and where digits were asked for one quantity a line."""
     loss = system.loss_function
     title = f"search phase of {loss.student.name} on {loss.teacher.name} ({slowed(searches[0].slowdown)})"
-    table = Table(title=title, show_edge=False, box=None, title_justify="left")
-    aligned = system.escape.A is not None
     beyond = any(isinstance(s.tau, sp.Float) and not _has_digits(s) for s in searches)
-    columns = ("mu", *(("A",) if aligned else ("rho", "G")), "B", "rate", "tau", *(("log tau",) if beyond else ()))
-    for column in (*columns, "error of tau"):
+    rows = [_quantities(s, system.escape.A is not None, beyond) for s in searches]
+    if any(map(_has_digits, searches)):
+        return title, *(line for row in rows for line in _lines(row))
+    table = Table(title=title, show_edge=False, box=None, title_justify="left")
+    for column in rows[0]:
         table.add_column(column, justify="right", overflow="fold")
-    for s in searches:
-        error = "exact" if s.error == 0 else _error(s.error)
-        numbers = (s.A,) if aligned else (s.rho, s.G)
-        shown = [_digits(v, _has_digits(s)) for v in (*numbers, s.B, s.rate)]
-        shown.append("infinite" if s.tau is None else _digits(s.tau, _has_digits(s)))
-        if beyond:
-            shown.append("infinite" if s.log_tau is None else f"{s.log_tau:.8g}")
-        table.add_row(f"{float(s.mu):g}", *shown, error)
-    return table
+    for row in rows:
+        table.add_row(*row.values())
+    return (table,)
+
+
+def _lines(row: dict[str, str]) -> list[str]:
+    """One quantity a line, below its alignment: numbers of many digits are not to be broken."""
+    (_, mu), *others = row.items()
+    return [f"mu = {mu}", *(f"  {name:12}  {value}" for name, value in others)]
+
+
+def _quantities(s: Search, aligned: bool, beyond: bool) -> dict[str, str]:
+    """What is known of one search phase, by name; the logarithm of tau where some tau is beyond a double."""
+    every = _has_digits(s)
+    start = {"A": s.A} if aligned else {"rho": s.rho, "G": s.G}
+    numbers = {name: _digits(v, every) for name, v in (*start.items(), ("B", s.B), ("rate", s.rate))}
+    tau = "infinite" if s.tau is None else _digits(s.tau, every)
+    logarithm = {"log tau": "infinite" if s.log_tau is None else f"{s.log_tau:.8g}"} if beyond else {}
+    error = {"error of tau": "exact" if s.error == 0 else _error(s.error)}
+    return {"mu": f"{float(s.mu):g}", **numbers, "tau": tau, **logarithm, **error}
 
 
 def _has_digits(search: Search) -> bool:

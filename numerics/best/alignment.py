@@ -21,9 +21,11 @@ from numerics.accuracy import BEST_ALIGNMENT
 from numerics.integrals.evaluate import exact_number
 from numerics.rates.search_time import search_time
 from theory.errors import HermescapeError, ParameterError, QuadratureError
+from theory.network.derivation import takes_text
 from theory.network.system import System
 from theory.search.critical import stationary_mu
 from theory.search.law import growth
+from theory.shown import Shown
 from theory.symbols import mu
 
 __all__ = ["BestAlignment", "End", "best_mu"]
@@ -36,7 +38,7 @@ LARGEST = 1e300  # longer search times are all the same to the minimiser
 
 
 @dataclass(frozen=True)
-class BestAlignment:
+class BestAlignment(Shown):
     """Where tau is shortest on an interval of mu.
 
     Attributes:
@@ -46,6 +48,8 @@ class BestAlignment:
         end: "low" or "high" where it is an end of the interval, None inside.
         exact: whether the minimum is certain, tau being algebraic with isolated stationary points.
     """
+
+    shows = "mu, tau, error, end, exact, is_attained"
 
     mu: Expr
     tau: Expr
@@ -59,6 +63,7 @@ class BestAlignment:
         return self.mu != 0
 
 
+@takes_text
 def best_mu(
     system: System, low: float | str | Expr = 0, high: float | str | Expr = 1, *, tolerance: float = BEST_ALIGNMENT
 ) -> BestAlignment:

@@ -25,6 +25,7 @@ from numerics.law.choose import name_of, setting_of
 from numerics.law.starts import noise_beside
 from numerics.rates.search_time import Search, search_time
 from theory.errors import InputError, ParameterError
+from theory.network.derivation import takes_text
 from theory.network.system import System
 from theory.search.regimes import regime
 from theory.symbols import rho as rho_symbol
@@ -39,6 +40,7 @@ SAMPLED = 0.02  # seconds a randomisation, for a median to some percent of the s
 SLOPE = 1e-3  # of |B|: a G that nothing counts as 0
 
 
+@takes_text
 def phase_diagram(
     system: System,
     mu: Sequence[float],

@@ -40,6 +40,7 @@ from numerics.law.linear import widening
 from numerics.rates.search_time import gradient_noise, search_time
 from theory.errors import InputError, ParameterError
 from theory.network.system import System
+from theory.shown import Shown
 from theory.symbols import d as dimension_symbol
 from theory.symbols import kappa as kappa_symbol
 from theory.symbols import q, r, rho
@@ -56,7 +57,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Composition:
+class Composition(Shown):
     """Pre-training followed by fine-tuning.
 
     Attributes:
@@ -71,6 +72,8 @@ class Composition:
     Raises `ParameterError` for other models, systems that have a kappa drift of their own, or numbers outside their
     domain.
     """
+
+    shows = "start, dimension, threshold, parameters, kappa"
 
     pretraining: System
     finetuning: System
@@ -342,7 +345,7 @@ def _refined(composition: Composition, grid: list[float], totals: list[float], b
 
 
 @dataclass(frozen=True)
-class BestPretraining:
+class BestPretraining(Shown):
     """The pre-training that minimises the total time, all times in eta * step.
 
     Attributes:
@@ -352,6 +355,8 @@ class BestPretraining:
         total: pre-training and fine-tuning together.
         end: "low" or "high" where `time` is an end of the times looked at, None inside.
     """
+
+    shows = "time, mu, rho, fine_tuning, total, end"
 
     time: float
     mu: float

@@ -23,9 +23,12 @@ from numerics.flows.engines.native import Native, Runs
 from numerics.flows.engines.problem import Engine, Outcome, Problem, Solution
 from numerics.flows.engines.reference import SciPy, right_hand_side
 from numerics.flows.engines.taylor import Heyoka
+from numerics.parameters import PARAMETERS
 from numerics.workers import available_threads
 from theory.errors import ParameterError
+from theory.network.derivation import takes_text
 from theory.network.system import System
+from theory.shown import Row, Shown, meanings
 from theory.symbols import MEANINGS, m
 
 if TYPE_CHECKING:
@@ -61,13 +64,15 @@ class Exit:
 
 
 @dataclass(frozen=True)
-class Trajectory:
+class Trajectory(Shown):
     """A solution of the flow.
 
     Attributes:
         solution: times and states as plain arrays.
         names: of the states, in its order.
     """
+
+    shows = "outcome, exit_time, times, end"
 
     solution: Solution
     names: tuple[Symbol, ...]
@@ -76,6 +81,24 @@ class Trajectory:
     def exit_time(self) -> float | None:
         """When the event came, in eta * step; None where it did not."""
         return self.solution.exit_time
+
+    def exit_steps(self, step_size: float) -> float | None:
+        """The same in SGD steps of this size, t / eta; None where it did not come."""
+        return None if self.exit_time is None else self.exit_time / step_size
+
+    @property
+    def times(self) -> Array:
+        """Times of the path, t = eta * step."""
+        return self.solution.times
+
+    def quantities(self) -> list[Row]:
+        """How and when it ended, in t and in steps of the default size."""
+        outcome, *rest = super().quantities()
+        size = PARAMETERS["step_size"].default
+        steps = Row(
+            f"exit_steps({size})", self.exit_steps(size), f"{meanings(Trajectory)['exit_steps']}; here eta = {size}"
+        )
+        return [replace(outcome, meaning=self.outcome.value), rest[0], steps, *rest[1:]]
 
     @property
     def outcome(self) -> Outcome:
@@ -105,6 +128,7 @@ class Trajectory:
         return xr.Dataset(columns, {"t": times})
 
 
+@takes_text
 def compile_flow(
     system: System, parameters: Mapping[str, float], *, jit: bool = True, tolerance: float = SURROGATE
 ) -> RightHandSide:
@@ -130,6 +154,7 @@ def _constants(system: System, parameters: Mapping[str, float]) -> tuple[float, 
     return tuple(float(parameters[name]) for name in names)
 
 
+@takes_text
 def integrate(
     system: System,
     start: Mapping[str, float],
@@ -191,6 +216,7 @@ def _ascending(times: Sequence[float], t_max: float) -> Array:
     return wanted
 
 
+@takes_text
 def exit_times(
     system: System,
     start: Mapping[str, ArrayLike],

@@ -23,6 +23,7 @@ from numerics.compile.codegen import BUILDS_ON, field_source
 from numerics.compile.keeping import generated
 from theory.calculus.expectations import is_closed
 from theory.errors import InputError, ParameterError
+from theory.network.derivation import takes_text
 from theory.network.system import System, guard_in_states
 from theory.network.vectors import Combination
 from theory.symbols import MEANINGS
@@ -78,6 +79,7 @@ def frozen_factor(system: System, values: Mapping[Symbol, float]) -> Array:
     return np.asarray(np.linalg.cholesky(np.array(spread, float) + 1e-300 * np.eye(len(frozen))), np.float64)
 
 
+@takes_text
 def paths(
     system: System,
     start: Mapping[str, ArrayLike],

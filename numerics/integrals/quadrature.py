@@ -34,6 +34,7 @@ from theory.calculus.pieces import Pieces, pieces
 from theory.calculus.removable import evaluator, filled
 from theory.calculus.stable import stable
 from theory.errors import ParameterError, QuadratureError
+from theory.shown import Shown
 from theory.symbols import x
 
 __all__ = ["Estimate", "Real", "kernel", "mean"]
@@ -75,11 +76,17 @@ _INNER_NODES, _INNER_WEIGHTS = np.polynomial.legendre.leggauss(16)
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Estimate(Shown):
     """A value and a bound on its absolute error that the computation itself supplied.
+
+    Attributes:
+        value: what was computed.
+        error: the bound.
 
     Both are floats, or `sympy.Float` where digits beyond float64 were asked for.
     """
+
+    shows = "value ± error"
 
     value: Real
     error: Real

@@ -36,6 +36,7 @@ from numerics.law.normal import normal_cdf, normal_quantile
 from numerics.law.protocol import Setting, check_level
 from theory.errors import InputError
 from theory.network.system import System
+from theory.shown import Shown
 from theory.symbols import J, L_q, L_r, m
 from theory.symbols import d as dimension_symbol
 from theory.symbols import kappa as kappa_symbol
@@ -47,10 +48,13 @@ BARRIER = 0.5826  # -zeta(1/2)/sqrt(2 pi): a walk looked at once a step exits as
 
 
 @dataclass(frozen=True)
-class Ballistic:
+class Ballistic(Shown):
     """T = constant + deviation Z, Z ~ N(0, 1): plain training with information exponent 1; times in t = eta * step.
 
     Attributes:
+        dimension: d.
+        threshold: R.
+        regime: ballistic, the start having a velocity.
         constant: the time of the flow from m = 0, corrected to first order in eta.
         deviation: standard deviation of T, O(1/sqrt(d)).
         start_deviation: the part of it that is due to the start.
@@ -62,6 +66,11 @@ class Ballistic:
     >>> round(law.median, 10), round(law.deviation, 10)
     (0.5493061443, 0.01)
     """
+
+    shows = (
+        "regime, dimension, threshold, median, quantile(0.05), quantile(0.95), mean, deviation, "
+        "start_deviation, constant ± constant_error, remainder"
+    )
 
     dimension: float
     threshold: float

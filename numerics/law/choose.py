@@ -18,8 +18,10 @@ from numerics.law.passage import Passage, passage
 from numerics.law.protocol import Law, Setting
 from numerics.law.starts import from_saddle, from_weight, is_lora
 from theory.errors import HermescapeError, InputError, ParameterError, QuadratureError, StalledError
+from theory.network.derivation import takes_text
 from theory.network.system import System
 from theory.search.regimes import regime
+from theory.shown import Shown
 
 __all__ = ["By", "Compared", "compared_laws", "escape_law", "is_lora", "name_of", "setting_of"]
 
@@ -32,7 +34,7 @@ or what holds at this d"""
 
 
 @dataclass(frozen=True)
-class Compared:
+class Compared(Shown):
     """Both laws of one exit time, and how far they are apart.
 
     Attributes:
@@ -42,6 +44,8 @@ class Compared:
         distance: of their distribution functions, with its error; None unless there are both.
         refusal: why one of them is not there; empty otherwise.
     """
+
+    shows = "name, law, distance, refusal"
 
     law: Law
     formula: Law | None
@@ -63,6 +67,7 @@ def name_of(law: Law) -> str:
     return "noise-driven" if law.regime == "noise-driven" else kind
 
 
+@takes_text
 def escape_law(
     system: System,
     *,

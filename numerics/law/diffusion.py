@@ -36,6 +36,7 @@ from theory.errors import InputError, ParameterError, QuadratureError, StalledEr
 from theory.network.system import System
 from theory.search.law import search_time as search_time_of
 from theory.search.regimes import regime
+from theory.shown import Shown
 from theory.symbols import r
 
 __all__ = ["SECONDS", "Distance", "SampledLaw", "distance", "sampled_law"]
@@ -73,7 +74,7 @@ class Distance(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class SampledLaw:
+class SampledLaw(Shown):
     """The distribution of a sample of exit times, in t = eta * step.
 
     Attributes:
@@ -88,6 +89,8 @@ class SampledLaw:
         tau: search time at this step size; None where growth is not exponential.
         power: T grows like d^power, times log d.
     """
+
+    shows = "regime, kind, dimension, threshold, tau, median, quantile(0.05), quantile(0.95), mean, escaping, error"
 
     times: Array = field(repr=False)
     error: float

@@ -15,6 +15,7 @@ from numerics.law.normal import inverse, mean_log, normal_cdf, normal_quantile
 from numerics.law.protocol import check_level
 from numerics.rates.search_time import Search
 from theory.search.law import spread
+from theory.shown import Shown
 
 __all__ = ["LinearEscape", "widening"]
 
@@ -24,7 +25,7 @@ NARROW = 1e-9  # spread, in units of the shift, that stands for a start without 
 
 
 @dataclass(frozen=True)
-class LinearEscape:
+class LinearEscape(Shown):
     """T = tau [ (1/2) log d - log|Z + shift| + prefactor - log(gain) + C ], Z ~ N(0, 1); times in t = eta * step.
 
     Attributes:
@@ -59,6 +60,11 @@ class LinearEscape:
     >>> round(law.cdf(law.quantile(0.25)), 12)
     0.25
     """
+
+    shows = (
+        "regime, dimension, threshold, tau, median, quantile(0.05), quantile(0.95), mean, escaping, "
+        "slope_log_d, constant ± constant_error, prefactor, gain, shift, remainder, published_ratio"
+    )
 
     regime: str
     tau: float

@@ -37,6 +37,7 @@ from numerics.integrals.evaluate import evaluator
 from numerics.law.protocol import check_level
 from theory.errors import InputError, ParameterError
 from theory.network.system import System
+from theory.shown import Shown
 from theory.symbols import J, L_q, L_r, M_ll, M_ls, M_ss, m
 from theory.symbols import d as dimension_symbol
 from theory.symbols import kappa as kappa_symbol
@@ -60,7 +61,7 @@ HORIZON = 1e15
 
 
 @dataclass(frozen=True, eq=False)
-class Passage:
+class Passage(Shown):
     """A distribution function of exit times, in t = eta * step, for infinitesimal steps.
 
     Attributes:
@@ -73,6 +74,11 @@ class Passage:
         constant_error: its error.
         quiet: the law without SGD's noise; None where this is it.
     """
+
+    shows = (
+        "regime, power, median, quantile(0.05), quantile(0.95), mean, escaping, slope_log_d, times, "
+        "constant ± constant_error"
+    )
 
     times: Array
     probabilities: Array

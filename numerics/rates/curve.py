@@ -29,7 +29,9 @@ from numerics.rates.search_time import RateScale, search_time, slowdown
 from numerics.rates.surrogate import interpolated
 from theory.calculus.expectations import is_closed
 from theory.errors import ParameterError, UnsupportedExpressionError
+from theory.network.derivation import takes_text
 from theory.network.system import System
+from theory.shown import Shown
 from theory.symbols import mu as mu_symbol
 from theory.symbols import q, r
 from theory.symbols import rho as rho_symbol
@@ -44,7 +46,7 @@ MODELS = "theory.network.models"  # whose domains of mu and rho are known here
 
 
 @dataclass(frozen=True, eq=False)
-class SearchCurve:
+class SearchCurve(Shown):
     """The search phase at many pre-trained weights, in time t = eta * step; one entry of each array a weight.
 
     Attributes:
@@ -68,6 +70,8 @@ class SearchCurve:
     >>> curve.tau.round(4).tolist(), curve[1].B
     ([3.3927, 196.1122, inf], -0.5)
     """
+
+    shows = "mu, rho, A, B, G, rate, tau, error, low, high, rounding, slowdown"
 
     mu: Array
     rho: Array
@@ -102,6 +106,7 @@ class SearchCurve:
         return (self[index] for index in range(len(self)))
 
 
+@takes_text
 def search_times(
     system: System,
     mu: ArrayLike,

@@ -21,6 +21,7 @@ from numerics.integrals.evaluate import as_double
 from numerics.integrals.quadrature import Estimate, Real
 from numerics.rates.place import Place
 from theory.network.system import System
+from theory.shown import Shown
 
 __all__ = ["MODEST", "Search", "growth_rate", "length_of", "rounded", "search_of", "slowed", "timed"]
 
@@ -29,7 +30,7 @@ MODEST = (1e-140, 1e140)  # sizes that float64 squares without overflow or under
 
 
 @dataclass(frozen=True)
-class Search:
+class Search(Shown):
     """The search phase at one pre-trained weight, in time t = eta * step.
 
     Attributes:
@@ -46,6 +47,8 @@ class Search:
 
     Numbers beyond the range of a double are `sympy.Float`, also where no `digits` were asked for.
     """
+
+    shows = "mu, rho, A, B, G, rate, tau ± error, interval, slowdown"
 
     mu: Real
     rho: Real

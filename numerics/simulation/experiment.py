@@ -19,10 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Expr, Symbol, sstr
 
+from numerics.parameters import PARAMETERS
 from numerics.simulation.frame import Frame
 from theory.errors import InputError, ParameterError
 from theory.network.ridges import Network
 from theory.network.vectors import Combination
+from theory.shown import Row, Shown
 from theory.symbols import MEANINGS, x, y
 
 __all__ = ["LARGEST_SCALE", "SGD", "Experiment", "Runs", "Stop"]
@@ -105,7 +107,7 @@ class Runs:
 
 
 @dataclass(frozen=True)
-class Experiment:
+class Experiment(Shown):
     """Every parameter of a Monte Carlo experiment; dimensionless unless said.
 
     Raises `ParameterError` when made with a value outside its domain, `InputError` for a student that SGD never moves.
@@ -317,6 +319,17 @@ class Experiment:
         for record in (self.sgd, self.stop, self.runs):
             settings |= vars(record)
         return {name: _plain(value) for name, value in settings.items()}
+
+    @property
+    def brief(self) -> str:
+        """What learns what, and how."""
+        return f"{self.network.brief}; d = {self.sgd.dimension}, batch = {self.sgd.batch}, eta = {self.sgd.step_size:g}"
+
+    def quantities(self) -> list[Row]:
+        """Every setting."""
+        known = {name: parameter.meaning for name, parameter in PARAMETERS.items()}
+        kappa = Row("sgd.kappa", self.sgd.kappa, "eta d / batch, the size of SGD's noise")
+        return [*(Row(name, value, known.get(name, "")) for name, value in self.parameters().items()), kappa]
 
     @cached_property
     def noise(self) -> float:

@@ -21,12 +21,18 @@ from numerics.accuracy import CONFIDENCE
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.state import Status, layout, overlaps
 from theory.errors import ParameterError
+from theory.shown import Row, Shown, short
 
 if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["Counts", "ExitSample", "Interval", "Stages", "Status"]
 
+_MEANINGS = {
+    "medi": "half of the runs that do not diverge have exited by then",
+    "mean": "of all exit steps; not known if a run is censored",
+    "quan": "that share of the runs has exited by then",
+}
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 
 
@@ -46,7 +52,7 @@ class Interval(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class ExitSample:
+class ExitSample(Shown):
     """How each replica ended; every array has shape (replicas,).
 
     Statistics are in units of SGD steps; `to_time` turns them into t = eta * step. Raises `ParameterError`
@@ -62,7 +68,10 @@ class ExitSample:
     array([0.5, 0.5, 0.5, 0.5])
     """
 
+    shows = "counts, experiment"
+
     experiment: Experiment
+    """what was simulated"""
     exit_steps: NDArray[np.int64]
     """first step with |m| >= threshold; -1 where there is none"""
     status: NDArray[np.int8]
@@ -91,6 +100,11 @@ class ExitSample:
         rows = zip(place.names, place.meanings, self.state, strict=True)
         parts = {name: ("replica", row, {"long_name": word, "units": "1"}) for name, word, row in rows}
         return entries.assign({name: part for name, part in parts.items() if name not in entries})
+
+    @property
+    def brief(self) -> str:
+        """How the runs ended, and their median."""
+        return f"{short(self.counts)}, median {self._in_both(self.median)}"
 
     @property
     def counts(self) -> Counts:
@@ -156,6 +170,18 @@ class ExitSample:
         steps = self.exit_steps[self.status == Status.EXITED].astype(np.float64)
         return np.multiply(self.experiment.sgd.step_size, steps, dtype=np.float64)
 
+    def quantities(self) -> list[Row]:
+        """Counts, and the exit in steps and in t = eta * step."""
+        known = {"median": self.median, "mean": self.mean, **{f"quantile({q})": self.quantile(q) for q in (0.05, 0.95)}}
+        exits = [Row(name, self._in_both(steps), _MEANINGS[name[:4]]) for name, steps in known.items()]
+        low, high = map(self._in_both, self.median_interval())
+        interval = Row("median_interval()", f"{low} to {high}", f"it covers the median, confidence {CONFIDENCE:g}")
+        return [*super().quantities(), exits[0], interval, *exits[1:]]
+
+    def _in_both(self, steps: float | None) -> str:
+        """A number of steps and its time; None where too many runs are censored."""
+        return "not reached" if steps is None else f"{short(steps)} steps (t = {short(self.to_time(steps))})"
+
     def to_dataset(self) -> xr.Dataset:
         """Return the sample as labelled arrays; the attributes hold every parameter and the counts."""
         import xarray as xr
@@ -180,7 +206,7 @@ class ExitSample:
 
 
 @dataclass(frozen=True, eq=False)
-class Stages:
+class Stages(Shown):
     """Samples of consecutive stages of training; iterates over them.
 
     Raises `ParameterError` if there are none.
@@ -194,6 +220,10 @@ class Stages:
 
     def __iter__(self) -> Iterator[ExitSample]:
         return iter(self.samples)
+
+    def quantities(self) -> list[Row]:
+        """The sample of every stage."""
+        return [Row(f"samples[{k}]", sample.counts, f"stage {k}: {sample.brief}") for k, sample in enumerate(self)]
 
     @property
     def steps(self) -> NDArray[np.int64]:

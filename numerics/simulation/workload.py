@@ -13,6 +13,7 @@ from numerics.simulation.montecarlo import samples_per_step, trial
 from numerics.simulation.progress import duration, short
 from numerics.workers import available_threads
 from theory.errors import ParameterError
+from theory.shown import Shown
 
 __all__ = ["Workload", "foresee", "step_cost"]
 
@@ -25,7 +26,7 @@ LARGEST_TIMED = 20_000
 
 
 @dataclass(frozen=True)
-class Workload:
+class Workload(Shown):
     """What a simulation will take; times in seconds of wall clock, on this machine as it is now.
 
     >>> work = Workload(10, 1000, lengths=(200.0, 400.0, math.inf, 600.0), step_seconds=1e-3, threads=2)
@@ -34,6 +35,8 @@ class Workload:
     >>> print(work)
     some 2.8 s on 2 threads: 10 runs of some 550 steps, 1 ms each
     """
+
+    shows = "replicas, steps, step_seconds, threads, seconds, at_most, source, censored, max_steps"
 
     replicas: int
     max_steps: int

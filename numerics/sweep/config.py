@@ -48,6 +48,7 @@ from numerics.parameters import KINDS, PARAMETERS, Kind, Parameter, defaults_of,
 from theory.errors import ParameterError
 from theory.language.activations import register, registered_in
 from theory.network.derivation import blank
+from theory.shown import Shown
 
 __all__ = ["SweepConfig", "plain"]
 
@@ -59,20 +60,29 @@ SPACINGS = ("linear", "log")
 
 
 @dataclass(frozen=True)
-class SweepConfig:
+class SweepConfig(Shown):
     """A sweep: every parameter is in `fixed` (defaults included) or has its values in `grid`, in the given order.
 
-    `grid` values may be given as a list, an array or a table {start, stop, count, spacing}. `confidence` is that of
-    the median's interval; `samples` keeps every exit step; `engine` integrates a flow, as in `integrate`.
-    `activations` are registered in this process, and with the names that were registered before, as far as the sweep
-    uses them, they belong to the config: worker processes are told them, and a store refuses another function under
-    the same name. Raises `ParameterError` for unknown names, wrong types, empty or repeated values, or batch and kappa
+    Attributes:
+        kind: of its cells, "flow" or "montecarlo".
+        fixed: values of the parameters that are the same in all cells.
+        grid: values of the others, given as a list, an array or a table {start, stop, count, spacing}.
+        samples: whether every exit step is kept.
+        confidence: that of the median's interval.
+        activations: registered in this process, by name; with the names that were registered before, as far as the
+            sweep uses them, they belong to the config: worker processes are told them, and a store refuses another
+            function under the same name.
+        engine: what integrates a flow, as in `integrate`.
+
+    Raises `ParameterError` for unknown names, wrong types, empty or repeated values, or batch and kappa
     together, and `InputError` for what `register` refuses.
 
     >>> config = SweepConfig("flow", {"student": "relu"}, {"mu": {"start": 0.1, "stop": 0.5, "count": 3}})
     >>> config.grid, config.size, config.fixed["threshold"]
     ({'mu': (0.1, 0.3, 0.5)}, 3, 0.5)
     """
+
+    shows = "kind, grid, size, fixed, samples, confidence"
 
     kind: Kind
     fixed: Mapping[str, Any]

@@ -24,6 +24,7 @@ from typing import Any
 from numerics.sweep.cells import CellResult
 from numerics.sweep.config import SweepConfig
 from theory.errors import StoreError
+from theory.shown import Shown
 
 __all__ = ["SCHEMA", "Store", "Tally"]
 
@@ -39,8 +40,10 @@ TABLES = (
 
 
 @dataclass(frozen=True)
-class Tally:
+class Tally(Shown):
     """Number of cells by what is known of them."""
+
+    shows = "cells, done, failed, missing"
 
     done: int
     failed: int

@@ -69,7 +69,8 @@ def test_sliders_redraw_and_refusals_are_shown() -> None:
     assert "&lt;script&gt;" in message.value
     choice.value = "he2"
     assert bytes(image.value) not in (before, after)
-    assert message.value == ""
+    assert message.value.startswith("mu = 0.6, A = ")
+    assert f"tau = {hermescape.search_time('he2', 0.6).tau:.6g} (t = eta * step)" in message.value
 
 
 def test_without_ipywidgets_it_says_how_to_install_and_draws(

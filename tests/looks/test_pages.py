@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.hermescape.browser import BROWSER
 from typer.testing import CliRunner
 
 from hermescape.cli.app import app
+from tests.hermescape.browser import BROWSER
 from tests.looks.pages import SCHEMES, WIDTHS, measured
 from tests.site import built
 

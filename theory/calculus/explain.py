@@ -17,7 +17,9 @@ from theory.calculus.expectations import Distribution, gaussian_kernel, gaussian
 from theory.calculus.gaussian import Problem, problems, reduce
 from theory.calculus.terms import Gate, Term, multiply, place
 from theory.calculus.tidy import tidy
+from theory.shown import Shown, short
 from theory.symbols import q, r
+from theory.typeset.layout import Equation
 from theory.typeset.printing import latex
 
 __all__ = ["RULES", "Step", "explain", "kernel_steps"]
@@ -50,12 +52,31 @@ RULES: dict[str, str] = {
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(Shown):
     """One equation of a derivation, both sides in LaTeX; `rule` is a key of `RULES`."""
 
     rule: str
     left: str
     right: str
+
+    @property
+    def heading(self) -> str:
+        """By which rule."""
+        return f"Step: by the rule {self.rule}"
+
+    def formulas(self) -> dict[str, str]:
+        """The equation, in LaTeX."""
+        return {self.left: self.right}
+
+    @property
+    def brief(self) -> str:
+        """Rule and equation."""
+        return f"{self.rule}: {short(f'{self.left} = {self.right}')}"
+
+    @property
+    def equations(self) -> tuple[Equation, ...]:
+        """The equation."""
+        return (Equation(self.rule, self.left, (self.right,)),)
 
     def _repr_latex_(self) -> str:
         return rf"$\displaystyle {self.left} = {self.right}$"

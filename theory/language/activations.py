@@ -29,6 +29,7 @@ from theory.calculus.terms import as_terms
 from theory.errors import InputError, NotIntegrableError, NotRealError
 from theory.language.parser import RESERVED, parse
 from theory.lazy import Lazy
+from theory.shown import Shown
 from theory.symbols import x
 from theory.typeset.layout import Equation, on_screen
 
@@ -74,7 +75,7 @@ _TEXTS: dict[str, str] = {}  # of the names that `register` added, in order: a t
 
 
 @dataclass(frozen=True)
-class Activation:
+class Activation(Shown):
     r"""A real function sigma(x), square-integrable under N(0, 1).
 
     Args:
@@ -89,6 +90,8 @@ class Activation:
     >>> relu.kinks, relu.parity, relu.derivative
     ((0,), None, Piecewise((0, x < 0), (1, True)))
     """
+
+    shows = "parity, kinks, is_continuous, has_closed_class, max_variance"
 
     name: str = field(compare=False)
     expr: Expr
@@ -158,6 +161,20 @@ class Activation:
     def equations(self) -> tuple[Equation, ...]:
         """sigma(x), as its only equation."""
         return (Equation.of("student", r"\sigma(x)", self.expr),)
+
+    @property
+    def heading(self) -> str:
+        """What it is, on one line."""
+        return f"Activation {self.name}"
+
+    @property
+    def brief(self) -> str:
+        """Name and expression."""
+        return str(self)
+
+    def formulas(self) -> dict[str, Expr]:
+        """sigma(x)."""
+        return {"sigma(x)": self.expr}
 
     def _repr_latex_(self) -> str:
         return on_screen(self.equations)

@@ -18,7 +18,7 @@ from sympy import Expr, S
 from theory.calculus.expectations import Distribution, gaussian_mean, unevaluated
 from theory.calculus.nodes import exact
 from theory.errors import ParameterError, QuadratureError
-from theory.language.activations import Activation
+from theory.language.activations import Activation, activation
 
 __all__ = ["coefficient", "coefficients", "information_exponent", "is_zero", "leading_order"]
 
@@ -37,12 +37,16 @@ def coefficient(sigma: Activation, k: int, r: Expr = S.One) -> Expr:
     return coefficients(sigma, k, r)[k]
 
 
-def coefficients(sigma: Activation, order: int, r: Expr = S.One) -> tuple[Expr, ...]:
+def coefficients(sigma: str | Expr | Activation, order: int, r: Expr = S.One) -> tuple[Expr, ...]:
     """Return (sigma_0^[r], ..., sigma_order^[r]); unevaluated `GaussianMean` nodes where no rule closes them.
 
-    Raises `ParameterError` for a negative order or a variance that is not positive.
+    sigma is an activation, or text as `activation` takes it. Raises `ParameterError` for a negative order or a variance
+    that is not positive.
+
+    >>> coefficients("he2", 3)
+    (0, 0, 2, 0)
     """
-    r = exact(r, "variance")
+    sigma, r = activation(sigma), exact(r, "variance")
     if order < 0 or r.is_nonpositive:
         raise ParameterError(f"order {order}, variance {r}: accepted are order >= 0 and variance > 0.")
     law, expansion = Distribution.of(sigma.expr), []
@@ -98,19 +102,20 @@ def _has_no_digit(value: Expr, digits: int) -> bool:
     return True
 
 
-def information_exponent(student: Activation, teacher: Activation | None = None) -> int | None:
+def information_exponent(
+    student: str | Expr | Activation, teacher: str | Expr | Activation | None = None
+) -> int | None:
     r"""Return the smallest k >= 1 with sigma_k phi_k != 0, or None where there is none up to 40.
 
     The population loss of a unit-norm student is L(m) = const - sum_k sigma_k phi_k m^k / k!, so this is the order of
     its first term in m (Ben Arous, Gheissari & Jagannath 2021); for student = teacher it is the exponent of the link.
 
-    >>> from theory.language.activations import activation
-    >>> [information_exponent(activation(name)) for name in ("relu", "abs", "he3")]
+    >>> [information_exponent(name) for name in ("relu", "abs", "he3")]
     [1, 2, 3]
-    >>> information_exponent(activation("he2"), activation("erf")) is None
+    >>> information_exponent("he2", "erf") is None
     True
     """
-    return leading_order((student, teacher or student))
+    return leading_order((activation(student), activation(student if teacher is None else teacher)))
 
 
 def leading_order(links: Sequence[Activation], limit: int = MAX_EXPONENT) -> int | None:

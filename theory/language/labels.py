@@ -26,13 +26,14 @@ from theory.errors import InputError, NotIntegrableError, NotRealError, Paramete
 from theory.language.activations import Activation, activation
 from theory.language.hermite import MAX_EXPONENT, leading_order
 from theory.language.parser import parse_label
+from theory.shown import Shown
 from theory.symbols import Delta, x, y
 
 __all__ = ["GenerativeExponent", "Labels", "generative_exponent", "labels", "shown_labels"]
 
 
 @dataclass(frozen=True)
-class Labels:
+class Labels(Shown):
     """What SGD is shown.
 
     Attributes:
@@ -40,6 +41,8 @@ class Labels:
         transform: T, an expression in y.
         noise: Delta, a number or `theory.symbols.Delta`.
     """
+
+    shows = "link, transform, noise"
 
     link: Activation
     transform: Expr = y
@@ -142,8 +145,16 @@ def _conditional(rule: Expr, phi: Activation, variance: Expr) -> Expr:
 
 
 @dataclass(frozen=True)
-class GenerativeExponent:
-    """The exponent `k` (None where no searched transform correlates), the transform that reaches it, and the search."""
+class GenerativeExponent(Shown):
+    """The generative exponent of a teacher.
+
+    Attributes:
+        k: the exponent; None where no searched transform correlates.
+        transform: the label transform that reaches it.
+        searched: the transforms that were looked at.
+    """
+
+    shows = "k, transform, searched"
 
     k: int | None
     transform: Expr | None

@@ -7,17 +7,16 @@ dS/dr = (1/2) d^2 S/da^2.
 from sympy import Expr
 
 from theory.calculus.expectations import Distribution, gaussian_mean
-from theory.language.activations import Activation
+from theory.language.activations import Activation, activation
 from theory.symbols import a, r
 
 __all__ = ["smoothing"]
 
 
-def smoothing(sigma: Activation, mean: Expr = a, variance: Expr = r) -> Expr:
+def smoothing(sigma: str | Expr | Activation, mean: Expr = a, variance: Expr = r) -> Expr:
     r"""Return E sigma(mean + sqrt(variance) Z): closed form, or a `GaussianMean` node where no rule closes it.
 
-    >>> from theory.language.activations import activation
-    >>> smoothing(activation("exp(x)"))
+    >>> smoothing("exp(x)")
     exp(a + r/2)
     """
-    return gaussian_mean(Distribution.of(sigma.expr), mean, variance)
+    return gaussian_mean(Distribution.of(activation(sigma).expr), mean, variance)

@@ -6,7 +6,9 @@ with dv/dt from `theory.network.vectors.velocity`.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
 import sympy as sp
 from sympy import Expr, S, Symbol
@@ -20,7 +22,11 @@ from theory.network.ridges import Network
 from theory.network.system import System
 from theory.network.vectors import Combination, Vector, gradient, velocity
 
-__all__ = ["blank", "derive", "network_of", "system_of", "velocities"]
+__all__ = ["blank", "derive", "network_of", "system_of", "takes_text", "velocities"]
+
+Given = str | Expr | Activation | System
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def velocities(network: Network) -> dict[Symbol, Expr]:
@@ -94,6 +100,23 @@ def derive(
     sigma = activation(student)
     given = labels(sigma if teacher is None else activation(teacher), transform=label, noise=noise)
     return _derive(_parametrisation(model, alpha), sigma, given, (sigma.name, given.mean.name))
+
+
+def takes_text(verb: Callable[Concatenate[System, P], R]) -> Callable[Concatenate[Given, P], R]:
+    """Let a verb of a system also take an activation, as text or otherwise: the system is then `derive` of it.
+
+    >>> @takes_text
+    ... def parameters(system):
+    ...     return system.parameters
+    >>> parameters("relu"), parameters(derive("relu", model="plain"))
+    ((mu,), ())
+    """
+
+    @wraps(verb)
+    def of(system: Given, *args: P.args, **options: P.kwargs) -> R:
+        return verb(system if isinstance(system, System) else derive(system), *args, **options)
+
+    return of
 
 
 def network_of(

@@ -33,6 +33,7 @@ from theory.language.hermite import coefficient, information_exponent, is_zero
 from theory.network.equations import gradient_at_start, jacobian_growth, lora_growth, no_slope, on_sphere
 from theory.network.loss import Loss
 from theory.network.ridges import Network
+from theory.shown import Shown
 from theory.symbols import J, L_q, L_r, mu, q, r, rho
 from theory.typeset.layout import Equation, on_screen
 
@@ -43,7 +44,7 @@ MAX_TIDY = 60  # operations; the radicand of longer rates stays B^2 + 4 G^2
 
 
 @dataclass(frozen=True)
-class Escape:
+class Escape(Shown):
     """The linearised search phase of a derived system; None wherever the model has none.
 
     >>> from theory.network.derivation import derive
@@ -52,6 +53,8 @@ class Escape:
     >>> derive("linear", model="misaligned").escape.G2
     -2*mu + rho**2 + 1
     """
+
+    shows = "A, B, G2, rate, tau, exponent, is_aligned"
 
     loss: Loss
     states: tuple[Symbol, ...]
@@ -293,6 +296,11 @@ class Escape:
         if self.square is None:
             return (*gradient, *jacobian_growth(self.rate, self.tau))
         return (*gradient, *lora_growth(self.square, "G" if self.A is None else "A", self.rate, self.tau))
+
+    @property
+    def heading(self) -> str:
+        """Whose search phase it is."""
+        return f"Escape: search phase of {self.network.brief}; None wherever there is none"
 
     def _repr_latex_(self) -> str:
         return on_screen([*self.loss.links, *self.equations])

@@ -38,6 +38,7 @@ from theory.language.activations import Activation
 from theory.language.labels import Labels
 from theory.network.ridges import Network, Ridge
 from theory.network.vectors import Combination, Gram, Vector
+from theory.shown import Shown
 from theory.symbols import N_4, Delta, J, L_q, L_r, M_ll, M_ls, M_ss, N_l, N_s, q, r, x
 from theory.typeset.layout import Equation, on_screen
 
@@ -61,7 +62,7 @@ def _alone(f: Expr, order: int) -> Expr:
 
 
 @dataclass(frozen=True)
-class Loss:
+class Loss(Shown):
     """Population loss of a network.
 
     >>> from theory.language.activations import activation
@@ -69,6 +70,8 @@ class Loss:
     >>> Loss.of(activation("linear"), labels("linear")).expr
     -q + r/2 + 1/2
     """
+
+    shows = "is_closed"
 
     network: Network
 
@@ -364,6 +367,21 @@ class Loss:
         slope, bend = self.gradient()
         named = (("loss", "L(q, r)", self.expr), ("loss-q", "L_{q}", slope), ("loss-r", "L_{r}", bend))
         return tuple(Equation.of(*each) for each in named)
+
+    @property
+    def heading(self) -> str:
+        """Whose loss it is."""
+        return f"Loss: population loss {self.brief}"
+
+    @property
+    def brief(self) -> str:
+        """Whose loss it is."""
+        return f"of {self.network.brief}"
+
+    def formulas(self) -> dict[str, Expr]:
+        """The loss, and its slopes by the symbols that the network gives."""
+        arguments = ", ".join(map(str, self.network.entries))
+        return {f"L({arguments})": self.value, **{str(name): slope for name, slope in self.slopes.items()}}
 
     def _repr_latex_(self) -> str:
         return on_screen([*self.links, *self.equations])

@@ -25,6 +25,7 @@ from theory.errors import InputError, ParameterError
 from theory.language.activations import Activation
 from theory.language.labels import Labels
 from theory.network.vectors import Argument, Combination, Gram, Vector
+from theory.shown import Shown
 from theory.symbols import Delta, J, L_q, L_r, q, r
 
 __all__ = ["Network", "Ridge", "Teacher", "Words", "accept_all"]
@@ -81,7 +82,7 @@ def accept_all(values: Mapping[str, float]) -> None:
 
 
 @dataclass(frozen=True)
-class Network:
+class Network(Shown):
     """A network, its labels, and what of it is trained.
 
     Attributes:
@@ -104,6 +105,8 @@ class Network:
         words: how it is spoken of.
         sources: keys of the publications that it comes from.
     """
+
+    shows = "name, scalars, parameters, values, scale, start, sources"
 
     name: str
     ridges: tuple[Ridge, ...]
@@ -157,6 +160,14 @@ class Network:
             teacher=Teacher.single(labels, target),
             **fields,  # type: ignore[arg-type]
         )
+
+    @property
+    def brief(self) -> str:
+        """What learns what, and the weight."""
+        shown = ", ".join(filter(None, (f"model {self.name}", self.words.short)))
+        if not self.is_single_index:
+            return f"{len(self.ridges)} units on {len(self.teacher.ridges)} teacher terms, {shown}"
+        return f"{self.student.name} on {self.labels.mean.name}, {shown}"
 
     @property
     def is_single_index(self) -> bool:

@@ -25,7 +25,8 @@ from theory.network.linearisation import Escape
 from theory.network.loss import Loss
 from theory.network.ridges import Network
 from theory.network.vectors import Sampling, noise_direction, noise_velocity
-from theory.symbols import N_4, J, L_q, L_r, M_ll, M_ls, M_ss, N_l, N_s, d, q, r
+from theory.shown import Row, Shown
+from theory.symbols import MEANINGS, N_4, J, L_q, L_r, M_ll, M_ls, M_ss, N_l, N_s, d, q, r
 from theory.symbols import kappa as kappa_symbol
 from theory.typeset.layout import Equation, on_screen
 
@@ -39,7 +40,7 @@ EDGE = sp.Rational(1, 2**500)  # D where it vanishes, in float64: quotients 0/0 
 
 
 @dataclass(frozen=True)
-class System:
+class System(Shown):
     """The derived dynamics of a network.
 
     Attributes:
@@ -49,6 +50,8 @@ class System:
         entries: what the loss depends on, in the states: q and r of a single-index network, else R_ij and Q_ik.
         velocities: d(state)/dt in the states and the slopes of the loss, L_q and L_r.
     """
+
+    shows = "is_exact"
 
     network: Network
     states: tuple[Symbol, ...]
@@ -237,6 +240,29 @@ class System:
         \end{align*}
         """
         return on_screen(self.equations)
+
+    @property
+    def heading(self) -> str:
+        """What learns what."""
+        return f"System: {self.brief}"
+
+    @property
+    def brief(self) -> str:
+        """What learns what."""
+        return self.network.brief
+
+    def quantities(self) -> list[Row]:
+        """Network, tier, and what every state and parameter is."""
+        known = {**MEANINGS, **self.network.words.meanings}
+        kinds = {"state": self.states, "parameter": self.parameters}
+        symbols = [Row(str(s), kind, known.get(s, "")) for kind, those in kinds.items() for s in those]
+        exponent = "the smallest k >= 1 with sigma_k phi_k != 0; None where there is none"
+        order = [Row("information_exponent", self.information_exponent, exponent)] * self.network.is_single_index
+        return [*super().quantities(), *order, *symbols]
+
+    def formulas(self) -> dict[str, Expr]:
+        """The velocities."""
+        return {f"d{state}/dt": f for state, f in self.odes.items()}
 
     def _repr_latex_(self) -> str:
         return self.latex()

@@ -32,6 +32,7 @@ from sympy import QQ, Expr, Poly, S
 from theory.calculus.expectations import is_closed
 from theory.calculus.tidy import tidy
 from theory.errors import ParameterError
+from theory.network.derivation import takes_text
 from theory.network.linearisation import Escape
 from theory.network.system import System
 from theory.search.law import growth
@@ -47,6 +48,7 @@ from theory.search.roots import (
     rational_roots,
     scanned,
 )
+from theory.shown import Shown
 from theory.symbols import mu
 
 __all__ = ["Approach", "CriticalStrength", "critical_strengths", "isolates_exactly", "stationary_mu"]
@@ -64,7 +66,7 @@ class Approach:
 
 
 @dataclass(frozen=True)
-class CriticalStrength:
+class CriticalStrength(Shown):
     """A root of A in (0, 1].
 
     Attributes:
@@ -76,6 +78,8 @@ class CriticalStrength:
         above: tau as mu falls towards it; None at mu = 1.
         exact: whether the roots were isolated with certainty (A is a polynomial), not by a scan to a tolerance.
     """
+
+    shows = "mu ± error, multiplicity, sign, order, constant, diverges, regime, exact"
 
     mu: Expr
     error: Expr
@@ -121,6 +125,7 @@ def _unit(constant: Expr) -> dict[Expr, Expr]:
     return dict.fromkeys(constant.free_symbols, S.One)
 
 
+@takes_text
 def critical_strengths(system: System) -> tuple[CriticalStrength, ...]:
     r"""Return the roots of A in (0, 1] in ascending order: the alignments at which tau diverges, or u escapes alone.
 

@@ -33,8 +33,11 @@ from sympy import Expr, Symbol
 
 from theory.calculus.expectations import is_closed
 from theory.errors import InputError
+from theory.network.derivation import takes_text
 from theory.network.system import System
-from theory.symbols import L_q, L_r, c, d, eta, kappa, mu, rho
+from theory.shown import Shown
+from theory.symbols import L_q, L_r, T, c, d, eta, kappa, mu, rho
+from theory.typeset.layout import Equation
 from theory.typeset.printing import latex
 
 __all__ = [
@@ -161,15 +164,29 @@ def counts_as_critical(trace: Expr | float, drive: Expr | float) -> bool:
 
 
 @dataclass(frozen=True)
-class EscapeTime:
+class EscapeTime(Shown):
     """The exit time T as an expression, Z ~ N(0, 1), and the definitions of its symbols, each in later ones.
 
-    C, the constant of the way out, is a number that an integration gives.
+    Attributes:
+        regime: how the start is left, "linear" or "plain-2".
+        time: T; C, the constant of the way out, is a number that an integration gives.
+        definitions: what its symbols stand for.
     """
+
+    shows = "regime"
 
     regime: str
     time: Expr
     definitions: Mapping[Symbol, Expr]
+
+    def formulas(self) -> dict[str, Expr]:
+        """T, and the definitions."""
+        return {"T": self.time, **{str(name): value for name, value in self.definitions.items()}}
+
+    @property
+    def equations(self) -> tuple[Equation, ...]:
+        """The law and its definitions."""
+        return tuple(Equation.of(str(name), name, value) for name, value in {T: self.time, **self.definitions}.items())
 
     def latex(self) -> str:
         """Return the law and its definitions as an `align*` block."""
@@ -181,6 +198,7 @@ class EscapeTime:
         return self.latex()
 
 
+@takes_text
 def escape_time(system: System) -> EscapeTime:
     """Return the law of the exit time where the start is linearly unstable.
 

@@ -40,10 +40,13 @@ from theory.calculus.expectations import is_closed
 from theory.calculus.nodes import exact
 from theory.errors import InputError, ParameterError
 from theory.language.hermite import is_zero
+from theory.network.derivation import takes_text
 from theory.network.linearisation import Escape
 from theory.network.system import System
 from theory.search import law
+from theory.shown import Shown
 from theory.symbols import C, J, M_ss, R, Z, a, d, m, mu, q, r
+from theory.typeset.layout import Equation
 from theory.typeset.printing import latex
 
 __all__ = ["Regime", "regime"]
@@ -54,7 +57,7 @@ LONGEST = 160  # characters of LaTeX, beyond which numbers are printed as decima
 
 
 @dataclass(frozen=True)
-class Regime:
+class Regime(Shown):
     """How a start escapes.
 
     Attributes:
@@ -65,6 +68,8 @@ class Regime:
         logarithmic: whether T has the factor log d.
         time: T in d, Z, C, R and a (the start u0 = d^-a); None where there is no escape or no formula.
     """
+
+    shows = "name, because, escapes, rate, slope_log_d, power, logarithmic"
 
     name: str
     because: str
@@ -83,6 +88,15 @@ class Regime:
     def _repr_latex_(self) -> str:
         return f"${self.latex()}$"
 
+    def formulas(self) -> dict[str, Expr]:
+        """T, where there is a formula."""
+        return {} if self.time is None else {"T": self.time}
+
+    @property
+    def equations(self) -> tuple[Equation, ...]:
+        """The formula of T, or that it is infinite."""
+        return (Equation("time", "T", (self.latex().removeprefix("T = "),)),)
+
     @property
     def slope_log_d(self) -> Expr | None:
         """dT/d(log d) where T is logarithmic in d: 1/(2 lambda), or a/lambda from u0 = d^-a with a < 1/2."""
@@ -94,6 +108,7 @@ class Regime:
         return None if self.name == "undecided" else self.name != "trapped"
 
 
+@takes_text
 def regime(
     system: System,
     mu: Expr | float | str | None = None,

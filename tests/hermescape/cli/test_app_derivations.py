@@ -21,7 +21,7 @@ from theory.symbols import x
 def test_latex_writes_a_file_and_keeps_an_older_one(tmp_path: Path) -> None:
     file = tmp_path / "relu.tex"
     done = run("latex", "relu", "-o", str(file))
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", f"wrote {file}\n")
     text = file.read_text()
     assert text.startswith(r"\documentclass")
     refused = run("latex", "erf", "-o", str(file))
@@ -66,7 +66,10 @@ def test_activations_lists_the_registry() -> None:
     assert (entries["abs"]["parity"], entries["abs"]["closed_form"]) == ("even", True)
     assert entries["relu"]["parity"] is None
     shown = run("activations").stdout
-    assert all(name in shown for name in REGISTRY)
+    names = [line.split()[0] for line in shown.splitlines()[1:]]
+    assert names == [name for name in REGISTRY if name not in {f"he{k}" for k in range(6, 21)}]
+    assert "he5 to he20" in shown  # left out, and said to be
+    assert len(shown.splitlines()) < 25
 
 
 def test_activations_closed_form_is_what_kernel_finds() -> None:
@@ -182,6 +185,13 @@ def test_escape_of_a_truncated_series_and_of_many_digits() -> None:
     assert exact["tau"] == str(tau.evalf(30))
 
 
+def test_many_digits_are_printed_one_quantity_a_line() -> None:
+    lines = run("escape", "relu", "--mu", "0.2,0.4", "--digits", "60").stdout.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["mu", "A", "B", "rate", "tau", "error"] * 2
+    assert lines[2].split() == ["A", "0." + "4" + "0" * 59]
+    assert all(len(line.split()[-1]) > 60 for line in lines if line.startswith("  tau"))
+
+
 def test_escape_scale_and_label_change_the_search() -> None:
     (plain,) = read("escape", "relu", "--mu", "0.4")["points"]
     (scaled,) = read("escape", "relu", "--mu", "0.4", "--alpha", "2")["points"]
@@ -241,6 +251,9 @@ def test_check_of_a_misaligned_start() -> None:
         (["kernel", "relu", "--at", "0.3,0.25", "--digits", "0"], "digits"),
         (["kernel", "tanh", "--at", "0.3,0.25", "--tolerance", "0"], "positive"),
         (["derive", "relu", "--noise", "-1"], "noise"),
+        (["latex", "erf", "--rho", "0.5"], "--model misaligned"),
+        (["derive", "erf", "--mu", "0.5"], "no --mu"),
+        (["hermite", "erf", "--order", "3", "--rho", "0.5"], "No such option"),
         (["derive", "relu", "--label", "y**"], "y**"),
         (["derive", "relu", "--alpha", "0"], "alpha"),
         (["derive", "relu", "--model", "plain", "--alpha", "2"], "alpha"),

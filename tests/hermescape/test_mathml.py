@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from hermescape.report.mathml import aligned, formula
+from hermescape.mathml import aligned, formula
 from theory.errors import UnsupportedExpressionError
 from theory.typeset.layout import Line
 
@@ -20,7 +20,7 @@ def test_formulas_keep_what_latex_says() -> None:
     assert formula(r"\left(\begin{matrix} r & q \\ q & 1 \end{matrix}\right)").count("<mtd>") == 4
 
 
-@pytest.mark.parametrize("tex", [r"\unknown{x}", r"\left( \unknown \right)"])
+@pytest.mark.parametrize("tex", [r"\unknown{x}", r"\left( \unknown \right)", r"\frac{", "x^"])
 def test_latex_without_mathml_is_an_error(tex: str) -> None:
     with pytest.raises(UnsupportedExpressionError, match="accepted"):
         formula(tex)

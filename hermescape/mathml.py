@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree as ET
 
+from latex2mathml import exceptions
 from latex2mathml.converter import convert
 from markupsafe import Markup
 
@@ -23,6 +24,7 @@ UPRIGHT = re.compile(
     r"<mi>(&#x000(?:4[1-9A-F]|5[0-9A]|6[1-9A-F]|7[0-9A]);)</mi>"
 )  # how the library writes a letter of \mathrm
 RELATIONS = {"~": "∼", ":": ":", ";": ";"}  # identifiers to the library
+REFUSALS = tuple(e for e in vars(exceptions).values() if isinstance(e, type) and issubclass(e, Exception))
 CLOSE = {"lspace": "0", "rspace": "0"}
 TALLER = {"stretchy": "true", "symmetric": "true"}
 TALL = {"mfrac", "mtable", "munder", "mover", "munderover", "msqrt", "mroot"}
@@ -68,7 +70,10 @@ def aligned(lines: Sequence[Line], numbers: Iterator[int] | None = None) -> Mark
 
 def _converted(tex: str, display: bool) -> list[ET.Element]:
     """Return the content of a formula."""
-    text = convert(tex, xmlns="", display="block" if display else "inline")
+    try:
+        text = convert(tex, xmlns="", display="block" if display else "inline")
+    except REFUSALS as error:
+        raise UnsupportedExpressionError(f"{tex} given, {error!r}; accepted: LaTeX whose braces match.") from error
     root = ET.fromstring(UPRIGHT.sub(r'<mi mathvariant="normal">\1</mi>', text))
     for node in list(root.iter()):
         if "\\" in (node.text or ""):
