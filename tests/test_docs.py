@@ -56,7 +56,7 @@ def test_every_module_has_a_page(site: Path) -> None:
 
 @slow
 def test_equations_are_numbered_without_a_gap(site: Path) -> None:
-    labels = re.findall(r"\$\$ \((eq-[a-z-]+)\)$", (ROOT / "docs" / "theory.md").read_text(), re.MULTILINE)
+    labels = re.findall(r"\$\$ \((eq-[\w-]+)\)$", (ROOT / "docs" / "theory.md").read_text(), re.MULTILINE)
     numbers = re.findall(r'class="eqno">\((\d+)\)', (site / "theory.html").read_text())
     assert numbers == [str(n) for n in range(1, len(labels) + 1)]
 

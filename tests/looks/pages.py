@@ -45,8 +45,9 @@ PROBE = r"""
   };
   const said = e => e.outerHTML.slice(0, 120);
   const all = [...document.querySelectorAll("body *")].filter(shown);
-  const wide = all.filter(e => e.getBoundingClientRect().right > root.clientWidth + 1 && !scrolls(e.parentElement)
-    && !scrolls(e) && e.getBoundingClientRect().left >= 0);
+  const within = x => 0 <= x && x < root.clientWidth;
+  const wide = all.filter(e => within(e.getBoundingClientRect().left) && !scrolls(e.parentElement) && !scrolls(e)
+    && e.getBoundingClientRect().right > root.clientWidth + 1);
   const faint = [], small = [], boxes = [];
   for (const e of all) {
     const words = [...e.childNodes].filter(n => n.nodeType === 3 && n.textContent.trim());
@@ -85,7 +86,7 @@ async def measured(path: Path, folder: Path, cases: Sequence[tuple[int, str]]) -
     """Return what is wrong with a page of HTML at each (width in px, colour scheme)."""
     found = []
     async with chromium(folder, path.as_uri()) as tab:
-        await tab.until("document.readyState === 'complete'")
+        await tab.until("document.readyState === 'complete' && location.protocol === 'file:'")
         for width, scheme in cases:
             sizes = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
             await tab.call("Emulation.setDeviceMetricsOverride", **sizes)
