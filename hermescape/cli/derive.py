@@ -15,6 +15,9 @@ __all__ = ["derive"]
 @takes(*DERIVED)
 def derive(
     given: Given,
+    expand: Annotated[
+        bool, typer.Option("--expand", help="ODEs and tau with L_q, L_r, A and B put in, however long")
+    ] = False,
     latex: Annotated[bool, typer.Option("--latex", help="print align blocks that compile")] = False,
     as_json: Json = False,
 ) -> None:
@@ -32,4 +35,4 @@ def derive(
     elif as_json:
         print_json(derivation(system))
     else:
-        print_parts(*derivation_table(system))
+        print_parts(*derivation_table(system, expand=expand))
