@@ -30,11 +30,12 @@ __all__ = [
     "is_slope",
     "ordered",
     "place",
+    "shared",
 ]
 
 HALF, ONE = Fraction(1, 2), Fraction(1)
 SLOPES = ["L_q", "L_r", "J", "M_ss", "M_ls", "M_ll", "N_s", "N_l", "N_4"]
-ORDER = ["kappa", "eta", "alpha", "Delta", "c", "rho", "mu", "B", "A", "G", *SLOPES]
+ORDER = ["kappa", "eta", "lambda", "alpha", "Delta", "c", "rho", "mu", "B", "A", "G", *SLOPES]
 ORDER += ["q_s", "r", "q", "u", "m", "s", "x", "y"]
 RANK = {name: place for place, name in enumerate(ORDER)}
 VARIABLES = {"Z", r"\ell", r"\ell^{*}"}  # random; they stand after roots, as in sqrt(r) Z
@@ -196,6 +197,12 @@ def is_slope(base: Base) -> bool:
 def content(terms: Sequence[Product]) -> Fraction:
     """Return the greatest number that leaves integers."""
     return Fraction(gcd(*(t.number.numerator for t in terms)), lcm(*(t.number.denominator for t in terms)))
+
+
+def shared(terms: Sequence[Product]) -> Fraction:
+    """Return the number that all terms have in common: their greatest divisor, over their denominator if it is one."""
+    common, below = content(terms), {term.number.denominator for term in terms}
+    return common if len(below) == 1 else Fraction(common.numerator)
 
 
 def is_monomial(f: Product) -> bool:

@@ -35,10 +35,11 @@ from theory.typeset.forms import (
     is_slope,
     ordered,
     place,
+    shared,
 )
 from theory.typeset.roots import root_of
 
-__all__ = ["normal"]
+__all__ = ["absolute", "normal"]
 
 MOST_APART = 4  # ratio of the denominators of terms over pi that are put together
 LONGEST_TOGETHER = 4  # terms of a sum that is printed as a number times the rest
@@ -67,6 +68,14 @@ def normal(expr: sp.Basic) -> Product:
     return Product(ONE, ((Leaf(expr, tuple(map(normal, inner))), ONE),))
 
 
+def absolute(f: Product) -> Product:
+    """Return f or -f, the one that is printed between bars: |1 - mu| for |mu - 1|."""
+    inner = f.as_sum
+    if inner is not None:
+        return Product(ONE, ((_scaled(inner, -ONE), ONE),)) if is_negative(inner) else f
+    return Product(abs(f.number), f.factors)
+
+
 def _power(expr: sp.Basic) -> Product:
     base, exponent = normal(expr.args[0]), expr.args[1]
     if not exponent.is_Rational:
@@ -89,30 +98,33 @@ def _product(parts: Iterable[Product]) -> Product:
     if number == 0:
         return Product(Fraction(0))
     found = Product(number, tuple((base, power) for base, power in powers.items() if power))
-    if number != 1 and (long := _long_sum(found)):
-        return _sum([_times(term, number) for term in long.terms])
+    if number != 1 and (inner := _spread_out(found)):
+        return _sum([_times(term, number) for term in inner.terms])
     for rule in PRODUCT_RULES:
         found = rule(found)
     return Product(found.number, tuple(sorted(found.factors, key=place)))
 
 
-def _long_sum(f: Product) -> Sum | None:
-    """Return the sum that is multiplied by a number and nothing else, if it is long: every term then has its own."""
+def _spread_out(f: Product) -> Sum | None:
+    """Return the sum that is multiplied by a number and nothing else, if it is long or has fractions itself."""
     base, power = f.factors[0] if len(f.factors) == 1 else (PI, ONE)
-    return base if isinstance(base, Sum) and power == 1 and len(base.terms) > LONGEST_TOGETHER else None
+    if not isinstance(base, Sum) or power != 1:
+        return None
+    return base if len(base.terms) > LONGEST_TOGETHER or any(t.number.denominator != 1 for t in base.terms) else None
 
 
 # --- products ------------------------------------------------------------------------------------------------------
 
 
 def content_out(f: Product) -> Product:
-    """Write 4 (r - q^2) for 2 (2 r - 2 q^2), and sqrt(3 (2 r + 1)) for sqrt(6 r + 3): what is left are integers."""
+    """Write 4 (r - q^2) for 2 (2 r - 2 q^2), and sqrt(3 (2 r + 1)) for sqrt(6 r + 3)."""
     if f.as_sum is not None:
         return f
     crowded = sum(isinstance(base, Sum) and abs(power) == HALF for base, power in f.factors) > 1
     number, factors = f.number, []
     for base, power in f.factors:
-        common = content(base.terms) if isinstance(base, Sum) else ONE
+        divisor = shared if abs(f.number) == 1 and power == 1 else content
+        common = divisor(base.terms) if isinstance(base, Sum) else ONE
         if common == 1 or (power.denominator != 1 and abs(power) != HALF):
             factors.append((base, power))
             continue
@@ -267,24 +279,25 @@ def _spread(term: Product) -> list[Product]:
 
 def over_pi(terms: list[Product]) -> tuple[Fraction, list[Product]]:
     """Write (a + 2 b)/(4 pi) for a/(4 pi) + b/(2 pi), beside terms that have no pi."""
-    shared = [term for term in terms if (PI, -ONE) in term.factors]
-    while len(shared) > 1 and (least := min(t.number.denominator for t in shared)) * MOST_APART < lcm(
-        *(t.number.denominator for t in shared)
+    found = [term for term in terms if (PI, -ONE) in term.factors]
+    while len(found) > 1 and (least := min(t.number.denominator for t in found)) * MOST_APART < lcm(
+        *(t.number.denominator for t in found)
     ):
-        widest = max(t.number.denominator for t in shared)
-        shared = [t for t in shared if t.number.denominator != widest or widest == least]
-    if len(shared) < 2:
+        widest = max(t.number.denominator for t in found)
+        found = [t for t in found if t.number.denominator != widest or widest == least]
+    if len(found) < 2:
         return ONE, terms
-    common = content(shared)
-    inner = [_times(t, 1 / common, (PI, -ONE)) for t in shared]
+    common = content(found)
+    inner = [_times(t, 1 / common, (PI, -ONE)) for t in found]
     group = _product([Product(common, ((ordered(inner), ONE), (PI, -ONE)))])
-    return ONE, [*(term for term in terms if term not in shared), group]
+    return ONE, [*(term for term in terms if term not in found), group]
 
 
 def _times(term: Product, number: Fraction, without: tuple[Base, Fraction] | None = None) -> Product:
     """Multiply a finished product by a number, a factor left out."""
     scaled = Product(number * term.number, tuple(factor for factor in term.factors if factor != without))
-    return _product([scaled]) if any(power.denominator != 1 for _, power in scaled.factors) else scaled
+    is_final = all(power.denominator == 1 and not isinstance(base, Sum) for base, power in scaled.factors)
+    return scaled if is_final else _product([scaled])
 
 
 def over_a_number(terms: list[Product]) -> tuple[Fraction, list[Product]]:

@@ -9,12 +9,13 @@ from itertools import pairwise
 from typing import Any
 
 import sympy as sp
+from sympy.core.function import AppliedUndef
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.str import StrPrinter
 
 from theory.typeset.constants import NONE, Constants
 from theory.typeset.forms import HALF, ONE, Base, Leaf, Product, Raised, Sum
-from theory.typeset.normal import normal
+from theory.typeset.normal import absolute, normal
 from theory.typeset.tree import parse, width
 
 __all__ = ["as_text", "latex", "latex_of_factor"]
@@ -75,9 +76,10 @@ class _Latex(LatexPrinter):
         return isinstance(base, Sum) and power == 1 and bool(TALL.search(self.form(_alone(base), inline=True)))
 
     def _fraction(self, top: str, bottom: str, inline: bool, many: bool, is_sum: bool = False) -> str:
-        if inline and not TALL.search(top + bottom) and width(parse(top + bottom)) <= SLASHED:
-            top = f"({top})" if is_sum else top
-            return f"{top}/({bottom})" if many or _has_sum(bottom) else f"{top}/{bottom}"
+        below = many or _has_sum(bottom)
+        two_brackets = is_sum and below
+        if inline and not two_brackets and not TALL.search(top + bottom) and width(parse(top + bottom)) <= SLASHED:
+            return (f"({top})" if is_sum else top) + (f"/({bottom})" if below else f"/{bottom}")
         return rf"\frac{{{top}}}{{{bottom}}}"
 
     def factors(self, number: str, factors: Sequence[tuple[Base, Fraction]], inline: bool, *, alone: bool) -> str:
@@ -129,10 +131,16 @@ class _Latex(LatexPrinter):
     # --- functions
 
     def _print_Function(self, expr: sp.Function, exp: str | None = None) -> str:
-        return self._function(expr, exp or "") if _name(expr) else super()._print_Function(expr, exp)
+        if not isinstance(expr, AppliedUndef):
+            return self._function(expr, exp or "") if _name(expr) else super()._print_Function(expr, exp)
+        power = f"^{{{exp}}}" if exp else ""
+        name, arguments = self._hprint_Function(type(expr).__name__), ", ".join(map(self.inline, expr.args))
+        return f"{name}{power}{self.bracketed(arguments)}"
 
     def _function(self, f: sp.Function, exponent: str) -> str:
         power = f"^{{{exponent}}}" if exponent else ""
+        if len(f.args) == 1 and isinstance(f.args[0], sp.Abs):
+            return _name(f) + power + self._print(f.args[0])
         return _name(f) + power + self.bracketed(", ".join(self.form(normal(arg), inline=True) for arg in f.args))
 
     def _print_exp(self, expr: sp.Expr, exp: str | None = None) -> str:
@@ -148,7 +156,7 @@ class _Latex(LatexPrinter):
     _print_Min = _print_sign = _print_log = _print_erf = _print_Max
 
     def _print_Abs(self, expr: sp.Expr, exp: str | None = None) -> str:
-        inner = normal(expr.args[0])
+        inner = absolute(normal(expr.args[0]))
         text = self.form(inner, inline=True)
         text = f"|{text}|" if _is_atom(inner) else rf"\left|{text}\right|"
         return f"{text}^{{{exp}}}" if exp else text
@@ -198,6 +206,9 @@ class _Text(StrPrinter):
 
     _print_Mul = _print_Pow = _print_Rational = _print_Integer = _print_Add
     _print_Half = _print_One = _print_Zero = _print_NegativeOne = _print_Add
+
+    def _print_Abs(self, expr: sp.Expr) -> str:
+        return f"Abs({self.form(absolute(normal(expr.args[0])))})"
 
     def form(self, f: Product) -> str:
         """Return a product or a sum."""
