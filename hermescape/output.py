@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import sys
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 __all__ = ["print_json", "print_parts", "progress_bar", "save", "telling", "watching"]
+
+
+WIDEST = 1_000_000  # characters of a line that is read by no one on a screen
 
 
 class Report(Protocol):
@@ -58,13 +62,19 @@ def _finite(value: Any) -> Any:
 
 
 def print_parts(*parts: str | Table) -> None:
-    """Print lines and tables for people."""
+    """Print lines and tables for people: fitted to a terminal, elsewhere a line for every row, however long."""
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else 110
-    console = Console(highlight=False, markup=False, width=width)
+    if sys.stdout.isatty():
+        console = Console(highlight=False, markup=False)
+        for part in parts:
+            console.print(part, soft_wrap=isinstance(part, str))
+        return
+    text = io.StringIO()
+    console = Console(highlight=False, markup=False, file=text, width=WIDEST)
     for part in parts:
         console.print(part, soft_wrap=isinstance(part, str))
+    typer.echo("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
 
 
 @contextmanager

@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 
 from hermescape.cli.app import COMMANDS
+from theory.network.derivation import derive
+from theory.search.law import escape_time
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -22,3 +24,19 @@ def test_python_example_runs() -> None:
 def test_commands_exist() -> None:
     assert set(re.findall(r"^hermescape (\w+)", OVERVIEW, re.MULTILINE)) == set(COMMANDS)
     assert set(re.findall(r"^hermescape (\w+)", README, re.MULTILINE)) <= set(COMMANDS)
+
+
+def test_displayed_equations_are_what_the_tool_prints() -> None:
+    """Every line of them stands in the LaTeX of relu or of the law, in this order."""
+    relu = derive("relu")
+    printed = [*lines(relu.latex()), *lines(escape_time(relu).latex())]
+    displayed = [line for block in re.findall(r"```math\n(.*?)```", README, re.DOTALL) for line in lines(block)]
+    assert len(displayed) > 12
+    assert "$$" not in README
+    places = [printed.index(line) if line in printed else line for line in displayed]
+    assert not [place for place in places if isinstance(place, str)]
+
+
+def lines(text: str) -> list[str]:
+    """Return the lines of aligned equations."""
+    return [line.removesuffix(r"\\").strip() for line in text.splitlines() if "&" in line]

@@ -19,6 +19,9 @@ SIZES = ("dimension", "step_size", "batch")
 @takes(*DERIVED, *(use(name, default=None, note="for the verdict in steps") for name in SIZES))
 def derive(
     given: Given,
+    expand: Annotated[
+        bool, typer.Option("--expand", help="ODEs and tau with L_q, L_r, A and B put in, however long")
+    ] = False,
     latex: Annotated[bool, typer.Option("--latex", help="print align blocks that compile")] = False,
     as_json: Json = False,
 ) -> None:
@@ -44,4 +47,4 @@ def derive(
     if as_json:
         print_json({**derivation(system), "verdict": found.as_dict()})
     else:
-        print_parts(*derivation_table(system), *verdict_lines(found))
+        print_parts(*derivation_table(system, expand=expand), *verdict_lines(found))

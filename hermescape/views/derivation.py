@@ -5,6 +5,8 @@ Quadrature is imported only where something has no closed form.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import sympy as sp
@@ -16,17 +18,19 @@ from theory.calculus.expectations import is_closed
 from theory.errors import InputError
 from theory.language.labels import generative_exponent
 from theory.network.system import System
-from theory.symbols import mu, q, r, rho
+from theory.symbols import L_q, L_r, mu, q, r, rho
 from theory.typeset.printing import as_text
 
 __all__ = ["derivation", "derivation_table"]
 
 SHOWN_COEFFICIENTS = 7
+LONGEST = 60  # characters of an ODE in the states alone; longer ones are given in L_q and L_r
+MOST_OPERATIONS = 12  # in L_q and L_r together, beyond which no ODE is as short
 
 
 def _text(expr: Expr | None) -> str | None:
-    """Return SymPy text, or None where there is nothing closed to print."""
-    return as_text(expr) if expr is not None and is_closed(expr) else None
+    """Return exact SymPy text, or None where there is nothing closed to print."""
+    return as_text(expr, None) if expr is not None and is_closed(expr) else None
 
 
 def derivation(system: System) -> dict[str, object]:
@@ -42,7 +46,7 @@ def derivation(system: System) -> dict[str, object]:
         "generative_exponent": _generative(system),
         "exact": system.is_exact,
         "loss": _text(system.loss),
-        "odes": {state.name: as_text(f) for state, f in system.odes.items()},
+        "odes": {state.name: as_text(f, None) for state, f in system.odes.items()},
         "A": _text(escape.A),
         "B": _text(escape.B),
         "G2": _text(escape.G2),
@@ -70,42 +74,92 @@ def _generative_note(table: dict[str, Any] | None) -> str:
     return f"generative exponent {table['k']}, by the label transform {table['transform']} (searched: {searched})"
 
 
-def derivation_table(system: System) -> tuple[str | Table, ...]:
-    """Return the parts that `hermescape derive` prints."""
-    loss, escape = system.loss_function, system.escape
-    head = f"student {loss.student}    teacher {loss.teacher}    model {system.network.name}"
+@dataclass(frozen=True)
+class _Row:
+    """One line of the table; `at`: where a number without closed form gets its error."""
+
+    name: str
+    value: Expr
+    functions: tuple[Expr, ...]
+    at: tuple[Symbol, ...]
+
+
+def derivation_table(system: System, *, expand: bool = False) -> tuple[str | Table, ...]:
+    """Return the parts that `hermescape derive` prints.
+
+    Args:
+        system: what was derived.
+        expand: ODEs and search time with L_q, L_r, A and B put in, however long.
+    """
+    loss = system.loss_function
+    constants = loss.constants.long_only
+    student, teacher = (f"{f.name}: {as_text(f.expr, loss.constants)}" for f in (loss.student, loss.teacher))
     exponent = system.information_exponent
     table = Table(show_edge=False, pad_edge=False, box=None)
     for column in ("quantity", "tier", "expression"):
         table.add_column(column, overflow="fold")
-    shown = expansion(loss.student, SHOWN_COEFFICIENTS - 1, sp.S.One)
+    for name, decimal in constants.named:
+        table.add_row(name, "as typed", decimal)
+    shown = expansion(loss.student, SHOWN_COEFFICIENTS - 1, sp.S.One, constants)
     for k, (text, error) in enumerate(zip(shown["coefficients"], shown["errors"], strict=True)):
         table.add_row(f"sigma_{k}", tier_of(error), text)
-    gradient = loss.gradient()
-    start = tuple(p for p in (mu, rho) if p in system.parameters)
-    table.add_row("L(q, r)", _tier((system.loss,), (q, r)), as_text(system.loss))
-    for state, f in system.odes.items():
-        table.add_row(f"d{state}/dt", _tier(gradient, (q, r)), as_text(f))
-    if not system.is_exact:
-        for name, f in zip(("L_q", "L_r"), gradient, strict=True):
-            table.add_row(name, _tier((f,), (q, r)), as_text(f))
-    for name, f in (("A", escape.A), ("B", escape.B), ("G^2", None if escape.A is not None else escape.G2)):
-        if f is not None:
-            table.add_row(f"{name}({', '.join(p.name for p in start)})", _tier((f,), start), as_text(f))
-    if escape.tau is not None:
-        drive = "A**2" if escape.A is not None else "G^2"
-        text = as_text(escape.tau) if is_closed(escape.tau) else f"(sqrt(B**2 + 4*{drive}) - B)/(2*{drive})"
-        table.add_row("tau", _tier((escape.tau,), start or (mu,)), text)
+    for row in (*_flow_rows(system, expand), *_search_rows(system, expand)):
+        table.add_row(row.name, _tier(row.functions, row.at), as_text(row.value, constants))
     notes = [f"information exponent {'none: trapped at m = 0' if exponent is None else exponent}"]
     notes.append(_generative_note(_generative(system)))
-    notes.append("time t = lr * steps; He_k probabilists', sigma_k = E[He_k(Z) sigma(Z)], q = <w, w*>, r = <w, w>")
-    if escape.B is None and escape.is_linear:
-        notes.append("no rate: the student jumps or has an infinite slope, so that L_r is infinite at the start")
+    head = f"student {student}    teacher {teacher}    model {system.network.name}"
+    return head, *notes, table, *_footnotes(system, expand)
+
+
+def _flow_rows(system: System, expand: bool) -> Iterator[_Row]:
+    """Yield loss and ODEs, these in L_q and L_r where they are long, with L_q and L_r."""
+    gradient = system.loss_function.gradient()
+    yield _Row("L(q, r)", system.loss, (system.loss,), (q, r))
+    odes = _odes(system, expand)
+    for state, f in odes.items():
+        yield _Row(f"d{state}/dt", f, gradient, (q, r))
+    for name, f in _slopes_in(system, odes).items():
+        yield _Row(name.name, f, (f,), (q, r))
+
+
+def _odes(system: System, expand: bool) -> Mapping[Symbol, Expr]:
+    """Return the ODEs in the states alone where they are short or asked for, else in L_q and L_r."""
+    operations = sum(sp.count_ops(f) for f in _slopes_in(system, system.velocities).values())
+    if not expand and (not system.is_exact or operations > MOST_OPERATIONS):
+        return system.velocities  # finding out more takes time
+    forms = {s: min((f, system.substituted[s]), key=lambda f: len(as_text(f))) for s, f in system.odes.items()}
+    return forms if expand or all(len(as_text(f)) <= LONGEST for f in forms.values()) else system.velocities
+
+
+def _slopes_in(system: System, odes: Mapping[Symbol, Expr]) -> dict[Symbol, Expr]:
+    """Return those of L_q and L_r that stand in the ODEs."""
+    names = set().union(*(f.free_symbols for f in odes.values()))
+    return {name: f for name, f in zip((L_q, L_r), system.loss_function.gradient(), strict=True) if name in names}
+
+
+def _search_rows(system: System, expand: bool) -> Iterator[_Row]:
+    """Yield A or G^2, B and tau, which stands in A and B where it is longer in the alignment."""
+    escape = system.escape
+    start = tuple(p for p in (mu, rho) if p in system.parameters)
+    for name, f in (("A", escape.A), ("B", escape.B), ("G^2", None if escape.A is not None else escape.G2)):
+        if f is not None:
+            yield _Row(f"{name}({', '.join(p.name for p in start)})", f, (f,), start)
+    if escape.tau is not None:
+        form, closed = escape.tau_in_drive, is_closed(escape.tau)
+        is_longer = form is not None and not (closed and len(as_text(escape.tau)) <= len(as_text(form)))
+        shown = form if form is not None and is_longer and not (expand and closed) else escape.tau
+        yield _Row("tau", shown, (escape.tau,), start or (mu,))
+
+
+def _footnotes(system: System, expand: bool) -> Iterator[str]:
+    if _slopes_in(system, _odes(system, expand)):
+        at = ", ".join(f"{name} = {as_text(system.entries[name])}" for name in (q, r))
+        yield f"L_q = dL/dq and L_r = dL/dr at {at}"
+    yield "time t = lr * steps; He_k probabilists', sigma_k = E[He_k(Z) sigma(Z)], q = <w, w*>, r = <w, w>"
+    if system.escape.B is None and system.escape.is_linear:
+        yield "no rate: the student jumps or has an infinite slope, so that L_r is infinite at the start"
     if not system.is_exact:
-        notes.append(
-            "GaussianKernel(f, g, q, r) = E f(l) g(l*), GaussianMean(f, M, v) = E f(M + sqrt(v) Z), by quadrature"
-        )
-    return head, *notes[:2], table, *notes[2:]
+        yield "GaussianKernel(f, g, q, r) = E f(l) g(l*), GaussianMean(f, M, v) = E f(M + sqrt(v) Z), by quadrature"
 
 
 def _tier(expressions: tuple[Expr, ...], at: tuple[Symbol, ...]) -> str:

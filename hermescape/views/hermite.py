@@ -16,6 +16,7 @@ from theory.errors import InputError, ParameterError
 from theory.language.activations import Activation, activation
 from theory.language.hermite import coefficient, coefficients
 from theory.symbols import r
+from theory.typeset.constants import Constants
 from theory.typeset.printing import as_text
 
 if TYPE_CHECKING:
@@ -24,23 +25,27 @@ if TYPE_CHECKING:
 __all__ = ["expansion", "hermite_expansion", "hermite_table", "tier_of"]
 
 
-def hermite_expansion(text: str, order: int, variance: str) -> dict[str, Any]:
-    """Return the JSON object of `hermescape hermite`: coefficients as SymPy text, exact or as decimals with errors."""
+def hermite_expansion(text: str, order: int, variance: str, constants: Constants | None = None) -> dict[str, Any]:
+    """Return the JSON object of `hermescape hermite`: coefficients as SymPy text, exact or as decimals with errors.
+
+    With `constants`, as people read them: ratios of long decimals are written as decimals.
+    """
     from numerics.integrals.evaluate import exact_number
 
     at = r if variance == "r" else exact_number(variance, "variance")
     if not at.is_positive:
         raise ParameterError(f"variance = {variance} given; accepted: a positive number, or the symbol r.")
-    return expansion(activation(text), order, at)
+    return expansion(activation(text), order, at, constants)
 
 
-def expansion(sigma: Activation, order: int, variance: Expr) -> dict[str, Any]:
+def expansion(sigma: Activation, order: int, variance: Expr, constants: Constants | None = None) -> dict[str, Any]:
     """Return the coefficients of an activation to an order, as `hermite_expansion` does."""
     head = {"activation": sigma.name, "variance": as_text(variance)}
     if is_closed(coefficient(sigma, 0, variance)):
         closed = coefficients(sigma, order, variance)
         if all(map(is_closed, closed)):
-            return {**head, "exact": True, "coefficients": list(map(as_text, closed)), "errors": [0.0] * len(closed)}
+            texts = [as_text(value, constants) for value in closed]
+            return {**head, "exact": True, "coefficients": texts, "errors": [0.0] * len(closed)}
     if variance == r:
         raise InputError(
             f"{sigma.name}: no rule closes its coefficients in r; accepted: --variance with a number, such as 1."

@@ -13,22 +13,32 @@ from theory.errors import ParameterError, QuadratureError
 from theory.language.activations import activation, require_finite_kernel
 from theory.network.system import GAP, guard
 from theory.symbols import q, r
+from theory.typeset.constants import Constants
 from theory.typeset.printing import as_text
 
 __all__ = ["kernel_lines", "kernel_report"]
 
 
 def kernel_report(
-    student: str, teacher: str | None, point: tuple[str, str] | None, digits: int | None, tolerance: float
+    student: str,
+    teacher: str | None,
+    point: tuple[str, str] | None,
+    digits: int | None,
+    tolerance: float,
+    constants: Constants | None = None,
 ) -> dict[str, object]:
-    """Return the JSON object of `hermescape kernel`; with a point also q, r, value and error."""
+    """Return the JSON object of `hermescape kernel`; with a point also q, r, value and error.
+
+    With `constants`, as people read it: ratios of long decimals are written as decimals.
+    """
     sigma = activation(student)
     phi = sigma if teacher is None else activation(teacher)
     at = None if point is None else _covariance(*point)
     pair = Distribution.of(sigma.expr), Distribution.of(phi.expr)
     kernel = gaussian_kernel(*pair, q, r)
     exact = is_closed(kernel)
-    report = {"student": sigma.name, "teacher": phi.name, "exact": exact, "kernel": as_text(kernel) if exact else None}
+    text = as_text(kernel, constants) if exact else None
+    report = {"student": sigma.name, "teacher": phi.name, "exact": exact, "kernel": text}
     if at is None:
         return report
     at_edge = at[r] == at[q] ** 2

@@ -91,9 +91,10 @@ class Phi2(Function):
             return sp.Float(_distribution(h, k, mpmath.asin(rho), mpmath.mp.prec), digits)
 
     def _latex(self, printer: Any, exp: str | None = None) -> str:
-        h, k, rho = map(printer._print, self.args)
-        power = "" if exp is None else f"^{{{exp}}}"
-        return rf"\Phi_2{power}\left({h}, {k};\, {rho}\right)"
+        h, k, rho = map(getattr(printer, "inline", printer._print), self.args)
+        power, arguments = "" if exp is None else f"^{{{exp}}}", rf"{h}, {k};\, {rho}"
+        bracketed = getattr(printer, "bracketed", lambda text: rf"\left({text}\right)")
+        return rf"\Phi_2{power}{bracketed(arguments)}"
 
 
 class Phi2Angle(Function):

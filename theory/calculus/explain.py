@@ -20,7 +20,7 @@ from theory.calculus.tidy import tidy
 from theory.shown import Shown, short
 from theory.symbols import q, r
 from theory.typeset.layout import Equation
-from theory.typeset.printing import latex
+from theory.typeset.printing import latex, latex_of_factor
 
 __all__ = ["RULES", "Step", "explain", "kernel_steps"]
 
@@ -209,8 +209,7 @@ def _product(factor: Expr, expectation: str) -> str:
         return latex(factor)
     if factor in (1, -1):
         return ("-" if factor == -1 else "") + expectation
-    text = latex(factor)
-    return (rf"\left({text}\right)" if factor.is_Add else text) + r"\, " + expectation
+    return latex_of_factor(factor) + r"\, " + expectation
 
 
 def _term(term: Term, names: Sequence[str]) -> str:

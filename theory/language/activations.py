@@ -31,9 +31,20 @@ from theory.language.parser import RESERVED, parse
 from theory.lazy import Lazy
 from theory.shown import Shown
 from theory.symbols import x
+from theory.typeset.constants import Constants
 from theory.typeset.layout import Equation, on_screen
+from theory.typeset.printing import latex
 
-__all__ = ["REGISTRY", "Activation", "activation", "he", "register", "registered_in", "require_finite_kernel"]
+__all__ = [
+    "REGISTRY",
+    "Activation",
+    "activation",
+    "constants_of",
+    "he",
+    "register",
+    "registered_in",
+    "require_finite_kernel",
+]
 
 
 @lru_cache(maxsize=128)
@@ -158,9 +169,15 @@ class Activation(Shown):
         return sp.oo if rate < 1e-3 else 1 / (4 * sp.nsimplify(float(rate), rational=True, tolerance=1e-3))
 
     @property
+    def text(self) -> str:
+        """The name, which is what was typed, and the texts of the names that `register` added and it uses."""
+        return " ".join((self.name, *registered_in([self.name]).values()))
+
+    @property
     def equations(self) -> tuple[Equation, ...]:
-        """sigma(x), as its only equation."""
-        return (Equation.of("student", r"\sigma(x)", self.expr),)
+        """sigma(x), and the constants in it that have names."""
+        constants = Constants.of(self.text)
+        return (Equation.of("student", r"\sigma(x)", latex(self.expr, constants)), *constants_of(constants))
 
     @property
     def heading(self) -> str:
@@ -181,6 +198,13 @@ class Activation(Shown):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.expr}"
+
+
+def constants_of(constants: Constants) -> tuple[Equation, ...]:
+    """Return c_1, c_2, ... with the decimals that were typed."""
+    return tuple(
+        Equation.of(f"constant-{i}", f"c_{{{i}}}", decimal) for i, (_, decimal) in enumerate(constants.named, 1)
+    )
 
 
 def activation(value: str | Expr | Activation) -> Activation:

@@ -5,7 +5,7 @@ Gaussian variables: Z ~ N(0, 1); l and l* are the projections of x on w and w*.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import sympy as sp
 from sympy import Expr, Symbol
@@ -14,9 +14,12 @@ from theory.calculus.expectations import is_closed
 from theory.network.vectors import Combination
 from theory.symbols import q, r, rho
 from theory.typeset.layout import Equation
-from theory.typeset.printing import latex
+from theory.typeset.printing import latex, latex_of_factor
+from theory.typeset.tree import parse, width
 
 __all__ = [
+    "A",
+    "G",
     "arguments_of",
     "flow_of",
     "gradient_at_start",
@@ -24,12 +27,16 @@ __all__ = [
     "lora_growth",
     "no_slope",
     "on_sphere",
+    "rate_in",
     "rate_of",
+    "time_in",
     "weight_of",
 ]
 
 LONGEST = 200  # operations; longer values of A, B and G are given by their definition only
 LONGEST_RATE = 60  # the same for rates and search times, in A, B and G
+A, B, G = sp.symbols("A B G", positive=True)
+Write = Callable[[Expr], str]
 VECTORS = {"w*": "w_{*}", "w_s": "w_{s}", "w0": "w_{0}"}
 
 
@@ -44,7 +51,7 @@ def weight_of(combination: Combination) -> str:
     '\\mu w_{*} + u v'
     """
     parts = [
-        VECTORS.get(v.name, v.name) if c == 1 else f"{latex(c)} {VECTORS.get(v.name, v.name)}"
+        VECTORS.get(v.name, v.name) if c == 1 else f"{latex_of_factor(c)} {VECTORS.get(v.name, v.name)}"
         for v, c in combination.parts
     ]
     return " + ".join(parts)
@@ -79,26 +86,52 @@ def no_slope(states: Sequence[Symbol]) -> tuple[Equation, ...]:
     return (Equation.of("bend", rf"(L_{{q}}, L_{{r}}) \text{{ at }} ({start}) = 0", nowhere),)
 
 
-def gradient_at_start(aligned: Expr | None, bend: Expr, square: Expr | None, length: Symbol) -> tuple[Equation, ...]:
+def gradient_at_start(
+    aligned: Expr | None, bend: Expr, square: Expr | None, length: Symbol, write: Write = latex
+) -> tuple[Equation, ...]:
     """Define A (aligned) or G^2, and B, and give their closed forms; |w0| is mu or rho."""
     at = r"\mu, \rho" if length == rho else r"\mu"
     where = rf"\;\Big|_{{q = \mu,\, r = {latex(length**2)}}}"
-    curvature = Equation.of("bend", f"B({at})", rf"-2 L_{{r}}{where}", *_shown(bend))
+    curvature = Equation.of("bend", f"B({at})", rf"-2 L_{{r}}{where}", *_shown(bend, write=write))
     if aligned is not None:
-        return (Equation.of("drive", f"A({at})", rf"-L_{{q}} - 2 \mu L_{{r}}{where}", *_shown(aligned)), curvature)
+        drive = Equation.of("drive", f"A({at})", rf"-L_{{q}} - 2 \mu L_{{r}}{where}", *_shown(aligned, write=write))
+        return (drive, curvature)
     form = rf"L_{{q}}^{{2}} + 4 \mu L_{{q}} L_{{r}} + 4 {latex(length**2)} L_{{r}}^{{2}}{where}"
-    return (Equation.of("slope", f"G({at})^{{2}}", form, *_shown(square)), curvature)
+    return (Equation.of("slope", f"G({at})^{{2}}", form, *_shown(square, write=write)), curvature)
 
 
-def lora_growth(scale: Expr, drive: str, rate: Expr | None, tau: Expr | None) -> tuple[Equation, ...]:
-    """Return lambda_+ and tau in A or G, B and the squared LoRA scale, and as closed forms where these are short."""
-    trace, square = _times(scale, "B"), _times(scale**2, "B^{2}")
-    root = rf"\sqrt{{{square} + {_times(4 * scale, f'{drive}^{{2}}')}}}"
-    ratio = rf"\frac{{-{trace} + {root}}}{{{_times(2 * scale, f'{drive}^{{2}}')}}}"
+def rate_in(drive: Symbol, scale: Expr) -> Expr:
+    """Return lambda_+ in B, A (or G) and the squared LoRA scale.
+
+    >>> rate_in(A, sp.S.One)
+    B/2 + sqrt(4*A**2 + B**2)/2
+    """
+    return (scale * B + _root(drive, scale)) / 2
+
+
+def time_in(drive: Symbol, scale: Expr) -> Expr:
+    """Return tau in B, A (or G) and the squared LoRA scale."""
+    return (_root(drive, scale) - scale * B) / (2 * scale * drive**2)
+
+
+def _root(drive: Symbol, scale: Expr) -> Expr:
+    return sp.sqrt(scale**2 * B**2 + 4 * scale * drive**2)
+
+
+def lora_growth(
+    scale: Expr, drive: Symbol, rate: Expr | None, tau: Expr | None, write: Write = latex
+) -> tuple[Equation, ...]:
+    """Return lambda_+ and tau in A or G, B and the squared LoRA scale; as closed forms where these are no longer."""
+    growth, time = (write(f(drive, scale)) for f in (rate_in, time_in))
     return (
-        Equation.of("rate", r"\lambda_{+}", rf"\frac{{{trace} + {root}}}{{2}}", *_shown(rate, LONGEST_RATE)),
-        Equation.of("time", r"\tau", r"\frac{1}{\lambda_{+}}", ratio, *_shown(tau, LONGEST_RATE)),
+        Equation.of("rate", r"\lambda_{+}", growth, *_shorter(rate, growth, write)),
+        Equation.of("time", r"\tau", r"\frac{1}{\lambda_{+}}", time, *_shorter(tau, time, write)),
     )
+
+
+def _shorter(value: Expr | None, form: str, write: Write) -> list[str]:
+    """Return a value as LaTeX where it takes no more room than its formula."""
+    return [text for text in _shown(value, LONGEST_RATE, write) if width(parse(text)) <= width(parse(form))]
 
 
 def jacobian_growth(rate: Expr | None, tau: Expr | None) -> tuple[Equation, ...]:
@@ -116,12 +149,8 @@ def on_sphere(exponent: int, drift: Expr, tau: Expr | None) -> tuple[Equation, .
     return equations if tau is None else (*equations, Equation.of("time", r"\tau", tau))
 
 
-def _times(factor: Expr, symbol: str) -> str:
-    return symbol if factor == 1 else f"{latex(factor)} {symbol}"
-
-
-def _shown(value: Expr | None, longest: int = LONGEST) -> list[str]:
+def _shown(value: Expr | None, longest: int = LONGEST, write: Write = latex) -> list[str]:
     """Return the value as LaTeX where it is closed and short enough."""
     if value is None or not is_closed(value) or sp.count_ops(value) > longest:
         return []
-    return [latex(value)]
+    return [write(value)]

@@ -30,7 +30,9 @@ from theory.calculus.expectations import is_closed
 from theory.calculus.tidy import tidy
 from theory.errors import HermescapeError, NotIntegrableError
 from theory.language.hermite import coefficient, information_exponent, is_zero
-from theory.network.equations import gradient_at_start, jacobian_growth, lora_growth, no_slope, on_sphere
+from theory.network.equations import A as DRIVE
+from theory.network.equations import G as SLOPE
+from theory.network.equations import gradient_at_start, jacobian_growth, lora_growth, no_slope, on_sphere, time_in
 from theory.network.loss import Loss
 from theory.network.ridges import Network
 from theory.shown import Shown
@@ -290,12 +292,23 @@ class Escape(Shown):
             return on_sphere(self.exponent, self.drift, self.tau)
         if self.B is None:
             return no_slope(self.states)
-        gradient = gradient_at_start(self.A, self.B, self.G2, rho if rho in self.network.parameters else mu)
+        length, write = rho if rho in self.network.parameters else mu, self.loss.latex_of
+        gradient = gradient_at_start(self.A, self.B, self.G2, length, write)
         if self.G2 == 0:
             return gradient
         if self.square is None:
             return (*gradient, *jacobian_growth(self.rate, self.tau))
-        return (*gradient, *lora_growth(self.square, "G" if self.A is None else "A", self.rate, self.tau))
+        return (*gradient, *lora_growth(self.square, self._drive, self.rate, self.tau, write))
+
+    @property
+    def _drive(self) -> Symbol:
+        """The symbol of what drives the search: A where w0 is aligned, else G."""
+        return SLOPE if self.A is None else DRIVE
+
+    @property
+    def tau_in_drive(self) -> Expr | None:
+        """`tau` in the symbols A (or G), B and the LoRA scale; None where the velocities are not those of LoRA."""
+        return None if self.square is None or self.tau is None else time_in(self._drive, self.square)
 
     @property
     def heading(self) -> str:

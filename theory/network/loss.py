@@ -34,13 +34,15 @@ from theory.calculus.nodes import exact
 from theory.calculus.terms import as_terms, multiply, place
 from theory.calculus.tidy import tidy
 from theory.errors import NoClosedFormError, NotIntegrableError
-from theory.language.activations import Activation
+from theory.language.activations import Activation, constants_of
 from theory.language.labels import Labels
 from theory.network.ridges import Network, Ridge
 from theory.network.vectors import Combination, Gram, Vector
 from theory.shown import Shown
 from theory.symbols import N_4, Delta, J, L_q, L_r, M_ll, M_ls, M_ss, N_l, N_s, q, r, x
+from theory.typeset.constants import Constants
 from theory.typeset.layout import Equation, on_screen
+from theory.typeset.printing import latex
 
 __all__ = ["Loss"]
 
@@ -356,17 +358,30 @@ class Loss(Shown):
         """Whether L(q, r) contains no unevaluated expectation."""
         return is_closed(self.expr)
 
+    @cached_property
+    def constants(self) -> Constants:
+        """What the decimals of student and teacher are printed as."""
+        single = self.network.is_single_index
+        functions = (self.student, self.teacher) if single else [ridge.function for ridge in self._signed]
+        return Constants.of(*(f.text for f in functions))
+
+    def latex_of(self, f: Expr) -> str:
+        """Return LaTeX of something derived, long decimals by name."""
+        return latex(f, self.constants.long_only)
+
     @property
     def links(self) -> tuple[Equation, ...]:
-        """Student and learnt link."""
-        return (*self.student.equations, Equation.of("teacher", r"\varphi(x)", self.teacher.expr))
+        """Student and learnt link, and the constants in them that have names."""
+        named = (("student", r"\sigma(x)", self.student), ("teacher", r"\varphi(x)", self.teacher))
+        links = (Equation.of(label, left, latex(f.expr, self.constants)) for label, left, f in named)
+        return (*links, *constants_of(self.constants))
 
     @property
     def equations(self) -> tuple[Equation, ...]:
         """L, L_q and L_r in q and r."""
         slope, bend = self.gradient()
         named = (("loss", "L(q, r)", self.expr), ("loss-q", "L_{q}", slope), ("loss-r", "L_{r}", bend))
-        return tuple(Equation.of(*each) for each in named)
+        return tuple(Equation.of(label, left, self.latex_of(f)) for label, left, f in named)
 
     @property
     def heading(self) -> str:

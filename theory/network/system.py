@@ -84,13 +84,17 @@ class System(Shown):
         return definitions
 
     @cached_property
-    def odes(self) -> dict[Symbol, Expr]:
-        """d(state)/dt in states and parameters; in L_q, L_r (and J) as well where these have no closed form."""
+    def substituted(self) -> dict[Symbol, Expr]:
+        """`velocities` with L_q, L_r (and J) put in where these have closed forms, product by product."""
         if not all(is_closed(f) for f in self.functions.values()):
             return dict(self.velocities)
         inner = {name: _radicals_in(f, self.entries) for name, f in self.functions.items()}
-        substituted = {s: f.xreplace(inner) for s, f in self.velocities.items()}
-        return {s: tidy(f) if _is_short_polynomial(f) else f for s, f in substituted.items()}
+        return {s: f.xreplace(inner) for s, f in self.velocities.items()}
+
+    @cached_property
+    def odes(self) -> dict[Symbol, Expr]:
+        """d(state)/dt in states and parameters; in L_q, L_r (and J) as well where these have no closed form."""
+        return {s: tidy(f) if _is_short_polynomial(f) else f for s, f in self.substituted.items()}
 
     def sgd(self, kappa: Expr = kappa_symbol) -> System:
         r"""Return the system at finite kappa = eta d / B: each overlap of a vector on the sphere gains its drift.
@@ -234,7 +238,7 @@ class System(Shown):
         L(q, r) &= \frac{r}{2} - q + \frac{1}{2} \\
         L_{q} &= -1 \\
         L_{r} &= \frac{1}{2} \\
-        \frac{\mathrm{d} m}{\mathrm{d} t} &= L_{q} \left(m - 1\right) \left(m + 1\right) \\
+        \frac{\mathrm{d} m}{\mathrm{d} t} &= -L_{q} (1 - m^{2}) \\
         k_{*} &= 1 \\
         c_{k_*} &= 1
         \end{align*}

@@ -53,6 +53,7 @@ __all__ = ["Regime", "regime"]
 
 DIGITS = 30
 LARGEST = sp.Integer(10) ** 300
+LARGEST_SHOWN = 10**6  # denominator of a ratio that is shown as it is
 LONGEST = 160  # characters of LaTeX, beyond which numbers are printed as decimals
 
 
@@ -191,7 +192,7 @@ def _value(expr: Expr, at: dict[Symbol, Expr]) -> Expr:
 
 
 def _shown(value: Expr) -> str:
-    return sp.sstr(value) if value.is_Rational else f"{float(value):.6g}"
+    return sp.sstr(value) if value.is_Rational and value.q < LARGEST_SHOWN else f"{float(value):.6g}"
 
 
 # --- LoRA -------------------------------------------------------------------------------------------------------

@@ -96,7 +96,13 @@ def _replaced(row: Row, old: Row, new: Row) -> Row:
     lines: list[Node] = []
     for node in row:
         is_factor = not lines or lines[-1].kind == "space"
-        if node.kind == "fence" and node.rows[0] == old and is_factor and node.text == r"\left(" and len(row) > 1:
+        if (
+            node.kind == "fence"
+            and node.rows[0] == old
+            and is_factor
+            and node.text in ("(", r"\left(")
+            and len(row) > 1
+        ):
             lines += new
         else:
             parts = (part if isinstance(part, str) else _replaced(part, old, new) for part in node.parts)

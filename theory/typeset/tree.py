@@ -57,8 +57,17 @@ def parse(text: str) -> Row:
     ['call', 'space', 'operator', 'space', 'symbol', 'script']
     >>> render(parse(r"\sqrt[3]{x} \left(1 + q\right)^{2}"))
     '\\sqrt[3]{x} \\left(1 + q\\right)^{2}'
+    >>> [node.kind for node in parse("(a + b) c")]
+    ['fence', 'space', 'symbol']
     """
     return _Reader(text).row(None)
+
+
+def _close(nodes: list[Node]) -> None:
+    """Put what follows the last open bracket into a fence; a bracket that closes nothing stays a symbol."""
+    opened = next((i for i in reversed(range(len(nodes))) if nodes[i].parts == ("(",)), None)
+    if opened is not None:
+        nodes[opened:] = [Node("fence", ("(", tuple(nodes[opened + 1 : -1]), ")"))]
 
 
 class _Reader:
@@ -77,6 +86,8 @@ class _Reader:
         nodes: list[Node] = []
         while self.at < len(self.tokens) and self.tokens[self.at] != end:
             nodes.append(self.node())
+            if nodes[-1].text == ")":
+                _close(nodes)
         if end is not None and self.at == len(self.tokens):
             raise HermescapeError(f"unbalanced LaTeX, {end} is missing: {''.join(self.tokens)}")
         return tuple(nodes)

@@ -291,7 +291,7 @@ def test_output_is_refused_before_any_work() -> None:
 
 
 def test_tables_are_ones_that_people_read() -> None:
-    assert re.search(r"sigma_k *\n0 +exact +sqrt\(2\)", run("hermite", "relu", "--order", "1").stdout)
+    assert re.search(r"sigma_k *\n0 +exact +1/sqrt\(2\*pi\)", run("hermite", "relu", "--order", "1").stdout)
     assert "quadrature (error" in run("hermite", "tanh", "--order", "1").stdout
     assert "no closed form" in run("kernel", "tanh").stdout
     assert "rho" in run("escape", "linear", "--mu", "0.3", "--mix").stdout

@@ -282,7 +282,7 @@ def test_parsing_gives_the_text_back() -> None:
 
 
 def without_brackets(formula: str) -> str:
-    return re.sub(r"\\left\(|\\right\)|\s", "", formula)
+    return re.sub(r"\\left\(|\\right\)|[()]|\s", "", formula)
 
 
 @pytest.mark.parametrize("limit", [15.0, 31.0, 41.0])
@@ -341,4 +341,4 @@ def test_meanings_are_typeset() -> None:
 def test_sums_begin_with_a_positive_term() -> None:
     x, y = sp.symbols("x y")
     assert latex(y - x**2) == "y - x^{2}"
-    assert latex(-x - y) == "- x - y"
+    assert latex(-x - y) == "-x - y"
