@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from hermescape.cli.app import COMMANDS
+from tests.test_pages import TOLERANCE, run_command, same
 from theory.network.derivation import derive
 from theory.search.law import escape_time
 
@@ -26,13 +27,18 @@ def test_commands_exist() -> None:
     assert set(re.findall(r"^hermescape (\w+)", README, re.MULTILINE)) <= set(COMMANDS)
 
 
+def test_the_verdict_is_what_the_tool_prints() -> None:
+    ((command, shown),) = re.findall(r"```console\n\$ (.*?)\n\.\.\.\n(.*?)```", README, re.DOTALL)
+    printed = run_command(command)
+    assert same(shown, printed[printed.index("information exponent") :], TOLERANCE)
+
+
 def test_displayed_equations_are_what_the_tool_prints() -> None:
     """Every line of them stands in the LaTeX of relu or of the law, in this order."""
     relu = derive("relu")
     printed = [*lines(relu.latex()), *lines(escape_time(relu).latex())]
     displayed = [line for block in re.findall(r"```math\n(.*?)```", README, re.DOTALL) for line in lines(block)]
     assert len(displayed) > 12
-    assert "$$" not in README
     places = [printed.index(line) if line in printed else line for line in displayed]
     assert not [place for place in places if isinstance(place, str)]
 

@@ -23,7 +23,7 @@ MOST_ERRORS = 5  # listed for people; --json has all
 
 
 def sweep(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="kind, [fixed] and [grid]; see the README")],
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="kind, [fixed], [grid]: docs/howto/sweeps.md")],
     store: Annotated[
         Path | None, typer.Option("-o", "--store", metavar="FILE", help="default: CONFIG with suffix .sqlite")
     ] = None,

@@ -94,7 +94,6 @@ def derivation_table(system: System, *, expand: bool = False) -> tuple[str | Tab
     loss = system.loss_function
     constants = loss.constants.long_only
     student, teacher = (f"{f.name}: {as_text(f.expr, loss.constants)}" for f in (loss.student, loss.teacher))
-    exponent = system.information_exponent
     table = Table(show_edge=False, pad_edge=False, box=None)
     for column in ("quantity", "tier", "expression"):
         table.add_column(column, overflow="fold")
@@ -105,10 +104,8 @@ def derivation_table(system: System, *, expand: bool = False) -> tuple[str | Tab
         table.add_row(f"sigma_{k}", tier_of(error), text)
     for row in (*_flow_rows(system, expand), *_search_rows(system, expand)):
         table.add_row(row.name, _tier(row.functions, row.at), as_text(row.value, constants))
-    notes = [f"information exponent {'none: trapped at m = 0' if exponent is None else exponent}"]
-    notes.append(_generative_note(_generative(system)))
     head = f"student {student}    teacher {teacher}    model {system.network.name}"
-    return head, *notes, table, *_footnotes(system, expand)
+    return head, _generative_note(_generative(system)), table, *_footnotes(system, expand)
 
 
 def _flow_rows(system: System, expand: bool) -> Iterator[_Row]:
