@@ -17,13 +17,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from sympy import Expr
 
 from theory.typeset.printing import as_text
 
-__all__ = ["Row", "Shown", "is_formula", "meanings", "short"]
+__all__ = ["Row", "Several", "Shown", "is_formula", "meanings", "short"]
 
 LONGEST = 72  # characters of a value
 SEVERAL = 6  # entries of a list that are written out
@@ -123,6 +123,28 @@ class Shown:
 
     def _repr_html_(self) -> str | None:
         return None if Shown.painter is None else Shown.painter(self)
+
+
+S = TypeVar("S", bound=Shown)
+
+
+class Several(tuple[S, ...], Shown):
+    """Results in a row, one line each."""
+
+    _repr_pretty_ = Shown._repr_pretty_
+
+    def __repr__(self) -> str:
+        return tuple.__repr__(self)
+
+    @property
+    def heading(self) -> str:
+        """How many, of what."""
+        kinds = ", ".join(dict.fromkeys(f"{type(each).__name__}: {_first(type(each).__doc__)}" for each in self))
+        return f"{len(self)} of {kinds}" if self else "none"
+
+    def quantities(self) -> list[Row]:
+        """Each in brief, as one gets it."""
+        return [Row(f"[{index}]", each.brief) for index, each in enumerate(self)]
 
 
 def _row(shown: Shown, given: str) -> Row:

@@ -13,6 +13,7 @@ from numerics.accuracy import FLOW_RTOL
 from numerics.flows.flow import Engine, Exit, Outcome, Trajectory, integrate
 from theory.errors import ParameterError
 from theory.network.system import System
+from theory.shown import Several
 
 __all__ = ["Stage", "integrate_stages"]
 
@@ -60,4 +61,4 @@ def integrate_stages(
         if not finished:
             break
         state = path.end
-    return tuple(legs)
+    return Several(legs)

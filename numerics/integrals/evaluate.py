@@ -75,7 +75,7 @@ class Evaluator:
 
     >>> from theory.symbols import mu
     >>> evaluator((mu,), (mu**2,))(3.0)
-    (Estimate(value=9.0, error=0.0),)
+    (<Estimate value = 9 (exact)>,)
     """
 
     def __init__(self, args: tuple[Symbol, ...], outputs: tuple[Expr, ...], *, jit: bool = False) -> None:

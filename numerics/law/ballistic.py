@@ -52,8 +52,8 @@ class Ballistic(Shown):
     """T = constant + deviation Z, Z ~ N(0, 1): plain training with information exponent 1; times in t = eta * step.
 
     Attributes:
-        dimension: d.
-        threshold: R.
+        dimension: d, the input dimension.
+        threshold: R, the |m| of the exit.
         regime: ballistic, the start having a velocity.
         constant: the time of the flow from m = 0, corrected to first order in eta.
         deviation: standard deviation of T, O(1/sqrt(d)).

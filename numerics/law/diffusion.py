@@ -107,12 +107,12 @@ class SampledLaw(Shown):
 
     @property
     def dimension(self) -> float:
-        """d."""
+        """d, the input dimension."""
         return self.ensemble.dimension
 
     @property
     def threshold(self) -> float:
-        """R."""
+        """R, the |m| of the exit."""
         return self.ensemble.threshold
 
     @property

@@ -31,8 +31,8 @@ class LinearEscape(Shown):
     Attributes:
         regime: "linear", "u alone" or "noise-driven" (LoRA), "plain-2".
         tau: search time at this step size.
-        dimension: d.
-        threshold: R.
+        dimension: d, the input dimension.
+        threshold: R, the |m| of the exit.
         prefactor: log((lambda^2 + alpha^2 G^2)/(alpha^2 |a_m| G)); 0 for plain.
         gain: sqrt(1 + kappa lambda J_0/((2 + eta lambda) G^2)), the widening by SGD's noise; as in
             `theory.search.law` for plain.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from theory.shown import Row, Shown, meanings, short
+from theory.shown import Row, Several, Shown, meanings, short
 
 
 @dataclass(frozen=True)
@@ -110,3 +110,13 @@ def test_an_error_of_zero_is_said_to_be_none() -> None:
     assert Row("tau", 2.0, error=0.0).text == "2 (exact)"
     assert Row("tau", None, error=math.inf).text == "None"
     assert Row("tau", 2.0, error=math.inf).text == "2 ± inf"
+
+
+def test_several_are_a_line_each_and_a_tuple() -> None:
+    paths = Several(Path(np.arange(float(n)), "left") for n in (1, 2))
+    assert paths == tuple(paths)
+    assert repr(paths) == repr(tuple(paths))
+    head, *rows = str(paths).splitlines()
+    assert head == "2 of Path: A path; times in t"
+    assert [row.split()[0] for row in rows] == ["[0]", "[1]"]
+    assert str(Several(())) == "none"

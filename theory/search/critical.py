@@ -48,7 +48,7 @@ from theory.search.roots import (
     rational_roots,
     scanned,
 )
-from theory.shown import Shown
+from theory.shown import Several, Shown, short
 from theory.symbols import mu
 
 __all__ = ["Approach", "CriticalStrength", "critical_strengths", "isolates_exactly", "stationary_mu"]
@@ -110,6 +110,12 @@ class CriticalStrength(Shown):
         return self.order > 0
 
     @property
+    def brief(self) -> str:
+        """Where it is, and how tau behaves there."""
+        power = f"/|mu - mu_c|^{self.order}" if self.order else ""
+        return f"mu_c = {short(self.mu)}, tau ~ {short(self.constant)}{power}, flow at mu_c: {self.regime}"
+
+    @property
     def regime(self) -> str:
         """What happens exactly at mu_c under the flow: u alone, trapped or undecided."""
         return {1: "u alone", -1: "trapped", 0: "undecided"}[self.sign]
@@ -157,7 +163,7 @@ def critical_strengths(system: System) -> tuple[CriticalStrength, ...]:
     escape = system.escape
     drive, exact = drive_of(escape), isolates_exactly(system)
     roots = isolated(drive) if exact else scanned(escape)
-    return tuple(sorted((_alignment(escape, root, exact) for root in roots), key=lambda root: float(root.mu)))
+    return Several(sorted((_alignment(escape, root, exact) for root in roots), key=lambda root: float(root.mu)))
 
 
 def isolates_exactly(system: System) -> bool:
