@@ -45,7 +45,14 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'hermescape' has no attribute {name!r}")
     module, inner = _HOMES[name]
-    return getattr(importlib.import_module(module), inner)
+    public = getattr(importlib.import_module(module), inner)
+    importlib.import_module("theory.lazy").PROVIDERS["plot"] = _plots_of
+    return public
+
+
+def _plots_of(result: Any) -> Any:
+    """Return what `result.plot` is."""
+    return importlib.import_module("hermescape.drawing").plots_of(result)
 
 
 def __dir__() -> list[str]:

@@ -36,7 +36,7 @@ ORDER = {
     ),
     "hermescape": (
         {"output", "task", "shadows"},
-        {"api"},
+        {"api", "drawing"},
         {"foresight", "verify"},
         {"views", "explorer"},
         {"report", "paper"},
@@ -61,6 +61,7 @@ DEFERRED = {
     "hermescape.cli": EVERYTHING,  # a fast --help
     "hermescape.__init__": EVERYTHING,  # `import hermescape` imports nothing; the names for type checkers
     "hermescape.output": {"rich"},  # which the command line imports: 0.2 s of --help
+    "hermescape.drawing": {"xarray"},  # for type checkers
     "hermescape.explorer": {"ipywidgets"},  # optional
     "hermescape.views": {"numerics.integrals"},  # NumPy, where something has no closed form
     "numerics.compile": {"numba", "numerics.compile.primitives"},  # half a second before anything is compiled

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import base64
-import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import matplotlib as mpl
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 
 from hermescape.report.findings import Case, Findings, Missing
 from hermescape.verify.report import Report
@@ -28,7 +25,7 @@ from theory.symbols import u as u_symbol
 
 __all__ = ["FIGURES", "Figure", "drawn"]
 
-SIZE = (5.4, 4.1)  # inches: text stays readable on a phone
+WIDTH = 5.4  # inches: text stays readable on a phone
 ORDER = 24  # of the Hermite spectrum
 GRID = {False: (61, 45), True: (31, 23)}  # of a portrait and of the kernel, quick or not
 SLOW_GRID = (25, 19)  # where every point is a quadrature
@@ -41,13 +38,14 @@ COUNTS = {1: "one state", 2: "two states", 3: "three states", 4: "four states"}
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing: title, text for those who do not see it, caption (text, or markup) and SVG."""
+    """A drawing: title, text for those who do not see it, caption (text, or markup), SVG, its size in CSS pixels."""
 
     key: str
     title: str
     alt: str
     caption: str
     svg: bytes
+    size: tuple[int, int] = (540, 410)
 
     @property
     def uri(self) -> str:
@@ -65,26 +63,18 @@ def drawn(key: str, findings: Findings) -> Figure | Missing:
     if isinstance(picture, Missing):
         return picture
     draw, alt, caption = picture
-    return Figure(key, title, alt, caption, _svg(draw, title))
+    svg, size = _svg(draw, title)
+    return Figure(key, title, alt, caption, svg, size)
 
 
 Picture = tuple[Callable[[Axes], Axes], str, str] | Missing
 
 
-def _svg(draw: Callable[[Axes], Axes], title: str) -> bytes:
-    """Return the drawing, the same bytes for the same content.
-
-    It is laid out here and then drawn: `savefig` would draw it once more, unseen, to lay it out.
-    """
-    figure, made = plots.figure_of(draw, title), io.BytesIO()
-    figure.set_size_inches(*SIZE)
-    canvas, layout = FigureCanvasSVG(figure), figure.get_layout_engine()
-    with mpl.rc_context({**plots.STYLE, "svg.hashsalt": title}):
-        if layout is not None:
-            layout.execute(figure)
-            figure.set_layout_engine("none")
-        canvas.print_svg(made, metadata={"Date": None, "Creator": None})
-    return made.getvalue()
+def _svg(draw: Callable[[Axes], Axes], title: str) -> tuple[bytes, tuple[int, int]]:
+    """Return the drawing, the same bytes for the same content, and its size on a page, in CSS pixels."""
+    sheet = plots.figure_of(draw, "", width=WIDTH)
+    wide, high = (round(100 * side) for side in sheet.get_size_inches())
+    return plots.for_light_and_dark(sheet.svg(title)), (wide, high)
 
 
 def _spectrum(findings: Findings) -> Picture:

@@ -25,6 +25,7 @@ from numerics.flows.engines.reference import SciPy, right_hand_side
 from numerics.flows.engines.taylor import Heyoka
 from numerics.workers import available_threads
 from theory.errors import ParameterError
+from theory.lazy import Provided
 from theory.network.system import System
 from theory.symbols import MEANINGS, m
 
@@ -68,6 +69,9 @@ class Trajectory:
         solution: times and states as plain arrays.
         names: of the states, in its order.
     """
+
+    plot = Provided()
+    """draws the states over time"""
 
     solution: Solution
     names: tuple[Symbol, ...]

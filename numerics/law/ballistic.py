@@ -35,6 +35,7 @@ from numerics.integrals.evaluate import on_covariance
 from numerics.law.normal import normal_cdf, normal_quantile
 from numerics.law.protocol import Setting, check_level
 from theory.errors import InputError
+from theory.lazy import Provided
 from theory.network.system import System
 from theory.symbols import J, L_q, L_r, m
 from theory.symbols import d as dimension_symbol
@@ -62,6 +63,9 @@ class Ballistic:
     >>> round(law.median, 10), round(law.deviation, 10)
     (0.5493061443, 0.01)
     """
+
+    plot = Provided()
+    """draws P(T <= t)"""
 
     dimension: float
     threshold: float

@@ -33,6 +33,7 @@ from numerics.law.protocol import Law, Setting, check_level
 from numerics.law.starts import check_step, is_lora
 from numerics.rates.search_time import search_time
 from theory.errors import InputError, ParameterError, QuadratureError, StalledError
+from theory.lazy import Provided
 from theory.network.system import System
 from theory.search.law import search_time as search_time_of
 from theory.search.regimes import regime
@@ -88,6 +89,9 @@ class SampledLaw:
         tau: search time at this step size; None where growth is not exponential.
         power: T grows like d^power, times log d.
     """
+
+    plot = Provided()
+    """draws P(T <= t)"""
 
     times: Array = field(repr=False)
     error: float

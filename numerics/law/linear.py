@@ -14,6 +14,7 @@ from numerics.compile.formulas import compiled
 from numerics.law.normal import inverse, mean_log, normal_cdf, normal_quantile
 from numerics.law.protocol import check_level
 from numerics.rates.search_time import Search
+from theory.lazy import Provided
 from theory.search.law import spread
 
 __all__ = ["LinearEscape", "widening"]
@@ -59,6 +60,9 @@ class LinearEscape:
     >>> round(law.cdf(law.quantile(0.25)), 12)
     0.25
     """
+
+    plot = Provided()
+    """draws P(T <= t)"""
 
     regime: str
     tau: float

@@ -36,6 +36,7 @@ from numerics.flows.flow import Exit, exit_times
 from numerics.integrals.evaluate import evaluator
 from numerics.law.protocol import check_level
 from theory.errors import InputError, ParameterError
+from theory.lazy import Provided
 from theory.network.system import System
 from theory.symbols import J, L_q, L_r, M_ll, M_ls, M_ss, m
 from theory.symbols import d as dimension_symbol
@@ -73,6 +74,9 @@ class Passage:
         constant_error: its error.
         quiet: the law without SGD's noise; None where this is it.
     """
+
+    plot = Provided()
+    """draws P(T <= t)"""
 
     times: Array
     probabilities: Array

@@ -21,6 +21,7 @@ from numerics.accuracy import CONFIDENCE
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.state import Status, layout, overlaps
 from theory.errors import ParameterError
+from theory.lazy import Provided
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -61,6 +62,9 @@ class ExitSample:
     >>> sample.final.u.values
     array([0.5, 0.5, 0.5, 0.5])
     """
+
+    plot = Provided()
+    """draws the share of runs that have left by t"""
 
     experiment: Experiment
     exit_steps: NDArray[np.int64]

@@ -19,6 +19,7 @@ from theory.calculus.expectations import is_closed
 from theory.calculus.nodes import exact
 from theory.calculus.tidy import in_lowest_terms, tidy
 from theory.language.hermite import information_exponent
+from theory.lazy import Provided
 from theory.network.equations import arguments_of, flow_of, weight_of
 from theory.network.linearisation import Escape
 from theory.network.loss import Loss
@@ -47,6 +48,9 @@ class System:
         entries: what the loss depends on, in the states: q and r of a single-index network, else R_ij and Q_ik.
         velocities: d(state)/dt in the states and the slopes of the loss, L_q and L_r.
     """
+
+    plot = Provided()
+    """its plots, such as `plot.search_time()`, for a system from `hermescape.derive`"""
 
     network: Network
     states: tuple[Symbol, ...]
