@@ -51,6 +51,7 @@ __all__ = [
 ]
 
 ALIGNMENTS = np.linspace(0.01, 0.99, 99)
+NEAR = np.logspace(-4, -1.7, 12)  # of a divergence
 SHOWN = 24  # runs of a trajectory at most
 NAMES = {"m": "$|m|$", "u": "$|u|$", "s": "$|s|$"}
 
@@ -103,15 +104,22 @@ def draw_search_time(
 
     Raises `InputError` for a model without mu or a student without slope, `ParameterError` for mu or rho out of domain.
     """
-    grid = np.asarray(ALIGNMENTS * (1 if rho is None else min(rho, 1.0)) if mu is None else mu, float)
-    curve = search_times(system, grid, rho=rho)
     critical = [float(c.mu) for c in critical_strengths(system) if c.diverges and c.mu < 1] if rho is None else []
+    grid = _alignments(critical, rho) if mu is None else np.asarray(mu, float)
+    curve = search_times(system, grid, rho=rho)
     band = None if not curve.error.any() else (curve.tau - curve.error, curve.tau + curve.error)
     with _on(place) as ax:
         name = _pair(system) if label is None else label
         return plots.tau_curve(
             ax, grid, curve.tau, label=name, index=plots.next_look(ax), band=band, critical=_within(critical, grid)
         )
+
+
+def _alignments(critical: Sequence[float], rho: float | None) -> np.ndarray[Any, Any]:
+    """Return alignments in (0, 1), closer to each other where tau diverges."""
+    near = [place + side * NEAR for place in critical for side in (-1, 1)]
+    every = np.unique(np.concatenate([ALIGNMENTS, *near]))
+    return every[(every > 0) & (every < 1)] * (1 if rho is None else min(rho, 1.0))
 
 
 def _within(places: Sequence[float], grid: np.ndarray[Any, Any]) -> list[float]:
@@ -157,10 +165,10 @@ def draw_trajectory(
     >>> from theory.network.derivation import derive
     >>> ax = draw_trajectory(integrate(derive("linear"), {"u": 0.0, "m": 0.03}, t_max=20.0, mu=0.4))
     >>> [text.get_text() for text in finished(ax).get_legend().get_texts()]
-    ['flow, $|u|$', 'flow, $|m|$']
+    ['flow, $|m|$', 'flow, $|u|$']
     """
     known = {} if runs is None else _recorded(runs)
-    shown = [name for name in path.columns if not known or name in known[1]]
+    shown = sorted((name for name in path.columns if not known or name in known[1]), key=lambda name: name != "m")
     if not shown:
         raise InputError(f"runs with {', '.join(known[1])} given; accepted: some of {', '.join(path.columns)}.")
     with _on(place) as ax:

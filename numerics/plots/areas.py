@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path
+from matplotlib.text import Text
 from numpy.typing import ArrayLike, NDArray
 
 from numerics.plots.style import ON_COLOURS, Array, stroke
@@ -18,6 +19,8 @@ from numerics.plots.style import ON_COLOURS, Array, stroke
 __all__ = ["contour_lines", "edges", "hatched", "scale_of_colours"]
 
 BAR = (1.03, 0.0, 0.045, 1.0)  # of the plot: left, bottom, width, height
+ROOM = 1.7  # font sizes around the middle of a contour's name
+CANDIDATES = 40  # places along a contour
 
 
 def scale_of_colours(ax: Axes, shown: ScalarMappable, label: str, **options: Any) -> Axes:
@@ -31,9 +34,34 @@ def scale_of_colours(ax: Axes, shown: ScalarMappable, label: str, **options: Any
 def contour_lines(
     ax: Axes, x: ArrayLike, y: ArrayLike, z: ArrayLike, levels: ArrayLike, name: Callable[[float], str]
 ) -> None:
-    """Draw contours in dark ink with their names on them; the scales of the axes have to be set before."""
+    """Draw contours in dark ink, and the names of those that have room; scales and ends have to be set before."""
     lines = ax.contour(x, y, z, levels=np.asarray(levels), colors=ON_COLOURS, linewidths=stroke(0.45), linestyles="-")
-    ax.clabel(lines, fmt=name, fontsize=mpl.rcParams["xtick.labelsize"], inline_spacing=2, use_clabeltext=True)
+    size = Text(fontsize=mpl.rcParams["xtick.labelsize"]).get_fontsize()
+    places = _roomy(ax, lines.allsegs, ROOM * size * ax.figure.dpi / 72)
+    if places:
+        ax.clabel(lines, fmt=name, fontsize=size, inline_spacing=2, use_clabeltext=True, manual=places)
+
+
+def _roomy(ax: Axes, segments: Sequence[Sequence[Array]], room: float) -> list[tuple[float, float]]:
+    """Return the place of each contour that is furthest from others and from the frame, if that is more than `room`."""
+    pieces = [ax.transData.transform(piece) for level in segments for piece in level if len(piece) > 1]
+    frame, taken = ax.get_window_extent(), np.empty((0, 2))
+    found = []
+    for index, piece in enumerate(pieces):
+        others = [other for number, other in enumerate(pieces) if number != index]
+        along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(piece, axis=0).T))])
+        if along[-1] < 3 * room:
+            continue
+        at = np.linspace(0, along[-1], CANDIDATES + 2)[1:-1]
+        places = np.stack([np.interp(at, along, coordinate) for coordinate in piece.T], axis=1)
+        walls = np.concatenate([places - (frame.x0, frame.y0), (frame.x1, frame.y1) - places], axis=1).min(axis=1)
+        near = np.concatenate([*others, taken]) if others or len(taken) else np.full((1, 2), np.inf)
+        far = np.minimum(walls, np.hypot(*(places[:, None] - near).T).min(axis=0))
+        best = int(np.argmax(far))
+        if far[best] > room:
+            taken = np.concatenate([taken, places[best : best + 1]])
+            found.append(tuple(ax.transData.inverted().transform(places[best]).tolist()))
+    return found
 
 
 def edges(places: Array, *, logarithmic: bool) -> Array:

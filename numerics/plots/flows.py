@@ -40,7 +40,7 @@ def trajectories(
 
     >>> from numerics.plots import figure_of
     >>> figure_of(lambda ax: trajectories(ax, [0, 1], [0, 0.5], label="m"), "").axes[0].get_xlabel()
-    'time $t = \\eta \\times$ steps'
+    'time $t = \\eta\\;{\\times}$ steps'
     """
     low, high = (values, values) if band is None else band
     times, middle, below, above = columns(t=t, values=values, low=low, high=high)
@@ -78,7 +78,7 @@ def runs_of(ax: Axes, t: ArrayLike, values: ArrayLike, *, label: str, index: int
     if times.ndim != 1 or rows.ndim != 2 or rows.shape[1] != times.size or not rows.size:
         said = f"t of shape {times.shape} and values of shape {rows.shape}"
         raise InputError(f"{said} given; accepted: one dimension for t, and (runs, len(t)) for the values.")
-    style = {"color": look(index).colour, "lw": stroke(0.4), "alpha": 0.45, "zorder": 1.5}
+    style = {"color": look(index).colour, "ls": "-", "lw": stroke(0.4), "alpha": 0.45, "zorder": 1.5}
     for row in rows:
         ax.plot(times, np.where(np.isfinite(row), row, np.nan), label="_", **style)
     ax.lines[-1].set_label(label)
@@ -127,14 +127,19 @@ def phase_portrait(
         said = f"u, m of shapes {across.shape}, {up.shape} and du, dm of shapes {speeds[0].shape}, {speeds[1].shape}"
         raise InputError(f"{said} given; accepted: one dimension for u and m, and (len(m), len(u)) for du and dm.")
     masked = [np.ma.masked_invalid(f) for f in speeds]
-    ax.streamplot(across, up, *masked, color=tint(0.5), density=1.1, linewidth=stroke(0.4), arrowsize=0.8)
+    ax.streamplot(across, up, *masked, color=tint(0.5), density=1.1, linewidth=stroke(0.4), arrowsize=stroke(0.45))
     names = (r"$\mathrm{d}u/\mathrm{d}t = 0$", r"$\mathrm{d}m/\mathrm{d}t = 0$")
     shown = [
         _nullcline(ax, across, up, f, name, index) for index, (f, name) in enumerate(zip(masked, names, strict=True))
     ]
     if manifold is not None:
         shown += ax.plot(
-            *columns(u=manifold[0], m=manifold[1]), color=tint(1), lw=stroke(1.3), label="unstable manifold"
+            *columns(u=manifold[0], m=manifold[1]),
+            color=tint(1),
+            lw=stroke(1.3),
+            ls="-",
+            zorder=2.5,
+            label="unstable manifold",
         )
     for number, path in enumerate(paths):
         line = columns(u=path[0], m=path[1])
@@ -152,6 +157,7 @@ def phase_portrait(
         shown += drawn if number == 0 else []
     ax.set_xlim(across[0], across[-1])
     ax.set_ylim(up[0], up[-1])
+    ax.grid(visible=False)
     ax.set_xlabel("$u$")
     ax.set_ylabel(r"overlap $m$")
     add_legend(ax, shown)

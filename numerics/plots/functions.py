@@ -18,6 +18,7 @@ __all__ = ["hermite_spectrum", "kernel_surface"]
 
 LEVELS = 14
 ROUNDING = 1e-13
+EDGE = 0.02  # of the range, within which a contour would run along the edge
 
 
 def kernel_surface(ax: Axes, q: ArrayLike, r: ArrayLike, values: ArrayLike) -> Axes:
@@ -48,7 +49,9 @@ def kernel_surface(ax: Axes, q: ArrayLike, r: ArrayLike, values: ArrayLike) -> A
     ax.set_xlim(places[0].min(), places[0].max())
     ax.set_ylim(places[1].min(), places[1].max())
     filled = ax.contourf(*places, height, levels=LEVELS, cmap=COLOURS)
-    contour_lines(ax, *places, height, np.asarray(filled.levels)[::2], lambda level: f"{level:.4g}")
+    levels = np.asarray(filled.levels)[::2]
+    inside = levels[(levels > height.min() + EDGE * np.ptp(height)) & (levels < height.max() - EDGE * np.ptp(height))]
+    contour_lines(ax, *places, height, inside, lambda level: f"{level:.4g}")
     scale_of_colours(ax, filled, "$K(q, r)$")
     edge = np.linspace(places[0].min(), places[0].max(), 201)
     name = "$q^2 > r$: no Gaussian pair"
@@ -108,6 +111,7 @@ def hermite_spectrum(
     if not present.all():
         low = np.full(orders[~present].shape, 0.03 + 0.05 * index)
         across = ax.get_xaxis_transform()
+        ax.margins(y=0.12)  # room for them
         ax.plot(orders[~present], low, "x", ms=mark(0.9), color=colour, transform=across, label=f"{label}, vanish")
     if decay is not None:
         last = orders[present][-1]

@@ -19,7 +19,7 @@ MEASURED = look(1)
 LINES: Any = ((0, (5, 1.5)), (0, (1.2, 1.2)), "-")
 SMOOTH = 400  # points of a curve
 ENDS = (0.002, 0.995)  # quantiles between which a law is drawn
-ROUGH = 8  # of which so many are left out where the density is that of a sample
+ROUGH = 12  # of which so many are left out where the density is that of a sample
 
 
 class ExitLaw(Protocol):
@@ -81,6 +81,7 @@ def law_histogram(ax: Axes, times: ArrayLike, law: ExitLaw) -> Axes:
         grid[1:] / 2 + grid[:-1] / 2,
         np.diff(_values(law, grid)) / np.diff(grid),
         color=tint(1),
+        ls="-",
         lw=stroke(1.1),
         label="law",
     )
@@ -147,12 +148,14 @@ def law_cdf(ax: Axes, times: ArrayLike, law: ExitLaw | Mapping[str, ExitLaw]) ->
     ordered = np.sort(finite)
     places, share = np.concatenate([[ordered[0]], ordered]), np.arange(len(ordered) + 1) / runs
     width = _band(runs)
-    ax.step(places, share, where="post", color=MEASURED.colour, label=_counted(finite, runs))
+    ax.step(places, share, where="post", color=MEASURED.colour, ls="-", label=_counted(finite, runs))
     low, high = (np.clip(share + side * width, 0, 1) for side in (-1, 1))
     ax.fill_between(places, low, high, step="post", color=MEASURED.colour, alpha=0.2, lw=0, label="its 95 % band")
     grid = np.linspace(places[0], places[-1], SMOOTH)
-    for index, (name, one) in enumerate((law if isinstance(law, Mapping) else {"law": law}).items()):
-        ax.plot(grid, _values(one, grid), color=tint(1), lw=stroke(1.1), ls=LINES[index % len(LINES)], label=name)
+    laws = law if isinstance(law, Mapping) else {"law": law}
+    dashes = LINES if len(laws) > 1 else LINES[-1:]
+    for index, (name, one) in enumerate(laws.items()):
+        ax.plot(grid, _values(one, grid), color=tint(1), lw=stroke(1.1), ls=dashes[index % len(dashes)], label=name)
     ax.set_xlabel(f"exit {TIME_LABEL}")
     ax.set_ylabel(r"$P(T \leq t)$")
     ax.set_ylim(0, 1)
@@ -214,15 +217,17 @@ def collapse(ax: Axes, samples: Mapping[str, ArrayLike], law: Callable[[Array], 
     grid = np.linspace(low, high, SMOOTH)
     width = _band(min(map(len, reduced.values())))
     ax.fill_between(grid, np.clip(law(grid) - width, 0, 1), np.clip(law(grid) + width, 0, 1), color=tint(0.14), lw=0)
-    ax.plot(grid, law(grid), color=tint(1), lw=stroke(1.4), label="law, 95 % band of the smallest sample")
+    ax.plot(grid, law(grid), color=tint(1), ls="-", lw=stroke(1.4), label="law, 95 % band of the smallest sample")
     for index, (label, values) in enumerate(reduced.items()):
         colour, marker, _ = look(index)
         share = (np.arange(len(values)) + 0.5) / len(values)
         places = np.unique(np.linspace(0, len(values) - 1, 25).round().astype(int) + index % 3).clip(0, len(values) - 1)
         seen = np.isfinite(values)
-        ax.step(values[seen], share[seen], where="mid", color=colour, lw=stroke(0.5))
+        ax.step(values[seen], share[seen], where="mid", color=colour, ls="-", lw=stroke(0.5))
         places = places[seen[places]]
-        ax.plot(values[places], share[places], marker, color=colour, mfc="none", ms=mark(0.9), label=label)
+        ax.plot(
+            values[places], share[places], marker, color=colour, mfc="none", ms=mark(0.9), clip_on=False, label=label
+        )
     ax.set_xlabel(rf"reduced exit time $(T - T_{{1/2}})/{unit}$")
     ax.set_ylabel(r"$P(T \leq t)$")
     ax.set_ylim(0, 1)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.legend import Legend
@@ -58,18 +59,18 @@ def placed(ax: Panel, room: float) -> Legend | None:
 
 
 def _fitting(ax: Axes, names: Sequence[str], room: float) -> int:
-    """Return in how many columns the entries fit into a width in pixels, with as few rows."""
+    """Return in how many columns the entries fit into a width in pixels: few rows, then few columns."""
     size = Text(fontsize=mpl.rcParams["legend.fontsize"])
     widths = [_width(ax, name, size) for name in names]
     unit = size.get_fontsize() * ax.figure.dpi / 72
     own: dict[str, Any] = {name: mpl.rcParams[f"legend.{name}"] * unit for name in ("handlelength", "handletextpad")}
     between = mpl.rcParams["legend.columnspacing"] * unit
-    for count in range(min(MOST_COLUMNS, len(names)), 1, -1):
-        rows = -(-len(names) // count)
-        columns = [max(widths[start : start + rows]) for start in range(0, len(names), rows)]
-        if sum(columns) + len(columns) * sum(own.values()) + (len(columns) - 1) * between <= room:
-            return count
-    return 1
+    fitting = [1]
+    for count in range(2, min(MOST_COLUMNS, len(names)) + 1):
+        columns = [part.max() for part in np.array_split(np.array(widths), count)]  # as a legend fills its columns
+        if sum(columns) + count * sum(own.values()) + (count - 1) * between <= room:
+            fitting.append(count)
+    return min(fitting, key=lambda count: (-(-len(names) // count), count))
 
 
 def _width(ax: Axes, name: str, like: Text) -> float:

@@ -18,7 +18,7 @@ from numerics.plots.ticks import logarithmic, power_of_ten
 
 __all__ = ["phase_diagram"]
 
-TIMED = {"linear": "", "noise-driven": "..", "u alone": "oo"}
+TIMED = {"linear": "", "noise-driven": "...", "u alone": "oo"}
 UNTIMED = {"trapped": "xxx", "unreached": "///", "undecided": "++", "outside": ""}
 NAMES = {
     "linear": "led by the slope of the loss",

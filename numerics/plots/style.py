@@ -47,7 +47,7 @@ __all__ = [
 
 STYLES = ("paper", "screen", "slides")
 ALIGNMENT_LABEL = r"alignment $\mu$"
-TIME_LABEL = r"time $t = \eta \times$ steps"
+TIME_LABEL = r"time $t = \eta\;{\times}$ steps"
 Array = NDArray[np.float64]
 
 

@@ -16,11 +16,11 @@ from numerics.plots.ticks import logarithmic
 
 __all__ = ["ComparedTimes", "exit_points", "exit_times", "law_medians", "tau_curve"]
 
-PREDICTION, MEASURED, FLOW = look(0), look(1), look(5)
+PREDICTION, MEASURED, FLOW = look(0), look(1), "#5B93CC"
 MARKS = 12  # along a curve
 NEVER = "no exit"
-FLOW_LABEL, PREDICTED_LABEL = "flow, median start", r"prediction at finite $\kappa$, $\eta$"
-MEASURED_LABEL = "SGD, median and 99 % interval"
+FLOW_LABEL, PREDICTED_LABEL = "flow, median start", r"predicted at finite $\kappa$, $\eta$"
+MEASURED_LABEL = "SGD: median, 99 % interval"
 DIVERGENCE = r"$\tau = \infty$"
 
 
@@ -68,9 +68,8 @@ def exit_times(ax: Axes, rows: Sequence[ComparedTimes]) -> Axes:
 
     shared = {"clip_on": False, "mfc": "none"}  # a mark at the end of the axis is whole
     grey, flow = tint(0.6), column([row.flow_exit for row in ordered])
-    ax.plot(
-        alignments, flow, "-", color=FLOW.colour, lw=stroke(2.4), marker="o", ms=mark(1.9), label=FLOW_LABEL, **shared
-    )
+    wide = {"lw": stroke(3), "solid_capstyle": "round", "marker": "o", "ms": stroke(3), "mec": "none"}
+    ax.plot(alignments, flow, "-", color=FLOW, clip_on=False, label=FLOW_LABEL, **wide)
     prediction = column([row.prediction for row in ordered])
     ax.plot(alignments, prediction, "-s", color=PREDICTION.colour, ms=mark(1.3), label=PREDICTED_LABEL, **shared)
     middle = column([row.sgd_exit for row in ordered])
@@ -155,7 +154,9 @@ def _marked(places: Array, values: Array) -> list[int]:
     if not finite.any():
         return []
     known = np.flatnonzero(finite)
-    wanted = np.linspace(places[known[0]], places[known[-1]], MARKS)
+    first, last = places[known[0]], places[known[-1]]
+    inset = (last - first) / (2 * MARKS)  # so that no mark is cut by the frame
+    wanted = np.linspace(first + inset, last - inset, MARKS)
     chosen = known[np.abs(places[known] - wanted[:, None]).argmin(axis=1)]
     joined = np.concatenate([[False], finite, [False]])
     alone = np.flatnonzero(finite & ~joined[:-2] & ~joined[2:])
