@@ -142,7 +142,7 @@ def _tau(findings: Findings) -> Picture:
     gaps = [c["mu"] for c in critical if c["diverges"] and c["mu"] <= max(mu)]
     rows = [case for case in findings.cases if case.sample is not None and case.mu is not None]
     medians, size = _medians(findings, rows), findings.settings.dimension
-    logarithm = r", $\tau\,(\frac{1}{2}\log d + \ldots)$" if _factors(findings) else ""
+    logarithm = r", $\tau\,(\log d\,/\,2 + \ldots)$" if _factors(findings) else ""
 
     def draw(ax: Axes) -> Axes:
         plots.tau_curve(ax, mu, tau, label=r"search time $\tau$", band=(low, high), critical=gaps)

@@ -8,7 +8,8 @@ and the figure is as high as that takes.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import LayoutEngine
 from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
 
 from numerics.plots.legends import Panel, placed
 from numerics.plots.style import Style, style
@@ -28,6 +31,7 @@ __all__ = ["Sheet", "blank", "figure_of", "figure_of_many", "titled"]
 
 PAD = 0.05  # inches around a plot, and above its legend
 FLATTEST = 0.3  # height of the data of a plot over its width with labels, at least
+NO_ALPHA = ("eps", "ps")
 NO_DATE: Mapping[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
 
@@ -84,7 +88,10 @@ class Sheet(Figure):
         self.arrange()
         self.set_layout_engine(None)  # or all would be drawn once more, unseen, to be laid out again
         try:
-            with mpl.rc_context({**self.look.rc, "svg.hashsalt": "hermescape", **rc}):
+            with (
+                mpl.rc_context({**self.look.rc, "svg.hashsalt": "hermescape", **rc}),
+                _solid(self) if kind in NO_ALPHA else nullcontext(),
+            ):
                 super().savefig(target, **{"metadata": NO_DATE.get(kind), **options})
         finally:
             self.set_layout_engine(_OnePass())
@@ -125,6 +132,27 @@ def figure_of_many(
             ax.set_axis_off()
     sheet.arrange()
     return sheet
+
+
+@contextmanager
+def _solid(sheet: Sheet) -> Iterator[None]:
+    """Mix what shines through with white, for formats that cannot say so."""
+    before: list[tuple[Any, dict[str, Any]]] = []
+    for artist in sheet.findobj(lambda one: one.get_alpha() is not None):
+        alpha, names = artist.get_alpha(), ("color",) if isinstance(artist, Line2D) else ("facecolor", "edgecolor")
+        colours = {name: getattr(artist, f"get_{name}")() for name in names}
+        before.append((artist, {**colours, "alpha": alpha}))
+        artist.set(alpha=None, **{name: _mixed(colour, float(alpha or 0)) for name, colour in colours.items()})
+    try:
+        yield
+    finally:
+        for artist, own in before:
+            artist.set(**own)
+
+
+def _mixed(colours: Any, alpha: float) -> Any:
+    mixed = alpha * to_rgba_array(colours)[:, :3] + 1 - alpha
+    return mixed if np.ndim(colours) > 1 else tuple(mixed[0])
 
 
 def titled(ax: Axes, title: str) -> Axes:
