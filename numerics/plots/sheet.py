@@ -18,11 +18,13 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import Collection
 from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import LayoutEngine
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from numerics.plots.legends import Panel, placed
 from numerics.plots.style import Style, style
@@ -138,11 +140,14 @@ def figure_of_many(
 def _solid(sheet: Sheet) -> Iterator[None]:
     """Mix what shines through with white, for formats that cannot say so."""
     before: list[tuple[Any, dict[str, Any]]] = []
-    for artist in sheet.findobj(lambda one: one.get_alpha() is not None):
-        alpha, names = artist.get_alpha(), ("color",) if isinstance(artist, Line2D) else ("facecolor", "edgecolor")
-        colours = {name: getattr(artist, f"get_{name}")() for name in names}
-        before.append((artist, {**colours, "alpha": alpha}))
-        artist.set(alpha=None, **{name: _mixed(colour, float(alpha or 0)) for name, colour in colours.items()})
+    for artist in sheet.findobj(lambda one: isinstance(one, Line2D | Patch | Collection)):
+        names = ("color",) if isinstance(artist, Line2D) else ("facecolor", "edgecolor")
+        own = {name: getattr(artist, f"get_{name}")() for name in names}
+        pale = {name: to_rgba_array(colour, artist.get_alpha()) for name, colour in own.items()}
+        if any(((rgba[:, 3] > 0) & (rgba[:, 3] < 1)).any() for rgba in pale.values()):
+            before.append((artist, {**own, "alpha": artist.get_alpha()}))
+            artist.set(alpha=None)
+            artist.set(**{name: _mixed(rgba, np.ndim(own[name]) > 1) for name, rgba in pale.items()})
     try:
         yield
     finally:
@@ -150,9 +155,11 @@ def _solid(sheet: Sheet) -> Iterator[None]:
             artist.set(**own)
 
 
-def _mixed(colours: Any, alpha: float) -> Any:
-    mixed = alpha * to_rgba_array(colours)[:, :3] + 1 - alpha
-    return mixed if np.ndim(colours) > 1 else tuple(mixed[0])
+def _mixed(rgba: Any, many: bool) -> Any:
+    """Return solid colours; what is not there at all stays away."""
+    alpha = rgba[:, 3:]
+    solid = np.concatenate([alpha * rgba[:, :3] + 1 - alpha, alpha > 0], axis=1)
+    return solid if many else tuple(solid[0].tolist())
 
 
 def titled(ax: Axes, title: str) -> Axes:

@@ -120,7 +120,7 @@ DARK = {
 }
 """What a series' colour becomes on a dark page."""
 
-COLOURS = ListedColormap(mpl.colormaps["viridis"](np.linspace(0.45, 1, 256)), "hermescape")
+COLOURS = ListedColormap(mpl.colormaps["viridis"](np.linspace(0.46, 1, 256)), "hermescape")
 """Colours of an area, all of them light enough for dark lines and text."""
 
 ON_COLOURS = "#0b0b0c"

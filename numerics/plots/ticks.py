@@ -32,8 +32,8 @@ class DecadeTicks(LogLocator):
         low, high = sorted((vmin, vmax))
         span = math.log10(high / low) if low > 0 else math.inf
         if span >= MANY:
-            return np.asarray(super().tick_values(low, high), float)
-        if span >= FEW:
+            places = np.asarray(super().tick_values(low, high), float)
+        elif span >= FEW:
             powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
             places = np.array([digit * 10.0**power for power in powers for digit in (1, 2, 5)])
         else:
