@@ -46,7 +46,7 @@ def _roomy(ax: Axes, segments: Sequence[Sequence[Array]], room: float) -> list[t
     """Return the place of each contour that is furthest from others and from the frame, if that is more than `room`."""
     pieces = [ax.transData.transform(piece) for level in segments for piece in level if len(piece) > 1]
     frame, taken = ax.get_window_extent(), np.empty((0, 2))
-    found = []
+    chosen = []
     for index, piece in enumerate(pieces):
         others = [other for number, other in enumerate(pieces) if number != index]
         along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(piece, axis=0).T))])
@@ -60,8 +60,8 @@ def _roomy(ax: Axes, segments: Sequence[Sequence[Array]], room: float) -> list[t
         best = int(np.argmax(far))
         if far[best] > room:
             taken = np.concatenate([taken, places[best : best + 1]])
-            found.append(tuple(ax.transData.inverted().transform(places[best]).tolist()))
-    return found
+            chosen.append(tuple(ax.transData.inverted().transform(places[best]).tolist()))
+    return chosen
 
 
 def edges(places: Array, *, logarithmic: bool) -> Array:

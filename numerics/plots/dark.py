@@ -12,6 +12,7 @@ __all__ = ["GROUND", "INK", "for_light_and_dark", "turned"]
 
 GROUND, INK = "#17181a", "#e8e6e3"
 """What white and black become."""
+ATTRIBUTE = re.compile(rb'fill="(#[0-9a-f]{6})"')  # of the ground of a hatch
 COLOUR = re.compile(rb"(?<=: )#[0-9a-f]{6}(?=[;\"])")
 
 
@@ -37,8 +38,9 @@ def for_light_and_dark(svg: bytes) -> bytes:
     ('<svg><style>@media (prefers-color-scheme:dark){svg{--ffffff:#17181a}}</style>',
      '<g style="fill: var(--ffffff,#ffffff)"/></svg>')
     """
-    found = {colour.decode() for colour in COLOUR.findall(svg)}
-    other = {colour: turned(colour) for colour in sorted(found) if turned(colour) != colour}
+    styled = ATTRIBUTE.sub(rb'style="fill: \1"', svg)
+    colours = sorted({colour.decode() for colour in COLOUR.findall(styled)})
+    other = {colour: turned(colour) for colour in colours if turned(colour) != colour}
     own = "".join(f"--{colour[1:]}:{dark};" for colour, dark in other.items()).rstrip(";")
 
     def variable(match: re.Match[bytes]) -> bytes:
@@ -46,5 +48,5 @@ def for_light_and_dark(svg: bytes) -> bytes:
         return f"var(--{colour[1:]},{colour})".encode() if colour in other else match[0]
 
     style = f"<style>@media (prefers-color-scheme:dark){{svg{{{own}}}}}</style>".encode()
-    head, start, rest = COLOUR.sub(variable, svg).partition(b"<defs")
+    head, start, rest = COLOUR.sub(variable, styled).partition(b"<defs")
     return head + style + start + rest

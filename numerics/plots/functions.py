@@ -49,6 +49,7 @@ def kernel_surface(ax: Axes, q: ArrayLike, r: ArrayLike, values: ArrayLike) -> A
     ax.set_xlim(places[0].min(), places[0].max())
     ax.set_ylim(places[1].min(), places[1].max())
     filled = ax.contourf(*places, height, levels=LEVELS, cmap=COLOURS)
+    filled.set_edgecolor("face")  # or the ground shines through between two colours
     levels = np.asarray(filled.levels)[::2]
     inside = levels[(levels > height.min() + EDGE * np.ptp(height)) & (levels < height.max() - EDGE * np.ptp(height))]
     contour_lines(ax, *places, height, inside, lambda level: f"{level:.4g}")

@@ -14,7 +14,7 @@ __all__ = ["DecadeTicks", "PlainNumbers", "logarithmic", "power_of_ten", "size_o
 
 MANY = 2.0  # decades from which only powers of ten are named
 FEW = 0.8  # below, evenly spaced numbers are
-PLAIN = (-3, 4)  # powers of ten that are written out
+PLAIN = (-3, 3)  # powers of ten that are written out
 
 
 class DecadeTicks(LogLocator):
