@@ -1,9 +1,10 @@
-"""Draw two figures of the front page, and one of the theory: `python docs/make_figures.py`.
+"""Draw the figures of these pages that no command draws: `python docs/make_figures.py [NAME ...]`.
 
-The third of the front page is drawn by `hermescape check`.
+`check-relu.png`, `phases.png` and `collapse-relu.png` are drawn by the commands in their captions.
 """
 
-from math import ceil
+import sys
+from math import ceil, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -12,35 +13,43 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from hermescape import derive, escape_law, search_time, simulate
-from numerics.plots import collapse, figure_of, figure_of_many, law_cdf, tau_curve
-from theory.search.critical import critical_strengths
+from hermescape import derive, escape_law, experiment, integrate, simulate
+from hermescape import trajectories as recorded
+from numerics.plots import collapse, figure_of, figure_of_many, law_cdf, size_of, titled
 
 FOLDER = Path(__file__).parent / "figures"
 SHOWN = {"linear": "linear", "relu": "ReLU", "gelu": "GELU", "erf": "erf", "he2": "He₂", "he3": "He₃"}
-DIMENSIONS = {10**4: "$d = 10^4$", 10**6: "$d = 10^6$", 10**8: "$d = 10^8$", 10**12: "$d = 10^{12}$"}
+DIMENSIONS = (10**4, 10**6, 10**8, 10**12)
 
 
 def tau() -> Figure:
     """Return the search time of six activations against the alignment of pre-training."""
-    grid = np.linspace(0.02, 0.98, 193)
 
     def draw(ax: Axes) -> Axes:
-        for index, (name, label) in enumerate(SHOWN.items()):
-            system = derive(name)
-            critical = [float(c.mu) for c in critical_strengths(system) if c.mu < 1]
-            values = [float(search_time(system, mu).tau or np.inf) for mu in grid]
-            tau_curve(ax, grid, values, label=label, index=index, critical=critical)
+        for name, label in SHOWN.items():
+            derive(name).plot.search_time(ax=ax, label=label)
         ax.set_ylim(0.1, 3e4)
         return ax
 
     return figure_of(draw, "search time of LoRA fine-tuning")
 
 
+def trajectories(mu: float = 0.4, dimension: int = 10**4) -> Figure:
+    """Return the flow of ReLU from the median start on runs of SGD from random ones."""
+    setting = experiment(
+        "relu", mu=mu, dimension=dimension, batch=2500, step_size=0.1, replicas=24, seed=1, max_steps=900
+    )
+    runs = recorded(setting, range(0, 901, 5))
+    start = {"u": dimension**-2.0, "m": 0.674 / sqrt(dimension)}
+    path = integrate(derive("relu"), start, t_max=90.0, mu=mu)
+    ax = path.plot(runs, threshold=0.5)
+    return titled(ax, rf"ReLU, $\mu$ = {mu:g}, $d$ = {size_of(dimension)}").figure
+
+
 def law(mu: float = 0.4, kappa: float = 4.0, step_size: float = 0.05, replicas: int = 2000) -> Figure:
     """Return the exit times of a linear student at several dimensions, reduced by derived numbers."""
     system, samples = derive("linear"), {}
-    for seed, (dimension, label) in enumerate(DIMENSIONS.items()):  # one seed for all would repeat the same runs
+    for seed, dimension in enumerate(DIMENSIONS):  # one seed for all would repeat the same runs
         known = escape_law(system, mu=mu, dimension=dimension, kappa=kappa, step_size=step_size)
         runs = simulate(
             "linear",
@@ -54,7 +63,7 @@ def law(mu: float = 0.4, kappa: float = 4.0, step_size: float = 0.05, replicas: 
         )
         assert runs.counts.exited == replicas
         assert known.tau is not None
-        samples[label] = (step_size * (runs.exit_steps - 0.5) - known.median) / known.tau
+        samples[f"$d$ = {size_of(dimension)}"] = (step_size * (runs.exit_steps - 0.5) - known.median) / known.tau
 
     def curve(x: NDArray) -> NDArray:
         return np.array([known.cdf(known.median + known.tau * point) for point in x])
@@ -85,6 +94,6 @@ def through_diffusion(replicas: int = 3000) -> Figure:
 
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
-    tau().savefig(FOLDER / "tau.png", dpi=150)
-    law().savefig(FOLDER / "collapse.png", dpi=150)
-    through_diffusion().savefig(FOLDER / "diffusion.png", dpi=150)
+    made = {"tau": tau, "trajectories": trajectories, "collapse": law, "diffusion": through_diffusion}
+    for name in sys.argv[1:] or made:
+        made[name]().savefig(FOLDER / f"{name}.png")

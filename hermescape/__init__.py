@@ -46,10 +46,18 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'hermescape' has no attribute {name!r}")
     module, inner = _HOMES[name]
     member = getattr(importlib.import_module(module), inner)
+    from theory.lazy import PROVIDERS
     from theory.shown import Shown
 
-    Shown.painter = _painted
+    PROVIDERS["plot"], Shown.painter = _plots_of, _painted
     return member
+
+
+def _plots_of(result: Any) -> Any:
+    """Return what `result.plot` is."""
+    from hermescape.drawing import plots_of
+
+    return plots_of(result)
 
 
 def _painted(shown: Any) -> str:

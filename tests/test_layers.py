@@ -37,7 +37,7 @@ ORDER = {
     ),
     "hermescape": (
         {"output", "task", "shadows", "mathml"},
-        {"api"},
+        {"api", "drawing"},
         {"foresight", "verdict", "verify"},
         {"views", "explorer"},
         {"report", "paper"},
@@ -62,6 +62,7 @@ DEFERRED = {
     "hermescape.cli": EVERYTHING,  # a fast --help
     "hermescape.__init__": EVERYTHING,  # `import hermescape` imports nothing; the names for type checkers
     "hermescape.output": {"rich"},  # which the command line imports: 0.2 s of --help
+    "hermescape.drawing": {"xarray"},  # for type checkers
     "hermescape.explorer": {"ipywidgets"},  # optional
     "hermescape.verdict": {"numerics", "theory.search"},  # where its numbers are not kept from another time
     "hermescape.views": {"numerics.integrals"},  # NumPy, where something has no closed form

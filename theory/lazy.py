@@ -1,11 +1,11 @@
-"""A table whose entries are made when they are asked for: of the many that it lists, a command wants one or two."""
+"""What is made when it is asked for: entries of a table, and attributes that a higher storey provides."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
-__all__ = ["Lazy"]
+__all__ = ["PROVIDERS", "Lazy", "Provided"]
 
 V = TypeVar("V")
 
@@ -45,3 +45,30 @@ class Lazy(MutableMapping[str, V]):
 
     def __len__(self) -> int:
         return len(self._makers)
+
+
+PROVIDERS: dict[str, Callable[[Any], Any]] = {}
+"""By the name of an attribute: what returns it for an object. The package `hermescape` adds to it on first use."""
+
+
+class Provided:
+    """An attribute of a result that a higher storey provides, such as `plot`: what computes does not know what draws.
+
+    >>> class Result:
+    ...     size = Provided()
+    >>> hasattr(Result(), "size")
+    False
+    >>> PROVIDERS["size"] = lambda result: f"of a {type(result).__name__}"
+    >>> Result().size, PROVIDERS.pop("size") is None
+    ('of a Result', False)
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, result: object, owner: type) -> Any:
+        if result is None:
+            return self
+        if self.name not in PROVIDERS:
+            raise AttributeError(f"{owner.__name__}.{self.name} is provided by the package hermescape; import from it")
+        return PROVIDERS[self.name](result)

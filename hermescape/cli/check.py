@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from hermescape.cli import options
+from hermescape.cli import options, pictures
 from hermescape.cli.options import ALIGNED, MU_HELP, Force, Given, Json, Threads, takes, use
-from hermescape.output import print_json, print_parts, progress_bar, save
+from hermescape.cli.pictures import LookOf, Width, plot_option
+from hermescape.output import print_json, print_parts, progress_bar
 from theory.errors import ParameterError
 
 __all__ = ["check"]
@@ -33,7 +34,9 @@ LAW_MODELS = ("lora", "misaligned", "plain")
 def check(
     given: Given,
     threads: Threads = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="draw prediction and measurement")] = None,
+    plot: Annotated[Path | None, plot_option("draw prediction and measurement")] = None,
+    width: Width = None,
+    style: LookOf = None,
     force: Force = False,
     test_law: Annotated[bool, typer.Option("--law", help="test the whole law of the exit time, at several d")] = False,
     budget: Annotated[float | None, typer.Option(help="--law: samples that may be drawn; 2e9, some 20 s")] = None,
@@ -43,14 +46,14 @@ def check(
 
     The exit code is 1 if anything disagrees or stays undecided.
     """
-    options.check_output(plot, ".png", force)
+    picture = pictures.picture(plot, width, style, force)
     report = (_law if test_law else _one_dimension)({**given, "threads": threads}, budget)
     from hermescape.views.check import check_lines
 
-    if plot is not None and (not test_law or any(case.samples for case in report.cases)):
-        from hermescape.views.check_plot import save_check_plot
+    if picture is not None and (not test_law or any(case.samples for case in report.cases)):
+        from hermescape.views.check_plot import check_figure
 
-        save(plot, lambda path: save_check_plot(report, path))
+        picture.save(check_figure(report, picture.style, picture.width))
     if as_json:
         print_json(report.as_dict())
     else:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from hermescape.cli import options
-from hermescape.cli.options import MU_HELP, Digits, Given, Json, Tolerance, takes, use
+from hermescape.cli.options import MU_HELP, Digits, Force, Given, Json, Tolerance, takes, use
+from hermescape.cli.pictures import LookOf, Width, picture, plot_option
 from hermescape.output import print_json, print_parts
 from theory.errors import ParameterError
 
@@ -37,6 +39,10 @@ def escape(
     digits: Digits = None,
     tolerance: Tolerance = None,
     rate_scale: options.RateScale = "raw",
+    plot: Annotated[Path | None, plot_option("draw tau over mu in (0, 1)")] = None,
+    width: Width = None,
+    style: LookOf = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Give A, B, growth rate and search time tau at each mu, or (--critical) the alignments at which tau diverges.
@@ -44,6 +50,7 @@ def escape(
     tau is in t = lr * steps and comes with its error estimate, 0 where it is exact. With --digits, and for numbers
     beyond a double, JSON holds texts; log_tau is the natural logarithm of tau.
     """
+    wanted = picture(plot, width, style, force)
     model = options.parametrisation(given)
     accuracy = options.accuracy(tolerance, digits, order)
     mu = given.pop("mu")
@@ -64,6 +71,11 @@ def escape(
     points = searches(
         system, alignments, rho=lengths, order=order, tolerance=accuracy, digits=digits, rate_scale=rate_scale
     )
+    if wanted is not None:
+        from hermescape.drawing import draw_search_time
+
+        ax = draw_search_time(system, rho=task.length if task.rho else None, style=wanted.style, width=wanted.width)
+        wanted.save(ax.figure)
     if as_json:
         scale = {"rate_scale": rate_scale, "slowdown": slowdown(system, rate_scale)}
         print_json({"points": escape_points(points), **scale, **report})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
-from hermescape.cli.options import Given, Json, one_form, parametrisation, takes, use, written
+from hermescape.cli.options import Force, Given, Json, one_form, parametrisation, takes, use, written
+from hermescape.cli.pictures import LookOf, Picture, Width, picture, plot_option
 from hermescape.output import print_json, print_parts
 from numerics.accuracy import LAW_RTOL
 from numerics.parameters import MODEL_PARAMETERS, PARAMETERS
@@ -14,7 +16,7 @@ from theory.errors import ParameterError
 
 if TYPE_CHECKING:
     from hermescape.task import Task
-    from numerics.law.choose import By
+    from numerics.law.choose import By, Compared
     from theory.network.system import System
 
 __all__ = ["law"]
@@ -44,6 +46,10 @@ def law(
             "diffusion; chain: of its whole steps, with normal batch sums",
         ),
     ] = "auto",
+    plot: Annotated[Path | None, plot_option("draw P(T <= t), median and interval")] = None,
+    width: Width = None,
+    style: LookOf = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Give the law of the exit time T as d grows: rate, constant, median, interval.
@@ -52,6 +58,7 @@ def law(
     strength, and plain training with any information exponent; a start that traps is refused.
     """
     one_form(latex, as_json)
+    wanted = picture(plot, width, style, force)
     given["model"] = parametrisation(given, MODELS)
     if "mu" in MODEL_PARAMETERS[given["model"]] and given["mu"] is None and not latex:
         raise ParameterError("no --mu given; accepted: a number, in (0, 1] with model lora; none with plain.")
@@ -74,11 +81,25 @@ def law(
         **{"noise": task.noise, "scale": task.scale, "initial_scale": task.initial_scale},
         "time_unit": "t = step_size * steps",
     }
+    if wanted is not None:
+        _draw(both, settings, wanted)
     if as_json:
         print_json(law_summary(system, both, settings))
     else:
         shown = {written(name).lstrip("-") if name in PARAMETERS else name: settings[name] for name in settings}
         print_parts(*law_table(system, both, shown))
+
+
+def _draw(both: Compared, settings: Given, picture: Picture) -> None:
+    from hermescape.drawing import draw_law
+    from numerics.plots import size_of, titled
+
+    ax = draw_law(both.law, label=both.name, style=picture.style, width=picture.width)
+    student, teacher = settings["student"], settings["teacher"]
+    place = "" if settings["mu"] is None else rf", $\mu$ = {settings['mu']:g}"
+    pair = student if student == teacher else f"{student} on {teacher}"
+    titled(ax, rf"{pair}{place}, $d$ = {size_of(settings['dimension'])}, $\kappa$ = {settings['kappa']:g}")
+    picture.save(ax.figure)
 
 
 def _source(by: str) -> By:

@@ -336,12 +336,13 @@ def refuse(where: str, **given: object) -> None:
             raise ParameterError(f"{option} {where} given; accepted: {option} left out (see hermescape check --help).")
 
 
-def check_output(path: Path | None, suffix: str, force: bool) -> None:
-    """Refuse an output that could not be written, before any work is done."""
+def check_output(path: Path | None, suffix: str, force: bool, *others: str) -> None:
+    """Refuse an output that could not be written, before any work is done; `others` are endings that will do too."""
     if path is None:
         return
-    if path.suffix != suffix:
-        raise ParameterError(f"output {path} given; accepted: a file name that ends in {suffix}.")
+    if path.suffix.lower() not in (suffix, *others):
+        endings = f"one of {', '.join((suffix, *others))}" if others else suffix
+        raise ParameterError(f"output {path} given; accepted: a file name that ends in {endings}.")
     if path.is_dir():
         raise ParameterError(
             f"output {path} is a folder; accepted: the name of a file, such as {path / ('a' + suffix)}."

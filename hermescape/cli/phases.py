@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hermescape.cli import options
+from hermescape.cli import options, pictures
 from hermescape.cli.options import Force, Given, Json, takes, use
+from hermescape.cli.pictures import LookOf, Picture, Width, plot_option
 from hermescape.output import print_json, print_parts, progress_bar, save
 from theory.errors import ParameterError
 
@@ -36,7 +37,9 @@ SHOWN = 12  # rows of the table at most
 )
 def phases(
     given: Given,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="draw the phase diagram")] = None,
+    plot: Annotated[Path | None, plot_option("draw the phase diagram")] = None,
+    width: Width = None,
+    style: LookOf = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE.nc", help="save the grid")] = None,
     force: Force = False,
     as_json: Json = False,
@@ -46,7 +49,7 @@ def phases(
     Times are t = lr * steps. Near a critical strength SGD's noise leads out at small d, the slope of the loss at
     large d; where neither does, the start traps.
     """
-    options.check_output(plot, ".png", force)
+    picture = pictures.picture(plot, width, style, force)
     options.check_output(output, ".nc", force)
     grids = {name: given.pop(name) for name in ("mu", "dimension", "rho")}
     flow = {name: given.pop(name) for name in ("kappa", "threshold", "step_size")}
@@ -63,8 +66,8 @@ def phases(
     size = dimensions if lengths is None else dimensions[0]
     with progress_bar("alignments", None) as advance:
         diagram = phase_diagram(system, alignments, dimension=size, rho=lengths, **flow, progress=advance)
-    if plot is not None:
-        save(plot, lambda path: _draw(diagram, path))
+    if picture is not None:
+        _draw(diagram, picture)
     if output is not None:
         save(output, lambda path: path.write_bytes(diagram.to_netcdf(engine="h5netcdf")))
     if as_json:
@@ -97,18 +100,16 @@ def _grid(name: str, text: str, *, logarithmic: bool) -> list[float]:
     return values
 
 
-def _draw(diagram: xr.Dataset, path: Path) -> None:
-    from numerics.plots import figure_of, phase_diagram
+def _draw(diagram: xr.Dataset, picture: Picture) -> None:
+    from hermescape.drawing import draw_phases
+    from numerics.plots import size_of, titled
 
-    name = "d" if "d" in diagram.dims else "rho"
-    student, teacher = diagram.attrs["student"], diagram.attrs["teacher"]
-    title = (student if student == teacher else f"{student} on {teacher}") + rf", $\kappa$ = {diagram.attrs['kappa']:g}"
-    title += rf", $R$ = {diagram.attrs['threshold']:g}" + (
-        "" if name == "d" else f", d = {diagram.attrs['dimension']:g}"
-    )
-    figure_of(
-        lambda ax: phase_diagram(ax, diagram.mu, diagram[name], diagram["median"], diagram.regime.values, name), title
-    ).savefig(path, dpi=150)
+    ax = draw_phases(diagram, style=picture.style, width=picture.width)
+    student, teacher, given = diagram.attrs["student"], diagram.attrs["teacher"], diagram.attrs
+    pair = student if student == teacher else f"{student} on {teacher}"
+    place = "" if "d" in diagram.dims else f", $d$ = {size_of(given['dimension'])}"
+    titled(ax, rf"{pair}, $\kappa$ = {given['kappa']:g}, $R$ = {given['threshold']:g}{place}")
+    picture.save(ax.figure)
 
 
 def _lines(diagram: xr.Dataset) -> tuple[str | Table, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hermescape.cli.options import Force, Given, Json, Threads, check_output, parametrisation, takes
+from hermescape.cli.pictures import LookOf, Width, picture, plot_option
 from hermescape.output import print_json, print_parts, save, watching
 from numerics.parameters import MODEL_PARAMETERS
 from theory.errors import ParameterError
@@ -31,6 +32,9 @@ def simulate(
     given: Given,
     threads: Threads = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE.nc", help="save netCDF arrays")] = None,
+    plot: Annotated[Path | None, plot_option("draw the share of runs that have left")] = None,
+    width: Width = None,
+    style: LookOf = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -39,6 +43,7 @@ def simulate(
     With --model pretrain, |m| is the overlap |<w, w_s>|/|w| with the source.
     """
     check_output(output, ".nc", force)
+    wanted = picture(plot, width, style, force)
     if "mu" in MODEL_PARAMETERS[parametrisation(given)] and given["mu"] is None:
         raise ParameterError("no --mu given; accepted: a number, in (0, 1] with model lora; none with plain, pretrain.")
     from hermescape.api import simulate as run
@@ -51,6 +56,10 @@ def simulate(
         sample = run(task, threads=threads, watch=watch, foreseen=lengths)
     if output is not None:  # made in memory: HDF5 crashes on a full disk
         save(output, lambda path: path.write_bytes(sample.to_dataset().to_netcdf(engine="h5netcdf")))
+    if wanted is not None:
+        from hermescape.drawing import draw_sample
+
+        wanted.save(draw_sample(sample, style=wanted.style, width=wanted.width).figure)
     if as_json:
         print_json(exit_summary(sample))
     else:

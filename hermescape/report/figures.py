@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import base64
-import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import matplotlib as mpl
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 
 from hermescape.report.findings import Case, Findings
 from hermescape.report.stages import Missing
@@ -21,6 +18,7 @@ from numerics import plots
 from numerics.flows.flow import Outcome, compile_flow, integrate
 from numerics.integrals.evaluate import on_covariance
 from numerics.integrals.hermite import hermite_coefficients
+from numerics.law import escape_law
 from numerics.rates.search_time import search_time
 from theory.errors import HermescapeError
 from theory.language.activations import Activation
@@ -29,7 +27,7 @@ from theory.symbols import u as u_symbol
 
 __all__ = ["FIGURES", "Figure", "drawn"]
 
-SIZE = (5.4, 4.1)  # inches: text stays readable on a phone
+WIDTH = 5.4  # inches: text stays readable on a phone
 ORDER = 24  # of the Hermite spectrum
 GRID = {False: (61, 45), True: (31, 23)}  # of a portrait and of the kernel, quick or not
 SLOW_GRID = (25, 19)  # where every point is a quadrature
@@ -37,18 +35,20 @@ LARGEST_NORM = 2.0
 FLAT = 1e-12  # a kernel that varies less is constant
 SMALLEST = 1e-6  # size of m at the start of the unstable manifold
 BAND = (0.05, 0.95)
+AROUND = 13  # alignments of the law's median, besides those of the runs
 COUNTS = {1: "one state", 2: "two states", 3: "three states", 4: "four states"}
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing: title, text for those who do not see it, caption (text, or markup) and SVG."""
+    """A drawing: title, text for those who do not see it, caption (text, or markup), SVG, its size in CSS pixels."""
 
     key: str
     title: str
     alt: str
     caption: str
     svg: bytes
+    size: tuple[int, int] = (540, 410)
 
     @property
     def uri(self) -> str:
@@ -66,26 +66,18 @@ def drawn(key: str, findings: Findings) -> Figure | Missing:
     if isinstance(picture, Missing):
         return picture
     draw, alt, caption = picture
-    return Figure(key, title, alt, caption, _svg(draw, title))
+    svg, size = _svg(draw, title)
+    return Figure(key, title, alt, caption, svg, size)
 
 
 Picture = tuple[Callable[[Axes], Axes], str, str] | Missing
 
 
-def _svg(draw: Callable[[Axes], Axes], title: str) -> bytes:
-    """Return the drawing, the same bytes for the same content.
-
-    It is laid out here and then drawn: `savefig` would draw it once more, unseen, to lay it out.
-    """
-    figure, made = plots.figure_of(draw, title), io.BytesIO()
-    figure.set_size_inches(*SIZE)
-    canvas, layout = FigureCanvasSVG(figure), figure.get_layout_engine()
-    with mpl.rc_context({**plots.STYLE, "svg.hashsalt": title}):
-        if layout is not None:
-            layout.execute(figure)
-            figure.set_layout_engine("none")
-        canvas.print_svg(made, metadata={"Date": None, "Creator": None})
-    return made.getvalue()
+def _svg(draw: Callable[[Axes], Axes], title: str) -> tuple[bytes, tuple[int, int]]:
+    """Return the drawing, the same bytes for the same content, and its size on a page, in CSS pixels."""
+    sheet = plots.figure_of(draw, "", width=WIDTH)
+    wide, high = (round(100 * side) for side in sheet.get_size_inches())
+    return plots.for_light_and_dark(sheet.svg(title)), (wide, high)
 
 
 def _spectrum(findings: Findings) -> Picture:
@@ -150,13 +142,22 @@ def _tau(findings: Findings) -> Picture:
     critical = [] if isinstance(findings.critical, Missing) else findings.critical["critical"]
     gaps = [c["mu"] for c in critical if c["diverges"] and c["mu"] <= max(mu)]
     rows = [case for case in findings.cases if case.sample is not None and case.mu is not None]
+    medians, size = _medians(findings, rows), findings.settings.dimension
+    logarithm = r", $\tau\,(\log d\,/\,2 + \ldots)$" if _factors(findings) else ""
 
     def draw(ax: Axes) -> Axes:
         plots.tau_curve(ax, mu, tau, label=r"search time $\tau$", band=(low, high), critical=gaps)
+        if medians:
+            name = f"median of the law at $d$ = {plots.size_of(size)}{logarithm}"
+            plots.law_medians(ax, list(medians), list(medians.values()), label=name)
         if rows:
             ends = [_interval(case) for case in rows]
             plots.exit_points(
-                ax, [case.mu or 0.0 for case in rows], *zip(*ends, strict=True), label="SGD, median", index=1
+                ax,
+                [case.mu or 0.0 for case in rows],
+                *zip(*ends, strict=True),
+                label="SGD: median, 99 % interval",
+                index=1,
             )
         return ax
 
@@ -164,8 +165,57 @@ def _tau(findings: Findings) -> Picture:
     diverges = f" It diverges at mu = {', '.join(f'{g:.6g}' for g in gaps)}." if gaps else ""
     span = f"from {min(finite):.4g} to {max(finite):.4g}" if finite else "infinite everywhere"
     alt = f"Search time over alignments mu from {min(mu):.3g} to {max(mu):.3g}, {span}.{diverges}"
-    caption = "Search time τ (derived) and median exit times of SGD with 99 % intervals, both in t = η × steps."
-    return draw, alt + f" {len(rows)} measured medians.", caption
+    shown = {case.mu: case.law.median for case in rows if not isinstance(case.law, Missing)}
+    known = "; ".join(f"mu = {place:g}: {median:.4g}" for place, median in shown.items())
+    alt += f" {len(rows)} measured medians" + (f", on those of the law ({known})." if known else ".")
+    caption = "Search time τ and the median exit time, of the law and of SGD, in t = η × steps."
+    return draw, alt, f"{caption} {_separation(findings)}".strip()
+
+
+def _medians(findings: Findings, rows: Sequence[Case]) -> dict[float, float]:
+    """Return the median of the law by alignment, at those of the runs and around them, as far as there is one."""
+    known = {case.mu: case for case in rows if case.mu is not None and not isinstance(case.law, Missing)}
+    medians = {mu: case.law.median for mu, case in known.items() if not isinstance(case.law, Missing)}
+    if (
+        not known or not findings.system.is_exact or findings.settings.rho is not None
+    ):  # every median is a table of its own
+        return dict(sorted(medians.items()))
+    kappas = [case.sample.experiment.sgd.kappa for case in known.values() if case.sample is not None]
+    step_size = next(case.sample.experiment.sgd.step_size for case in known.values() if case.sample is not None)
+    place = {"dimension": findings.settings.dimension, "threshold": findings.settings.threshold, "step_size": step_size}
+    for mu in np.linspace(min(known) / 2, (1 + max(known)) / 2, AROUND).tolist():
+        try:
+            law = escape_law(findings.system, mu=mu, kappa=float(np.interp(mu, list(known), kappas)), **place)
+        except HermescapeError:
+            continue
+        medians.setdefault(mu, law.median)
+    return dict(sorted(medians.items()))
+
+
+def _factors(findings: Findings) -> dict[float, float]:
+    """Return the median of the law over tau by alignment, where a small overlap grows as exp(t/tau)."""
+    if isinstance(findings.table, Missing):
+        return {}
+    times = {float(search.mu): search.tau for search in findings.table}
+    linear = {
+        case.mu: case.law.median
+        for case in findings.cases
+        if case.mu is not None and not isinstance(case.law, Missing) and case.law.regime == "linear"
+    }
+    return {mu: median / float(times[mu] or math.inf) for mu, median in linear.items() if times.get(mu)}
+
+
+def _separation(findings: Findings) -> str:
+    """Say what lies between tau and the median; nothing where growth is not exponential."""
+    factors = {mu: factor for mu, factor in _factors(findings).items() if math.isfinite(factor)}
+    if not factors:
+        return ""
+    ends = [next(iter(factors.items())), *list(factors.items())[-1:]][: len(factors)]
+    said = " to ".join(f"{factor:.2f} τ at μ = {mu:g}" for mu, factor in ends)
+    return (
+        "A logarithm separates them: an overlap of size 1/√d grows by a factor e in each τ, so that half of the runs "
+        f"have left at T½ = τ (½ log d + …), where ½ log d is {math.log(findings.settings.dimension) / 2:.2f}: {said}."
+    )
 
 
 def _interval(case: Case) -> tuple[float, float, float]:
@@ -263,8 +313,8 @@ def _trajectories(findings: Findings) -> Picture:
             times = np.linspace(0, float(clock[-1]), 400)
             line = np.interp(times, clock, np.abs(flow[name]))
             plots.trajectories(ax, times, line, label=f"flow, $|{name}|$", index=2 * index + 1)
-        ax.axhline(findings.settings.threshold, color="0.4", lw=1, ls=":", label="threshold $R$")
-        ax.legend()
+        ax.axhline(findings.settings.threshold, color=plots.tint(0.7), lw=1, ls=":", label="threshold $R$")
+        plots.add_legend(ax)
         return ax
 
     place = "" if findings.focus.mu is None else f" at mu = {findings.focus.mu:g}"
@@ -310,10 +360,21 @@ def _law(findings: Findings, plot: Callable[..., Axes], what: str, uncertainty: 
     kappa = setting.sgd.kappa
     place = "" if focus.mu is None else f"μ = {focus.mu:g}, "
     counted = f"{counts.exited} runs exited, {counts.censored} did not, {counts.diverged} diverged"
-    sizes = f"d = {setting.sgd.dimension:g}, κ = {kappa:.3g}, η = {setting.sgd.step_size:.3g}"
+    sizes = f"d = {_size(setting.sgd.dimension)}, κ = {kappa:.3g}, η = {setting.sgd.step_size:.3g}"
     caption = f"{place}{sizes}: {counted}; {uncertainty}."
     medians = f"median of the law {law.median:.4g}, of the runs {_number(focus.sample.to_time(focus.sample.median))}"
     return (lambda ax: plot(ax, times, law)), f"{what}: {medians}; {counted}.", caption
+
+
+def _size(number: float) -> str:
+    """Return a dimension as text.
+
+    >>> _size(1000), _size(10**6), _size(250_000)
+    ('1000', '10⁶', '250000')
+    """
+    power = round(math.log10(number))
+    raised = str(power).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"10{raised}" if number >= 1e4 and number == 10**power else f"{number:.12g}"
 
 
 FIGURES: dict[str, tuple[str, Callable[[Findings], Picture]]] = {

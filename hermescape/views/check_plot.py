@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,43 +10,49 @@ from numpy.typing import NDArray
 
 from hermescape.verify.report import Case, Report
 from numerics.law import Ballistic
-from numerics.plots import check_figure, collapse, figure_of_many
+from numerics.plots import Sheet, collapse, exit_times, figure_of, figure_of_many, size_of
 
-__all__ = ["save_check_plot"]
-
-
-def save_check_plot(report: Report, path: Path) -> bool:
-    """Draw prediction against measurement, or the collapse of exit times on their law; False where nothing was run."""
-    return _save_medians(report, path) if report.at_one_dimension else _save_laws(report, path)
+__all__ = ["check_figure"]
 
 
-def _save_medians(report: Report, path: Path) -> bool:
+def check_figure(report: Report, style: str = "screen", width: float | None = None) -> Sheet:
+    """Return prediction against measurement, or the collapse of exit times on their law, one plot a start.
+
+    Args:
+        report: of a check; at several dimensions some start has to have runs.
+        style: one of `numerics.plots.STYLES`.
+        width: of the figure in inches; that of the style by default.
+    """
+    return (_medians if report.at_one_dimension else _laws)(report, style, width)
+
+
+def _medians(report: Report, style: str, width: float | None) -> Sheet:
     settings = report.settings
-    title = f"{settings['student']} on {settings['teacher']}, d = {settings['d']}, {settings['replicas']} runs each"
-    figure = check_figure([row for row in report.rows if row.flow_exit is not None], title)
-    figure.savefig(path, dpi=160)
-    return True
+    title = f"{_pair(report)}, $d$ = {size_of(float(str(settings['d'])))}, {settings['replicas']} runs each"
+    rows = [row for row in report.rows if row.flow_exit is not None]
+    return figure_of(lambda ax: exit_times(ax, rows), title, like=style, width=width)
 
 
-def _save_laws(report: Report, path: Path) -> bool:
+def _laws(report: Report, style: str, width: float | None) -> Sheet:
     cases = [case for case in report.cases if case.samples]
-    titles = [_title(case, report) for case in cases]
-    if cases:
-        figure_of_many([partial(_collapse, case=case) for case in cases], titles).savefig(path, dpi=150)
-    return bool(cases)
+    draw = [partial(_collapse, case=case) for case in cases]
+    return figure_of_many(draw, [_title(case, report) for case in cases], like=style, width=width)
+
+
+def _pair(report: Report) -> str:
+    student, teacher = report.settings["student"], report.settings["teacher"]
+    return str(student) if student == teacher else f"{student} on {teacher}"
 
 
 def _title(case: Case, report: Report) -> str:
     place = "" if case.mu is None else rf", $\mu$ = {case.mu:.4g}"
     place += "" if case.rho is None else rf", $\rho$ = {case.rho:.4g}"
-    student, teacher = report.settings["student"], report.settings["teacher"]
-    pair = student if student == teacher else f"{student} on {teacher}"
-    return f"{pair}, {report.settings['model']}{place}: {case.regime}"
+    return f"{_pair(report)}, {report.settings['model']}{place}: {case.regime}"
 
 
 def _collapse(ax: Axes, *, case: Case) -> Axes:
     reduced = {
-        f"d = {sample.d:.3g}, {len(sample.times)} runs": (sample.times - sample.law.median) / sample.law.unit
+        f"$d$ = {size_of(sample.d)}, {len(sample.times)} runs": (sample.times - sample.law.median) / sample.law.unit
         for sample in case.samples
         if sample.law is not None
     }

@@ -26,6 +26,7 @@ from numerics.flows.engines.taylor import Heyoka
 from numerics.parameters import PARAMETERS
 from numerics.workers import available_threads
 from theory.errors import ParameterError
+from theory.lazy import Provided
 from theory.network.derivation import takes_text
 from theory.network.system import System
 from theory.shown import Row, Shown, meanings
@@ -73,6 +74,9 @@ class Trajectory(Shown):
     """
 
     shows = "outcome, exit_time, times, end"
+
+    plot = Provided()
+    """draws the states over time"""
 
     solution: Solution
     names: tuple[Symbol, ...]

@@ -35,6 +35,7 @@ from numerics.integrals.evaluate import on_covariance
 from numerics.law.normal import normal_cdf, normal_quantile
 from numerics.law.protocol import Setting, check_level
 from theory.errors import InputError
+from theory.lazy import Provided
 from theory.network.system import System
 from theory.shown import Shown
 from theory.symbols import J, L_q, L_r, m
@@ -71,6 +72,9 @@ class Ballistic(Shown):
         "regime, dimension, threshold, median, quantile(0.05), quantile(0.95), mean, deviation, "
         "start_deviation, constant ± constant_error, remainder"
     )
+
+    plot = Provided()
+    """draws P(T <= t)"""
 
     dimension: float
     threshold: float

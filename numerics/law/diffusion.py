@@ -33,6 +33,7 @@ from numerics.law.protocol import Law, Setting, check_level
 from numerics.law.starts import check_step, is_lora
 from numerics.rates.search_time import search_time
 from theory.errors import InputError, ParameterError, QuadratureError, StalledError
+from theory.lazy import Provided
 from theory.network.system import System
 from theory.search.law import search_time as search_time_of
 from theory.search.regimes import regime
@@ -91,6 +92,9 @@ class SampledLaw(Shown):
     """
 
     shows = "regime, kind, dimension, threshold, tau, median, quantile(0.05), quantile(0.95), mean, escaping, error"
+
+    plot = Provided()
+    """draws P(T <= t)"""
 
     times: Array = field(repr=False)
     error: float

@@ -14,6 +14,7 @@ from numerics.compile.formulas import compiled
 from numerics.law.normal import inverse, mean_log, normal_cdf, normal_quantile
 from numerics.law.protocol import check_level
 from numerics.rates.search_time import Search
+from theory.lazy import Provided
 from theory.search.law import spread
 from theory.shown import Shown
 
@@ -65,6 +66,9 @@ class LinearEscape(Shown):
         "regime, dimension, threshold, tau, median, quantile(0.05), quantile(0.95), mean, escaping, "
         "slope_log_d, constant ± constant_error, prefactor, gain, shift, remainder, published_ratio"
     )
+
+    plot = Provided()
+    """draws P(T <= t)"""
 
     regime: str
     tau: float

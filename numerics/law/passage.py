@@ -36,6 +36,7 @@ from numerics.flows.flow import Exit, exit_times
 from numerics.integrals.evaluate import evaluator
 from numerics.law.protocol import check_level
 from theory.errors import InputError, ParameterError
+from theory.lazy import Provided
 from theory.network.system import System
 from theory.shown import Shown
 from theory.symbols import J, L_q, L_r, M_ll, M_ls, M_ss, m
@@ -79,6 +80,9 @@ class Passage(Shown):
         "regime, power, median, quantile(0.05), quantile(0.95), mean, escaping, slope_log_d, times, "
         "constant ± constant_error"
     )
+
+    plot = Provided()
+    """draws P(T <= t)"""
 
     times: Array
     probabilities: Array

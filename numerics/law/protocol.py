@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from numerics.accuracy import LAW_RTOL
 from numerics.flows.engines.problem import Engine
@@ -71,6 +71,11 @@ class Law(Protocol):
 
     def quantile(self, level: float) -> float:
         """The time by which a fraction `level` of runs has left; infinite where fewer ever do."""
+        ...
+
+    @property
+    def plot(self) -> Any:
+        """Draws P(T <= t)."""
         ...
 
     def without_noise(self) -> Law:

@@ -8,13 +8,17 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from numerics.plots.style import BELOW, add_legend, columns, look
+from numerics.plots.areas import contour_lines, scale_of_colours
+from numerics.plots.legends import add_legend
+from numerics.plots.style import COLOURS, columns, look, mark, stroke, tint
+from numerics.plots.ticks import logarithmic
 from theory.errors import InputError
 
 __all__ = ["hermite_spectrum", "kernel_surface"]
 
 LEVELS = 14
 ROUNDING = 1e-13
+EDGE = 0.02  # of the range, within which a contour would run along the edge
 
 
 def kernel_surface(ax: Axes, q: ArrayLike, r: ArrayLike, values: ArrayLike) -> Axes:
@@ -42,18 +46,21 @@ def kernel_surface(ax: Axes, q: ArrayLike, r: ArrayLike, values: ArrayLike) -> A
     if height.ndim != 2 or height.shape != shape or places[0].ndim != places[1].ndim or not height.count():
         said = f"q, r, values of shapes {places[0].shape}, {places[1].shape}, {height.shape}"
         raise InputError(f"{said} given; accepted: values of shape (len(r), len(q)), or all three of it, some finite.")
-    filled = ax.contourf(*places, height, levels=LEVELS, cmap="viridis")
-    lines = ax.contour(*places, height, levels=np.asarray(filled.levels)[::2], colors="white", linewidths=0.7)
-    ax.clabel(lines, fontsize=8)
-    ax.figure.colorbar(filled, ax=ax, label="$K(q, r)$")
-    edge = np.linspace(places[0].min(), places[0].max(), 201)
-    name = "$q^2 > r$: no Gaussian pair"
-    ax.fill_between(edge, places[1].min(), edge**2, fc="white", ec="0.5", hatch="///", lw=0.8, label=name)
     ax.set_xlim(places[0].min(), places[0].max())
     ax.set_ylim(places[1].min(), places[1].max())
+    filled = ax.contourf(*places, height, levels=LEVELS, cmap=COLOURS)
+    filled.set_edgecolor("face")  # or the ground shines through between two colours
+    levels = np.asarray(filled.levels)[::2]
+    inside = levels[(levels > height.min() + EDGE * np.ptp(height)) & (levels < height.max() - EDGE * np.ptp(height))]
+    contour_lines(ax, *places, height, inside, lambda level: f"{level:.4g}")
+    scale_of_colours(ax, filled, "$K(q, r)$")
+    edge = np.linspace(places[0].min(), places[0].max(), 201)
+    name = "$q^2 > r$: no Gaussian pair"
+    ax.fill_between(edge, places[1].min(), edge**2, fc=tint(0), ec=tint(0.6), hatch="///", lw=stroke(0.4), label=name)
     ax.set_xlabel(r"overlap $q$")
     ax.set_ylabel(r"squared norm $r$")
-    ax.legend(**BELOW)
+    ax.grid(visible=False)
+    add_legend(ax)
     return ax
 
 
@@ -90,19 +97,31 @@ def hermite_spectrum(
     colour, marker, dash = look(index)
     for parity, name in enumerate(("even $k$", "odd $k$")):
         chosen = present & (orders % 2 == parity)
-        face = "white" if parity else colour
+        face = tint(0) if parity else colour
         if chosen.any():
-            style = {"ls": dash, "lw": 0.7, "marker": marker, "color": colour, "mfc": face, "ms": 6}
+            style = {
+                "ls": dash,
+                "lw": stroke(0.4),
+                "marker": marker,
+                "color": colour,
+                "mfc": face,
+                "ms": mark(1.1),
+                "clip_on": False,
+            }
             ax.plot(orders[chosen], size[chosen], label=f"{label}, {name}", **style)
     if not present.all():
         low = np.full(orders[~present].shape, 0.03 + 0.05 * index)
         across = ax.get_xaxis_transform()
-        ax.plot(orders[~present], low, "x", ms=5, color=colour, transform=across, label=f"{label}, vanish")
+        ax.margins(y=0.12)  # room for them
+        ax.plot(orders[~present], low, "x", ms=mark(0.9), color=colour, transform=across, label=f"{label}, vanish")
     if decay is not None:
         last = orders[present][-1]
         tail = np.linspace(max(1.0, last / 4), last)
-        ax.plot(tail, size[last] * (tail / last) ** -decay, color="0.4", ls="--", label=rf"$\propto k^{{-{decay:g}}}$")
+        ax.plot(
+            tail, size[last] * (tail / last) ** -decay, color=tint(0.7), ls="--", label=rf"$\propto k^{{-{decay:g}}}$"
+        )
     ax.set_yscale("log")
+    logarithmic(ax.yaxis)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("order $k$")
     ax.set_ylabel(r"$|\sigma_k| / \sqrt{k!}$")

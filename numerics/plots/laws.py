@@ -9,16 +9,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from numerics.plots.style import TIME_LABEL, Array, add_legend, look
+from numerics.plots.legends import add_legend
+from numerics.plots.style import TIME_LABEL, Array, look, mark, stroke, tint
 from theory.errors import InputError
 
-__all__ = ["ExitLaw", "collapse", "law_cdf", "law_histogram"]
+__all__ = ["ExitLaw", "KnownLaw", "collapse", "law_cdf", "law_curve", "law_histogram"]
 
-
-LAW, MEASURED = "black", look(1)
+MEASURED = look(1)
 LINES: Any = ((0, (5, 1.5)), (0, (1.2, 1.2)), "-")
 SMOOTH = 400  # points of a curve
-ROUGH = 8  # of which so many are left out where the density is that of a sample
+ENDS = (0.002, 0.995)  # quantiles between which a law is drawn
+ROUGH = 12  # of which so many are left out where the density is that of a sample
 
 
 class ExitLaw(Protocol):
@@ -31,6 +32,19 @@ class ExitLaw(Protocol):
 
     def cdf(self, t: float) -> float:
         """P(T <= t)."""
+        ...
+
+
+class KnownLaw(ExitLaw, Protocol):
+    """What a plot without a sample needs of it."""
+
+    @property
+    def escaping(self) -> float:
+        """The probability that T is finite."""
+        ...
+
+    def quantile(self, level: float) -> float:
+        """The time by which a fraction `level` of runs has left."""
         ...
 
 
@@ -57,14 +71,54 @@ def law_histogram(ax: Axes, times: ArrayLike, law: ExitLaw) -> Axes:
     counts, _ = np.histogram(finite, edges)
     widths, middles = np.diff(edges), (edges[1:] + edges[:-1]) / 2
     share = counts / runs
-    ax.bar(middles, share / widths, widths, color=MEASURED.colour, alpha=0.35, ec="white", label=_counted(finite, runs))
+    ax.bar(middles, share / widths, widths, color=MEASURED.colour, alpha=0.35, ec=tint(0), label=_counted(finite, runs))
     error = np.sqrt(share * (1 - share) / runs) / widths
-    ax.errorbar(middles, share / widths, yerr=error, fmt="none", color=MEASURED.colour, capsize=2, lw=1)
-    grid = _grid(edges[0], edges[-1])[:: 1 if getattr(law, "is_smooth", True) else ROUGH]
-    ax.plot(grid[1:] / 2 + grid[:-1] / 2, np.diff(_values(law, grid)) / np.diff(grid), color=LAW, lw=2, label="law")
+    ax.errorbar(
+        middles, share / widths, yerr=error, fmt="none", color=MEASURED.colour, capsize=mark(0.4), lw=stroke(0.6)
+    )
+    grid = np.linspace(edges[0], edges[-1], SMOOTH)[:: 1 if getattr(law, "is_smooth", True) else ROUGH]
+    ax.plot(
+        grid[1:] / 2 + grid[:-1] / 2,
+        np.diff(_values(law, grid)) / np.diff(grid),
+        color=tint(1),
+        ls="-",
+        lw=stroke(1.1),
+        label="law",
+    )
     _medians(ax, law, _median(finite, runs))
     ax.set_xlabel(f"exit {TIME_LABEL}")
     ax.set_ylabel("density")
+    add_legend(ax)
+    return ax
+
+
+def law_curve(ax: Axes, law: KnownLaw, *, label: str = "law", index: int = 0) -> Axes:
+    r"""Draw the distribution function of an exit time, its median, and the times between 5 and 95 %.
+
+    Args:
+        ax: where to draw.
+        law: the law; where T is infinite with some probability, the curve ends below 1.
+        label: entry of the legend, before the median.
+        index: of the colour and dash.
+
+    >>> from types import SimpleNamespace
+    >>> from numerics.plots import figure_of
+    >>> uniform = SimpleNamespace(median=0.5, escaping=1.0, cdf=lambda t: min(max(t, 0.0), 1.0), quantile=lambda p: p)
+    >>> ax = figure_of(lambda ax: law_curve(ax, uniform, label="uniform"), "").axes[0]
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['uniform: median 0.5', '5 to 95 %: 0.05 to 0.95']
+    """
+    one, first, last = look(index), *(law.quantile(level * law.escaping) for level in ENDS)
+    grid = np.linspace(first, last, SMOOTH)
+    ax.plot(grid, _values(law, grid), color=one.colour, ls=one.dash, label=f"{label}: median {law.median:.4g}")
+    low, high = law.quantile(0.05), law.quantile(0.95)
+    if np.isfinite([low, high]).all():
+        ax.axvspan(low, high, color=one.colour, alpha=0.12, lw=0, label=f"5 to 95 %: {low:.4g} to {high:.4g}")
+    if np.isfinite(law.median):
+        ax.plot([law.median], [0.5], marker=one.marker, color=one.colour)
+    ax.set_xlabel(f"exit {TIME_LABEL}")
+    ax.set_ylabel(r"$P(T \leq t)$")
+    ax.set_ylim(0, 1)
     add_legend(ax)
     return ax
 
@@ -92,16 +146,16 @@ def law_cdf(ax: Axes, times: ArrayLike, law: ExitLaw | Mapping[str, ExitLaw]) ->
     """
     finite, runs = _exited(times)
     ordered = np.sort(finite)
-    margin = 0.05 * (ordered[-1] - ordered[0]) or 0.05 * abs(ordered[0])
-    places = np.concatenate([[ordered[0] - margin], ordered, [ordered[-1] + margin]])
-    share = np.concatenate([np.arange(len(ordered) + 1), [len(ordered)]]) / runs
+    places, share = np.concatenate([[ordered[0]], ordered]), np.arange(len(ordered) + 1) / runs
     width = _band(runs)
-    ax.step(places, share, where="post", color=MEASURED.colour, lw=1.6, label=_counted(finite, runs))
+    ax.step(places, share, where="post", color=MEASURED.colour, ls="-", label=_counted(finite, runs))
     low, high = (np.clip(share + side * width, 0, 1) for side in (-1, 1))
     ax.fill_between(places, low, high, step="post", color=MEASURED.colour, alpha=0.2, lw=0, label="its 95 % band")
-    grid = _grid(places[0], places[-1])
-    for index, (name, one) in enumerate((law if isinstance(law, Mapping) else {"law": law}).items()):
-        ax.plot(grid, _values(one, grid), color=LAW, lw=2, ls=LINES[index % len(LINES)], label=name)
+    grid = np.linspace(places[0], places[-1], SMOOTH)
+    laws = law if isinstance(law, Mapping) else {"law": law}
+    dashes = LINES if len(laws) > 1 else LINES[-1:]
+    for index, (name, one) in enumerate(laws.items()):
+        ax.plot(grid, _values(one, grid), color=tint(1), lw=stroke(1.1), ls=dashes[index % len(dashes)], label=name)
     ax.set_xlabel(f"exit {TIME_LABEL}")
     ax.set_ylabel(r"$P(T \leq t)$")
     ax.set_ylim(0, 1)
@@ -128,14 +182,9 @@ def _median(finite: Array, runs: int) -> float:
 
 
 def _medians(ax: Axes, law: ExitLaw, measured: float) -> None:
-    for place, colour, dash, name in ((law.median, LAW, "--", "law"), (measured, MEASURED.colour, ":", "runs")):
+    for place, colour, dash, name in ((law.median, tint(1), "--", "law"), (measured, MEASURED.colour, ":", "runs")):
         if np.isfinite(place):
-            ax.axvline(place, color=colour, ls=dash, lw=1.4, label=f"median of the {name}")
-
-
-def _grid(low: float, high: float) -> Array:
-    margin = 0.1 * (high - low)
-    return np.linspace(low - margin if low <= 0 else max(0.0, low - margin), high + margin, SMOOTH)
+            ax.axvline(place, color=colour, ls=dash, lw=stroke(0.8), label=f"median of the {name}")
 
 
 def _values(law: ExitLaw, grid: Array) -> Array:
@@ -165,18 +214,20 @@ def collapse(ax: Axes, samples: Mapping[str, ArrayLike], law: Callable[[Array], 
     reduced = {label: np.sort(np.asarray(values, float)) for label, values in samples.items()}
     finite = np.concatenate([_exited(values)[0] for values in reduced.values()])
     low, high = finite.min(), finite.max()
-    grid = np.linspace(low - 0.3, high + 0.3, 400)
+    grid = np.linspace(low, high, SMOOTH)
     width = _band(min(map(len, reduced.values())))
-    ax.fill_between(grid, np.clip(law(grid) - width, 0, 1), np.clip(law(grid) + width, 0, 1), color="0.88", lw=0)
-    ax.plot(grid, law(grid), color="black", lw=2.5, label="law, 95 % band of the smallest sample")
+    ax.fill_between(grid, np.clip(law(grid) - width, 0, 1), np.clip(law(grid) + width, 0, 1), color=tint(0.14), lw=0)
+    ax.plot(grid, law(grid), color=tint(1), ls="-", lw=stroke(1.4), label="law, 95 % band of the smallest sample")
     for index, (label, values) in enumerate(reduced.items()):
         colour, marker, _ = look(index)
         share = (np.arange(len(values)) + 0.5) / len(values)
         places = np.unique(np.linspace(0, len(values) - 1, 25).round().astype(int) + index % 3).clip(0, len(values) - 1)
         seen = np.isfinite(values)
-        ax.step(values[seen], share[seen], where="mid", color=colour, lw=0.9, alpha=0.8)
+        ax.step(values[seen], share[seen], where="mid", color=colour, ls="-", lw=stroke(0.5))
         places = places[seen[places]]
-        ax.plot(values[places], share[places], marker, color=colour, mfc="none", ms=5, label=label)
+        ax.plot(
+            values[places], share[places], marker, color=colour, mfc="none", ms=mark(0.9), clip_on=False, label=label
+        )
     ax.set_xlabel(rf"reduced exit time $(T - T_{{1/2}})/{unit}$")
     ax.set_ylabel(r"$P(T \leq t)$")
     ax.set_ylim(0, 1)

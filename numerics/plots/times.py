@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from numerics.plots.style import ALIGNMENT_LABEL, TIME_LABEL, Array, add_legend, columns, figure_of, look
+from numerics.plots.legends import add_legend
+from numerics.plots.style import ALIGNMENT_LABEL, TIME_LABEL, Array, columns, look, mark, stroke, tint
+from numerics.plots.ticks import logarithmic
 
-__all__ = ["ComparedTimes", "check_figure", "exit_points", "exit_times", "tau_curve"]
+__all__ = ["ComparedTimes", "exit_points", "exit_times", "law_medians", "tau_curve"]
 
-FLOW, PREDICTION, MEASURED, TAU = "#56B4E9", "#0072B2", "#D55E00", "#7F7F7F"  # Okabe & Ito, distinct in grey
+PREDICTION, MEASURED, FLOW = look(0), look(1), "#5B93CC"
 MARKS = 12  # along a curve
 NEVER = "no exit"
+FLOW_LABEL, PREDICTED_LABEL = "flow, median start", r"predicted at finite $\kappa$, $\eta$"
+MEASURED_LABEL = "SGD: median, 99 % interval"
 DIVERGENCE = r"$\tau = \infty$"
 
 
@@ -59,25 +63,32 @@ def exit_times(ax: Axes, rows: Sequence[ComparedTimes]) -> Axes:
     ordered = sorted(rows, key=lambda row: row.mu or 0.0)
     alignments = [row.mu or 0.0 for row in ordered]
 
-    def column(values: Sequence[float | None]) -> list[float]:
-        return [float("nan") if value is None else value for value in values]
+    def column(values: Sequence[float | None]) -> Array:
+        return np.array([math.nan if value is None else value for value in values])
 
-    ax.plot(alignments, column([row.tau for row in ordered]), ":^", color=TAU, ms=4, label=r"search time $\tau$")
-    flow = column([row.flow_exit for row in ordered])
-    ax.plot(alignments, flow, "-o", color=FLOW, lw=6, ms=9, alpha=0.6, label="flow, median start")
+    shared = {"clip_on": False, "mfc": "none"}  # a mark at the end of the axis is whole
+    grey, flow = tint(0.6), column([row.flow_exit for row in ordered])
+    wide = {"lw": stroke(3), "solid_capstyle": "round", "marker": "o", "ms": stroke(3), "mec": "none"}
+    ax.plot(alignments, flow, "-", color=FLOW, clip_on=False, label=FLOW_LABEL, **wide)
     prediction = column([row.prediction for row in ordered])
-    ax.plot(alignments, prediction, "-s", color=PREDICTION, mfc="none", label=r"prediction at finite $\kappa$, $\eta$")
+    ax.plot(alignments, prediction, "-s", color=PREDICTION.colour, ms=mark(1.3), label=PREDICTED_LABEL, **shared)
     middle = column([row.sgd_exit for row in ordered])
     low, high = (column([row.sgd_interval[side] for row in ordered]) for side in (0, 1))
-    below = [centre - end for centre, end in zip(middle, low, strict=True)]
-    above = [end - centre for centre, end in zip(middle, high, strict=True)]
-    label = "SGD, median and 99 % interval"
-    ax.errorbar(alignments, middle, yerr=[below, above], fmt="o", color=MEASURED, capsize=4, ms=4, label=label)
-    ax.set_yscale("log")
-    ax.set_xlabel(r"alignment $\mu$")
-    ax.set_ylabel(r"exit time $t = \eta \times$ steps")
+    style = {"fmt": "o", "color": MEASURED.colour, "capsize": mark(0.7), "ms": mark(0.7), "zorder": 3, "clip_on": False}
+    ax.errorbar(alignments, middle, yerr=[middle - low, high - middle], label=MEASURED_LABEL, **style)
+    tau = column([row.tau for row in ordered])
+    ax.plot(alignments, tau, ":^", color=grey, ms=mark(0.9), label=r"search time $\tau$", **shared)
+    _scaled(ax)
+    ax.set_ylabel(TIME_LABEL.replace("time", "exit time", 1))
     add_legend(ax)
     return ax
+
+
+def _scaled(ax: Axes) -> None:
+    """Make the axes those of times over the alignment."""
+    ax.set_yscale("log")
+    logarithmic(ax.yaxis)
+    ax.set_xlabel(ALIGNMENT_LABEL)
 
 
 def tau_curve(
@@ -124,9 +135,8 @@ def tau_curve(
     _, labels = ax.get_legend_handles_labels()
     for place in gaps:
         name = "_" if DIVERGENCE in labels or place != gaps[0] else DIVERGENCE
-        ax.axvline(place, ls=":", color="0.35", lw=1.2, label=name)
-    ax.set_yscale("log")
-    ax.set_xlabel(ALIGNMENT_LABEL)
+        ax.axvline(place, ls=":", color=tint(0.7), lw=stroke(0.7), label=name)
+    _scaled(ax)
     _name_times(ax, "search time")
     add_legend(ax)
     return ax
@@ -144,7 +154,9 @@ def _marked(places: Array, values: Array) -> list[int]:
     if not finite.any():
         return []
     known = np.flatnonzero(finite)
-    wanted = np.linspace(places[known[0]], places[known[-1]], MARKS)
+    first, last = places[known[0]], places[known[-1]]
+    inset = (last - first) / (2 * MARKS)  # so that no mark is cut by the frame
+    wanted = np.linspace(first + inset, last - inset, MARKS)
     chosen = known[np.abs(places[known] - wanted[:, None]).argmin(axis=1)]
     joined = np.concatenate([[False], finite, [False]])
     alone = np.flatnonzero(finite & ~joined[:-2] & ~joined[2:])
@@ -186,21 +198,39 @@ def exit_points(
     left = np.isfinite(middle)
     below = np.where(np.isfinite(bottom), middle - bottom, 0.0)[left]
     above = np.where(np.isfinite(top), top - middle, 0.0)[left]
-    marks = {"fmt": marker, "color": colour, "capsize": 4, "ms": 5, "lw": 1.4}
+    marks = {"fmt": marker, "color": colour, "capsize": mark(0.7), "ms": mark(0.9), "lw": stroke(0.8), "clip_on": False}
     ax.errorbar(at[left], middle[left], yerr=[below, above], label=label, **marks)
     known = np.where(left, middle, bottom)
     for place, height in zip(at, np.where(np.isfinite(top), np.nan, known), strict=True):
         if np.isfinite(height):
-            arrow = {"arrowstyle": "<-", "color": colour, "lw": 1.4}
+            arrow = {"arrowstyle": "<-", "color": colour, "lw": stroke(0.8)}
             ax.annotate("", (place, height), (0, 26), textcoords="offset points", arrowprops=arrow)
-            ax.plot(place, height, "_", color=colour, ms=8)
+            ax.plot(place, height, "_", color=colour, ms=mark(1.5))
     never = at[~left & ~np.isfinite(bottom)]
     if never.size:
         _, labels = ax.get_legend_handles_labels()
         name = "_" if NEVER in labels else NEVER
         ax.plot(never, np.full(never.shape, 0.97), "X", color=colour, transform=ax.get_xaxis_transform(), label=name)
-    ax.set_yscale("log")
-    ax.set_xlabel(ALIGNMENT_LABEL)
+    _scaled(ax)
+    _name_times(ax, "exit time")
+    add_legend(ax)
+    return ax
+
+
+def law_medians(ax: Axes, mu: ArrayLike, median: ArrayLike, *, label: str, index: int = 2) -> Axes:
+    """Draw medians of laws of the exit time, t = eta * step, over the alignment; what is not finite is a gap.
+
+    Raises `InputError` for arrays that are not of one dimension and length.
+
+    >>> from numerics.plots import figure_of
+    >>> ax = figure_of(lambda ax: law_medians(ax, [0.1, 0.3], [9, float("inf")], label="law"), "").axes[0]
+    >>> ax.lines[0].get_ydata()
+    array([ 9., nan])
+    """
+    places, middle = columns(mu=mu, median=median)
+    finite, one = np.where(np.isfinite(middle), middle, np.nan), look(index)
+    ax.plot(places, finite, color=one.colour, ls=one.dash, lw=stroke(1.2), label=label)
+    _scaled(ax)
     _name_times(ax, "exit time")
     add_legend(ax)
     return ax
@@ -210,8 +240,3 @@ def _name_times(ax: Axes, kind: str) -> None:
     """Label the axis of times by the one kind that is on it, or by time where there are two."""
     own = TIME_LABEL.replace("time", kind, 1)
     ax.set_ylabel(own if ax.get_ylabel() in ("", own) else TIME_LABEL)
-
-
-def check_figure(rows: Sequence[ComparedTimes], title: str) -> Figure:
-    """Return a figure with `exit_times` of the rows."""
-    return figure_of(lambda ax: exit_times(ax, rows), title)

@@ -21,6 +21,7 @@ from numerics.accuracy import CONFIDENCE
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.state import Status, layout, overlaps
 from theory.errors import ParameterError
+from theory.lazy import Provided
 from theory.shown import Row, Shown, short
 
 if TYPE_CHECKING:
@@ -69,6 +70,9 @@ class ExitSample(Shown):
     """
 
     shows = "counts, experiment"
+
+    plot = Provided()
+    """draws the share of runs that have left by t"""
 
     experiment: Experiment
     """what was simulated"""

@@ -20,6 +20,7 @@ from theory.calculus.expectations import is_closed
 from theory.calculus.nodes import exact
 from theory.calculus.tidy import in_lowest_terms, tidy
 from theory.language.hermite import information_exponent
+from theory.lazy import Provided
 from theory.network.equations import arguments_of, flow_of, weight_of
 from theory.network.linearisation import Escape
 from theory.network.loss import Loss
@@ -52,6 +53,9 @@ class System(Shown):
     """
 
     shows = "is_exact"
+
+    plot = Provided()
+    """its plots, such as `plot.search_time()`, for a system from `hermescape.derive`"""
 
     network: Network
     states: tuple[Symbol, ...]

@@ -65,7 +65,7 @@ def test_plot_marks_regimes() -> None:
     median = [[3.0, 30.0, math.inf], [4.0, 40.0, math.inf]]
     figure = figure_of(lambda ax: draw(ax, [0.2, 0.3], [1e2, 1e3, 1e4], median, regime, "d"), "")
     texts = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    assert texts == ["noise-driven", "trapped: never"]
+    assert texts == ["led by the slope of the loss", "led by noise", "trapped: no exit"]
     assert figure.axes[0].get_yscale() == "log"
 
 

@@ -1,0 +1,243 @@
+"""Results as pictures: each `draw_...` takes a result, draws it on `ax` (a new figure without), and returns the Axes.
+
+`system.plot.search_time()`, `law.plot()`, `path.plot()` and `sample.plot()` are `draw_search_time`, `draw_law`,
+`draw_trajectory` and `draw_sample`. A new figure is in the style `screen`, or in another of `numerics.plots.STYLES`; a
+notebook shows it, and `ax.figure.savefig("a.pdf")` embeds its fonts. On Axes of your own, sizes and ink are those of
+your style.
+
+>>> from theory.network.derivation import derive
+>>> ax = draw_search_time(derive("linear"), style="paper", width=3.4)
+>>> draw_search_time(derive("relu"), ax=ax) is ax
+True
+>>> [text.get_text() for text in finished(ax).get_legend().get_texts()]
+['linear', 'relu']
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+
+from numerics import plots
+from numerics.flows.flow import Trajectory
+from numerics.law import Law
+from numerics.rates.curve import search_times
+from numerics.simulation.montecarlo import Paths
+from numerics.simulation.statistics import ExitSample
+from theory.errors import InputError
+from theory.network.system import System
+from theory.search.critical import critical_strengths
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = [
+    "Place",
+    "SystemPlots",
+    "draw_law",
+    "draw_phases",
+    "draw_sample",
+    "draw_search_time",
+    "draw_trajectory",
+    "finished",
+    "plots_of",
+]
+
+ALIGNMENTS = np.linspace(0.01, 0.99, 99)
+NEAR = np.logspace(-4, -1.7, 12)  # of a divergence
+SHOWN = 24  # runs of a trajectory at most
+NAMES = {"m": "$|m|$", "u": "$|u|$", "s": "$|s|$"}
+
+
+class Place(TypedDict, total=False):
+    """Where to draw: on `ax`, or in a new figure of a `style` (paper, screen or slides) and a `width` in inches."""
+
+    ax: Axes | None
+    style: str
+    width: float | None
+
+
+@contextmanager
+def _on(place: Place) -> Iterator[Axes]:
+    """Yield the Axes that are meant, in the style of their figure."""
+    ax = place.get("ax") or plots.blank(place.get("style", "screen"), place.get("width"))
+    sheet = ax.figure
+    with mpl.rc_context(dict(sheet.look.rc) if isinstance(sheet, plots.Sheet) else {}):
+        yield ax
+
+
+def finished(ax: Axes) -> Axes:
+    """Lay out the figure of some Axes, which otherwise happens when it is shown or saved."""
+    if isinstance(ax.figure, plots.Sheet):
+        ax.figure.arrange()
+    return ax
+
+
+def _pair(system: System) -> str:
+    student, teacher = system.loss_function.student.name, system.loss_function.labels.link.name
+    return student if student == teacher else f"{student} on {teacher}"
+
+
+def draw_search_time(
+    system: System,
+    mu: Sequence[float] | None = None,
+    *,
+    rho: float | None = None,
+    label: str | None = None,
+    **place: Unpack[Place],
+) -> Axes:
+    """Draw tau over mu on a logarithmic axis, with the alignments at which it diverges.
+
+    Args:
+        system: a derived system with an alignment mu.
+        mu: alignments; 99 of them in (0, 1) by default.
+        rho: length of w0, with model misaligned.
+        label: entry of the legend, by default the student and, where it is another, the teacher.
+        place: `ax`, or `style` and `width` of a new figure.
+
+    Raises `InputError` for a model without mu or a student without slope, `ParameterError` for mu or rho out of domain.
+    """
+    critical = [float(c.mu) for c in critical_strengths(system) if c.diverges and c.mu < 1] if rho is None else []
+    grid = _alignments(critical, rho) if mu is None else np.asarray(mu, float)
+    curve = search_times(system, grid, rho=rho)
+    band = None if not curve.error.any() else (curve.tau - curve.error, curve.tau + curve.error)
+    with _on(place) as ax:
+        name = _pair(system) if label is None else label
+        return plots.tau_curve(
+            ax, grid, curve.tau, label=name, index=plots.next_look(ax), band=band, critical=_within(critical, grid)
+        )
+
+
+def _alignments(critical: Sequence[float], rho: float | None) -> np.ndarray[Any, Any]:
+    """Return alignments in (0, 1), closer to each other where tau diverges."""
+    near = [place + side * NEAR for place in critical for side in (-1, 1)]
+    every = np.unique(np.concatenate([ALIGNMENTS, *near]))
+    return every[(every > 0) & (every < 1)] * (1 if rho is None else min(rho, 1.0))
+
+
+def _within(places: Sequence[float], grid: np.ndarray[Any, Any]) -> list[float]:
+    return [place for place in places if grid.min() <= place <= grid.max()]
+
+
+def draw_law(law: Law, *, label: str = "law", **place: Unpack[Place]) -> Axes:
+    """Draw P(T <= t) of a law of the exit time, its median, and the times between 5 and 95 %; t = eta * step."""
+    with _on(place) as ax:
+        return plots.law_curve(ax, law, label=label, index=plots.next_look(ax))
+
+
+def draw_sample(sample: ExitSample, law: Law | Mapping[str, Law] | None = None, **place: Unpack[Place]) -> Axes:
+    """Draw the share of runs that have left by t = eta * step with its 95 % band, on laws if some are given.
+
+    Raises `InputError` where no run has left.
+    """
+    times = np.append(sample.exit_times(), np.full(sample.counts.censored, np.inf))
+    with _on(place) as ax:
+        return plots.law_cdf(ax, times, {} if law is None else law)
+
+
+def draw_trajectory(
+    path: Trajectory,
+    runs: Paths | xr.Dataset | None = None,
+    *,
+    threshold: float | None = None,
+    **place: Unpack[Place],
+) -> Axes:
+    r"""Draw the size of each state of a flow over time, on simulated runs if there are some.
+
+    Sizes, since u, m -> -u, -m is a symmetry that every run breaks in its own way.
+
+    Args:
+        path: what `integrate` returns.
+        runs: recorded runs at the same setting, as `hermescape.trajectories` returns; 24 of them are drawn.
+        threshold: R, a dotted line.
+        place: `ax`, or `style` and `width` of a new figure.
+
+    Raises `InputError` for runs that have none of the states.
+
+    >>> from numerics.flows.flow import integrate
+    >>> from theory.network.derivation import derive
+    >>> ax = draw_trajectory(integrate(derive("linear"), {"u": 0.0, "m": 0.03}, t_max=20.0, mu=0.4))
+    >>> [text.get_text() for text in finished(ax).get_legend().get_texts()]
+    ['flow, $|m|$', 'flow, $|u|$']
+    """
+    known = {} if runs is None else _recorded(runs)
+    shown = sorted((name for name in path.columns if not known or name in known[1]), key=lambda name: name != "m")
+    if not shown:
+        raise InputError(f"runs with {', '.join(known[1])} given; accepted: some of {', '.join(path.columns)}.")
+    with _on(place) as ax:
+        for index, name in enumerate(shown):
+            if known:
+                label = f"{len(known[1][name][:SHOWN])} runs of SGD, {NAMES.get(name, name)}"
+                plots.runs_of(ax, known[0], np.abs(known[1][name][:SHOWN]), label=label, index=index)
+        for index, name in enumerate(shown):
+            size, label = np.abs(path.columns[name]), f"flow, {NAMES.get(name, name)}"
+            plots.trajectories(ax, path.solution.times, size, label=label, index=index)
+        if threshold is not None:
+            ax.axhline(threshold, color=plots.tint(0.7), ls=":", label="threshold $R$")
+        plots.add_legend(ax)
+        return ax
+
+
+def _recorded(runs: Paths | xr.Dataset) -> tuple[np.ndarray[Any, Any], dict[str, np.ndarray[Any, Any]]]:
+    """Return times and overlaps by name, of shape (runs, times)."""
+    if isinstance(runs, Paths):
+        return runs.times, runs.columns
+    return runs["time"].values, {str(name): overlap.values for name, overlap in runs.data_vars.items()}
+
+
+def draw_phases(diagram: xr.Dataset, **place: Unpack[Place]) -> Axes:
+    """Draw what `hermescape.phase_diagram` returns: median exit times as colours, regimes as hatching.
+
+    >>> from numerics.best.phases import phase_diagram
+    >>> from theory.network.derivation import derive
+    >>> draw_phases(phase_diagram(derive("linear"), [0.4, 0.5], dimension=[1e3, 1e6])).get_ylabel()
+    'dimension $d$'
+    """
+    name = "d" if "d" in diagram.dims else "rho"
+    with _on(place) as ax:
+        return plots.phase_diagram(
+            ax, diagram["mu"].values, diagram[name].values, diagram["median"].values, diagram["regime"].values, name
+        )
+
+
+# --- what a result's own `plot` is ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SystemPlots:
+    """The plots of a derived system."""
+
+    system: System
+
+    def search_time(
+        self,
+        mu: Sequence[float] | None = None,
+        *,
+        rho: float | None = None,
+        label: str | None = None,
+        **place: Unpack[Place],
+    ) -> Axes:
+        """Draw tau over mu; see `draw_search_time`."""
+        return draw_search_time(self.system, mu, rho=rho, label=label, **place)
+
+
+def plots_of(result: Any) -> SystemPlots | Callable[..., Axes]:
+    r"""Return what `result.plot` is: the plots of a system, or the one drawing of a path, a sample or a law.
+
+    >>> from numerics.law import escape_law
+    >>> from theory.network.derivation import derive
+    >>> law = escape_law(derive("linear"), mu=0.4, dimension=1e4)
+    >>> plots_of(law)().get_ylabel()
+    '$P(T \\leq t)$'
+    """
+    if isinstance(result, System):
+        return SystemPlots(result)
+    draw = {Trajectory: draw_trajectory, ExitSample: draw_sample}.get(type(result), draw_law)
+    return partial(draw, result)
