@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from theory.typeset.lines import Names, fill
+from theory.typeset.metrics import width
 from theory.typeset.printing import latex
-from theory.typeset.tree import parse, width
+from theory.typeset.tree import parse
 
-__all__ = ["Equation", "Line", "Page", "align", "lay_out", "on_screen"]
+__all__ = ["Equation", "Line", "Numbered", "Page", "align", "lay_out", "on_screen"]
+
+Numbered = Literal["all", "last", "none"]
+"""Which equations of a display carry a number and a label."""
 
 RELATION = 1.4  # em of " = "
 INDENT = 1.0  # em of the \quad before a continued line
@@ -19,7 +23,7 @@ WIDEST_LEFT = 0.3  # of the line; wider left-hand sides stand on a line of their
 
 @dataclass(frozen=True)
 class Equation:
-    """left = rights[0] = rights[1] ..., in LaTeX; `label` without the prefix "eq:".
+    """left = rights[0] = rights[1] ..., in LaTeX; `label` without the prefix of the page.
 
     What a derived object lists of itself, for whoever sets it: Jupyter, a document, a page.
     """
@@ -44,15 +48,17 @@ class Page:
 
     Attributes:
         line: width in em (of the text's own size) that an equation may take, its number excluded.
-        numbered: whether equations carry a number and a label.
+        numbered: whether every equation carries a number and a label, the last of a display, or none.
         write: what happens to every finished line, such as putting macros in.
         where: text before the definitions of long parts.
+        label: what labels begin with.
     """
 
     line: float
-    numbered: bool = False
+    numbered: Numbered = "none"
     write: Callable[[str], str] = str
     where: str = ""
+    label: str = "eq:"
 
 
 SCREEN = Page(line=60.0)
@@ -86,7 +92,7 @@ def align(equations: Sequence[Equation], page: Page, names: Names) -> str:
     g &= b
     \end{align*}
     """
-    rounds = ("\n".join(_environment(lines, page) for lines in group) for group in lay_out(equations, page.line, names))
+    rounds = ("\n".join(_environments(groups, page)) for groups in lay_out(equations, page.line, names))
     return (f"\n{page.where}\n" if page.where else "\n").join(rounds)
 
 
@@ -95,11 +101,11 @@ def lay_out(equations: Sequence[Equation], line: float, names: Names) -> Iterato
 
     Lines that share an alignment mark without leaving the page, `line` em wide, stand in one list.
 
-    >>> first, second = lay_out([Equation.of("one", "f", r"\sqrt{a + b + c + d + g + h}")], 9.0, Names())
+    >>> first, second = lay_out([Equation.of("one", "f", r"\sqrt{a + b + c + d + g + h}")], 9.5, Names())
     >>> first
     [[Line(label='one', left='f', right='= \\sqrt{X_{1}}')]]
     >>> [(part.label, part.left, part.right) for part in second[0]]
-    [('part-1', 'X_{1}', '= a + b + c'), (None, '', '\\quad + d + g'), (None, '', '\\quad + h')]
+    [('part-1', 'X_{1}', '= a + b + c + d'), (None, '', '\\quad + g + h')]
     """
     while equations:
         known = len(names.contents)
@@ -142,6 +148,9 @@ def _break(equation: Equation, line: float, names: Names) -> _Block:
     stacked = left > WIDEST_LEFT * line
     room = line - INDENT - (RELATION if stacked else left)
     sides = [fill(right, room, names) for right in equation.rights]
+    if all(len(side) == 1 for side in sides):
+        joined = " = ".join(side[0] for side in sides)
+        sides = [[joined]] if width(parse(joined)) <= room + INDENT else sides
     widest = max(width(parse(text)) for side in sides for text in side)
     if stacked and len(sides) == len(sides[0]) == 1 and left + widest <= line:
         lines = _lines(equation.label, ("", f"{equation.left} = {sides[0][0]}"))
@@ -158,15 +167,27 @@ def _lines(label: str, *columns: tuple[str, str]) -> tuple[Line, ...]:
     return tuple(Line(None if place else label, left, right) for place, (left, right) in enumerate(columns))
 
 
-def _environment(lines: Sequence[Line], page: Page) -> str:
-    name = "align" if page.numbered else "align*"
-    body = " \\\\\n".join(page.write(_marked(line)) + (_tag(line) if page.numbered else "") for line in lines)
-    return f"\\begin{{{name}}}\n{body}\n\\end{{{name}}}"
+def _environments(groups: Sequence[Sequence[Line]], page: Page) -> Iterator[str]:
+    """Yield one environment for each group; of one that has no number the starred form."""
+    labels = [[line.label for line in lines] for lines in groups]
+    if page.numbered == "none":
+        labels = [[None] * len(lines) for lines in groups]
+    elif page.numbered == "last":
+        last = next(label for label in reversed(labels[-1]) if label is not None)
+        labels = [[None] * len(lines) for lines in groups]
+        labels[-1][-1] = last
+    for lines, marks in zip(groups, labels, strict=True):
+        name = "align" if any(marks) else "align*"
+        rows = (page.write(_marked(line)) + _tag(mark, page, name) for line, mark in zip(lines, marks, strict=True))
+        body = " \\\\\n".join(rows)
+        yield f"\\begin{{{name}}}\n{body}\n\\end{{{name}}}"
 
 
 def _marked(line: Line) -> str:
     return f"{line.left} &{line.right}" if line.left else f"&{line.right}"
 
 
-def _tag(line: Line) -> str:
-    return r" \notag" if line.label is None else rf" \label{{eq:{line.label}}}"
+def _tag(label: str | None, page: Page, environment: str) -> str:
+    if label is None:
+        return "" if environment == "align*" else r" \notag"
+    return rf" \label{{{page.label}{label}}}"

@@ -1,18 +1,22 @@
-r"""Long formulas between lines: broken before + and -, and where a term alone is too long, with names for its parts.
+r"""Long formulas between lines: broken before + and -, then inside the brackets of a term that is too long alone.
 
-A term wider than the line gets names X_1, X_2, ... for the widest sums inside it (numerators, radicands, brackets);
-equal sums share a name. What is left of a long product is broken between its factors.
+A long numerator is first put into brackets of its own. What is too long for that, or stands in a root or an argument,
+gets names X_1, X_2, ... for its widest sums; equal sums share a name. What is left of a long product is broken between
+its factors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from theory.typeset.tree import Node, Row, parse, render, width
+from theory.typeset.metrics import FENCES, box, width
+from theory.typeset.tree import Node, Row, parse, render
 
 __all__ = ["Names", "fill"]
 
 SHORTEST = 6.0  # em; a narrower sum is not worth a name
+MOST_OPENED = 4.0  # lines of a bracket that is broken; a longer one gets a name
+SIZES = (r"\big", r"\big", r"\Big", r"\bigg", r"\Bigg", r"\Bigg")  # of brackets, by the heights of `FENCES`
 
 
 class Names:
@@ -34,9 +38,11 @@ class Names:
 def fill(text: str, limit: float, names: Names) -> list[str]:
     r"""Return the lines of a right-hand side, none wider than `limit` em where names and breaks can help it.
 
-    >>> fill("a + b - c", 4.5, Names())
+    >>> fill("a + b - c", 3.5, Names())
     ['a + b', '- c']
     >>> names = Names()
+    >>> fill(r"2 \left(a + b + c\right)", 4.5, names)
+    ['2 \\bigl(a + b', '+ c\\bigr)']
     >>> fill(r"2 \sqrt{a + b + c + d + f}", 6, names)
     ['2 \\sqrt{X_{1}}']
     >>> names.contents
@@ -59,12 +65,50 @@ def _is_new_line(piece: Row) -> bool:
 
 
 def _fitted(term: Row, limit: float, names: Names) -> list[Row]:
+    if width(term) <= limit:
+        return [term]
+    opened = _opened(term, limit) if width(term) <= MOST_OPENED * limit else []
+    if opened:
+        return [piece for part in opened for piece in _fitted(part, limit, names)]
     while width(term) > limit:
         widest = max(_sums(term), key=width, default=())
         if width(widest) < SHORTEST:
             return _factors(term, limit)
         term = _replaced(term, widest, names(widest))
     return [term]
+
+
+def _opened(term: Row, limit: float) -> list[Row]:
+    """Return the parts of a term whose widest factor in brackets, or numerator, is broken; nothing without one."""
+    places = [place for place, node in enumerate(term) if _breakable(term, place)]
+    place = max(places, key=lambda at: width(term[at].rows[0]), default=-1)
+    if place < 0:
+        return []
+    head, content, tail = term[:place], term[place].rows[0], term[place + 1 :]
+    if term[place].kind == "call":
+        below = term[place].rows[1]
+        head = (*head, *parse(rf"\frac{{1}}{{{render(below)}}} "))
+    if width(content) < SHORTEST or width(head) > limit / 2 or width(tail) > limit / 2:
+        return []
+    opening, closing = _brackets(content)
+    first, *middle, last = _terms(content)
+    return [(*head, *opening, *first), *middle, (*last, *closing, *tail)]
+
+
+def _breakable(term: Row, place: int) -> bool:
+    """Whether a node is a sum in round brackets that is a factor, or a fraction with a sum above."""
+    node, before = term[place], term[:place]
+    if node.kind == "fence" and node.text == r"\left(":
+        return (not before or before[-1].kind in ("space", "fence")) and len(_terms(node.rows[0])) > 1
+    return node.kind == "call" and node.text == r"\frac" and len(_terms(node.rows[0])) > 1
+
+
+def _brackets(content: Row) -> tuple[Row, Row]:
+    """Return brackets of the size of what they hold, each of which may stand alone on a line."""
+    inside = box(content)
+    height = max(2 * inside.up, 2 * inside.down) - 0.4
+    size = SIZES[next(i for i, (reach, _) in enumerate(FENCES) if height <= reach)]
+    return parse(f"{size}l("), parse(f"{size}r)")
 
 
 def _terms(row: Row) -> list[Row]:

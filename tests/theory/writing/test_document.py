@@ -17,8 +17,9 @@ from theory.symbols import MEANINGS
 from theory.typeset.layout import Equation, Page, align
 from theory.typeset.lines import Names, fill
 from theory.typeset.macros import COMMANDS, MACROS, Notation, check_names
+from theory.typeset.metrics import width
 from theory.typeset.printing import latex
-from theory.typeset.tree import parse, render, width
+from theory.typeset.tree import parse, render
 from theory.writing.document import document
 from theory.writing.words import meaning as typeset
 
