@@ -195,7 +195,7 @@ class Notation:
         """Return the lines that define the macros used so far."""
         check_names(names, self.used)
         return "\n".join(
-            rf"\newcommand{{\{self.prefix}{macro.name}}}{{{_grouped(names.get(macro.key, macro.symbol))}}}"
+            rf"\newcommand{{\{self.prefix}{macro.name}}}{{{_printed(macro, names.get(macro.key))}}}"
             for macro in MACROS
             if macro.key in self.used
         )
@@ -203,6 +203,12 @@ class Notation:
 
 UNIVERSAL = frozenset({"E", "K", "l", "l*", "sigma", "phi", "q", "r"})
 BY_GROUP = {macro.name: macro for macro in MACROS}
+
+
+def _printed(macro: Macro, name: str | None) -> str:
+    """Return what a macro prints: one of our own with an index alone stays open, so that a power stands above that."""
+    is_open = name is None and "_" in macro.symbol and "^" not in macro.symbol
+    return macro.symbol if is_open else _grouped(macro.symbol if name is None else name)
 
 
 def _grouped(symbol: str) -> str:

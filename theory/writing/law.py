@@ -185,8 +185,8 @@ def alone_equations(square: Expr) -> tuple[Equation, ...]:
 def _driven(square: Expr) -> Iterator[Tagged]:
     yield _text(
         "regimes",
-        r"If $B < 0 < A'$ there, the flow stays for ever. SGD leaves by its noise alone, which keeps $\mathbb{E} u^{2} = \nu / d$ "
-        r"and thereby turns $v$ at the rate $g / d$, as long as that is positive:",
+        r"If $B < 0 < A'$ there, the flow stays for ever. SGD leaves by its noise alone, which keeps "
+        r"$\mathbb{E} u^{2} = \nu / d$ and thereby turns $v$ at the rate $g / d$, as long as that is positive:",
     )
     yield _shown("regimes", *driven_equations(square))
 

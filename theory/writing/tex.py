@@ -40,15 +40,17 @@ SPARE = 0.5  # em by which the widths of `theory.typeset.metrics` may be wrong
 FRAGMENT = r"""% @TITLE@
 % Needs amsmath and amssymb. Macros begin with \@PREFIX@, labels with @LABEL@.
 @CITES@@MACROS@
-\begingroup\allowdisplaybreaks
+\begingroup\allowdisplaybreaks@LOOSE@
 @BODY@
 \endgroup\ignorespaces
 """
 
+LOOSE = r"\tolerance=9999\emergencystretch=3em"  # long formulas in narrow columns; \par makes it hold
+
 DOCUMENT = r"""\documentclass[10pt,a4paper]{article}
 \usepackage[textwidth=@WIDTH@,textheight=24cm]{geometry}
 \usepackage{amsmath,amssymb}
-\allowdisplaybreaks
+\allowdisplaybreaks\tolerance=9999\emergencystretch=3em
 \setlength{\parindent}{0pt}
 \setlength{\parskip}{0.4em}
 \setlength{\jot}{6pt}
@@ -171,7 +173,9 @@ class _Writer:
         cites = f"% It cites {keys}.\n" if keys else ""
         title = "".join(map(_plain, (self.document.title, ": ", *self.document.subtitle)))
         parts = {"TITLE": title, "PREFIX": self.setting.prefix, "LABEL": f"{self.label}:", "CITES": cites}
-        return self.filled(FRAGMENT, BODY="".join(self.sections(r"\paragraph*{%s}")).strip("\n"), **parts)
+        body = "".join(self.sections(r"\paragraph*{%s}")).strip("\n")
+        loose = LOOSE if self.where() else ""
+        return self.filled(FRAGMENT, BODY=body + ("\n\\par" if loose else ""), LOOSE=loose, **parts)
 
     def filled(self, template: str, **parts: str) -> str:
         """Put parts into a template, and the macros that they use."""
