@@ -105,10 +105,10 @@ def _shown(block: Block, names: Names, numbers: Iterator[int], cites: Mapping[st
 
 
 def _laid_out(equations: Sequence[Equation], names: Names, numbers: Iterator[int] | None) -> Iterator[Shown]:
-    for place, groups in enumerate(lay_out(equations, LINE, names)):
+    for place, lines in enumerate(lay_out(equations, LINE, names)):
         if place:
             yield Shown("paragraph", escape("where"))
-        yield from (Shown("equations", aligned(lines, numbers)) for lines in groups)
+        yield Shown("equations", aligned(lines, numbers))
 
 
 def _place(key: str, cites: Mapping[str, int]) -> Markup:

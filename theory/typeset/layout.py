@@ -73,18 +73,8 @@ class Line:
     right: str
 
 
-@dataclass(frozen=True)
-class _Block:
-    """One equation broken into lines; widths of both columns in em."""
-
-    lines: tuple[Line, ...]
-    left: float
-    right: float
-    stacked: bool
-
-
 def align(equations: Sequence[Equation], page: Page, names: Names) -> str:
-    r"""Return align environments holding the equations, followed by the definitions of the names that they needed.
+    r"""Return one align environment holding the equations, and one for each round of names that they needed.
 
     >>> print(align([Equation.of("one", "f", "a + b"), Equation.of("two", "g", "b")], Page(30), Names()))
     \begin{align*}
@@ -92,24 +82,28 @@ def align(equations: Sequence[Equation], page: Page, names: Names) -> str:
     g &= b
     \end{align*}
     """
-    rounds = ("\n".join(_environments(groups, page)) for groups in lay_out(equations, page.line, names))
+    rounds = (_environment(lines, page) for lines in lay_out(equations, page.line, names))
     return (f"\n{page.where}\n" if page.where else "\n").join(rounds)
 
 
-def lay_out(equations: Sequence[Equation], line: float, names: Names) -> Iterator[list[list[Line]]]:
+def lay_out(equations: Sequence[Equation], line: float, names: Names) -> Iterator[list[Line]]:
     r"""Yield the equations in lines, then the definitions of the names that they needed, and of those that these did.
 
-    Lines that share an alignment mark without leaving the page, `line` em wide, stand in one list.
+    Equations are aligned at their first relation where that leaves the page, `line` em wide, room enough for all of
+    them, and flush left otherwise.
 
     >>> first, second = lay_out([Equation.of("one", "f", r"\sqrt{a + b + c + d + g + h}")], 9.5, Names())
     >>> first
-    [[Line(label='one', left='f', right='= \\sqrt{X_{1}}')]]
-    >>> [(part.label, part.left, part.right) for part in second[0]]
+    [Line(label='one', left='f', right='= \\sqrt{X_{1}}')]
+    >>> [(part.label, part.left, part.right) for part in second]
     [('part-1', 'X_{1}', '= a + b + c + d'), (None, '', '\\quad + g + h')]
+    >>> (wide,) = lay_out([Equation.of("one", "f(a + b + c + d)", "g + h")], 9.5, Names())
+    >>> [part.right for part in wide]
+    ['f(a + b + c + d)', '\\quad = g + h']
     """
     while equations:
         known = len(names.contents)
-        yield [[part for block in group for part in block.lines] for group in _groups(equations, line, names)]
+        yield _display(equations, line, names)
         equations = [Equation.of(_label(name), name, content) for name, content in names.since(known)]
 
 
@@ -129,58 +123,90 @@ def _label(name: str) -> str:
     return "part-" + "".join(filter(str.isdigit, name))
 
 
-def _groups(equations: Sequence[Equation], line: float, names: Names) -> list[list[_Block]]:
-    """Group neighbours that share an alignment mark without leaving the line."""
-    groups: list[list[_Block]] = []
-    for equation in equations:
-        block = _break(equation, line, names)
-        if groups and groups[-1][0].stacked == block.stacked:
-            together = [*groups[-1], block]
-            if max(b.left for b in together) + max(b.right for b in together) <= line:
-                groups[-1] = together
-                continue
-        groups.append([block])
-    return groups
+def _display(equations: Sequence[Equation], line: float, names: Names) -> list[Line]:
+    """Return the lines of equations that are displayed together, in the way that breaks the fewest formulas."""
+    common = max(_left(equation) for equation in equations)
+    if common <= WIDEST_LEFT * line:
+        trial, other = names.copy(), names.copy()
+        aligned = [part for equation in equations for part in _aligned(equation, common, line, trial)]
+        flush = [part for equation in equations for part in _flush(equation, line, other)]
+        if _cost(aligned, trial) <= _cost(flush, other):
+            names.take(trial)
+            return aligned
+        names.take(other)
+        return flush
+    return [part for equation in equations for part in _flush(equation, line, names)]
 
 
-def _break(equation: Equation, line: float, names: Names) -> _Block:
-    left = width(parse(equation.left)) + RELATION
-    stacked = left > WIDEST_LEFT * line
-    room = line - INDENT - (RELATION if stacked else left)
-    sides = [fill(right, room, names) for right in equation.rights]
-    if all(len(side) == 1 for side in sides):
-        joined = " = ".join(side[0] for side in sides)
-        sides = [[joined]] if width(parse(joined)) <= room + INDENT else sides
-    widest = max(width(parse(text)) for side in sides for text in side)
-    if stacked and len(sides) == len(sides[0]) == 1 and left + widest <= line:
-        lines = _lines(equation.label, ("", f"{equation.left} = {sides[0][0]}"))
-        return _Block(lines, 0, left + widest, stacked)
-    continued = [text for side in sides for text in (f"= {side[0]}", *(rf"\quad {more}" for more in side[1:]))]
-    if stacked:
-        lines = _lines(equation.label, ("", equation.left), *(("", rf"\quad {text}") for text in continued))
-        return _Block(lines, 0, max(left, RELATION + INDENT + widest), stacked)
-    lines = _lines(equation.label, (equation.left, continued[0]), *(("", text) for text in continued[1:]))
-    return _Block(lines, left, INDENT * (len(sides[0]) > 1) + widest, stacked)
+def _left(equation: Equation) -> float:
+    return width(parse(equation.left)) + RELATION
+
+
+def _cost(lines: Sequence[Line], names: Names) -> int:
+    """Return how many names there are, and how many products are broken."""
+    return 3 * len(names.contents) + sum(r"\times" in line.right for line in lines)
+
+
+def _aligned(equation: Equation, left: float, line: float, names: Names) -> tuple[Line, ...]:
+    """Return the lines of an equation whose relations stand `left` em from the margin."""
+    first, *others = _chain(equation.rights, line - left, names)
+    return _lines(equation.label, (equation.left, first), *(("", text) for text in others))
+
+
+def _flush(equation: Equation, line: float, names: Names) -> tuple[Line, ...]:
+    """Return the lines of an equation that begins at the margin; after a wide left-hand side with a new line."""
+    whole = " = ".join((equation.left, *equation.rights))
+    if width(parse(whole)) <= line:
+        return _lines(equation.label, ("", whole))
+    apart = _apart(equation, line, trial := names.copy())
+    if _left(equation) <= WIDEST_LEFT * line:
+        first, *others = _chain(equation.rights, line - _left(equation), other := names.copy())
+        beside = _lines(equation.label, *(("", text) for text in (f"{equation.left} {first}", *map(_indented, others))))
+        if _cost(beside, other) <= _cost(apart, trial):
+            names.take(other)
+            return beside
+    names.take(trial)
+    return apart
+
+
+def _apart(equation: Equation, line: float, names: Names) -> tuple[Line, ...]:
+    """Return the lines of an equation whose left-hand side has one of its own."""
+    rights = _chain(equation.rights, line - RELATION - INDENT, names)
+    return _lines(equation.label, ("", equation.left), *(("", _indented(text)) for text in rights))
+
+
+def _indented(text: str) -> str:
+    return rf"\quad {text}"
+
+
+def _chain(rights: Sequence[str], room: float, names: Names) -> list[str]:
+    """Return = right = right ... in lines of at most `room` em beyond the relation, as many on a line as fit."""
+    lines: list[str] = []
+    whole = ""  # the last line, if a side may follow on it
+    for right in rights:
+        first, *more = fill(right, room - INDENT, names)
+        joined = f"{whole} = {first}"
+        if whole and not more and width(parse(joined)) <= room:
+            whole, lines[-1] = joined, f"= {joined}"
+            continue
+        lines += [f"= {first}", *map(_indented, more)]
+        whole = "" if more else first
+    return lines
 
 
 def _lines(label: str, *columns: tuple[str, str]) -> tuple[Line, ...]:
     return tuple(Line(None if place else label, left, right) for place, (left, right) in enumerate(columns))
 
 
-def _environments(groups: Sequence[Sequence[Line]], page: Page) -> Iterator[str]:
-    """Yield one environment for each group; of one that has no number the starred form."""
-    labels = [[line.label for line in lines] for lines in groups]
-    if page.numbered == "none":
-        labels = [[None] * len(lines) for lines in groups]
-    elif page.numbered == "last":
-        last = next(label for label in reversed(labels[-1]) if label is not None)
-        labels = [[None] * len(lines) for lines in groups]
-        labels[-1][-1] = last
-    for lines, marks in zip(groups, labels, strict=True):
-        name = "align" if any(marks) else "align*"
-        rows = (page.write(_marked(line)) + _tag(mark, page, name) for line, mark in zip(lines, marks, strict=True))
-        body = " \\\\\n".join(rows)
-        yield f"\\begin{{{name}}}\n{body}\n\\end{{{name}}}"
+def _environment(lines: Sequence[Line], page: Page) -> str:
+    labels = [line.label for line in lines]
+    if page.numbered != "all":
+        last = next(label for label in reversed(labels) if label is not None)
+        labels = [*[None] * (len(labels) - 1), last if page.numbered == "last" else None]
+    name = "align" if any(labels) else "align*"
+    rows = (page.write(_marked(line)) + _tag(label, page, name) for line, label in zip(lines, labels, strict=True))
+    body = " \\\\\n".join(rows)
+    return f"\\begin{{{name}}}\n{body}\n\\end{{{name}}}"
 
 
 def _marked(line: Line) -> str:

@@ -30,6 +30,16 @@ class Names:
         name = self.contents.setdefault(render(content).strip(), f"X_{{{len(self.contents) + 1}}}")
         return parse(name)
 
+    def copy(self) -> Names:
+        """Return names that go on from these."""
+        names = Names()
+        names.contents = dict(self.contents)
+        return names
+
+    def take(self, other: Names) -> None:
+        """Go on from other names."""
+        self.contents = other.contents
+
     def since(self, count: int) -> list[tuple[str, str]]:
         """Return the (name, content) pairs after the first `count`."""
         return [(name, content) for content, name in list(self.contents.items())[count:]]
@@ -41,8 +51,8 @@ def fill(text: str, limit: float, names: Names) -> list[str]:
     >>> fill("a + b - c", 3.5, Names())
     ['a + b', '- c']
     >>> names = Names()
-    >>> fill(r"2 \left(a + b + c\right)", 4.5, names)
-    ['2 \\bigl(a + b', '+ c\\bigr)']
+    >>> fill(r"2 \left(a + b + c + d + g\right)", 6.5, names)
+    ['2 \\bigl(a + b + c', '+ d + g\\bigr)']
     >>> fill(r"2 \sqrt{a + b + c + d + f}", 6, names)
     ['2 \\sqrt{X_{1}}']
     >>> names.contents
@@ -50,8 +60,10 @@ def fill(text: str, limit: float, names: Names) -> list[str]:
     """
     lines: list[Row] = []
     for chunk in _terms(parse(text)):
-        for piece in _fitted(chunk, limit, names):
-            if lines and piece[0].text != r"\times" and not _is_new_line(piece):
+        pieces = _fitted(chunk, limit, names)
+        is_product = any(piece[0].text == r"\times" for piece in pieces)
+        for piece in pieces:
+            if lines and not is_product and not _is_new_line(piece):
                 joined = (*lines[-1], *piece)
                 if width(joined) <= limit:
                     lines[-1] = joined
@@ -71,11 +83,19 @@ def _fitted(term: Row, limit: float, names: Names) -> list[Row]:
     if opened:
         return [piece for part in opened for piece in _fitted(part, limit, names)]
     while width(term) > limit:
+        if _is_new_line(term):
+            return _law(term)
         widest = max(_sums(term), key=width, default=())
         if width(widest) < SHORTEST:
             return _factors(term, limit)
         term = _replaced(term, widest, names(widest))
     return [term]
+
+
+def _law(term: Row) -> list[Row]:
+    r"""Break a law `\quad E_1: x \sim N(...)` before its relation."""
+    place = next((place for place, node in enumerate(term) if node.text == r"\sim"), 0)
+    return [term[:place], (*parse(r"\quad "), *term[place:])] if place else [term]
 
 
 def _opened(term: Row, limit: float) -> list[Row]:

@@ -15,6 +15,8 @@ from importlib.resources import files
 
 import sympy as sp
 
+from theory.calculus.expectations import Distribution
+from theory.calculus.explain import kernel_steps
 from theory.language.activations import REGISTRY
 from theory.network.system import System
 from theory.symbols import x, y
@@ -65,7 +67,12 @@ def _named(key: str) -> Callable[[System], bool]:
 
 
 def _step(rule: str) -> Callable[[System], bool]:
-    return lambda system: any(step.rule == rule for step in system.loss_function.kernel_steps())
+    return lambda system: rule in _rules(system.loss_function.student.expr, system.loss_function.teacher.expr)
+
+
+@lru_cache(maxsize=16)
+def _rules(student: sp.Expr, teacher: sp.Expr) -> frozenset[str]:
+    return frozenset(step.rule for step in kernel_steps(Distribution.of(student), Distribution.of(teacher)))
 
 
 def _pair(*activations: sp.Expr) -> Callable[[System], bool]:

@@ -112,8 +112,8 @@ class Setting:
 def length(text: str) -> float:
     """Return a width in points (72.27 to the inch, as TeX has them).
 
-    >>> length("2in"), length("345 pt")
-    (144.54, 345.0)
+    >>> length("3in"), length("345 pt")
+    (216.81, 345.0)
 
     Raises `ParameterError` for anything else than a number with one of the units in, cm, mm and pt, 150 to 2000 pt.
     """
@@ -173,7 +173,7 @@ class _Writer:
         cites = f"% It cites {keys}.\n" if keys else ""
         title = "".join(map(_plain, (self.document.title, ": ", *self.document.subtitle)))
         parts = {"TITLE": title, "PREFIX": self.setting.prefix, "LABEL": f"{self.label}:", "CITES": cites}
-        body = "".join(self.sections(r"\paragraph*{%s}")).strip("\n")
+        body = "".join(self.sections(r"\paragraph*{%s.}")).strip("\n")
         loose = LOOSE if self.where() else ""
         return self.filled(FRAGMENT, BODY=body + ("\n\\par" if loose else ""), LOOSE=loose, **parts)
 
