@@ -234,7 +234,7 @@ def test_check_of_a_misaligned_start() -> None:
         (["latex", "relu", "--model", "deep"], "model"),
         (
             ["latex", "relu", "--only", "loss,proof"],
-            "--only 'proof' given; accepted: some of definitions, coefficients",
+            "--only 'proof' given; accepted: some of definitions",
         ),
         (["latex", "relu", "--only", ""], "--only '' given"),
         (["latex", "relu", "--only", "A", "--model", "plain"], "--only 'A' given, which this derivation"),
