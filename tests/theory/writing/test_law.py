@@ -31,7 +31,7 @@ def _code(row: Row) -> str:
         elif node.text == "^":
             text += f"**({inner[0]}) "
         elif node.kind == "fence":
-            text += f" {'abs' if '|' in node.text else ''}({inner[0]}) "
+            text += f" (abs({inner[0]})) " if "|" in node.text else f" ({inner[0]}) "
         else:
             text += node.text
     return text
@@ -43,8 +43,7 @@ def value(text: str, known: dict[str, float]) -> float | None:
     for symbol in sorted(known, key=len, reverse=True):
         end = "(?![A-Za-z])" if symbol[-1].isalpha() else ""
         text = re.sub(rf"(?<![A-Za-z\\]){re.escape(symbol)}{end}", f" ({known[symbol]!r}) ", text)
-    code = re.sub(r"\|([^|]*)\|", r" abs(\1) ", _code(parse(text))).replace(r"\log", "log")
-    code = re.sub(r"log\s+abs(\([^()]*(?:\([^()]*\)[^()]*)*\))", r"log(abs\1)", code)
+    code = re.sub(r"\|([^|]*)\|", r" (abs(\1)) ", _code(parse(text))).replace(r"\log", "log")
     code = re.sub(r"(?<=[)\d])\s*(?=[(a-z])", "*", code).replace("e*-", "e-")
     code = re.sub(r"(\d)\*e-", r"\1e-", code)
     if re.search(r"\\|(?<![a-z])(?!(?:log|abs|sqrt)\b)[A-Za-z]", re.sub(r"\de-", "", code)):
