@@ -87,7 +87,7 @@ def _fitted(term: Row, limit: float, names: Names) -> list[Row]:
             return _law(term)
         widest = max(_sums(term), key=width, default=())
         if width(widest) < SHORTEST:
-            return _factors(term, limit)
+            return _factors(_flat(term, limit), limit)
         term = _replaced(term, widest, names(widest))
     return [term]
 
@@ -110,7 +110,7 @@ def _opened(term: Row, limit: float) -> list[Row]:
         head = (*head, *parse(rf"\frac{{1}}{{{render(below)}}} "))
     if width(content) < SHORTEST or width(head) > limit / 2 or width(tail) > limit / 2:
         return []
-    opening, closing = _brackets(content)
+    opening, closing = _brackets(content, "()")
     first, *middle, last = _terms(content)
     return [(*head, *opening, *first), *middle, (*last, *closing, *tail)]
 
@@ -123,12 +123,33 @@ def _breakable(term: Row, place: int) -> bool:
     return node.kind == "call" and node.text == r"\frac" and len(_terms(node.rows[0])) > 1
 
 
-def _brackets(content: Row) -> tuple[Row, Row]:
-    """Return brackets of the size of what they hold, each of which may stand alone on a line."""
+def _brackets(content: Row, pair: str) -> tuple[Row, Row]:
+    """Return a pair of brackets of the size of what they hold, each of which may stand alone on a line."""
     inside = box(content)
     height = max(2 * inside.up, 2 * inside.down) - 0.4
     size = SIZES[next(i for i, (reach, _) in enumerate(FENCES) if height <= reach)]
-    return parse(f"{size}l("), parse(f"{size}r)")
+    return parse(f"{size}l{pair[0]}"), parse(f"{size}r{pair[1]}")
+
+
+def _flat(term: Row, limit: float) -> Row:
+    """Return a product with the factors of its widest part beside each other: of a numerator, or between brackets."""
+    place = max(range(len(term)), key=lambda at: width(term[at : at + 1]))
+    node = term[place]
+    factors = _split_at_spaces(node.rows[0]) if node.rows else []
+    if len(factors) < 2 or width((node,)) < limit / 2:
+        return term
+    if node.kind == "fence" and node.text[-1] in "([":
+        opening, closing = _brackets(node.rows[0], "()" if node.text[-1] == "(" else "[]")
+        return (*term[:place], *opening, *node.rows[0], *closing, *term[place + 1 :])
+    if node.text != r"\frac":
+        return term
+    room = limit - width(term[:place])
+    for count in range(len(factors) - 1, -1, -1):
+        kept = render(tuple(node for factor in factors[:count] for node in factor)).strip() or "1"
+        head = parse(rf"\frac{{{kept}}}{{{render(node.rows[1])}}} \, ")
+        if width(head) <= room or not count:
+            return (*term[:place], *head, *(part for factor in factors[count:] for part in factor), *term[place + 1 :])
+    return term
 
 
 def _terms(row: Row) -> list[Row]:

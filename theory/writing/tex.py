@@ -32,7 +32,7 @@ __all__ = ["Setting", "escaped", "length", "to_latex"]
 
 EM = 10.0  # points, of type of this size
 UNITS = {"pt": 1.0, "in": 72.27, "cm": 72.27 / 2.54, "mm": 72.27 / 25.4}
-NARROWEST, WIDEST = 150.0, 2000.0  # points
+NARROWEST, WIDEST = 200.0, 2000.0  # points
 DOCUMENT_WIDTH, FRAGMENT_WIDTH = 455.0, 345.0  # points: 16 cm, and the text of the class article
 NUMBER = 3.2  # em of "(123)" and the space before it
 SPARE = 0.5  # em by which the widths of `theory.typeset.metrics` may be wrong

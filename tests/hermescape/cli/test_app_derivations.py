@@ -239,7 +239,7 @@ def test_check_of_a_misaligned_start() -> None:
         (["latex", "relu", "--only", ""], "--only '' given"),
         (["latex", "relu", "--only", "A", "--model", "plain"], "--only 'A' given, which this derivation"),
         (["latex", "relu", "--width", "3.4"], "in, mm, pt"),
-        (["latex", "relu", "--width", "1in"], "150pt to 2000pt"),
+        (["latex", "relu", "--width", "1in"], "200pt to 2000pt"),
         (["latex", "relu", "--numbered", "first"], "none"),
         (["latex", "relu", "--prefix", "a_1"], "--prefix 'a_1' given; accepted: 2 to 20 letters"),
         (["latex", "relu", "--label-prefix", "a}b"], "--label-prefix 'a}b' given"),

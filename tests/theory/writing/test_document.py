@@ -286,7 +286,7 @@ def test_parsing_gives_the_text_back() -> None:
 
 def tokens(formula: str) -> Counter[str]:
     """Count what is printed, without brackets, and without the 1 above a denominator whose numerator is broken."""
-    bare = re.sub(r"\\left\(|\\right\)|\\[bB]igg?l\(|\\[bB]igg?r\)|\\quad|\\times|\s", "", formula)
+    bare = re.sub(r"\\(left|right|[bB]igg?[lr]|quad|times)(?![a-z])|\\,|[()\[\]\s]", "", formula)
     return Counter(token for token in re.findall(r"\\[A-Za-z]+|[0-9]+|.", bare) if token not in ("1", "{", "}"))
 
 
