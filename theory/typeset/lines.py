@@ -16,6 +16,7 @@ __all__ = ["Names", "fill"]
 
 SHORTEST = 6.0  # em; a narrower sum is not worth a name
 MOST_OPENED = 4.0  # lines of a bracket that is broken; a longer one gets a name
+ROUND = ("(", r"\left(")
 SIZES = (r"\big", r"\big", r"\Big", r"\bigg", r"\Bigg", r"\Bigg")  # of brackets, by the heights of `FENCES`
 
 
@@ -118,7 +119,7 @@ def _opened(term: Row, limit: float) -> list[Row]:
 def _breakable(term: Row, place: int) -> bool:
     """Whether a node is a sum in round brackets that is a factor, or a fraction with a sum above."""
     node, before = term[place], term[:place]
-    if node.kind == "fence" and node.text == r"\left(":
+    if node.kind == "fence" and node.text in ROUND:
         return (not before or before[-1].kind in ("space", "fence")) and len(_terms(node.rows[0])) > 1
     return node.kind == "call" and node.text == r"\frac" and len(_terms(node.rows[0])) > 1
 
@@ -181,7 +182,7 @@ def _replaced(row: Row, old: Row, new: Row) -> Row:
     lines: list[Node] = []
     for node in row:
         is_factor = not lines or lines[-1].kind == "space"
-        if node.kind == "fence" and node.rows[0] == old and is_factor and node.text == r"\left(" and len(row) > 1:
+        if node.kind == "fence" and node.rows[0] == old and is_factor and node.text in ROUND and len(row) > 1:
             lines += new
         else:
             parts = (part if isinstance(part, str) else _replaced(part, old, new) for part in node.parts)

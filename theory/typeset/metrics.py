@@ -84,11 +84,19 @@ def box(row: Row, style: int = 0) -> Box:
 
 def _between(before: list[Node], node: Node) -> float:
     """Return the thin space that TeX puts beside a function and beside brackets that grow; a sign is no operator."""
-    if not before or node.kind == "operator" or before[-1].text in OPENING:
+    if not before or node.kind == "operator" or _opens(before[-1]):
         return 0.0
     if before[-1].kind == "operator":
         return THIN if len(before) == 1 and _is_function(node) else 0.0
-    return THIN if any(n.kind == "fence" or _is_function(n) for n in (before[-1], node)) else 0.0
+    return THIN if any(_grows(n) or _is_function(n) for n in (before[-1], node)) else 0.0
+
+
+def _opens(node: Node) -> bool:
+    return node.kind == "symbol" and node.text in OPENING
+
+
+def _grows(node: Node) -> bool:
+    return node.kind == "fence" and node.text.startswith(r"\left")
 
 
 def _is_function(node: Node) -> bool:
@@ -121,7 +129,7 @@ def _node(node: Node, before: Node | None, style: int) -> Box:
             inner = box(node.rows[0], style)
             return Box(inner.width + (0.84 if inner.up < 0.8 else 1.0) * size, inner.up + 0.2, inner.down)
         case "fence":
-            return _fence(node, style)
+            return _fence(node, before, style)
         case "environment":
             return _array(node, style)
         case _:
@@ -129,7 +137,7 @@ def _node(node: Node, before: Node | None, style: int) -> Box:
 
 
 def _operator(node: Node, before: Node | None, style: int) -> float:
-    if style >= 2 or before is None or before.kind == "operator" or before.text in OPENING or _is_space(before):
+    if style >= 2 or before is None or before.kind == "operator" or _opens(before) or _is_space(before):
         return 0.78 * SIZE[style]
     return 1.34 if node.text in RELATIONS else 0.73 if node.text == r"\cdot" else 1.23
 
@@ -181,13 +189,21 @@ def _fraction(node: Node, style: int) -> Box:
     return Box(0.25 + max(top.width, bottom.width), up, down)
 
 
-def _fence(node: Node, style: int) -> Box:
+def _fence(node: Node, before: Node | None, style: int) -> Box:
     inside = [box(row, style) for row in node.rows]
+    if not _grows(node):
+        sized = BIGGER.match(before.text) if before is not None else None
+        pair = 2 * (BIG[sized[1]] if sized else FENCES[0][1] * SIZE[style])
+        return Box(pair + sum(each.width for each in inside), *_reach(inside))
     reach = max(max(each.up, each.down) for each in inside)
     height, bracket = next(pair for pair in FENCES if max(1.802 * reach, 2 * reach - 0.5) <= pair[0])
     pair = sum(bracket * (0.0 if edge[-1] == "." else 0.75 if edge[-1] in "[]|" else 1.0) for edge in _edges(node))
     half = height / 2 if height < 99 else reach
     return Box(pair * SIZE[style] + sum(each.width for each in inside), half, half)
+
+
+def _reach(inside: list[Box]) -> tuple[float, float]:
+    return max((each.up for each in inside), default=0.5), max((each.down for each in inside), default=0.5)
 
 
 def _edges(node: Node) -> tuple[str, str]:
