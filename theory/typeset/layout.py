@@ -96,7 +96,7 @@ def lay_out(equations: Sequence[Equation], line: float, names: Names) -> Iterato
     >>> first
     [Line(label='one', left='f', right='= \\sqrt{X_{1}}')]
     >>> [(part.label, part.left, part.right) for part in second]
-    [('part-1', 'X_{1}', '= a + b + c + d'), (None, '', '\\quad + g + h')]
+    [('part-1', 'X_{1}', '= a + b + c'), (None, '', '\\quad + d + g + h')]
     >>> (wide,) = lay_out([Equation.of("one", "f(a + b + c + d)", "g + h")], 9.5, Names())
     >>> [part.right for part in wide]
     ['f(a + b + c + d)', '\\quad = g + h']

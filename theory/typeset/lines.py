@@ -7,7 +7,8 @@ its factors.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from theory.typeset.metrics import FENCES, box, width
 from theory.typeset.tree import Node, Row, parse, render
@@ -16,6 +17,7 @@ __all__ = ["Names", "fill"]
 
 SHORTEST = 6.0  # em; a narrower sum is not worth a name
 MOST_OPENED = 4.0  # lines of a bracket that is broken; a longer one gets a name
+BINARY = 0.46  # em by which an operator within a line is wider than one that begins it
 ROUND = ("(", r"\left(")
 SIZES = (r"\big", r"\big", r"\Big", r"\bigg", r"\Bigg", r"\Bigg")  # of brackets, by the heights of `FENCES`
 
@@ -59,18 +61,43 @@ def fill(text: str, limit: float, names: Names) -> list[str]:
     >>> names.contents
     {'a + b + c + d + f': 'X_{1}'}
     """
-    lines: list[Row] = []
+    pieces: list[_Piece] = []
     for chunk in _terms(parse(text)):
-        pieces = _fitted(chunk, limit, names)
-        is_product = any(piece[0].text == r"\times" for piece in pieces)
-        for piece in pieces:
-            if lines and not is_product and not _is_new_line(piece):
-                joined = (*lines[-1], *piece)
-                if width(joined) <= limit:
-                    lines[-1] = joined
-                    continue
-            lines.append(piece)
-    return [render(line).strip() for line in lines]
+        fitted = _fitted(chunk, limit, names)
+        is_product = any(piece[0].text == r"\times" for piece in fitted)
+        pieces += [_Piece(piece, width(piece), is_product or _is_new_line(piece)) for piece in fitted]
+    lines = _packed(pieces, limit)
+    shortest = min((room for room in _steps(limit) if len(_packed(pieces, room)) == len(lines)), default=limit)
+    return ["".join(render(piece.row) for piece in line).strip() for line in _packed(pieces, shortest)]
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """What stays together on a line; its width alone in em, and whether it begins a line."""
+
+    row: Row
+    width: float
+    begins: bool
+
+
+def _packed(pieces: Sequence[_Piece], limit: float) -> list[list[_Piece]]:
+    """Put pieces on lines, each as full as it may be."""
+    lines: list[list[_Piece]] = []
+    filled = 0.0
+    for piece in pieces:
+        beside = filled + piece.width + (BINARY if piece.row[0].kind == "operator" else 0.0)
+        if lines and not piece.begins and beside <= limit:
+            lines[-1].append(piece)
+            filled = beside
+        else:
+            lines.append([piece])
+            filled = piece.width
+    return lines
+
+
+def _steps(limit: float) -> Iterator[float]:
+    """Yield narrower lines, among which is one that makes lines of one length of as few."""
+    return (limit * share / 20 for share in range(10, 21))
 
 
 def _is_new_line(piece: Row) -> bool:
@@ -111,15 +138,15 @@ def _opened(term: Row, limit: float) -> list[Row]:
         head = (*head, *parse(rf"\frac{{1}}{{{render(below)}}} "))
     if width(content) < SHORTEST or width(head) > limit / 2 or width(tail) > limit / 2:
         return []
-    opening, closing = _brackets(content, "()")
+    opening, closing = _brackets(content, "[]" if term[place].text == r"\left[" else "()")
     first, *middle, last = _terms(content)
     return [(*head, *opening, *first), *middle, (*last, *closing, *tail)]
 
 
 def _breakable(term: Row, place: int) -> bool:
-    """Whether a node is a sum in round brackets that is a factor, or a fraction with a sum above."""
+    """Whether a node is a sum in brackets that is a factor, or a fraction with a sum above."""
     node, before = term[place], term[:place]
-    if node.kind == "fence" and node.text in ROUND:
+    if node.kind == "fence" and node.text in (*ROUND, r"\left["):
         return (not before or before[-1].kind in ("space", "fence")) and len(_terms(node.rows[0])) > 1
     return node.kind == "call" and node.text == r"\frac" and len(_terms(node.rows[0])) > 1
 
