@@ -15,8 +15,8 @@ from theory.errors import ParameterError
 __all__ = ["latex"]
 
 ONLY = (
-    "the parts to write: definitions, coefficients, kernel, steps (how K, L_q and L_r are derived), loss, odes, A, B, "
-    "tau, law, regimes, sources; default: all"
+    "the parts to write: definitions, coefficients, kernel, steps (how K is derived), loss, slopes (L_q and L_r as "
+    "expectations), odes, A, B, tau, law, regimes, sources; default: all"
 )
 OWN = re.compile(r"^(only|width|prefix|label_prefix) = ")
 
@@ -39,9 +39,7 @@ def latex(
     numbered: Annotated[
         Literal["all", "last", "none"], typer.Option(help="which equations of a display carry a number and a label")
     ] = "all",
-    prefix: Annotated[
-        str, typer.Option(metavar="NAME", help="letters that macros, labels and citations begin with")
-    ] = "hesc",
+    prefix: Annotated[str, typer.Option(metavar="NAME", help="letters that macros and labels begin with")] = "hesc",
     label_prefix: Annotated[
         str | None, typer.Option(metavar="NAME", help="what labels begin with; default: the prefix and ACT, hesc:relu")
     ] = None,
@@ -73,7 +71,7 @@ def latex(
     if output is not None:
         save(output, lambda path: path.write_text(written, encoding="utf-8"))
     if bib is not None:
-        save(bib, lambda path: path.write_text(bibliography(system, prefix), encoding="utf-8"))
+        save(bib, lambda path: path.write_text(bibliography(system), encoding="utf-8"))
     for path in (output, bib):
         if path is not None:
             typer.echo(f"wrote {path}", err=True)

@@ -51,7 +51,7 @@ def document(
         text: whether equations come with words; by default in a document and not in a fragment.
         width: of a line, such as "3.4in", for type of 10 pt; by default 16 cm, and 345 pt for a fragment.
         numbered: "all", "last" (one number for each display) or "none".
-        prefix: what macros, labels and keys of citations begin with, 2 to 20 letters.
+        prefix: what macros and labels begin with, 2 to 20 letters.
         label_prefix: what labels begin with, by default the prefix and the name, hesc:relu.
 
     Raises:

@@ -32,7 +32,8 @@ PARTS = {
     "definitions": "sigma, phi, the weight, q and r",
     "coefficients": "Hermite coefficients",
     "kernel": "K(q, r)",
-    "steps": "how K, L_q and L_r are derived, rule by rule",
+    "steps": "how K is derived, rule by rule",
+    "slopes": "L_q and L_r as expectations, by Price's theorem",
     "loss": "L, L_q and L_r",
     "odes": "the flow",
     "A": "the drive A, or G",
@@ -188,8 +189,8 @@ class Writer:
         loss = self.system.loss_function
         noise = "" if loss.labels.noise == 0 else ", noise included"
         yield "loss", Paragraph.of(f"The population loss is half the mean squared error{noise}.")
-        yield "steps", Paragraph.of("By Price's theorem [@price1958] its derivatives are kernels again:")
-        yield "steps", Equations(words.PRICE)
+        yield "slopes", Paragraph.of("By Price's theorem [@price1958] its derivatives are kernels again:")
+        yield "slopes", Equations(words.PRICE)
         unsolved = (
             "Not every expectation has a closed form; those left are computed by quadrature, with an error estimate:"
         )

@@ -20,10 +20,12 @@ from theory.calculus.explain import kernel_steps
 from theory.language.activations import REGISTRY
 from theory.network.system import System
 from theory.symbols import x, y
-from theory.typeset.macros import PREFIX, check_prefix
 from theory.writing.blocks import Emphasis, Text
 
-__all__ = ["RULES", "Entry", "Source", "bibliography", "entries", "printed", "sources"]
+__all__ = ["CITED", "RULES", "Entry", "Source", "bibliography", "entries", "printed", "sources"]
+
+CITED = "hesc:"
+"""What the keys that a document cites begin with, so that they are nobody else's."""
 
 ENTRY = re.compile(r"^@(\w+)\{([a-z]+\d{4}),\n((?:  .*\n)+)\}$", re.MULTILINE)
 FIELD = re.compile(r"^  (\w+) = \{(.*)\},$", re.MULTILINE)
@@ -144,15 +146,14 @@ def entries() -> dict[str, Entry]:
     return library
 
 
-def bibliography(system: System, prefix: str = PREFIX) -> str:
+def bibliography(system: System) -> str:
     r"""Return the sources of a derivation as BibTeX, under the keys that `document` cites.
 
     >>> from theory.network.derivation import derive
     >>> print(bibliography(derive("erf")).partition(",")[0])
     @article{hesc:nwemadji2026
     """
-    check_prefix(prefix)
-    texts = (source.entry.bibtex.replace("{", f"{{{prefix}:", 1) for source in sources(system))
+    texts = (source.entry.bibtex.replace("{", f"{{{CITED}", 1) for source in sources(system))
     return "\n\n".join(texts) + "\n"
 
 

@@ -27,6 +27,7 @@ from theory.writing.blocks import (
     Piece,
     Text,
 )
+from theory.writing.sources import CITED
 
 __all__ = ["Setting", "escaped", "length", "to_latex"]
 
@@ -71,7 +72,7 @@ class Setting:
     Attributes:
         names: LaTeX for symbols, such as {"mu": r"\alpha"}; the keys are those of `theory.typeset.macros.MACROS`.
         fragment: no preamble, title, table and bibliography, for a paper with amsmath and amssymb.
-        prefix: what macros and keys of citations begin with, 2 to 20 letters.
+        prefix: what macros begin with, 2 to 20 letters.
         label_prefix: what labels begin with; by default prefix:name.
         width: of a line, in points; by default 16 cm, and 345 pt for a fragment.
         numbered: which equations carry a number and a label.
@@ -169,7 +170,7 @@ class _Writer:
 
     def fragment(self) -> str:
         """Return a file for a paper to input."""
-        keys = ", ".join(f"{self.setting.prefix}:{reference.key}" for reference in self.document.references)
+        keys = ", ".join(f"{CITED}{reference.key}" for reference in self.document.references)
         cites = f"% It cites {keys}.\n" if keys else ""
         title = "".join(map(_plain, (self.document.title, ": ", *self.document.subtitle)))
         parts = {"TITLE": title, "PREFIX": self.setting.prefix, "LABEL": f"{self.label}:", "CITES": cites}
@@ -195,7 +196,7 @@ class _Writer:
         if self.document.references:
             yield "\n\\begin{thebibliography}{99}\n"
             for reference in self.document.references:
-                yield f"\\bibitem{{{self.setting.prefix}:{reference.key}}} {self.text(reference.text)}\n"
+                yield f"\\bibitem{{{CITED}{reference.key}}} {self.text(reference.text)}\n"
             yield "\\end{thebibliography}\n"
 
     def block(self, block: Block) -> str:
@@ -230,7 +231,7 @@ class _Writer:
             case Code(text):
                 return rf"\texttt{{{escaped(text)}}}"
             case Cite(key):
-                return rf"\cite{{{self.setting.prefix}:{key}}}"
+                return rf"\cite{{{CITED}{key}}}"
             case _:
                 return escaped(piece)
 

@@ -59,7 +59,7 @@ def test_latex_writes_its_parts_for_a_column_and_the_bibliography(tmp_path: Path
     done = run("latex", "relu", *options, "-o", str(tex), "--bib", str(bib))
     assert (done.returncode, done.stdout) == (0, "")
     assert re.findall(r"\\label\{(.*?)\}", tex.read_text()) == ["app:relu:time"]
-    assert "@article{app:stein1981," in bib.read_text()
+    assert "@article{hesc:stein1981," in bib.read_text()
 
 
 # --- activations
