@@ -21,8 +21,9 @@ COLUMN = "246pt"  # of revtex4-2
 LINKS = {"relu": "ReLU", "erf": "erf", "gelu": "GELU"}
 PRINTED = {"font.size": 8, "font.family": "serif", "mathtext.fontset": "cm", "pdf.fonttype": 42, "svg.fonttype": "none"}
 
-ARTICLE = r"""\documentclass[aps,pre,twocolumn,10pt,nofootinbib]{revtex4-2}
+ARTICLE = r"""\documentclass[aps,pre,twocolumn,10pt,a4paper]{revtex4-2}
 \usepackage{amsmath,amssymb,graphicx}
+\addtolength{\textheight}{4\baselineskip}
 \newcommand{\E}[1]{\left\langle #1\right\rangle} % this paper's own: the equations below leave it alone
 \newcommand{\rate}{\Gamma}
 \begin{document}
@@ -39,8 +40,8 @@ $\mu = 0.2$ and @TAU_HIGH@ at $\mu = 0.8$, @RATIO@ times as long.
 
 \section{Setting}
 Fine-tuning by low-rank adaptation~\cite{hesc:hu2022} starts from a weight $w_{0} = \mu w_{*}$ that has been learnt
-before, and adds a direction $v$ of unit norm with a scale $u$. Following the analysis of
-Ref.~\cite{hesc:nwemadji2026}, we train both by one-pass stochastic gradient descent on the squared loss: step size
+before, and adds a direction $v$ of unit norm with a scale $u$. As in
+Ref.~\cite{hesc:nwemadji2026}, both are trained by one-pass stochastic gradient descent on the squared loss: step size
 $\eta$, batches of $b$ fresh samples $x \sim \mathcal{N}(0, I_{d})$, labels $y = \varphi(\langle w_{*}, x \rangle)$.
 Time is $t = \eta \times$ number of steps. In high dimension the overlaps $u$ and $m = \langle v, w_{*} \rangle$ obey
 closed equations~\cite{hesc:saad1995}, since the loss depends on the weight through $q = \langle w, w_{*} \rangle$ and
@@ -69,8 +70,7 @@ direction. The bend~\eqref{hesc:relu:bend} does not depend on $\mu$ and is negat
 \begin{equation}
 \tau \simeq \frac{|B|}{A^{2}} = \frac{2}{(1 - \mu)^{2}},
 \end{equation}
-which diverges (Fig.~\ref{fig:search}). For other activations it does so too, $A$ being zero
-wherever student and teacher are the same function.
+which diverges (Fig.~\ref{fig:search}).
 
 The law~\eqref{hesc:relu:law} is one of exit times and not of their mean. At $d = 10^{6}$, $\kappa = 4$ and $R = 0.5$ it
 gives
@@ -80,13 +80,13 @@ $\mu$ & $\tau$ & median of $T$ & 5 to 95 \% \\ \hline
 @ROWS@
 \end{tabular}
 \end{center}
-in units of $t$; divided by the step size these are steps. The interval is that of $\log |Z|$: a start is as random as
-the direction $v$. The noise of the batches widens it, Eq.~\eqref{hesc:relu:law-spread}, which shifts the distribution
-and does not slow the growth: the slope of $T$ in $\log d$ is $\tau / 2$ for every $\kappa$.
+in units of $t$; divided by the step size these are steps. The interval is that of $\log |Z|$. The noise of the batches
+widens the start, Eq.~\eqref{hesc:relu:law-spread}, which does not slow the growth: the slope of $T$ in $\log d$ is
+$\tau / 2$ for every $\kappa$.
 
 \appendix
 \section{How the kernel closes}
-\input{kernel}
+\input{kernel}%
 
 \bibliography{references}
 \end{document}
@@ -130,7 +130,7 @@ def article() -> str:
 
 def figure() -> Figure:
     """Return the search times of three activations, at the size at which they are printed."""
-    drawn = Figure(figsize=(3.4, 2.2), layout="constrained")
+    drawn = Figure(figsize=(3.4, 2.0), layout="constrained")
     ax = drawn.add_subplot()
     grid = np.linspace(0.02, 0.96, 189)
     for index, (name, label) in enumerate(LINKS.items()):

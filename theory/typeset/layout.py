@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 from theory.typeset.lines import Names, fill
@@ -52,6 +53,7 @@ class Page:
         write: what happens to every finished line, such as putting macros in.
         where: text before the definitions of long parts.
         label: what labels begin with.
+        together: lines of one equation up to which no page breaks it, where displays may break.
     """
 
     line: float
@@ -59,6 +61,7 @@ class Page:
     write: Callable[[str], str] = str
     where: str = ""
     label: str = "eq:"
+    together: int = 0
 
 
 SCREEN = Page(line=60.0)
@@ -205,8 +208,17 @@ def _environment(lines: Sequence[Line], page: Page) -> str:
         labels = [*[None] * (len(labels) - 1), last if page.numbered == "last" else None]
     name = "align" if any(labels) else "align*"
     rows = (page.write(_marked(line)) + _tag(label, page, name) for line, label in zip(lines, labels, strict=True))
-    body = " \\\\\n".join(rows)
+    body = "".join(row + end for row, end in zip(rows, _ends(lines, page.together), strict=True))
     return f"\\begin{{{name}}}\n{body}\n\\end{{{name}}}"
+
+
+def _ends(lines: Sequence[Line], together: int) -> Iterator[str]:
+    r"""Yield what follows each line: `\\*` where the page must not break."""
+    starts = [place for place, line in enumerate(lines) if line.label is not None]
+    for start, end in pairwise([*starts, len(lines)]):
+        star = "*" if end - start <= together else ""
+        yield from [f" \\\\{star}\n"] * (end - start - 1)
+        yield "" if end == len(lines) else " \\\\\n"
 
 
 def _marked(line: Line) -> str:

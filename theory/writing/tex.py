@@ -36,6 +36,7 @@ UNITS = {"pt": 1.0, "in": 72.27, "cm": 72.27 / 2.54, "mm": 72.27 / 25.4}
 NARROWEST, WIDEST = 200.0, 2000.0  # points
 DOCUMENT_WIDTH, FRAGMENT_WIDTH = 455.0, 345.0  # points: 16 cm, and the text of the class article
 NUMBER = 3.2  # em of "(123)" and the space before it
+TOGETHER = 6  # lines of an equation that stay on one page
 SPARE = 0.5  # em by which the widths of `theory.typeset.metrics` may be wrong
 
 FRAGMENT = r"""% @TITLE@
@@ -154,7 +155,7 @@ class _Writer:
         self.notation = Notation(document.symbols, setting.prefix)
         self.names = Names()
         self.label = setting.label_prefix or f"{setting.prefix}:{document.name}".rstrip(":")
-        self.page = Page(setting.line, setting.numbered, self.notation, self.where(), f"{self.label}:")
+        self.page = Page(setting.line, setting.numbered, self.notation, self.where(), f"{self.label}:", TOGETHER)
 
     def where(self) -> str:
         """Return what stands before the definitions of long parts, if there are words."""
