@@ -73,6 +73,7 @@ from theory.search.law import EscapeTime as EscapeTime
 from theory.search.law import escape_time as escape_time
 from theory.search.regimes import regime as regime
 from theory.writing.document import document as document
+from theory.writing.sources import bibliography as bibliography
 from theory.writing.sources import sources as sources
 
 __version__: str

@@ -25,7 +25,8 @@ ORDER = {
         {"calculus"},
         {"language"},
         {"network"},
-        {"search", "writing"},
+        {"search"},
+        {"writing"},
     ),
     "numerics": (
         {"__init__", "accuracy"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +13,19 @@ from markupsafe import Markup, escape
 from hermescape.mathml import aligned, formula
 from theory.typeset.layout import Equation, lay_out
 from theory.typeset.lines import Names
-from theory.writing.blocks import Block, Code, Document, Emphasis, Equations, Math, Meanings, Paragraph, Piece, Text
+from theory.writing.blocks import (
+    Block,
+    Cite,
+    Code,
+    Document,
+    Emphasis,
+    Equations,
+    Math,
+    Meanings,
+    Paragraph,
+    Piece,
+    Text,
+)
 
 __all__ = ["Chapter", "Shown", "chapters", "displayed", "inline"]
 
@@ -23,9 +35,12 @@ PUNCTUATION = re.compile(r"[,.;:)]+")
 
 @dataclass(frozen=True)
 class Shown:
-    """A block for a template: a paragraph, equations that share an alignment mark, or rows (symbol, meaning)."""
+    """A block for a template: a paragraph, equations that share an alignment mark, or rows of two cells.
 
-    kind: Literal["paragraph", "equations", "meanings"]
+    Rows are symbols and meanings, or numbers and references.
+    """
+
+    kind: Literal["paragraph", "equations", "meanings", "references"]
     content: Markup | tuple[tuple[Markup, Markup], ...]
 
 
@@ -39,7 +54,7 @@ class Chapter:
 
 
 def chapters(document: Document) -> list[Chapter]:
-    """Return the sections of a document; numbers of equations run through all of them.
+    """Return the sections of a document and its references; numbers of equations run through all of them.
 
     Raises `UnsupportedExpressionError` for a formula that has no MathML.
 
@@ -49,13 +64,15 @@ def chapters(document: Document) -> list[Chapter]:
     ['Kernel', 'Population loss']
     """
     names, made, count = Names(), [], 0
+    cites = {reference.key: number for number, reference in enumerate(document.references, start=1)}
     for section in document.sections:
         numbers = itertools.count(count + 1)
-        blocks = tuple(shown for block in section.blocks for shown in _shown(block, names, numbers))
+        blocks = tuple(shown for block in section.blocks for shown in _shown(block, names, numbers, cites))
         after = next(numbers) - 1
         made.append(Chapter(section.title, blocks, after - count))
         count = after
-    return made
+    rows = tuple((_place(reference.key, cites), inline(reference.text)) for reference in document.references)
+    return [*made, Chapter("References", (Shown("references", rows),), 0)] if rows else made
 
 
 def displayed(equations: Sequence[Equation]) -> tuple[Shown, ...]:
@@ -63,40 +80,46 @@ def displayed(equations: Sequence[Equation]) -> tuple[Shown, ...]:
     return tuple(_laid_out(equations, Names(), None))
 
 
-def inline(text: Text) -> Markup:
-    r"""Return running text; a formula keeps the punctuation that follows it on its line.
+def inline(text: Text, cites: Mapping[str, int] | None = None) -> Markup:
+    r"""Return running text; a formula keeps the punctuation that follows it on its line, and citations get numbers.
 
     >>> print(inline(("At ", Math("t"), ", <now>")))
     At <span class="whole"><math><mrow><mi>t</mi></mrow></math>,</span> &lt;now&gt;
     """
     made, taken = Markup(), 0
     for piece, after in itertools.pairwise((*text, "")):
-        shown = _piece(piece[taken:] if isinstance(piece, str) else piece)
+        shown = _piece(piece[taken:] if isinstance(piece, str) else piece, cites or {})
         mark = PUNCTUATION.match(after) if isinstance(piece, Math) and isinstance(after, str) else None
         made += shown if mark is None else Markup('<span class="whole">{}{}</span>').format(shown, mark[0])
         taken = 0 if mark is None else mark.end()
     return made
 
 
-def _shown(block: Block, names: Names, numbers: Iterator[int]) -> Iterator[Shown]:
+def _shown(block: Block, names: Names, numbers: Iterator[int], cites: Mapping[str, int]) -> Iterator[Shown]:
     match block:
         case Paragraph(text):
-            yield Shown("paragraph", inline(text))
+            yield Shown("paragraph", inline(text, cites))
         case Equations(equations):
             yield from _laid_out(equations, names, numbers)
         case Meanings(rows):
-            yield Shown("meanings", tuple((_piece(symbol), inline(meaning)) for symbol, meaning in rows))
+            yield Shown("meanings", tuple((_piece(symbol, {}), inline(meaning)) for symbol, meaning in rows))
 
 
 def _laid_out(equations: Sequence[Equation], names: Names, numbers: Iterator[int] | None) -> Iterator[Shown]:
-    for place, groups in enumerate(lay_out(equations, LINE, names)):
+    for place, lines in enumerate(lay_out(equations, LINE, names)):
         if place:
             yield Shown("paragraph", escape("where"))
-        yield from (Shown("equations", aligned(lines, numbers)) for lines in groups)
+        yield Shown("equations", aligned(lines, numbers))
 
 
-def _piece(piece: Piece) -> Markup:
+def _place(key: str, cites: Mapping[str, int]) -> Markup:
+    return Markup('<span id="ref-{}">[{}]</span>').format(key, cites[key])
+
+
+def _piece(piece: Piece, cites: Mapping[str, int]) -> Markup:
     match piece:
+        case Cite(key):
+            return Markup('<a href="#ref-{0}">[{1}]</a>').format(key, cites[key])
         case Math(tex):
             return formula(tex)
         case Emphasis(text):

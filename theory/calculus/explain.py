@@ -33,22 +33,23 @@ RULES: dict[str, str] = {
     "mass": r"A point mass conditions: $\mathbb{E}[\delta(\ell_i - c)\, F] = p_i(c)\, \mathbb{E}[F \mid \ell_i = c]$.",
     "tilting": r"An exponential tilts the Gaussian: $\mathbb{E}[e^{\alpha \ell_i + \beta \ell_i^2} F] = D^{-1/2} "
     r"e^{(\alpha M_i + \beta M_i^2 + \alpha^2 C_{ii}/2)/D}\, \mathbb{E}'[F]$ with $D = 1 - 2 \beta C_{ii}$.",
-    "stein": r"Stein's lemma (1981): $\mathbb{E}[\ell_i F] = M_i\, \mathbb{E}[F] + \sum_j C_{ij}\, "
+    "stein": r"Stein's lemma [@stein1981]: $\mathbb{E}[\ell_i F] = M_i\, \mathbb{E}[F] + \sum_j C_{ij}\, "
     r"\mathbb{E}[\partial_j F]$, derivatives in the sense of distributions.",
     "one gate": r"One gate: $\mathbb{E}\operatorname{sgn}(X) = \operatorname{erf}\big(\mathbb{E}X / \sqrt{2 "
     r"\operatorname{Var} X}\big)$, and $\operatorname{erf}(y) = \mathbb{E} \operatorname{sgn}(y + N/\sqrt{2})$.",
-    "sheppard": r"Two centred gates (Sheppard 1899): $\mathbb{E}\operatorname{sgn}(X)\operatorname{sgn}(Y) = "
+    "sheppard": r"Two centred gates [@sheppard1899]: $\mathbb{E}\operatorname{sgn}(X)\operatorname{sgn}(Y) = "
     r"\frac{2}{\pi} \arcsin \operatorname{corr}(X, Y)$.",
-    "two gates": r"Two gates: $\mathbb{E}\operatorname{sgn}(X)\operatorname{sgn}(Y) = 4 \Phi_2(h, k; \rho) - 1 - "
-    r"\operatorname{erf}(h/\sqrt 2) - \operatorname{erf}(k/\sqrt 2)$, $\Phi_2$ the bivariate normal distribution "
-    r"function.",
+    "two gates": r"Two gates [@plackett1954]: $\mathbb{E}\operatorname{sgn}(X)\operatorname{sgn}(Y) = 4 \Phi_2(h, k; "
+    r"\rho) - 1 - \operatorname{erf}(h/\sqrt 2) - \operatorname{erf}(k/\sqrt 2)$, $\Phi_2$ the bivariate normal "
+    r"distribution function.",
     "odd gates": r"An odd number of centred gates has mean zero, by symmetry.",
-    "mehler": r"Mehler's formula: $K(q, r) = \sum_k \mathbb{E}_r[\sigma^{(k)}]\, \mathbb{E}_1[\varphi^{(k)}]\, "
-    r"q^k / k!$, finite as soon as one function is a polynomial.",
+    "mehler": r"Mehler's formula [@mehler1866]: $K(q, r) = \sum_k \mathbb{E}_r[\sigma^{(k)}]\, "
+    r"\mathbb{E}_1[\varphi^{(k)}]\, q^k / k!$, finite as soon as one function is a polynomial.",
     "collect": r"Terms collected.",
-    "quadrature": r"No rule closes this expectation; it is computed by quadrature, split at kinks, with an error.",
+    "quadrature": r"No rule closes this expectation; it is computed by quadrature [@trefethen2014], split at "
+    r"kinks, with an error.",
 }
-"""The rules by which kernels close, as sentences in LaTeX."""
+"""The rules by which kernels close, as sentences with formulas between dollars and sources as [@key]."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 r"""The symbols of the paper as LaTeX macros, which a user may rename.
 
-Every symbol has a key, which is how the project writes it in text, a macro, and what the macro prints. Formulas are
-written with plain symbols; `Notation` puts the macros in. Renamings are read against an allow-list: letters, digits,
+Every symbol has a key, which is how the project writes it in text, a macro, and what the macro prints. All macros begin
+with one prefix, so that none has a name that a paper may use. Formulas are written with plain symbols; `Notation` puts
+the macros in. Renamings are read against an allow-list: letters, digits,
 scripts, braces and the commands of `COMMANDS`; nothing that could define, read or write.
 """
 
@@ -13,12 +14,14 @@ from dataclasses import dataclass
 
 from theory.errors import ParameterError
 
-__all__ = ["MACROS", "Macro", "Notation", "check_names"]
+__all__ = ["MACROS", "PREFIX", "Macro", "Notation", "check_names", "check_prefix"]
+
+PREFIX = "hesc"
 
 
 @dataclass(frozen=True)
 class Macro:
-    r"""`key` in text, the command \\`name`, and the LaTeX that it prints by default."""
+    r"""`key` in text, the command \\`name` after the prefix, and the LaTeX that it prints by default."""
 
     key: str
     name: str
@@ -60,6 +63,12 @@ MACROS = (
     Macro("lambda", "rate", r"\lambda"),
     Macro("tau", "searchtime", r"\tau"),
     Macro("T", "exittime", "T"),
+    Macro("R", "threshold", "R"),
+    Macro("C", "constant", "C"),
+    Macro("S", "spread", "S"),
+    Macro("J_0", "gradientnoise", "J_{0}"),
+    Macro("kappa", "noisescale", r"\kappa"),
+    Macro("X", "part", "X"),
 )
 BY_KEY = {macro.key: macro for macro in MACROS}
 
@@ -94,6 +103,20 @@ def check_names(names: Mapping[str, str], accepted: Collection[str]) -> None:
                 f"renaming {key}={text} given, but {key} is no symbol here; accepted: {', '.join(sorted(accepted))}."
             )
         _check_text(f"{key}={text}", text)
+
+
+def check_prefix(prefix: str) -> None:
+    """Raise `ParameterError` unless a prefix is two to twenty letters.
+
+    >>> check_prefix("hesc")
+    >>> check_prefix("he_")
+    Traceback (most recent call last):
+    theory.errors.ParameterError: prefix = 'he_' given; accepted: 2 to 20 letters from a to z or A to Z, such as hesc.
+    """
+    if not re.fullmatch("[A-Za-z]{2,20}", prefix):
+        raise ParameterError(
+            f"prefix = {prefix!r} given; accepted: 2 to 20 letters from a to z or A to Z, such as {PREFIX}."
+        )
 
 
 def _check_text(given: str, text: str) -> None:
@@ -143,13 +166,14 @@ class Notation:
 
     >>> notation = Notation({"q", "mu"})
     >>> print(notation(r"\mu q^{2} \operatorname{q}"))
-    \alignment \overlapq^{2} \operatorname{q}
+    \hescalignment \hescoverlapq^{2} \operatorname{q}
     >>> print(notation.definitions({"mu": r"\beta"}))
-    \newcommand{\overlapq}{{q}}
-    \newcommand{\alignment}{{\beta}}
+    \newcommand{\hescoverlapq}{{q}}
+    \newcommand{\hescalignment}{{\beta}}
     """
 
-    def __init__(self, keys: Collection[str]) -> None:
+    def __init__(self, keys: Collection[str], prefix: str = PREFIX) -> None:
+        self.prefix = prefix
         self.used: set[str] = set()
         self._patterns = {scope: _pattern(scope) for scope in (frozenset(keys), UNIVERSAL & frozenset(keys))}
         self._keys = frozenset(keys)
@@ -165,13 +189,13 @@ class Notation:
             return match[0]
         self.used.add(macro.key)
         following = match.string[match.end() : match.end() + 1]
-        return rf"\{macro.name}" + (" " if following.isalpha() else "")
+        return rf"\{self.prefix}{macro.name}" + (" " if following.isalpha() else "")
 
-    def definitions(self, names: Mapping[str, str], command: str = "newcommand") -> str:
+    def definitions(self, names: Mapping[str, str]) -> str:
         """Return the lines that define the macros used so far."""
         check_names(names, self.used)
         return "\n".join(
-            rf"\{command}{{\{macro.name}}}{{{_grouped(names.get(macro.key, macro.symbol))}}}"
+            rf"\newcommand{{\{self.prefix}{macro.name}}}{{{_printed(macro, names.get(macro.key))}}}"
             for macro in MACROS
             if macro.key in self.used
         )
@@ -179,6 +203,12 @@ class Notation:
 
 UNIVERSAL = frozenset({"E", "K", "l", "l*", "sigma", "phi", "q", "r"})
 BY_GROUP = {macro.name: macro for macro in MACROS}
+
+
+def _printed(macro: Macro, name: str | None) -> str:
+    """Return what a macro prints: one of our own with an index alone stays open, so that a power stands above that."""
+    is_open = name is None and "_" in macro.symbol and "^" not in macro.symbol
+    return macro.symbol if is_open else _grouped(macro.symbol if name is None else name)
 
 
 def _grouped(symbol: str) -> str:

@@ -7,12 +7,11 @@ unchanged. The language is the one that SymPy and `theory.calculus.explain` prin
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from theory.errors import HermescapeError
 
-__all__ = ["Node", "Row", "parse", "render", "width"]
+__all__ = ["FUNCTION", "NARROW", "SPACES", "Node", "Row", "parse", "render"]
 
 TOKEN = re.compile(r"\\[A-Za-z]+\*?|\\.|\s+|[0-9]+|.", re.DOTALL)
 ARGUMENTS = {r"\frac": 2, r"\sqrt": 1}
@@ -21,7 +20,6 @@ SPACES = {r"\,": 0.17, r"\:": 0.22, r"\;": 0.28, r"\!": -0.17, r"\quad": 1.0, r"
 OPERATORS = {"+", "-", "=", "<", ">", r"\sim", r"\leq", r"\geq", r"\to", r"\cdot", r"\times", r"\neq"}
 NARROW = {",", ".", ";", ":", "(", ")", "[", "]", "|", "'", "!"}
 FUNCTION = re.compile(r"\\(arc)?(sin|cos|tan|sinh|cosh|tanh|exp|log|max|min|coth)$")
-SCRIPT = 0.72  # size of a script, or of a fraction in a fraction, relative to the text
 
 
 @dataclass(frozen=True)
@@ -146,71 +144,3 @@ class _Reader:
             if token == r"\end":
                 return Node("environment", (*parts, token + render(self.group())))
             parts.append(token)
-
-
-# --- width ------------------------------------------------------------------------------------------------------
-
-
-def width(row: Row, style: int = 0) -> float:
-    r"""Return an estimate of the printed width in em; style 0 is display, 1 text, 2 script.
-
-    >>> width(parse("q")) < width(parse(r"\frac{q}{r + 1}")) < width(parse(r"q + r + 1 + m"))
-    True
-    """
-    return sum(_width(node, style) for node in row)
-
-
-def _width(node: Node, style: int) -> float:
-    size = SCRIPT if style == 2 else 1.0
-    match node.kind:
-        case "space":
-            return 0.0
-        case "operator":
-            return 1.33 if style < 2 else 0.8 * size
-        case "symbol":
-            return size * _symbol(node.text)
-        case "name":
-            return size * (0.5 * len(node.text.partition("{")[2]) + 0.1)
-        case "script":
-            return width(node.rows[0], 2)
-        case "call" if node.text.startswith(r"\frac"):
-            return 0.25 + max(width(row, min(style + 1, 2)) for row in node.rows)
-        case "call":
-            return 0.9 * size + width(node.rows[0], style)
-        case "fence":
-            return (1.4 if any(inner.kind in ("call", "environment") for inner in node.rows[0]) else 0.85) * size + sum(
-                width(row, style) for row in node.rows
-            )
-        case "environment":
-            return _array(node, style)
-        case _:
-            return sum(width(row, style) for row in node.rows)
-
-
-def _symbol(token: str) -> float:
-    if token in SPACES:
-        return SPACES[token]
-    if token in NARROW:
-        return 0.4
-    if FUNCTION.match(token):
-        return 0.5 * (len(token) - 1) + 0.17
-    return 0.5 * len(token) if token.isdigit() else 0.62
-
-
-def _array(node: Node, style: int) -> float:
-    """Return the width of a matrix, or of cases: columns as wide as their widest cell."""
-    columns: dict[int, float] = {}
-    for column, cell in _cells(node):
-        columns[column] = max(columns.get(column, 0.0), width(cell, max(style, 1)))
-    return sum(columns.values()) + 1.0 * len(columns)
-
-
-def _cells(node: Node) -> Iterator[tuple[int, Row]]:
-    column = 0
-    for part in node.parts:
-        if part == "&":
-            column += 1
-        elif part == r"\\":
-            column = 0
-        elif not isinstance(part, str):
-            yield column, part

@@ -1,17 +1,36 @@
 r"""A document as data: sections of paragraphs, equations and one table, which renderers turn into LaTeX or HTML.
 
-Words are plain text; what is set otherwise is a record: a formula, an emphasised word, or text in typewriter that
-somebody else wrote. So a renderer escapes words once and for all, and none has to find structure in text.
+Words are plain text; what is set otherwise is a record: a formula, an emphasised word, a citation, or text in
+typewriter that somebody else wrote. So a renderer escapes words once and for all, and none has to find structure in
+text.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from theory.errors import HermescapeError
 from theory.typeset.layout import Equation
 
-__all__ = ["Block", "Code", "Document", "Emphasis", "Equations", "Math", "Meanings", "Paragraph", "Section", "prose"]
+__all__ = [
+    "Block",
+    "Cite",
+    "Code",
+    "Document",
+    "Emphasis",
+    "Equations",
+    "Math",
+    "Meanings",
+    "Paragraph",
+    "Reference",
+    "Section",
+    "cited",
+    "prose",
+]
+
+CITATION = re.compile(r"\[@(\w+)\]")
 
 
 @dataclass(frozen=True)
@@ -35,7 +54,14 @@ class Code:
     text: str
 
 
-Piece = str | Math | Emphasis | Code
+@dataclass(frozen=True)
+class Cite:
+    """A citation, by the key of `references.bib`."""
+
+    key: str
+
+
+Piece = str | Math | Emphasis | Code | Cite
 Text = tuple[Piece, ...]
 
 
@@ -48,7 +74,7 @@ class Paragraph:
 
     @classmethod
     def of(cls, source: str, *, general: bool = False) -> Paragraph:
-        """Return words with formulas between dollars as a paragraph."""
+        """Return words with formulas between dollars and citations as [@key] as a paragraph."""
         return cls(prose(source), general)
 
 
@@ -83,22 +109,56 @@ class Section:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """One line of the bibliography."""
+
+    key: str
+    text: Text
+
+
+@dataclass(frozen=True)
 class Document:
-    """Title, subtitle and sections; `symbols` are the keys of `MACROS` whose letters mean here what they say there."""
+    """Title, subtitle, sections and the bibliography.
+
+    Attributes:
+        title: words.
+        subtitle: what follows the title.
+        sections: in order.
+        symbols: the keys of `MACROS` whose letters mean here what they say there.
+        name: short, of letters, digits and hyphens: what labels begin with.
+        references: what is cited.
+    """
 
     title: str
     subtitle: Text
     sections: tuple[Section, ...]
     symbols: frozenset[str]
+    name: str = ""
+    references: tuple[Reference, ...] = ()
+
+
+def cited(sections: tuple[Section, ...]) -> tuple[str, ...]:
+    """Return the keys that are cited, each once, in the order of the text."""
+    texts = (block.text for section in sections for block in section.blocks if isinstance(block, Paragraph))
+    return tuple(dict.fromkeys(piece.key for text in texts for piece in text if isinstance(piece, Cite)))
 
 
 def prose(source: str) -> Text:
-    r"""Return words with formulas between dollars as pieces.
+    r"""Return words with formulas between dollars and citations as [@key] as pieces.
 
     >>> prose(r"At $q = 0$, by symmetry.")
     ('At ', Math(tex='q = 0'), ', by symmetry.')
+    >>> prose("by parts [@stein1981]")
+    ('by parts ', Cite(key='stein1981'))
     """
     parts = source.split("$")
     if len(parts) % 2 == 0:
         raise HermescapeError(f"{source} given; accepted: words with formulas between pairs of dollars.")
-    return tuple(Math(part) if place % 2 else part for place, part in enumerate(parts) if part)
+    pieces = ([Math(part)] if place % 2 else _words(part) for place, part in enumerate(parts) if part)
+    return tuple(piece for group in pieces for piece in group)
+
+
+def _words(text: str) -> Iterator[Piece]:
+    for place, part in enumerate(CITATION.split(text)):
+        if part:
+            yield Cite(part) if place % 2 else part

@@ -15,11 +15,17 @@ from importlib.resources import files
 
 import sympy as sp
 
+from theory.calculus.expectations import Distribution
+from theory.calculus.explain import kernel_steps
 from theory.language.activations import REGISTRY
 from theory.network.system import System
 from theory.symbols import x, y
+from theory.writing.blocks import Emphasis, Text
 
-__all__ = ["RULES", "Entry", "Source", "entries", "sources"]
+__all__ = ["CITED", "RULES", "Entry", "Source", "bibliography", "entries", "printed", "sources"]
+
+CITED = "hesc:"
+"""What the keys that a document cites begin with, so that they are nobody else's."""
 
 ENTRY = re.compile(r"^@(\w+)\{([a-z]+\d{4}),\n((?:  .*\n)+)\}$", re.MULTILINE)
 FIELD = re.compile(r"^  (\w+) = \{(.*)\},$", re.MULTILINE)
@@ -63,7 +69,12 @@ def _named(key: str) -> Callable[[System], bool]:
 
 
 def _step(rule: str) -> Callable[[System], bool]:
-    return lambda system: any(step.rule == rule for step in system.loss_function.kernel_steps())
+    return lambda system: rule in _rules(system.loss_function.student.expr, system.loss_function.teacher.expr)
+
+
+@lru_cache(maxsize=16)
+def _rules(student: sp.Expr, teacher: sp.Expr) -> frozenset[str]:
+    return frozenset(step.rule for step in kernel_steps(Distribution.of(student), Distribution.of(teacher)))
 
 
 def _pair(*activations: sp.Expr) -> Callable[[System], bool]:
@@ -133,3 +144,40 @@ def entries() -> dict[str, Entry]:
         kind, key, body = match.groups()
         library[key] = Entry(key, kind, dict(FIELD.findall(body)), match.group())
     return library
+
+
+def bibliography(system: System) -> str:
+    r"""Return the sources of a derivation as BibTeX, under the keys that `document` cites.
+
+    >>> from theory.network.derivation import derive
+    >>> print(bibliography(derive("erf")).partition(",")[0])
+    @article{hesc:nwemadji2026
+    """
+    texts = (source.entry.bibtex.replace("{", f"{{{CITED}", 1) for source in sources(system))
+    return "\n\n".join(texts) + "\n"
+
+
+def printed(entry: Entry) -> Text:
+    """Return an entry as a line of a bibliography.
+
+    >>> printed(entries()["stein1981"])[:2]
+    ('C. M. Stein, Estimation of the Mean of a Multivariate Normal Distribution, ', Emphasis(text='The Annals ...'))
+    """
+    fields = {name: text.replace("{", "").replace("}", "").replace("--", "–") for name, text in entry.fields.items()}
+    journal = fields.get("journal", fields.get("booktitle", ""))
+    eprint = fields.get("eprint", "")
+    inside, place = ("in ", journal) if "booktitle" in fields else ("", journal.removesuffix(f" arXiv:{eprint}"))
+    rest = [f" {fields['volume']}" if "volume" in fields else "", f", {fields['pages']}" if "pages" in fields else ""]
+    arxiv = f", arXiv:{eprint}" if eprint else ""
+    head = f"{_authors(fields['author'])}, {fields['title']}, {inside}"
+    return (head, Emphasis(place), f"{''.join(rest)} ({fields['year']}){arxiv}.")
+
+
+def _authors(text: str) -> str:
+    """Return BibTeX's list of authors with initials before the surnames."""
+    people = [_person(*author.split(", ")) for author in text.split(" and ")]
+    return people[0] if len(people) == 1 else f"{', '.join(people[:-1])} and {people[-1]}"
+
+
+def _person(surname: str, given: str) -> str:
+    return " ".join([*(name if name.endswith(".") else f"{name[0]}." for name in given.split()), surname])

@@ -14,12 +14,15 @@ from theory.writing.blocks import Code, Emphasis, Math, Paragraph, Piece, prose
 __all__ = [
     "AGAIN",
     "CONVENTIONS",
-    "EXIT",
+    "EIGENVALUE",
+    "FLAT",
+    "LINEARISED",
     "PRICE",
     "TITLE",
     "labels",
     "meaning",
     "named",
+    "slopes",
 ]
 
 LONGEST_NAME = 40
@@ -63,17 +66,20 @@ PRICE = (
     ),
 )
 
-EXIT = {
-    1: ("The drift does not vanish at the start, and the exit time does not grow with $d$:", "O(1)"),
-    2: (
-        r"If $c_{k_*} > 0$ the exit time from a random direction is",
-        r"\frac{1}{2 c_{k_*}} \log d + O(1)",
-    ),
-    3: (
-        r"From $m = Z / \sqrt{d}$, on the side where $c_{k_*} m^{k_{*} - 2} > 0$, the exit time is, to leading order,",
-        r"\frac{d^{(k_{*} - 2)/2}}{|c_{k_*}| \left(k_{*} - 2\right)} |Z|^{-(k_{*} - 2)}",
-    ),
-}
+LINEARISED = (
+    "The start $(%s) = 0$ is a fixed point. Linearised there, $u$ couples to the overlaps and these to $u$ only, "
+    r"so that at most one direction grows, at rate $\lambda_{+}$:"
+)
+
+EIGENVALUE = (
+    "The search grows at the largest rate of the flow linearised at its start, an eigenvalue of the Jacobian of the "
+    "velocities, $x$ the states:"
+)
+
+FLAT = (
+    "The gradient of the loss vanishes at every such start: no direction is driven to first order, and there is no "
+    "search time."
+)
 
 
 def labels(system: System, target: str) -> str:
@@ -112,3 +118,12 @@ def meaning(text: str) -> str:
         return f"${inside.replace('alpha', chr(92) + 'alpha')}$"
 
     return FORMULA.sub(formula, text)
+
+
+def slopes(text: str) -> str:
+    """Return words with L_q and L_r in mathematics mode.
+
+    >>> slopes("kernels: L_q")
+    'kernels: $L_{q}$'
+    """
+    return re.sub(r"\bL_([qr])\b", r"$L_{\1}$", text)

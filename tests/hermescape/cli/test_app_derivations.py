@@ -36,8 +36,8 @@ def test_latex_writes_a_file_and_keeps_an_older_one(tmp_path: Path) -> None:
 def test_latex_goes_to_stdout_renamed_as_a_fragment() -> None:
     text = run("latex", "linear", "--fragment", "--rename", r"mu=\beta", "--rename", "q=M").stdout
     assert text.startswith("% ")
-    assert r"\providecommand{\alignment}{{\beta}}" in text
-    assert r"\providecommand{\overlapq}{{M}}" in text
+    assert r"\newcommand{\hescalignment}{{\beta}}" in text
+    assert r"\newcommand{\hescoverlapq}{{M}}" in text
     assert read("latex", "linear")["latex"] == run("latex", "linear").stdout
 
 
@@ -51,6 +51,15 @@ def test_latex_compiles(args: tuple[str, ...], tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Overfull" not in done.stdout
+
+
+def test_latex_writes_its_parts_for_a_column_and_the_bibliography(tmp_path: Path) -> None:
+    tex, bib = tmp_path / "a.tex", tmp_path / "a.bib"
+    options = ("--fragment", "--only", "A,B,tau", "--width", "3.4in", "--numbered", "last", "--prefix", "app")
+    done = run("latex", "relu", *options, "-o", str(tex), "--bib", str(bib))
+    assert (done.returncode, done.stdout) == (0, "")
+    assert re.findall(r"\\label\{(.*?)\}", tex.read_text()) == ["app:relu:time"]
+    assert "@article{hesc:stein1981," in bib.read_text()
 
 
 # --- activations
@@ -233,6 +242,18 @@ def test_check_of_a_misaligned_start() -> None:
         (["latex", "relu", "--rename", "rho=x"], "rho is no symbol here"),
         (["latex", "relu", "--rename", "mu=a", "--rename", "mu=b"], "twice"),
         (["latex", "relu", "--model", "deep"], "model"),
+        (
+            ["latex", "relu", "--only", "loss,proof"],
+            "--only 'proof' given; accepted: some of definitions",
+        ),
+        (["latex", "relu", "--only", ""], "--only '' given"),
+        (["latex", "relu", "--only", "A", "--model", "plain"], "--only 'A' given, which this derivation"),
+        (["latex", "relu", "--width", "3.4"], "in, mm, pt"),
+        (["latex", "relu", "--width", "1in"], "200pt to 2000pt"),
+        (["latex", "relu", "--numbered", "first"], "none"),
+        (["latex", "relu", "--prefix", "a_1"], "--prefix 'a_1' given; accepted: 2 to 20 letters"),
+        (["latex", "relu", "--label-prefix", "a}b"], "--label-prefix 'a}b' given"),
+        (["latex", "relu", "--bib", "relu.txt"], ".bib"),
         (["hermite", "relu"], "--order"),
         (["hermite", "relu", "--order", "-1"], "0 to 200"),
         (["hermite", "relu", "--order", "201"], "0 to 200"),

@@ -37,13 +37,16 @@ def written(chapter: Chapter) -> str:
 def test_html_and_latex_hold_the_same_sections_and_equations(student: str, options: dict[str, Any]) -> None:
     document = derivation(derive(student, **options))
     text, made = to_latex(document), chapters(document)
-    assert [chapter.title for chapter in made] == re.findall(r"\\section\{([^}]*)\}", text)
+    assert [chapter.title for chapter in made] == [*re.findall(r"\\section\{([^}]*)\}", text), "References"]
     page = Page("".join(map(written, made)))
-    labels = re.findall(r"\\label\{eq:([^{}]*)\}", text)
+    labels = re.findall(r"\\label\{hesc:[^{}:]*:([^{}]*)\}", text)
     assert [row["id"] for row in page.all("mtr") if "id" in row] == [f"eq-{label}" for label in labels]
     numbers = [word for word in page.words if re.fullmatch(r"\(\d+\)", word)]
     assert numbers == [f"({i})" for i in range(1, len(labels) + 1)]
     paragraphs = [block for section in document.sections for block in section.blocks if isinstance(block, Paragraph)]
+    cites = [link["href"] for link in page.all("a")]
+    assert list(dict.fromkeys(cites)) == [f"#ref-{reference.key}" for reference in document.references]
+    assert {f"#{span['id']}" for span in page.all("span") if "id" in span} == set(cites)
     assert len(page.all("p")) == len(paragraphs) + text.count("\nwhere\n")
     assert "\\" not in page.text
     assert "$" not in page.text

@@ -75,7 +75,7 @@ def test_every_figure_says_what_is_seen(relu: str) -> None:
 
 
 def test_every_equation_of_the_derivation_is_mathml(relu: str) -> None:
-    labels = re.findall(r"\\label\{eq:([^{}]*)\}", document(derive("relu")))
+    labels = re.findall(r"\\label\{hesc:relu:([^{}]*)\}", document(derive("relu")))
     page = Page(relu)
     assert [row["id"] for row in page.all("mtr") if "id" in row] == [f"eq-{label}" for label in labels]
     assert "\\" not in page.text

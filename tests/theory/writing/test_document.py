@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from theory.symbols import MEANINGS
 from theory.typeset.layout import Equation, Page, align
 from theory.typeset.lines import Names, fill
 from theory.typeset.macros import COMMANDS, MACROS, Notation, check_names
+from theory.typeset.metrics import width
 from theory.typeset.printing import latex
-from theory.typeset.tree import parse, render, width
+from theory.typeset.tree import parse, render
 from theory.writing.document import document
 from theory.writing.words import meaning as typeset
 
@@ -75,7 +77,7 @@ def overfull(log: str) -> list[float]:
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_document_compiles_and_stays_on_the_page(name: str, tmp_path: Path) -> None:
     log = compiled(document(system(name)), tmp_path)
-    assert max(overfull(log), default=0) < 5
+    assert overfull(log) == []
     assert "multiply defined" not in log
     assert "undefined" not in log
 
@@ -86,7 +88,7 @@ def test_fragment_compiles_in_an_article(name: str, tmp_path: Path) -> None:
     text = document(system(name), fragment=True)
     assert r"\documentclass" not in text
     assert r"\section" not in text
-    assert max(overfull(compiled(WRAPPED % text, tmp_path)), default=0) < 5
+    assert overfull(compiled(WRAPPED % text, tmp_path)) == []
 
 
 @needs_latex
@@ -95,7 +97,7 @@ def test_jupyter_equations_compile(name: str, tmp_path: Path) -> None:
     found = system(name)
     derived = (found, found.loss_function, found.escape, found.loss_function.student)
     shown = [each._repr_latex_() for each in derived]
-    assert not any(rf"\{macro.name}" in text for text in shown for macro in MACROS if macro.name != "link")
+    assert not any(rf"\hesc{macro.name}" in text for text in shown for macro in MACROS)
     compiled(WRAPPED % "\n".join(shown), tmp_path)
 
 
@@ -106,7 +108,7 @@ def test_a_line_that_is_too_long_is_seen_by_the_test_itself(tmp_path: Path) -> N
 
 
 def labels(text: str) -> list[str]:
-    return re.findall(r"\\label\{eq:([^}]*)\}", text)
+    return re.findall(r"\\label\{hesc:[^:}]*:([^}]*)\}", text)
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
@@ -116,7 +118,7 @@ def test_every_equation_is_numbered_once(name: str) -> None:
     assert len(set(found)) == len(found)
     assert {"student", "kernel", "loss", "loss-q", "loss-r"} <= set(found)
     for block in re.findall(r"\\begin\{align\}\n(.*?)\n\\end\{align\}", text, re.DOTALL):
-        assert all(r"\label" in line or r"\notag" in line for line in block.split(" \\\\\n"))
+        assert all(r"\label" in line or r"\notag" in line for line in re.split(r" \\\\\*?\n", block))
 
 
 @pytest.mark.parametrize(
@@ -125,11 +127,10 @@ def test_every_equation_is_numbered_once(name: str) -> None:
 def test_rules_are_stated_once_before_their_steps(name: str, rule: str) -> None:
     notation = Notation({macro.key for macro in MACROS})
     text, steps = document(system(name)), system(name).loss_function.kernel_steps()
-    start = re.match(r"[^$]*", RULES[rule])
-    assert start is not None
-    assert text.count(start[0]) == 1
+    assert rule in {step.rule for step in steps}
     for step in {step.rule for step in steps}:
         statement = re.sub(r"\$[^$]*\$", lambda found: notation(found[0], universal=True), RULES[step])
+        statement = re.sub(r" \[@(\w+)\]", r"~\\cite{hesc:\1}", statement)
         assert text.count(statement) == 1 or step == "collect"
     assert sum(label.startswith("kernel-") for label in labels(text)) == len(steps)
 
@@ -142,7 +143,7 @@ def test_what_has_no_closed_form_is_said() -> None:
 
 
 def test_steps_that_are_left_out_are_said() -> None:
-    assert "At most 40 reductions are shown" in document(system("long name"), fragment=True)
+    assert "At most 40 reductions are shown" in document(system("long name"), only="steps")
     assert "reductions are shown" not in document(system("gelu"))
 
 
@@ -150,7 +151,7 @@ def test_a_jump_has_no_linearisation() -> None:
     text = document(derive("sign"))
     assert "no linearisation" in derive("sign").escape._repr_latex_()
     assert "no linearisation" in text
-    assert r"\searchtime" not in text
+    assert r"\hescsearchtime" not in text
 
 
 # --- macros and renaming
@@ -158,9 +159,9 @@ def test_a_jump_has_no_linearisation() -> None:
 
 def test_renaming_changes_the_definition_only() -> None:
     plain, renamed = (document(system("relu"), names=names) for names in ({}, {"mu": r"\beta", "E": r"\mathbf{E}"}))
-    assert r"\newcommand{\alignment}{{\mu}}" in plain
-    assert r"\newcommand{\alignment}{{\beta}}" in renamed
-    assert r"\newcommand{\E}{{\mathbf{E}}}" in renamed
+    assert r"\newcommand{\hescalignment}{{\mu}}" in plain
+    assert r"\newcommand{\hescalignment}{{\beta}}" in renamed
+    assert r"\newcommand{\hescE}{{\mathbf{E}}}" in renamed
     assert plain.partition(r"\begin{document}")[2] == renamed.partition(r"\begin{document}")[2]
 
 
@@ -259,10 +260,12 @@ def test_a_renaming_names_a_symbol_of_the_document() -> None:
 def test_macros_do_not_touch_words_or_longer_commands() -> None:
     notation = Notation({macro.key for macro in MACROS})
     assert notation(r"\muon \operatorname{mu} \label{eq:q} \text{for} m") == (
-        r"\muon \operatorname{mu} \label{eq:q} \text{for} \overlapm"
+        r"\muon \operatorname{mu} \label{eq:q} \text{for} \hescoverlapm"
     )
-    assert notation(r"L_{q} w_{*} \ell^{*} \ell q u") == r"\Lq \teacher \fieldteacher \field \overlapq \lorau"
-    assert notation("mx") == r"\overlapm x"
+    assert notation(r"L_{q} w_{*} \ell^{*} \ell q u") == (
+        r"\hescLq \hescteacher \hescfieldteacher \hescfield \hescoverlapq \hesclorau"
+    )
+    assert notation("mx") == r"\hescoverlapm x"
 
 
 # --- lines
@@ -281,18 +284,20 @@ def test_parsing_gives_the_text_back() -> None:
         assert render(parse(formula)) == formula
 
 
-def without_brackets(formula: str) -> str:
-    return re.sub(r"\\left\(|\\right\)|[()]|\s", "", formula)
+def tokens(formula: str) -> Counter[str]:
+    """Count what is printed, without brackets, and without the 1 above a denominator whose numerator is broken."""
+    bare = re.sub(r"\\(left|right|[bB]igg?[lr]|quad|times)(?![a-z])|\\,|[()\[\]\s]", "", formula)
+    return Counter(token for token in re.findall(r"\\[A-Za-z]+|[0-9]+|.", bare) if token not in ("1", "{", "}"))
 
 
 @pytest.mark.parametrize("limit", [15.0, 31.0, 41.0])
 def test_broken_formulas_lose_nothing(limit: float) -> None:
     for formula in formulas():
         names = Names()
-        text = " ".join(fill(formula, limit, names)).replace(r"\times ", "")
+        text = " ".join(fill(formula, limit, names))
         for name, content in reversed(names.since(0)):
             text = text.replace(name, content)
-        assert without_brackets(text) == without_brackets(formula)
+        assert tokens(text) == tokens(formula)
 
 
 def test_lines_are_no_wider_than_asked() -> None:
@@ -304,13 +309,28 @@ def test_lines_are_no_wider_than_asked() -> None:
 
 
 def test_brackets_stay_around_arguments_and_go_around_factors() -> None:
-    long = " + ".join("abcdghkmn")
+    long = " + ".join("abcdghkmn" * 3)
     for text, line in (
         (rf"2 \left({long}\right)^{{2}}", "2 X_{1}^{2}"),
         (rf"\sin{{\left({long} \right)}}", r"\sin{\left(X_{1}\right)}"),
         (rf"\operatorname{{erf}}\left({long}\right)", r"\operatorname{erf}\left(X_{1}\right)"),
     ):
         assert fill(text, 9.0, Names()) == [line]
+
+
+def test_a_bracket_is_broken_before_it_gets_a_name() -> None:
+    long, names = " + ".join("abcdghkmn"), Names()
+    lines = fill(rf"2 \left({long}\right)^{{2}}", 10.0, names)
+    assert lines == [r"2 \bigl(a + b + c + d + g", r"+ h + k + m + n\bigr)^{2}"]
+    assert fill(rf"\frac{{{long}}}{{2}} + x", 10.0, names)[0].startswith(r"\frac{1}{2} \bigl(a + b")
+    assert names.since(0) == []
+
+
+def test_a_law_is_broken_at_its_relation_and_not_as_a_product() -> None:
+    law = r"\quad \mathbb{E}_{1}: (\ell, \ell^{*}) \sim \mathcal{N}\left(0, a b c d e f g h k\right)"
+    lines = fill(rf"\mathbb{{E}}_{{1}}[\ell], {law}", 11.0, Names())
+    assert [line.split()[0] for line in lines[1:]] == [r"\quad", r"\quad"]
+    assert r"\times" not in " ".join(lines)
 
 
 def test_equal_sums_share_a_name() -> None:
@@ -321,7 +341,8 @@ def test_equal_sums_share_a_name() -> None:
 
 
 def test_names_are_defined_after_the_equation() -> None:
-    text = align([Equation.of("one", "f", rf"\sqrt{{{' + '.join('abcdghkmn')}}}")], Page(9.0, numbered=True), Names())
+    root = Equation.of("one", "f", rf"\sqrt{{{' + '.join('abcdghkmn')}}}")
+    text = align([root], Page(9.5, "all", label="hesc::"), Names())
     assert labels(text) == ["one", "part-1"]
     assert text.index(r"\sqrt{X_{1}}") < text.index("X_{1} &=")
 

@@ -15,7 +15,7 @@ from theory.typeset.layout import Equation
 from theory.typeset.macros import MACROS
 from theory.writing.blocks import Code, Document, Emphasis, Equations, Math, Meanings, Paragraph, Section, prose
 from theory.writing.document import derivation, document
-from theory.writing.tex import escaped, to_latex
+from theory.writing.tex import Setting, escaped, to_latex
 
 SPECIAL = r"a_1^2 & 50% of {b} ~ #3 \input{c} $"
 BLOCKS = (
@@ -24,7 +24,7 @@ BLOCKS = (
     Paragraph((SPECIAL, Emphasis(SPECIAL), Code(SPECIAL))),
     Meanings(((Math("k_1"), (SPECIAL,)),)),
 )
-DOCUMENT = Document("Title", (Code(SPECIAL),), (Section("One & two", BLOCKS),), frozenset({"q"}))
+DOCUMENT = Document("Title", (Code(SPECIAL),), (Section("One & two", BLOCKS),), frozenset({"q"}), "short")
 needs_latex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 
 
@@ -48,12 +48,12 @@ def test_no_special_character_of_words_is_left() -> None:
 
 def test_formulas_have_the_macros_of_the_document_alone() -> None:
     text = to_latex(DOCUMENT)
-    assert r"\newcommand{\overlapq}{{q}}" in text
-    assert r"\overlapm" not in text
-    assert r"\overlapq &= m \label{eq:one}" in text
-    assert r"With $\overlapq$ and $m$:" in text
+    assert r"\newcommand{\hescoverlapq}{{q}}" in text
+    assert r"\hescoverlapm" not in text
+    assert r"\hescoverlapq &= m \label{hesc:short:one}" in text
+    assert r"With $\hescoverlapq$ and $m$:" in text
     with pytest.raises(ParameterError, match="m is no symbol here"):
-        to_latex(DOCUMENT, {"m": "a"})
+        to_latex(DOCUMENT, Setting({"m": "a"}))
 
 
 def test_a_general_statement_keeps_letters_that_may_mean_something_else() -> None:
@@ -62,24 +62,25 @@ def test_a_general_statement_keeps_letters_that_may_mean_something_else() -> Non
         return to_latex(whole)
 
     assert "$m q$" not in written(Paragraph.of("$m q$"))
-    assert r"$\overlapm \overlapq$" in written(Paragraph.of("$m q$"))
-    assert r"$m \overlapq$" in written(Paragraph.of("$m q$", general=True))
+    assert r"$\hescoverlapm \hescoverlapq$" in written(Paragraph.of("$m q$"))
+    assert r"$m \hescoverlapq$" in written(Paragraph.of("$m q$", general=True))
 
 
-def test_a_fragment_is_equations_and_comments() -> None:
-    text = to_latex(DOCUMENT, fragment=True)
-    start, body = text.split("\n\n", 1)
-    assert start.endswith(r"\providecommand{\overlapq}{{q}}")
-    outside = re.sub(r"\\begin\{align\}.*?\\end\{align\}", "", body, flags=re.DOTALL)
-    assert all(line.startswith("%") for line in outside.splitlines() if line)
-    assert "tabular" not in text
-    assert "title" not in text
+def test_a_fragment_has_neither_preamble_nor_table() -> None:
+    text = to_latex(DOCUMENT, Setting(fragment=True))
+    head, body = text.split(r"\begingroup")
+    assert [line for line in head.splitlines() if not line.startswith("%")] == [r"\newcommand{\hescoverlapq}{{q}}"]
+    assert r"\paragraph*{One \& two.}" in body
+    for absent in ("tabular", "title", "section", "documentclass", "usepackage", "bibliography"):
+        assert absent not in text
+    assert body.rstrip().endswith(r"\endgroup\ignorespaces")
 
 
 def test_a_derivation_is_the_same_data_for_every_renderer() -> None:
     system = derive("relu", model="misaligned")
     assert derivation(system) == derivation(system)
-    assert to_latex(derivation(system), {"mu": "a"}, True) == document(system, names={"mu": "a"}, fragment=True)
+    made = to_latex(derivation(system, text=False), Setting({"mu": "a"}, fragment=True))
+    assert made == document(system, names={"mu": "a"}, fragment=True)
 
 
 def test_words_with_an_odd_dollar_are_refused() -> None:

@@ -1,0 +1,263 @@
+"""What a derivation says, section by section; every block with the part of the document that it belongs to.
+
+Every rule of `theory.calculus.explain` is stated where it is first used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+import sympy as sp
+from sympy import Expr
+
+from theory.calculus.expectations import is_closed
+from theory.calculus.explain import MOST_STEPS, RULES, Step
+from theory.language.activations import Activation
+from theory.language.hermite import coefficient
+from theory.network.constraints import Free
+from theory.network.equations import flow_of, weight_of
+from theory.network.system import System
+from theory.symbols import MEANINGS, L_q, L_r, q, r, t
+from theory.typeset.layout import Equation
+from theory.typeset.printing import latex
+from theory.writing import words
+from theory.writing.blocks import Block, Equations, Math, Meanings, Paragraph, prose
+from theory.writing.law import Tagged, mode_law, regimes, search_law, sphere_law
+from theory.writing.sources import sources
+
+__all__ = ["PARTS", "Writer"]
+
+PARTS = {
+    "definitions": "sigma, phi, the weight, q and r",
+    "coefficients": "Hermite coefficients",
+    "kernel": "K(q, r)",
+    "steps": "how K is derived, rule by rule",
+    "slopes": "L_q and L_r as expectations, by Price's theorem",
+    "loss": "L, L_q and L_r",
+    "odes": "the flow",
+    "A": "the drive A, or G",
+    "B": "the bend B",
+    "tau": "rate and search time",
+    "law": "the law of the exit time",
+    "regimes": "where it does not hold",
+    "sources": "what is whose",
+}
+"""The parts of a document, in order, and what they hold."""
+
+ORDERS = 7  # Hermite coefficients shown
+DIGITS = 10  # of coefficients without a closed form
+LONGEST_ODE = 40  # operations; longer right-hand sides stay in chain-rule form
+LONGEST_COEFFICIENT = 60  # operations
+LINEARISED = {"drive": "A", "slope": "A", "bend": "B"}  # parts by labels; others are tau
+
+
+class Writer:
+    """Sections of a document, each block with its part; remembers the rules that have been used."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.same = system.loss_function.student.expr == system.loss_function.teacher.expr
+        self.rules: set[str] = set()
+
+    def sections(self) -> Iterator[tuple[str, Iterator[Tagged]]]:
+        """Yield titles and what follows them, in order."""
+        yield "Definitions", self._setting()
+        yield "Hermite expansion", (("coefficients", block) for block in self._expansion())
+        yield "Kernel", self._kernel()
+        yield "Population loss", self._loss()
+        yield "Dynamics of the summary statistics", (("odes", block) for block in self._flow())
+        yield "Search phase: linearisation", self._linearisation()
+        yield "Escape time", self._escape_time()
+        if self.system.escape.square is not None and self.system.escape.G2 not in (None, 0):
+            yield "Regimes", regimes(self.system)
+        yield "Sources", self._sources()
+
+    # --- the sections
+
+    def _setting(self) -> Iterator[Tagged]:
+        system = self.system
+        target = weight_of(system.network.target)
+        lora = "LoRA [@hu2022]" if "hu2022" in system.network.sources else "LoRA"
+        yield (
+            "definitions",
+            Paragraph.of(
+                rf"Inputs are $x \sim \mathcal{{N}}(0, I_{{d}})$, labels {words.labels(system, target)}, and the "
+                rf"student is $\sigma(\langle w, x \rangle)$. {system.network.words.setting.replace('LoRA', lora, 1)} "
+                "One-pass SGD on the squared loss, in the limit of small steps, moves the summary statistics below "
+                "[@saad1995]."
+            ),
+        )
+        yield "definitions", Equations(self._definitions())
+        yield "definitions", self._symbols()
+        yield "definitions", words.CONVENTIONS
+
+    def _definitions(self) -> tuple[Equation, ...]:
+        """Define what the letters stand for; one function that is both student and teacher once."""
+        if not self.same:
+            return self.system.definitions
+        student, _, *others = self.system.definitions
+        return (Equation(student.label, rf"{student.left} = \varphi(x)", student.rights), *others)
+
+    def _symbols(self) -> Meanings:
+        """Say what the letters mean; a model of one's own may have its own."""
+        system = self.system
+        shown = [t, *system.parameters, *system.states, q, r, L_q, L_r]
+        known = {**MEANINGS, **system.network.words.meanings}
+        meanings = {symbol: known.get(symbol, str(symbol)) for symbol in shown}
+        return Meanings(tuple((Math(latex(symbol)), prose(words.meaning(text))) for symbol, text in meanings.items()))
+
+    def _expansion(self) -> Iterator[Block]:
+        loss = self.system.loss_function
+        yield Paragraph.of(
+            r"In $\mathrm{L}^{2}(\mathcal{N}(0, r))$, with "
+            r"$\mathrm{He}_k^{[r]}(x) = r^{k/2} \mathrm{He}_k(x / \sqrt{r})$,"
+        )
+        yield Equations.of(
+            Equation.of(
+                "expansion", r"\sigma(x)", r"\sum_{k \geq 0} \frac{\sigma_{k}^{[r]}}{k!\, r^{k}} \mathrm{He}_k^{[r]}(x)"
+            ),
+            Equation.of(
+                "coefficient",
+                r"\sigma_{k}^{[r]}",
+                r"\mathbb{E}_{r}[\mathrm{He}_k^{[r]} \sigma]",
+                r"r^{k}\, \mathbb{E}_{r}[\sigma^{(k)}]",
+            ),
+        )
+        yield from self._coefficients(loss.student, "student", r"\sigma_{%d}^{[r]}", r)
+        if self.same:
+            yield Paragraph.of("The teacher is the same function, at variance one.")
+            yield _equation(
+                "teacher-coefficient", r"\varphi_{k}", r"\mathbb{E}[\mathrm{He}_k(Z) \varphi(Z)]", r"\sigma_{k}^{[1]}"
+            )
+            return
+        yield Paragraph.of(
+            r"The teacher enters at variance one, $\varphi_{k} = \mathbb{E}[\mathrm{He}_k(Z) \varphi(Z)]$."
+        )
+        yield from self._coefficients(loss.teacher, "teacher", r"\varphi_{%d}", sp.S.One)
+
+    def _coefficients(self, f: Activation, label: str, left: str, variance: Expr) -> Iterator[Block]:
+        """Give closed coefficients as equations, others as numbers at variance one."""
+        vanishing = {"even": set(range(1, ORDERS, 2)), "odd": set(range(0, ORDERS, 2))}.get(f.parity or "", set())
+        coefficients = {k: coefficient(f, k, variance) for k in range(ORDERS) if k not in vanishing}
+        vanishing |= {k for k, value in coefficients.items() if value == 0}
+        closed = {k: coefficients[k] for k in coefficients if k not in vanishing and _is_short(coefficients[k])}
+        yield Equations.of(*(Equation.of(f"{label}-{k}", left % k, latex(value)) for k, value in closed.items()))
+        rest = {k: _decimal(coefficients[k].subs(r, 1)) for k in coefficients if k not in vanishing and k not in closed}
+        if rest:
+            yield Paragraph.of(
+                f"Orders {_listed(rest)} have no short closed form; by quadrature, at variance one and to the digits "
+                "shown,"
+            )
+            symbol = left.replace("[r]", "[1]")
+            yield Equations.of(*(Equation.of(f"{label}-{k}", symbol % k, value) for k, value in rest.items()))
+        if vanishing:
+            yield _equation(f"{label}-none", " = ".join(left % k for k in sorted(vanishing)), "0")
+
+    def _kernel(self) -> Iterator[Tagged]:
+        steps = self.system.loss_function.kernel_steps()
+        *before, last = steps
+        yield (
+            "kernel",
+            Paragraph.of(
+                r"With $\ell = \langle w, x \rangle$ and $\ell^{*}$ the projection of $x$ on the teacher direction, a "
+                r"centred Gaussian pair of covariance $\left(\begin{matrix} r & q \\ q & 1 \end{matrix}\right)$, the "
+                "loss needs one kernel."
+            ),
+        )
+        yield "kernel", _equation("kernel", "K(q, r)", r"\mathbb{E}[\sigma(\ell)\, \varphi(\ell^{*})]")
+        number = 0
+        for rule, group in groupby(before, key=lambda step: step.rule):
+            yield "steps", self._statement(rule)
+            together = list(group)
+            yield "steps", Equations(_numbered(together, number))
+            number += len(together)
+        if len(steps) > MOST_STEPS:
+            cut = f"At most {MOST_STEPS} reductions are shown; the same rules reduce whatever is left."
+            yield "steps", Paragraph.of(cut)
+        yield "kernel", self._statement(last.rule)
+        yield "kernel", Equations(_numbered([last], number))
+
+    def _statement(self, rule: str) -> Paragraph:
+        """State a rule where it is first used."""
+        if rule in self.rules:
+            return Paragraph.of(words.AGAIN.get(rule, RULES[rule]))
+        self.rules.add(rule)
+        return Paragraph.of(RULES[rule], general=True)
+
+    def _loss(self) -> Iterator[Tagged]:
+        loss = self.system.loss_function
+        noise = "" if loss.labels.noise == 0 else ", noise included"
+        yield "loss", Paragraph.of(f"The population loss is half the mean squared error{noise}.")
+        yield "slopes", Paragraph.of("By Price's theorem [@price1958] its derivatives are kernels again:")
+        yield "slopes", Equations(words.PRICE)
+        unsolved = (
+            "Not every expectation has a closed form; those left are computed by quadrature, with an error estimate:"
+        )
+        yield "loss", Paragraph.of("In closed form," if loss.is_closed else unsolved)
+        yield "loss", Equations(loss.equations)
+
+    def _flow(self) -> Iterator[Block]:
+        system = self.system
+        bound = [v.name for v in system.network.vectors if not isinstance(v.constraint, Free)]
+        projected = f" and with the constraint on ${', '.join(bound)}$ projected out" if bound else ""
+        yield Paragraph.of(f"Gradient flow, by the chain rule through $q$ and $r${projected}:")
+        yield Equations.of(*flow_of(system.velocities))
+        if system.is_exact and all(sp.count_ops(f) <= LONGEST_ODE for f in system.odes.values()):
+            yield Paragraph.of("With $L_{q}$ and $L_{r}$ substituted:")
+            yield Equations.of(*flow_of(system.odes, "ode"))
+
+    def _linearisation(self) -> Iterator[Tagged]:
+        system, escape = self.system, self.system.escape
+        if not escape.is_linear:
+            return
+        start = ", ".join(map(latex, system.states))
+        if escape.B is None:
+            yield (
+                "tau",
+                Paragraph.of(
+                    "There is no linearisation: the student jumps or has an infinite slope, so that $L_{r}$ is "
+                    f"infinite at the start $({start}) = 0$."
+                ),
+            )
+            return
+        yield "tau", Paragraph.of(words.EIGENVALUE if escape.square is None else words.LINEARISED % start)
+        for equation in escape.equations:
+            if equation.label != "time":
+                yield LINEARISED.get(equation.label, "tau"), Equations.of(equation)
+        if escape.G2 == 0:
+            yield "tau", Paragraph.of(words.FLAT)
+
+    def _escape_time(self) -> Iterator[Tagged]:
+        escape = self.system.escape
+        time = [e for e in escape.equations if e.label == "time"]
+        if escape.is_linear and time:
+            yield "tau", Paragraph.of("The search lasts a multiple of the time scale")
+            yield "tau", Equations.of(*time)
+            yield from mode_law() if escape.square is None else search_law(escape)
+        elif not escape.is_linear and self.system.network.start is not None:
+            yield from sphere_law(escape)
+
+    def _sources(self) -> Iterator[Tagged]:
+        used = "; ".join(f"{source.why} [@{source.key}]" for source in sources(self.system))
+        yield "sources", Paragraph.of(f"What is whose: {words.slopes(used)}.")
+
+
+def _equation(label: str, left: str, *rights: str) -> Equations:
+    return Equations.of(Equation.of(label, left, *rights))
+
+
+def _numbered(steps: Iterable[Step], start: int) -> tuple[Equation, ...]:
+    return tuple(Equation.of(f"kernel-{start + i}", step.left, step.right) for i, step in enumerate(steps, start=1))
+
+
+def _is_short(coefficient: Expr) -> bool:
+    return is_closed(coefficient) and sp.count_ops(coefficient) <= LONGEST_COEFFICIENT
+
+
+def _listed(orders: Iterable[int]) -> str:
+    return ", ".join(map(str, orders))
+
+
+def _decimal(value: Expr) -> str:
+    return sp.latex(value.evalf(DIGITS))
