@@ -104,7 +104,7 @@ def verdict(system: System, durations: Sequence[Duration] = ()) -> Verdict:
     (3, 11.866, [0.3207, 1.0])
     """
     search, obstacle = None, ""
-    if system.network.name == "lora" and system.escape.is_linear:
+    if _alignments(system) == (WEAK, STRONG) and system.escape.is_linear:
         try:
             search = search_of(system)
         except HermescapeError as error:
@@ -122,7 +122,7 @@ def _is_held(system: System) -> bool:
 
 def search_of(system: System) -> Search:
     """Return where the search of an aligned LoRA system is fast and slow, from disk where it is known."""
-    place = None if system.escape.A is None or system.escape.B is None else _place(system)
+    place = None if system.escape.A is None or system.escape.B is None else _kept(system)
     if place is not None:
         with suppress(OSError, ValueError, TypeError, KeyError):
             return _read(json.loads(place.read_text()))
@@ -133,7 +133,7 @@ def search_of(system: System) -> Search:
     return made
 
 
-def _place(system: System) -> Any:
+def _kept(system: System) -> Any:
     escape = system.escape
     assert escape.A is not None
     assert escape.B is not None
@@ -167,21 +167,24 @@ def durations(system: System, dimension: float, step_size: float, batch: float) 
     """
     from numerics.law import compared_laws
 
-    name = system.network.name
-    if name not in ("lora", "plain"):
-        raise ParameterError(
-            f"--d with --model {name} given; accepted: lora or plain; hermescape law takes the others."
-        )
+    places = _alignments(system)
+    if not places:
+        name = system.network.name
+        raise ParameterError(f"--d with --model {name} given; accepted: lora, plain; hermescape law takes the others.")
     made = []
-    for mu in (WEAK, STRONG) if name == "lora" else (None,):
-        settings: dict[str, Any] = {} if mu is None else {"mu": mu}
-        settings |= {"dimension": dimension, "kappa": step_size * dimension / batch}
-        law = compared_laws(
-            system, by="auto", seconds=SECONDS, step_size=step_size, threshold=THRESHOLD, **settings
-        ).law
+    for mu in places:
+        sizes = {"dimension": dimension, "kappa": step_size * dimension / batch, "step_size": step_size}
+        law = compared_laws(system, by="auto", seconds=SECONDS, mu=mu, threshold=THRESHOLD, **sizes).law
         low, median, high = (law.quantile(level) / step_size for level in LEVELS)
         made.append(Duration(mu, THRESHOLD, low, median, high))
     return tuple(made)
+
+
+def _alignments(system: System) -> tuple[float | None, ...]:
+    """The alignments that are compared: none for plain training; empty where a start has more to it than mu."""
+    if not system.parameters:
+        return (None,) if system.escape.on_sphere else ()
+    return (WEAK, STRONG) if [p.name for p in system.parameters] == ["mu"] else ()
 
 
 def verdict_lines(found: Verdict) -> list[str]:

@@ -50,7 +50,7 @@ def test_a_second_look_computes_nothing(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize("damage", ["", "{}", '{"weak": []}', "[1"])
 def test_a_damaged_entry_is_made_again(damage: str) -> None:
     system = derive("relu")
-    place = views._place(system)
+    place = views._kept(system)
     if place is None:
         pytest.skip("the cache is off")
     first = search_of(system)

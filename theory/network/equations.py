@@ -14,8 +14,9 @@ from theory.calculus.expectations import is_closed
 from theory.network.vectors import Combination
 from theory.symbols import q, r, rho
 from theory.typeset.layout import Equation
+from theory.typeset.metrics import width
 from theory.typeset.printing import latex, latex_of_factor
-from theory.typeset.tree import parse, width
+from theory.typeset.tree import parse
 
 __all__ = [
     "A",

@@ -15,8 +15,9 @@ from sympy.printing.str import StrPrinter
 
 from theory.typeset.constants import NONE, Constants
 from theory.typeset.forms import HALF, ONE, Base, Leaf, Product, Raised, Sum
+from theory.typeset.metrics import width
 from theory.typeset.normal import absolute, normal
-from theory.typeset.tree import parse, width
+from theory.typeset.tree import parse
 
 __all__ = ["as_text", "latex", "latex_of_factor"]
 

@@ -153,9 +153,9 @@ def _pair(system: System) -> Text:
 
 
 def _name(system: System) -> str:
-    """Return what labels begin with: student, teacher where it is another, model where it is not LoRA."""
-    loss, model = system.loss_function, system.network.name
+    """Return what labels begin with: student, teacher where it is another, model unless w0 is aligned."""
+    loss = system.loss_function
     pair = [loss.student.name, *([] if loss.labels.link == loss.student else ["on", loss.labels.link.name])]
-    parts = [*pair, *([] if model == "lora" else [model])]
+    parts = [*pair, *([system.network.name] if system.escape.A is None else [])]
     slugs = (re.sub("[^A-Za-z0-9]+", "-", part)[:LONGEST_NAME].strip("-") for part in parts)
     return "-".join(slug for slug in slugs if slug)
