@@ -48,6 +48,7 @@ from theory.search.roots import (
     scanned,
 )
 from theory.symbols import mu
+from theory.typeset.printing import latex
 
 __all__ = ["Approach", "CriticalStrength", "critical_strengths", "isolates_exactly", "stationary_mu"]
 
@@ -112,7 +113,7 @@ class CriticalStrength:
 
     def _repr_latex_(self) -> str:
         distance = "" if self.order == 0 else rf" \,/\, |\mu - \mu_c|^{{{self.order}}}"
-        shown = rf"\mu_c = {sp.latex(self.mu)},\quad \tau \sim {sp.latex(self.constant)}{distance}"
+        shown = rf"\mu_c = {latex(self.mu)},\quad \tau \sim {latex(self.constant)}{distance}"
         return rf"$\displaystyle {shown}$"
 
 
