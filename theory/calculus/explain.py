@@ -20,7 +20,7 @@ from theory.calculus.tidy import tidy
 from theory.shown import Shown, short
 from theory.symbols import q, r
 from theory.typeset.layout import Equation
-from theory.typeset.printing import latex, latex_of_factor
+from theory.typeset.printing import bracketed, latex, latex_of_factor
 
 __all__ = ["RULES", "Step", "explain", "kernel_steps"]
 
@@ -110,7 +110,7 @@ def _mehler(sigma: Distribution, phi: Distribution) -> str:
         own, other = gaussian_mean(sigma, S.Zero, r), gaussian_mean(phi, S.Zero, S.One)
         if own != 0 and other != 0:
             power = "" if k == 0 else rf"\, \frac{{{latex(q**k)}}}{{{k}!}}"
-            parts.append(rf"\left({latex(own)}\right) \left({latex(other)}\right){power}")
+            parts.append(rf"{latex_of_factor(own)} \cdot {latex_of_factor(other)}{power}")
         sigma, phi = sigma.diff(), phi.diff()
     return " + ".join(parts) or "0"
 
@@ -195,7 +195,7 @@ class _Writer:
         vector = ", ".join(names)
         if len(names) == 1:
             centre, spread = latex(mean[0]), latex(covariance[0][0])
-            return rf"{self._symbol(law)}: {vector} \sim \mathcal{{N}}\left({centre}, {spread}\right)"
+            return rf"{self._symbol(law)}: {vector} \sim \mathcal{{N}}{bracketed(f'{centre}, {spread}')}"
         centre = latex(sp.Matrix(mean)) if any(mean) else "0"
         spread = latex(sp.Matrix(covariance))
         return rf"{self._symbol(law)}: ({vector}) \sim \mathcal{{N}}\left({centre}, {spread}\right)"
@@ -222,16 +222,16 @@ def _term(term: Term, names: Sequence[str]) -> str:
     letters = [Symbol(name, real=True) for name in names]
     exponent = sp.Add(*[al * z + be * z**2 for al, be, z in zip(term.alpha, term.beta, letters, strict=True)])
     if exponent != 0:
-        shown.append(f"e^{{{latex(exponent)}}}")
+        shown.append(latex(sp.exp(exponent, evaluate=False)))
     shown += [_gate(gate, letters[gate.i]) for gate in term.gates]
     for mass in term.masses:
         order = f"^{{({mass.k})}}" if mass.k else ""
-        shown.append(rf"\delta{order}\left({latex(letters[mass.i] - mass.c)}\right)")
+        shown.append(rf"\delta{order}{bracketed(latex(letters[mass.i] - mass.c))}")
     return r" \, ".join(shown) or "1"
 
 
 def _gate(gate: Gate, letter: Symbol) -> str:
     argument = gate.b * letter + gate.c
     if gate.nu == 0:
-        return rf"\operatorname{{sgn}}\left({latex(argument)}\right)"
-    return rf"\operatorname{{erf}}\left({latex(argument / sp.sqrt(2 * gate.nu))}\right)"
+        return latex(sp.sign(argument, evaluate=False))
+    return latex(sp.erf(argument / sp.sqrt(2 * gate.nu), evaluate=False))

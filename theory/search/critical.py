@@ -50,6 +50,7 @@ from theory.search.roots import (
 )
 from theory.shown import Several, Shown, short
 from theory.symbols import mu
+from theory.typeset.printing import latex
 
 __all__ = ["Approach", "CriticalStrength", "critical_strengths", "isolates_exactly", "stationary_mu"]
 
@@ -122,7 +123,7 @@ class CriticalStrength(Shown):
 
     def _repr_latex_(self) -> str:
         distance = "" if self.order == 0 else rf" \,/\, |\mu - \mu_c|^{{{self.order}}}"
-        shown = rf"\mu_c = {sp.latex(self.mu)},\quad \tau \sim {sp.latex(self.constant)}{distance}"
+        shown = rf"\mu_c = {latex(self.mu)},\quad \tau \sim {latex(self.constant)}{distance}"
         return rf"$\displaystyle {shown}$"
 
 

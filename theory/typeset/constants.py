@@ -114,7 +114,7 @@ class Constants:
         for base, power in f.factors:
             if isinstance(base, Sum) and power.denominator == 1:
                 scale, shorter = self._divided(Sum(tuple(map(self._shortened, base.terms))))
-                number *= scale**power
+                number *= Fraction(scale**power.numerator)
                 factors.append((shorter, power))
             else:
                 factors.append((base, power))

@@ -28,6 +28,7 @@ __all__ = [
     "is_negative",
     "is_simple",
     "is_slope",
+    "merged",
     "ordered",
     "place",
     "shared",
@@ -189,6 +190,14 @@ def _rank(term: Product, letters: Sequence[Base]) -> tuple:
 def is_slope(base: Base) -> bool:
     """Whether a letter is a slope or a moment of the loss."""
     return isinstance(base, Leaf) and isinstance(base.expr, sp.Symbol) and base.expr.name in SLOPES
+
+
+def merged(factors: Iterable[tuple[Base, Fraction]]) -> tuple[tuple[Base, Fraction], ...]:
+    """Add the powers of equal bases."""
+    powers: dict[Base, Fraction] = {}
+    for base, power in factors:
+        powers[base] = powers.get(base, Fraction(0)) + power
+    return tuple((base, power) for base, power in powers.items() if power)
 
 
 # --- questions -----------------------------------------------------------------------------------------------------

@@ -10,12 +10,11 @@ Every rule keeps the value wherever the radicands are positive, that is wherever
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from itertools import combinations
-from math import lcm
+from math import lcm, prod
 
 import sympy as sp
 
@@ -33,6 +32,7 @@ from theory.typeset.forms import (
     is_negative,
     is_simple,
     is_slope,
+    merged,
     ordered,
     place,
     shared,
@@ -82,22 +82,23 @@ def _power(expr: sp.Basic) -> Product:
         return Product(ONE, ((Raised(base, normal(exponent)), ONE),))
     power = Fraction(int(exponent.p), int(exponent.q))
     if power.denominator == 1 and (base.number or power > 0):
-        return _product([Product(base.number**power, tuple((f, p * power) for f, p in base.factors))])
+        return _product([Product(_raised(base.number, power), tuple((f, p * power) for f, p in base.factors))])
     if base.number == 1 and len(base.factors) == 1 and base.factors[0][1] == 1:
         return _product([Product(ONE, ((base.factors[0][0], power),))])
     return _product([Product(ONE, ((base, power),))])
 
 
-def _product(parts: Iterable[Product]) -> Product:
+def _raised(number: Fraction, power: Fraction) -> Fraction:
+    """Return number**power, the power whole."""
+    return Fraction(number**power.numerator)
+
+
+def _product(parts: Sequence[Product]) -> Product:
     """Multiply, and apply the rules of products."""
-    number, powers = ONE, Counter[Base]()
-    for part in parts:
-        number *= part.number
-        for base, power in part.factors:
-            powers[base] += power
+    number = prod((part.number for part in parts), start=ONE)
     if number == 0:
         return Product(Fraction(0))
-    found = Product(number, tuple((base, power) for base, power in powers.items() if power))
+    found = Product(number, merged(factor for part in parts for factor in part.factors))
     if number != 1 and (inner := _spread_out(found)):
         return _sum([_times(term, number) for term in inner.terms])
     for rule in PRODUCT_RULES:
@@ -131,7 +132,7 @@ def content_out(f: Product) -> Product:
         outside, inside = (common, ONE) if power.denominator == 1 else root_of(ONE, common, joined=True)
         if crowded and power.denominator != 1:
             common, inside = outside**2, ONE
-        number *= outside**power if power.denominator == 1 else outside if power > 0 else 1 / outside
+        number *= _raised(outside, power if power.denominator == 1 else 2 * power)
         assert isinstance(base, Sum)
         factors.append((_scaled(base, 1 / common), power))
         factors += [(Product(inside), power)] if inside != 1 else []
@@ -163,11 +164,8 @@ def conjugates_joined(f: Product) -> Product:
     """Write 1 - m^2 for (1 - m)(1 + m)."""
     for (a, power), (b, other) in combinations(f.factors, 2):
         if power == other and isinstance(a, Sum) and isinstance(b, Sum) and (square := _difference_of_squares(a, b)):
-            powers = Counter[Base](dict(f.factors))
-            for base in (a, b):
-                del powers[base]
-            powers[square] += power
-            return conjugates_joined(Product(f.number, tuple((base, p) for base, p in powers.items() if p)))
+            rest = [factor for factor in f.factors if factor[0] not in (a, b)]
+            return conjugates_joined(Product(f.number, merged([*rest, (square, power)])))
     return f
 
 
@@ -181,13 +179,10 @@ def _difference_of_squares(a: Sum, b: Sum) -> Sum | None:
         return None
     if sum(signed[term] != other[term] for term in signed) != 1:
         return None
-    squares = [
+    return ordered(
         Product((1 if signed[term] == other[term] else -1) * term.number**2, tuple((b, 2 * p) for b, p in term.factors))
         for term in signed
-    ]
-    if not (any(signed.values()) and any(other.values())):
-        squares = [Product(-term.number, term.factors) for term in squares]
-    return ordered(squares)
+    )
 
 
 def roots_joined(f: Product) -> Product:
@@ -199,13 +194,9 @@ def roots_joined(f: Product) -> Product:
     crowded = sum(_sums(base) for base, _ in inside) > 1
     apart = [root for root, (base, _) in zip(roots, inside, strict=True) if crowded and _sums(base)]
     rest = [factor for factor in f.factors if factor not in roots or factor in apart]
-    number, powers = ONE, Counter[Base]()
-    for root, (base, power) in zip(roots, inside, strict=True):
-        if root not in apart:
-            number *= base.number if power > 0 else 1 / base.number
-            for factor, exponent in base.factors:
-                powers[factor] += exponent if power > 0 else -exponent
-    radicand = tuple((base, power) for base, power in powers.items() if power)
+    joined = [pair for root, pair in zip(roots, inside, strict=True) if root not in apart]
+    number = prod((_raised(base.number, 2 * power) for base, power in joined), start=ONE)
+    radicand = merged((factor, 2 * power * exponent) for base, power in joined for factor, exponent in base.factors)
     if apart and not radicand and number != 1:
         return Product(f.number, tuple(_into_a_sum(number, apart, rest)))
     outside, inner = root_of(f.number, number, bool(radicand))
@@ -257,13 +248,13 @@ PRODUCT_RULES: tuple[Callable[[Product], Product], ...] = (
 def _sum(given: Sequence[Product]) -> Product:
     """Add, and apply the rules of sums."""
     terms = [part for term in given for part in _spread(term)]
-    outside, rest = ONE, Fraction(1)
+    number = ONE
     for rule in SUM_RULES:
         outside, terms = rule(terms)
-        rest *= outside
+        number *= outside
     if len(terms) == 1:
-        return _product([Product(rest), terms[0]])
-    return _product([Product(rest, ((ordered(terms), ONE),))])
+        return _product([Product(number), terms[0]])
+    return _product([Product(number, ((ordered(terms), ONE),))])
 
 
 def _spread(term: Product) -> list[Product]:

@@ -19,7 +19,7 @@ from theory.typeset.metrics import width
 from theory.typeset.normal import absolute, normal
 from theory.typeset.tree import parse
 
-__all__ = ["as_text", "latex", "latex_of_factor"]
+__all__ = ["as_text", "bracketed", "latex", "latex_of_factor"]
 
 DIGITS = 17  # significant, of a decimal that stands for a long ratio
 SLASHED = 10.0  # em; inside brackets, roots and fractions a narrower fraction stands on one line
@@ -127,7 +127,7 @@ class _Latex(LatexPrinter):
 
     def bracketed(self, text: str) -> str:
         """Put brackets of the right size around a formula."""
-        return rf"\left({text}\right)" if TALL.search(text) else f"({text})"
+        return bracketed(text)
 
     # --- functions
 
@@ -165,6 +165,15 @@ class _Latex(LatexPrinter):
     def _print_Heaviside(self, expr: sp.Expr, exp: str | None = None) -> str:
         power = f"^{{{exp}}}" if exp else ""
         return rf"\Theta{power}" + self.bracketed(self.form(normal(expr.args[0]), inline=True))
+
+
+def bracketed(text: str) -> str:
+    r"""Put brackets around LaTeX, as tall as what they hold.
+
+    >>> bracketed("a + b"), bracketed(r"\frac{a}{b}")
+    ('(a + b)', '\\left(\\frac{a}{b}\\right)')
+    """
+    return rf"\left({text}\right)" if TALL.search(text) else f"({text})"
 
 
 def _name(f: sp.Basic) -> str:

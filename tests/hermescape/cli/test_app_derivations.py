@@ -317,3 +317,47 @@ def test_tables_are_ones_that_people_read() -> None:
     assert "no closed form" in run("kernel", "tanh").stdout
     assert "rho" in run("escape", "linear", "--mu", "0.3", "--mix").stdout
     assert "G^2(mu, rho)" in run("derive", "linear", "--model", "misaligned").stdout
+
+
+# --- derive as a table
+
+SELU = "1.0507009873554805*(max(x,0)+1.6732632423543772*min(0,exp(x)-1))"
+
+
+def test_long_odes_stand_in_the_slopes_and_tau_in_a_and_b() -> None:
+    text = run("derive", "gelu").stdout
+    rows = {line.split()[0]: line.split(maxsplit=2)[2] for line in text.splitlines() if " exact " in line}
+    assert rows["du/dt"] == "-L_q*m - 2*L_r*(mu*m + u)"
+    assert rows["dm/dt"] == "-u*(1 - m**2)*(L_q + 2*mu*L_r)"
+    assert rows["tau"] == "(sqrt(B**2 + 4*A**2) - B)/(2*A**2)"
+    assert {"L_q", "L_r", "A(mu)", "B(mu)"} <= set(rows)
+    assert "at q = mu + u*m, r = mu**2 + 2*mu*u*m + u**2" in text
+    assert max(map(len, rows.values())) < 300
+
+
+def test_short_odes_stand_in_the_states() -> None:
+    text = run("derive", "relu", "--model", "plain").stdout
+    assert re.search(r"dm/dt +exact +\(1 - m\*\*2\)\*\(1/4 \+ asin\(m\)/\(2\*pi\)\)\n", text)
+    assert "L_q" not in text
+
+
+def test_expanded_nothing_is_left_to_be_put_in() -> None:
+    text = run("derive", "erf", "--expand").stdout
+    rows = {line.split()[0]: line.split(maxsplit=2)[2] for line in text.splitlines() if " exact " in line}
+    assert "L_q" not in text
+    assert {str(s) for s in sp.sympify(rows["dm/dt"]).free_symbols} == {"u", "m", "mu"}
+    assert {str(s) for s in sp.sympify(rows["tau"]).free_symbols} == {"mu"}
+
+
+def test_a_table_that_is_piped_has_one_line_for_every_row() -> None:
+    lines = run("derive", SELU).stdout.splitlines()
+    assert all(not line.startswith(" ") and line == line.rstrip() for line in lines)
+    assert not re.search(r"\d{19}", "".join(lines))
+    assert re.search(r"^c_2 +as typed +1.6732632423543772$", "\n".join(lines), re.MULTILINE)
+
+
+def test_json_holds_exact_ratios_that_sympy_reads() -> None:
+    found = read("derive", SELU)
+    drive = sp.sympify(found["A"])
+    assert not drive.atoms(sp.Float)
+    assert drive.subs("mu", 1).simplify() == 0
