@@ -16,7 +16,7 @@ from theory.calculus.expectations import is_closed
 from theory.errors import InputError
 from theory.language.labels import generative_exponent
 from theory.network.system import System
-from theory.symbols import mu, q, r, rho
+from theory.symbols import mu, q, r, rho, x
 from theory.typeset.printing import as_text
 
 __all__ = ["derivation", "derivation_table"]
@@ -98,6 +98,8 @@ def derivation_table(system: System) -> tuple[str | Table, ...]:
         table.add_row("tau", _tier((escape.tau,), start or (mu,)), text)
     notes = [f"information exponent {'none: trapped at m = 0' if exponent is None else exponent}"]
     notes.append(_generative_note(_generative(system)))
+    if not loss.student.is_polynomial or sp.degree(loss.student.expr, x) >= SHOWN_COEFFICIENTS:
+        notes.append("further sigma_k: hermescape hermite ACT --order K")
     notes.append("time t = lr * steps; He_k probabilists', sigma_k = E[He_k(Z) sigma(Z)], q = <w, w*>, r = <w, w>")
     if escape.B is None and escape.is_linear:
         notes.append("no rate: the student jumps or has an infinite slope, so that L_r is infinite at the start")
