@@ -2,6 +2,8 @@
 
 import importlib
 import importlib.metadata
+import inspect
+from typing import Any
 
 import pytest
 
@@ -59,3 +61,29 @@ def test_one_version() -> None:
     """Written once, in the package; the metadata are made from it, and CITATION.cff has to agree."""
     assert importlib.metadata.version("hermescape") == hermescape.__version__
     assert toolkit()["version"] == hermescape.__version__
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments"),
+    [
+        ("information_exponent", {}),
+        ("coefficients", {"order": 3}),
+        ("generative_exponent", {}),
+        ("labels", {}),
+        ("smoothing", {}),
+        ("search_time", {"mu": 0.5}),
+        ("search_times", {"mu": [0.2, 0.5]}),
+        ("critical_strengths", {}),
+        ("best_mu", {}),
+        ("regime", {"mu": 0.5}),
+        ("escape_time", {}),
+        ("escape_law", {"mu": 0.5, "dimension": 1e6}),
+        ("integrate", {"start": {"u": 1e-6, "m": 0.1}, "t_max": 1.0, "engine": "scipy", "mu": 0.5}),
+    ],
+)
+def test_verbs_take_text(verb: str, arguments: dict[str, Any]) -> None:
+    """Of an activation, or of a system, which is then derived."""
+    of = getattr(hermescape, verb)
+    takes_system = next(iter(inspect.signature(of).parameters)) == "system"
+    prepared = hermescape.derive("he3") if takes_system else hermescape.activation("he3")
+    assert str(of("he3", **arguments)) == str(of(prepared, **arguments))

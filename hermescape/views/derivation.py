@@ -18,7 +18,7 @@ from theory.calculus.expectations import is_closed
 from theory.errors import InputError
 from theory.language.labels import generative_exponent
 from theory.network.system import System
-from theory.symbols import L_q, L_r, mu, q, r, rho
+from theory.symbols import L_q, L_r, mu, q, r, rho, x
 from theory.typeset.printing import as_text
 
 __all__ = ["derivation", "derivation_table"]
@@ -152,6 +152,9 @@ def _footnotes(system: System, expand: bool) -> Iterator[str]:
     if _slopes_in(system, _odes(system, expand)):
         at = ", ".join(f"{name} = {as_text(system.entries[name])}" for name in (q, r))
         yield f"L_q = dL/dq and L_r = dL/dr at {at}"
+    student = system.loss_function.student
+    if not student.is_polynomial or sp.degree(student.expr, x) >= SHOWN_COEFFICIENTS:
+        yield "further sigma_k: hermescape hermite ACT --order K"
     yield "time t = lr * steps; He_k probabilists', sigma_k = E[He_k(Z) sigma(Z)], q = <w, w*>, r = <w, w>"
     if system.escape.B is None and system.escape.is_linear:
         yield "no rate: the student jumps or has an infinite slope, so that L_r is infinite at the start"
