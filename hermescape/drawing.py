@@ -69,7 +69,7 @@ def _on(place: Place) -> Iterator[Axes]:
     """Yield the Axes that are meant, in the style of their figure."""
     ax = place.get("ax") or plots.blank(place.get("style", "screen"), place.get("width"))
     sheet = ax.figure
-    with mpl.rc_context(dict(sheet.look.rc) if isinstance(sheet, plots.Sheet) else {}):
+    with mpl.rc_context(sheet.look.rc if isinstance(sheet, plots.Sheet) else {}):
         yield ax
 
 

@@ -11,10 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path
-from matplotlib.text import Text
 from numpy.typing import ArrayLike, NDArray
 
-from numerics.plots.style import ON_COLOURS, Array, stroke
+from numerics.plots.style import ON_COLOURS, Array, points, stroke
 
 __all__ = ["contour_lines", "edges", "hatched", "scale_of_colours"]
 
@@ -36,7 +35,7 @@ def contour_lines(
 ) -> None:
     """Draw contours in dark ink, and the names of those that have room; scales and ends have to be set before."""
     lines = ax.contour(x, y, z, levels=np.asarray(levels), colors=ON_COLOURS, linewidths=stroke(0.45), linestyles="-")
-    size = Text(fontsize=mpl.rcParams["xtick.labelsize"]).get_fontsize()
+    size = points("xtick.labelsize")
     places = _roomy(ax, lines.allsegs, ROOM * size * ax.figure.dpi / 72)
     if places:
         ax.clabel(lines, fmt=name, fontsize=size, inline_spacing=2, use_clabeltext=True, manual=places)
@@ -88,7 +87,8 @@ def hatched(ax: Axes, x: Array, y: Array, where: NDArray[np.bool_], hatch: str, 
         label: of the entry.
         face: `facecolor` of the cells, none by default.
     """
-    cells = [_cell(x[j], x[j + 1], y[i], y[i + 1]) for i, j in np.argwhere(where)]
+    chosen = [(int(row), int(column)) for row, column in np.argwhere(where)]
+    cells = [_cell(float(x[j]), float(x[j + 1]), float(y[i]), float(y[i + 1])) for i, j in chosen]
     style = {"hatch": hatch or None, "edgecolor": ON_COLOURS if "facecolor" not in face else mpl.rcParams["text.color"]}
     ax.add_patch(PathPatch(Path.make_compound_path(*cells), lw=0, **{"facecolor": "none", **style, **face}))
     return Patch(label=label, lw=stroke(0.4), **{"facecolor": "none", **style, **face})

@@ -52,7 +52,7 @@ def kernel_surface(ax: Axes, q: ArrayLike, r: ArrayLike, values: ArrayLike) -> A
     filled.set_edgecolor("face")  # or the ground shines through between two colours
     levels = np.asarray(filled.levels)[::2]
     inside = levels[(levels > height.min() + EDGE * np.ptp(height)) & (levels < height.max() - EDGE * np.ptp(height))]
-    contour_lines(ax, *places, height, inside, lambda level: f"{level:.4g}")
+    contour_lines(ax, places[0], places[1], height, inside, lambda level: f"{level:.4g}")
     scale_of_colours(ax, filled, "$K(q, r)$")
     edge = np.linspace(places[0].min(), places[0].max(), 201)
     name = "$q^2 > r$: no Gaussian pair"

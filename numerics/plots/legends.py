@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.legend import Legend
 from matplotlib.text import Text
 
+from numerics.plots.style import points
+
 __all__ = ["Panel", "add_legend", "placed"]
 
 MOST_COLUMNS = 3
@@ -22,6 +24,8 @@ class Panel(Axes):
     """Axes of a sheet, which a notebook shows as the figure that they are in; the sheet makes their legend."""
 
     entries: tuple[Sequence[Artist], Sequence[str]] | None = None
+    own: Legend | None = None
+    said: tuple[Any, ...] = ()
 
     def _repr_png_(self) -> bytes:
         return self.figure._repr_png_()  # pyright: ignore[reportAttributeAccessIssue]
@@ -37,43 +41,43 @@ def add_legend(ax: Axes, handles: Sequence[Artist] | None = None) -> None:
     if isinstance(ax, Panel):
         ax.entries = known, names
         return
-    room = 1.15 * ax.get_window_extent().width
-    sizes = {name: Text(fontsize=mpl.rcParams[name]).get_fontsize() for name in ("xtick.labelsize", "axes.labelsize")}
-    depth = sum(mpl.rcParams[name] for name in ("xtick.major.size", "xtick.major.pad", "axes.labelpad"))
-    depth += LINE * sum(sizes.values())
-    pad = depth / Text(fontsize=mpl.rcParams["legend.fontsize"]).get_fontsize()
-    ax.legend(
-        known, names, loc="upper center", bbox_to_anchor=(0.5, 0), borderaxespad=pad, ncols=_fitting(ax, names, room)
-    )
+    given: Any = mpl.rcParams
+    depth = sum(given[name] for name in ("xtick.major.size", "xtick.major.pad", "axes.labelpad"))
+    depth += LINE * (points("xtick.labelsize") + points("axes.labelsize"))
+    count = _fitting(ax, names, 1.15 * ax.get_window_extent().width)
+    pad = depth / points("legend.fontsize")
+    ax.legend(known, names, loc="upper center", bbox_to_anchor=(0.5, 0), borderaxespad=pad, ncols=count)
 
 
 def placed(ax: Panel, room: float) -> Legend | None:
-    """Return the legend of a panel that fits into a width in pixels; the one that it has, if that is still right."""
-    if ax.entries is None:
-        return ax.get_legend()
+    """Return the legend of a panel, made to fit into a width in pixels; None where there is none, or it is not ours."""
+    now = ax.get_legend()
+    if ax.entries is None or now is not ax.own:  # somebody made another, or removed it
+        return None
     handles, names = ax.entries
-    count, old = _fitting(ax, names, room), ax.get_legend()
-    if old is not None and old._ncols == count and [text.get_text() for text in old.get_texts()] == list(names):
-        return old
-    return ax.legend(handles, names, loc="upper center", borderaxespad=0, ncols=count)
+    said = (*names, _fitting(ax, names, room))
+    if now is None or said != ax.said:
+        ax.own = ax.legend(handles, names, loc="upper center", borderaxespad=0, ncols=said[-1])
+        ax.said = said
+    return ax.own
 
 
 def _fitting(ax: Axes, names: Sequence[str], room: float) -> int:
     """Return in how many columns the entries fit into a width in pixels: few rows, then few columns."""
-    size = Text(fontsize=mpl.rcParams["legend.fontsize"])
-    widths = [_width(ax, name, size) for name in names]
-    unit = size.get_fontsize() * ax.figure.dpi / 72
-    own: dict[str, Any] = {name: mpl.rcParams[f"legend.{name}"] * unit for name in ("handlelength", "handletextpad")}
-    between = mpl.rcParams["legend.columnspacing"] * unit
+    given: Any = mpl.rcParams
+    widths = np.array([_width(ax, name) for name in names])
+    unit = points("legend.fontsize") * ax.figure.dpi / 72
+    handle = unit * (given["legend.handlelength"] + given["legend.handletextpad"])
+    between = unit * given["legend.columnspacing"]
     fitting = [1]
     for count in range(2, min(MOST_COLUMNS, len(names)) + 1):
-        columns = [part.max() for part in np.array_split(np.array(widths), count)]  # as a legend fills its columns
-        if sum(columns) + count * sum(own.values()) + (count - 1) * between <= room:
+        columns = [part.max() for part in np.array_split(widths, count)]  # as a legend fills its columns
+        if sum(columns) + count * handle + (count - 1) * between <= room:
             fitting.append(count)
     return min(fitting, key=lambda count: (-(-len(names) // count), count))
 
 
-def _width(ax: Axes, name: str, like: Text) -> float:
-    text = Text(text=name, fontproperties=like.get_fontproperties())
+def _width(ax: Axes, name: str) -> float:
+    text = Text(text=name, fontsize=points("legend.fontsize"))
     text.set_figure(ax.figure)
     return text.get_window_extent().width

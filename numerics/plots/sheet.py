@@ -61,7 +61,7 @@ class Sheet(Figure):
     def __init__(self, look: Style, rows: int = 1, columns: int = 1, width: float | None = None) -> None:
         self.look, self.shape = look, (rows, columns)
         wide = columns * look.width if width is None else width
-        with mpl.rc_context(dict(look.rc)):
+        with mpl.rc_context(look.rc):
             super().__init__(figsize=(wide, rows * look.ratio * wide / columns), layout=_OnePass())
             FigureCanvasAgg(self)
             kind: Any = {"axes_class": Panel}
@@ -70,7 +70,7 @@ class Sheet(Figure):
     def arrange(self) -> None:
         """Place the plots by the size of their labels, the legends below them, and set the height of the figure."""
         if self.stale:
-            with mpl.rc_context(dict(self.look.rc)):
+            with mpl.rc_context(self.look.rc):
                 _arrange(self)
             self.stale = False
 
@@ -85,13 +85,13 @@ class Sheet(Figure):
         self._save(made, rc, format="svg", metadata={"Date": None, "Creator": None})
         return made.getvalue()
 
-    def _save(self, target: Any, rc: Mapping[str, Any], **options: Any) -> None:
+    def _save(self, target: Any, rc: dict[str, Any], **options: Any) -> None:
         kind = options.get("format") or Path(str(target)).suffix[1:].lower()
         self.arrange()
         self.set_layout_engine(None)  # or all would be drawn once more, unseen, to be laid out again
         try:
             with (
-                mpl.rc_context({**self.look.rc, "svg.hashsalt": "hermescape", **rc}),
+                mpl.rc_context(self.look.rc | {"svg.hashsalt": "hermescape"} | rc),
                 _solid(self) if kind in NO_ALPHA else nullcontext(),
             ):
                 super().savefig(target, **{"metadata": NO_DATE.get(kind), **options})
@@ -126,7 +126,7 @@ def figure_of_many(
     look = style(like)
     columns = 1 if not look.is_titled else min(columns, len(draw))
     sheet = Sheet(look, -(-len(draw) // columns), columns, width)
-    with mpl.rc_context(dict(look.rc)):
+    with mpl.rc_context(look.rc):
         for ax, one, title in zip(sheet.panels, draw, titles, strict=False):
             one(ax)
             titled(ax, title)
@@ -185,7 +185,9 @@ class _Margins:
     @classmethod
     def largest(cls, some: Iterable[_Margins]) -> _Margins:
         """Return the margins that serve a row or a column of plots."""
-        return cls(*map(max, zip(*((m.left, m.right, m.bottom, m.top, m.legend) for m in some), strict=True)))
+        sides = zip(*((m.left, m.right, m.bottom, m.top, m.legend) for m in some), strict=True)
+        left, right, bottom, top, legend = map(max, sides)
+        return cls(left, right, bottom, top, legend)
 
 
 def _arrange(sheet: Sheet) -> None:
@@ -219,5 +221,6 @@ def _measured(ax: Axes, legend: Legend | None, pad: float) -> _Margins:
     inner, outer = ax.get_window_extent(), ax.get_tightbbox(for_layout_only=True)
     if outer is None:  # nothing is drawn
         return _Margins(pad, pad, pad, pad, room)
-    sides = (inner.x0 - outer.x0, outer.x1 - inner.x1, inner.y0 - outer.y0, outer.y1 - inner.y1)
-    return _Margins(*(max(side, 0.0) + pad for side in sides), room)
+    beyond = inner.x0 - outer.x0, outer.x1 - inner.x1, inner.y0 - outer.y0, outer.y1 - inner.y1
+    left, right, bottom, top = (max(side, 0.0) + pad for side in beyond)
+    return _Margins(left, right, bottom, top, room)

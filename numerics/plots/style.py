@@ -10,7 +10,6 @@ page. Text keeps 4.5 : 1, and is at least 7 pt (its sub- and superscripts are 0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +19,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, to_rgb
+from matplotlib.text import Text
 from numpy.typing import ArrayLike, NDArray
 
 from theory.errors import InputError, ParameterError
@@ -40,6 +40,7 @@ __all__ = [
     "look",
     "mark",
     "next_look",
+    "points",
     "stroke",
     "style",
     "tint",
@@ -57,12 +58,12 @@ class Style:
 
     Attributes:
         name: one of `STYLES`.
-        rc: parameters of matplotlib.
+        rc: parameters of matplotlib, a dictionary.
         is_titled: whether figures have a title; in a paper the caption says it.
     """
 
     name: str
-    rc: Mapping[str, Any]
+    rc: Any
     is_titled: bool
 
     @property
@@ -151,6 +152,12 @@ def tint(share: float) -> tuple[float, float, float]:
     ground, ink = (np.array(to_rgb(mpl.rcParams[name])) for name in ("axes.facecolor", "text.color"))
     red, green, blue = (ground + share * (ink - ground)).tolist()
     return red, green, blue
+
+
+def points(name: str) -> float:
+    """Return a size of text of the style that holds, such as `axes.labelsize`, in points."""
+    given: Any = mpl.rcParams
+    return float(Text(fontsize=given[name]).get_fontsize())
 
 
 def stroke(times: float) -> float:
