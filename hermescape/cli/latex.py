@@ -67,7 +67,7 @@ def latex(
     try:
         written = document(system, names, fragment, numbered=numbered, **options)
     except ParameterError as error:
-        raise ParameterError(OWN.sub(lambda found: f"--{found[1].replace('_', '-')} ", str(error))) from error
+        raise ParameterError(OWN.sub(lambda name: f"--{name[1].replace('_', '-')} ", str(error))) from error
     if output is not None:
         save(output, lambda path: path.write_text(written, encoding="utf-8"))
     if bib is not None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from inspect import signature
 
 import sympy as sp
 
 from theory.errors import ParameterError
+from theory.network.derivation import derive
 from theory.network.system import System
 from theory.symbols import Delta, alpha, c, m, mu, q_s, rho, s, u
 from theory.typeset.layout import Equation, Numbered
@@ -24,6 +26,7 @@ from theory.writing.tex import Setting, length, to_latex
 
 __all__ = ["derivation", "document"]
 
+DEFAULT = signature(derive).parameters["model"].default  # the model that a label need not name
 LONGEST_NAME = 24  # characters of what labels begin with
 
 MODEL_SYMBOLS = {mu: "mu", rho: "rho", m: "m", s: "s", u: "u", alpha: "alpha", c: "c", q_s: "q_s", Delta: "Delta"}
@@ -84,8 +87,8 @@ def derivation(system: System, *, only: Iterable[str] | str | None = None, text:
     ['Kernel', 'Population loss']
     """
     chosen = _chosen(only)
-    sections, found = _sections(system, chosen, text)
-    for part in [] if only is None else sorted(chosen - found):
+    sections, there = _sections(system, chosen, text)
+    for part in [] if only is None else sorted(chosen - there):
         raise ParameterError(
             f"only = {part!r} given, which this derivation of model {system.network.name} does not have; accepted: "
             f"{', '.join(part for part in PARTS if part in _sections(system, set(PARTS), text)[1])}."
@@ -110,16 +113,16 @@ def _chosen(only: Iterable[str] | str | None) -> set[str]:
 def _sections(system: System, chosen: set[str], text: bool) -> tuple[tuple[Section, ...], set[str]]:
     """Return the sections of some parts, and which parts there are; without words all equations stand together."""
     sections: list[Section] = []
-    found: set[str] = set()
+    there: set[str] = set()
     for title, tagged in Writer(system).sections():
         kept = [(part, block) for part, block in tagged if part in chosen and block != Equations.of()]
         kept = [each for each in kept if text or isinstance(each[1], Equations)]
-        found |= {part for part, _ in kept}
+        there |= {part for part, _ in kept}
         if kept:
             sections.append(Section(title, _merged(block for _, block in kept)))
     if not text and chosen != set(PARTS):
         sections = [Section("", _merged(block for section in sections for block in section.blocks))]
-    return tuple(section for section in sections if section.blocks), found
+    return tuple(section for section in sections if section.blocks), there
 
 
 def _merged(blocks: Iterable[Block]) -> tuple[Block, ...]:
@@ -153,9 +156,9 @@ def _pair(system: System) -> Text:
 
 
 def _name(system: System) -> str:
-    """Return what labels begin with: student, teacher where it is another, model unless w0 is aligned."""
-    loss = system.loss_function
+    """Return what labels begin with: student, teacher where it is another, model where it is not the default."""
+    loss, model = system.loss_function, system.network.name
     pair = [loss.student.name, *([] if loss.labels.link == loss.student else ["on", loss.labels.link.name])]
-    parts = [*pair, *([system.network.name] if system.escape.A is None else [])]
+    parts = [*pair, *([] if model == DEFAULT else [model])]
     slugs = (re.sub("[^A-Za-z0-9]+", "-", part)[:LONGEST_NAME].strip("-") for part in parts)
     return "-".join(slug for slug in slugs if slug)

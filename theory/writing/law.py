@@ -151,8 +151,8 @@ def _where(places: list[tuple[CriticalStrength, int, float]] | None) -> str:
     general = r"The law needs $A \neq 0$; where $A(\mu) = 0$ the gradient of the loss vanishes at $w_{0}$."
     if places is None:
         return general
-    found = [rf"$\mu = {_value(place.mu)}$ ($B {_sign(bend)}$, $A' {_sign(turn)}$)" for place, bend, turn in places]
-    return f"{general} In $(0, 1]$ that is {'at ' + ', '.join(found) if found else 'nowhere'}."
+    shown = [rf"$\mu = {_value(place.mu)}$ ($B {_sign(bend)}$, $A' {_sign(turn)}$)" for place, bend, turn in places]
+    return f"{general} In $(0, 1]$ that is {'at ' + ', '.join(shown) if shown else 'nowhere'}."
 
 
 def _value(root: Expr) -> str:

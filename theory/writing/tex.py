@@ -182,7 +182,7 @@ class _Writer:
     def filled(self, template: str, **parts: str) -> str:
         """Put parts into a template, and the macros that they use."""
         parts["MACROS"] = self.notation.definitions(self.setting.names)
-        return re.sub("@([A-Z]+)@", lambda found: parts[found[1]], template)
+        return re.sub("@([A-Z]+)@", lambda place: parts[place[1]], template)
 
     def sections(self, heading: str) -> Iterator[str]:
         """Yield headings and blocks; a section without words has no heading."""
