@@ -43,6 +43,7 @@ def fragments(column: str, text: bool) -> str:
     return "\n\n".join(made)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hostile", HOSTILE)
 @pytest.mark.parametrize("name", PAPERS)
 def test_fragments_in_a_paper(name: str, hostile: str, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ SPARE = 0.5  # em by which the widths of `theory.typeset.metrics` may be wrong
 FRAGMENT = r"""% @TITLE@
 % Needs amsmath and amssymb. Macros begin with \@PREFIX@, labels with @LABEL@.
 @CITES@@MACROS@
-\begingroup\allowdisplaybreaks@LOOSE@
+\begingroup\allowdisplaybreaks\jot=5pt@LOOSE@
 @BODY@
 \endgroup\ignorespaces
 """
