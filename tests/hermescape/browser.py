@@ -26,9 +26,11 @@ LONGEST = 60.0  # seconds of anything that is waited for
 
 
 def front_end() -> Path | None:
-    """Return the script that draws widgets, which ipywidgets installs."""
-    import widgetsnbextension
-
+    """Return the script that draws widgets, which ipywidgets installs; None without it."""
+    try:
+        import widgetsnbextension
+    except ImportError:
+        return None
     path = Path(widgetsnbextension.__file__).parent / "static" / "extension.js"
     return path if path.is_file() else None
 
