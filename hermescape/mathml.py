@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from xml.etree import ElementTree as ET
 
 from latex2mathml import exceptions
@@ -43,13 +43,13 @@ def formula(tex: str, *, display: bool = False) -> Markup:
     return _text(block)
 
 
-def aligned(lines: Sequence[Line], numbers: Iterator[int] | None = None) -> Markup:
+def aligned(lines: Sequence[Line], number: Callable[[str], int] | None = None) -> Markup:
     r"""Return lines that share an alignment mark as one table of MathML.
 
-    Rows have three cells: number, left, right. The first line of an equation gets the next of `numbers`, if any, and
+    Rows have three cells: number, left, right. The first line of an equation gets the number of its label, if any, and
     its label as id.
 
-    >>> text = aligned([Line("one", "a", "= b"), Line(None, "", r"\quad + c")], iter([3]))
+    >>> text = aligned([Line("one", "a", "= b"), Line(None, "", r"\quad + c")], {"one": 3}.__getitem__)
     >>> "(3)" in text, text.count('id="eq-one"'), text.count("<mtr")
     (True, 1, 2)
     """
@@ -57,9 +57,9 @@ def aligned(lines: Sequence[Line], numbers: Iterator[int] | None = None) -> Mark
     for line in lines:
         row = ET.SubElement(table, "mtr")
         mark = ET.SubElement(row, "mtd", {"class": "number"})
-        if numbers is not None and line.label is not None:
+        if number is not None and line.label is not None:
             row.set("id", f"eq-{line.label}")
-            ET.SubElement(mark, "mtext").text = f"({next(numbers)})"
+            ET.SubElement(mark, "mtext").text = f"({number(line.label)})"
         for name, side in (("left", line.left), ("right", line.right)):
             cell = ET.SubElement(row, "mtd", {"class": name})
             cell.extend(_converted(side, True) if side else ())

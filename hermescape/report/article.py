@@ -27,7 +27,7 @@ from theory.writing.blocks import (
     Text,
 )
 
-__all__ = ["Chapter", "Shown", "chapters", "displayed", "inline"]
+__all__ = ["Chapter", "Shown", "chapters", "inline"]
 
 LINE = 41.0  # em, as in the document of LaTeX
 PUNCTUATION = re.compile(r"[,.;:)]+")
@@ -46,11 +46,11 @@ class Shown:
 
 @dataclass(frozen=True)
 class Chapter:
-    """A title and what follows it."""
+    """A title, what follows it, and the numbers of its equations by their labels."""
 
     title: str
     blocks: tuple[Shown, ...]
-    equations: int
+    numbers: Mapping[str, int]
 
 
 def chapters(document: Document) -> list[Chapter]:
@@ -63,21 +63,25 @@ def chapters(document: Document) -> list[Chapter]:
     >>> [chapter.title for chapter in chapters(derivation(derive("linear")))][2:4]
     ['Kernel', 'Population loss']
     """
-    names, made, count = Names(), [], 0
+    names, made, first = Names(), [], 1
     cites = {reference.key: number for number, reference in enumerate(document.references, start=1)}
     for section in document.sections:
-        numbers = itertools.count(count + 1)
-        blocks = tuple(shown for block in section.blocks for shown in _shown(block, names, numbers, cites))
-        after = next(numbers) - 1
-        made.append(Chapter(section.title, blocks, after - count))
-        count = after
+        number = _Numbers(first)
+        blocks = tuple(shown for block in section.blocks for shown in _shown(block, names, number, cites))
+        made.append(Chapter(section.title, blocks, number.given))
+        first += len(number.given)
     rows = tuple((_place(reference.key, cites), inline(reference.text)) for reference in document.references)
-    return [*made, Chapter("References", (Shown("references", rows),), 0)] if rows else made
+    return [*made, Chapter("References", (Shown("references", rows),), {})] if rows else made
 
 
-def displayed(equations: Sequence[Equation]) -> tuple[Shown, ...]:
-    """Return equations without numbers."""
-    return tuple(_laid_out(equations, Names(), None))
+class _Numbers:
+    """Numbers equations in the order in which they are asked for."""
+
+    def __init__(self, first: int) -> None:
+        self.first, self.given = first, dict[str, int]()
+
+    def __call__(self, label: str) -> int:
+        return self.given.setdefault(label, self.first + len(self.given))
 
 
 def inline(text: Text, cites: Mapping[str, int] | None = None) -> Markup:
@@ -95,21 +99,21 @@ def inline(text: Text, cites: Mapping[str, int] | None = None) -> Markup:
     return made
 
 
-def _shown(block: Block, names: Names, numbers: Iterator[int], cites: Mapping[str, int]) -> Iterator[Shown]:
+def _shown(block: Block, names: Names, number: _Numbers, cites: Mapping[str, int]) -> Iterator[Shown]:
     match block:
         case Paragraph(text):
             yield Shown("paragraph", inline(text, cites))
         case Equations(equations):
-            yield from _laid_out(equations, names, numbers)
+            yield from _laid_out(equations, names, number)
         case Meanings(rows):
             yield Shown("meanings", tuple((_piece(symbol, {}), inline(meaning)) for symbol, meaning in rows))
 
 
-def _laid_out(equations: Sequence[Equation], names: Names, numbers: Iterator[int] | None) -> Iterator[Shown]:
+def _laid_out(equations: Sequence[Equation], names: Names, number: _Numbers) -> Iterator[Shown]:
     for place, lines in enumerate(lay_out(equations, LINE, names)):
         if place:
             yield Shown("paragraph", escape("where"))
-        yield Shown("equations", aligned(lines, numbers))
+        yield Shown("equations", aligned(lines, number))
 
 
 def _place(key: str, cites: Mapping[str, int]) -> Markup:

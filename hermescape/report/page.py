@@ -6,14 +6,14 @@ Templates hold all markup and escape whatever is not `Markup`; the rooms beside 
 from __future__ import annotations
 
 import platform
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from importlib.metadata import version
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hermescape.report import tables
-from hermescape.report.article import chapters
+from hermescape.report.article import Chapter, chapters
 from hermescape.report.figures import FIGURES, Figure, drawn
 from hermescape.report.findings import Findings
 from hermescape.report.stages import Missing, Stages, Tell
@@ -24,6 +24,9 @@ __all__ = ["page", "templates"]
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # browsers then refuse to load anything
 LIBRARIES = ("numpy", "scipy", "sympy", "numba", "matplotlib", "latex2mathml")
+FIRST = ("Escape time", "Regimes")
+"""Sections of the derivation that are read first; all others but the last are folded."""
+LAST = ("Sources", "References")
 IN_DERIVATION = {"Hermite expansion": "spectrum", "Kernel": "kernel"}
 
 
@@ -37,7 +40,7 @@ def page(findings: Findings, seconds: float, command: str, tell: Tell | None = N
         tell: called with what is drawn now, and how many figures are drawn of how many.
     """
     stages = Stages(findings.settings.patience, tell, spent=seconds)
-    sections, figures = chapters(derivation(findings.system)), _figures(findings, stages)
+    sections, figures = _sections(findings), _figures(findings, stages)
     wanted = "tau" if findings.settings.is_pretrained else "distribution"
     return (
         templates()
@@ -52,13 +55,14 @@ def page(findings: Findings, seconds: float, command: str, tell: Tell | None = N
             facts=tables.facts(findings),
             figures=figures,
             titles={key: title for key, (title, _) in FIGURES.items()},
-            derivation=sections,
-            equations=sum(chapter.equations for chapter in sections),
+            derivation=[chapter for chapter in sections if chapter.title not in (*FIRST, *LAST)],
+            escape=[chapter for chapter in sections if chapter.title in FIRST],
+            origin=[chapter for chapter in sections if chapter.title in LAST],
+            numbers=dict(number for chapter in sections for number in chapter.numbers.items()),
             in_derivation=IN_DERIVATION,
             exponents=tables.exponents(findings),
             roots=tables.roots(findings),
             search_times=tables.search_times(findings),
-            law=tables.law_of_exit(findings),
             place="" if findings.focus.mu is None else f" at μ = {findings.focus.mu:g}",
             regime=findings.regime,
             laws=tables.laws(findings),
@@ -68,6 +72,12 @@ def page(findings: Findings, seconds: float, command: str, tell: Tell | None = N
             settings=tables.settings_table(_settings(findings, seconds)),
         )
     )
+
+
+def _sections(findings: Findings) -> list[Chapter]:
+    """Return the derivation in the order of the page, so that equations are numbered as they are read."""
+    document = derivation(findings.system)
+    return chapters(replace(document, sections=tuple(sorted(document.sections, key=lambda s: s.title not in FIRST))))
 
 
 def templates() -> Environment:

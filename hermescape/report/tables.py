@@ -10,17 +10,12 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from hermescape.report.article import Shown, displayed
 from hermescape.report.findings import Case, Findings
 from hermescape.report.stages import Missing
 from hermescape.verdict import Duration, verdict_lines
 from hermescape.verify.report import Case as Checked
 from hermescape.verify.report import Report
 from numerics.law import SampledLaw
-from theory.errors import HermescapeError
-from theory.search.law import escape_time
-from theory.typeset.layout import Equation
-from theory.typeset.printing import latex
 
 __all__ = [
     "Check",
@@ -29,7 +24,6 @@ __all__ = [
     "check",
     "exponents",
     "facts",
-    "law_of_exit",
     "laws",
     "meaning",
     "roots",
@@ -267,16 +261,6 @@ def search_times(findings: Findings) -> Table | Missing:
     )
     heads = ("μ", *(("A",) if aligned else ("ρ", "G")), "B", "rate λ", "τ", "error of τ")
     return Table.of(heads, rows, "Search time τ = 1/λ, in units of t = η × steps.")
-
-
-def law_of_exit(findings: Findings) -> tuple[Shown, ...] | Missing:
-    """Return the law of the exit time in symbols."""
-    try:
-        law = escape_time(findings.system)
-    except HermescapeError as error:
-        return Missing(str(error))
-    pairs = [("T", latex(law.time)), *((latex(name), latex(value)) for name, value in law.definitions.items())]
-    return displayed([Equation.of("", left, right) for left, right in pairs])
 
 
 def laws(findings: Findings) -> Table | None:

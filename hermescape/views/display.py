@@ -66,7 +66,7 @@ def _equations(shown: Shown) -> Markup:
     if not equations:
         return Markup()
     try:
-        blocks = [aligned(lines) for groups in lay_out(equations, LINE, Names()) for lines in groups]
+        blocks = [aligned(lines) for lines in lay_out(equations, LINE, Names())]
     except UnsupportedExpressionError:
         said = "\n".join(f"{name} = {short(f)}" for name, f in shown.formulas().items())
         blocks = [Markup("<pre>{}</pre>").format(said)]

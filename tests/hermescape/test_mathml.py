@@ -1,6 +1,5 @@
 """Formulas as MathML keep what LaTeX says; a command without an element is an error."""
 
-import itertools
 import re
 
 import pytest
@@ -28,11 +27,9 @@ def test_latex_without_mathml_is_an_error(tex: str) -> None:
 
 def test_only_the_first_line_of_an_equation_has_a_number() -> None:
     lines = [Line("one", "a", "= b"), Line(None, "", r"\quad + c"), Line("two", "d", "= e")]
-    numbers = itertools.count(7)
-    text = aligned(lines, numbers)
+    text = aligned(lines, {"one": 7, "two": 8}.__getitem__)
     assert re.findall(r"\(\d\)", text) == ["(7)", "(8)"]
     assert re.findall('id="([^"]*)"', text) == ["eq-one", "eq-two"]
-    assert next(numbers) == 9
     assert text.count("<mtr") == 3
 
 

@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from hermescape.report.article import Chapter, Shown, chapters, displayed, inline
+from hermescape.report.article import Chapter, Shown, chapters, inline
 from hermescape.report.page import templates
 from tests.hermescape.report.parsed import Page
 from theory.network.derivation import derive
 from theory.typeset.layout import Equation
-from theory.writing.blocks import Code, Emphasis, Math, Paragraph
+from theory.writing.blocks import Code, Document, Emphasis, Equations, Math, Paragraph, Section
 from theory.writing.document import derivation
 from theory.writing.tex import to_latex
 
 
 def written(chapter: Chapter) -> str:
-    parts: Any = templates().get_template("parts.html").make_module({"figures": {}, "titles": {}})
+    parts: Any = templates().get_template("parts.html").make_module({"figures": {}, "titles": {}, "numbers": {}})
     return "".join(parts.block(shown) for shown in chapter.blocks)
 
 
@@ -70,7 +70,10 @@ def test_punctuation_stays_with_its_formula() -> None:
 
 def test_named_parts_follow_the_equation_after_where() -> None:
     terms = " + ".join(f"a_{{{k}}}" for k in range(40))
-    first, where, second = displayed([Equation.of("", "f", rf"\sqrt{{{terms}}}")])
+    long = Section("One", (Equations.of(Equation.of("f", "f", rf"\sqrt{{{terms}}}")),))
+    (chapter,) = chapters(Document("A title", (), (long,), frozenset()))
+    first, where, second = chapter.blocks
+    assert chapter.numbers == {"f": 1, "part-1": 2}
     assert where == Shown("paragraph", where.content)
     assert where.content == "where"
     assert first.kind == second.kind == "equations"

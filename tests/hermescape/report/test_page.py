@@ -77,7 +77,12 @@ def test_every_figure_says_what_is_seen(relu: str) -> None:
 def test_every_equation_of_the_derivation_is_mathml(relu: str) -> None:
     labels = re.findall(r"\\label\{hesc:relu:([^{}]*)\}", document(derive("relu")))
     page = Page(relu)
-    assert [row["id"] for row in page.all("mtr") if "id" in row] == [f"eq-{label}" for label in labels]
+    rows = [row["id"] for row in page.all("mtr") if "id" in row]
+    assert sorted(map(str, rows)) == sorted(f"eq-{label}" for label in labels)
+    assert rows[0] == "eq-time", "the law is read first"
+    assert re.findall(r"<mtext>\((\d+)\)</mtext>", relu) == [str(n) for n in range(1, len(labels) + 1)]
+    cited = [link["href"] for link in page.all("a") if str(link["href"]).startswith("#eq-")]
+    assert cited == ["#eq-drive", "#eq-bend", "#eq-rate", "#eq-time"]
     assert "\\" not in page.text
     assert "$" not in page.text
 
