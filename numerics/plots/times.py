@@ -68,7 +68,8 @@ def exit_times(ax: Axes, rows: Sequence[ComparedTimes]) -> Axes:
 
     shared = {"clip_on": False, "mfc": "none"}  # a mark at the end of the axis is whole
     grey, flow = tint(0.6), column([row.flow_exit for row in ordered])
-    wide = {"lw": stroke(3), "solid_capstyle": "round", "marker": "o", "ms": stroke(3), "mec": "none"}
+    wide = {"lw": stroke(3), "solid_capstyle": "round", "marker": "o", "mec": "none"}
+    wide["ms"] = wide["lw"] if len(rows) > 1 else mark(2.2)  # a line of one point is a mark
     ax.plot(alignments, flow, "-", color=FLOW, clip_on=False, label=FLOW_LABEL, **wide)
     prediction = column([row.prediction for row in ordered])
     ax.plot(alignments, prediction, "-s", color=PREDICTION.colour, ms=mark(1.3), label=PREDICTED_LABEL, **shared)
