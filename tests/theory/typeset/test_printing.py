@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pytest
 import sympy as sp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 from sympy import Expr, Rational, S, Symbol
 
@@ -103,6 +103,7 @@ def bigger(inner: some.SearchStrategy[Expr]) -> some.SearchStrategy[Expr]:
     )
 
 
+@settings(deadline=None)
 @given(some.recursive(atoms, bigger, max_leaves=10))
 def test_any_expression_keeps_its_value(f: Expr) -> None:
     text = as_text(f)

@@ -312,6 +312,8 @@ def test_brackets_stay_around_arguments_and_go_around_factors() -> None:
     long = " + ".join("abcdghkmn" * 3)
     for text, line in (
         (rf"2 \left({long}\right)^{{2}}", "2 X_{1}^{2}"),
+        (rf"2 ({long})^{{2}}", "2 X_{1}^{2}"),
+        (rf"\sin({long})", r"\sin(X_{1})"),
         (rf"\sin{{\left({long} \right)}}", r"\sin{\left(X_{1}\right)}"),
         (rf"\operatorname{{erf}}\left({long}\right)", r"\operatorname{erf}\left(X_{1}\right)"),
     ):
