@@ -130,7 +130,7 @@ def article() -> str:
 
 def figure() -> Figure:
     """Return the search times of three activations, at the size at which they are printed."""
-    drawn = Figure(figsize=(3.4, 2.0), layout="constrained")
+    drawn = Figure(figsize=(3.4, 2.3), layout="constrained")
     ax = drawn.add_subplot()
     grid = np.linspace(0.02, 0.96, 189)
     for index, (name, label) in enumerate(LINKS.items()):
