@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from hermescape import derive, escape_law, experiment, integrate, simulate
 from hermescape import trajectories as recorded
-from numerics.plots import collapse, figure_of, figure_of_many, law_cdf, size_of, titled
+from numerics.integrals.hermite import hermite_coefficients
+from numerics.plots import collapse, figure_of, figure_of_many, hermite_spectrum, law_cdf, size_of, titled
+from theory.language.activations import activation
 
 FOLDER = Path(__file__).parent / "figures"
 SHOWN = {"linear": "linear", "relu": "ReLU", "gelu": "GELU", "erf": "erf", "he2": "He₂", "he3": "He₃"}
@@ -32,6 +34,26 @@ def tau() -> Figure:
         return ax
 
     return figure_of(draw, "search time of LoRA fine-tuning")
+
+
+def spectrum() -> Figure:
+    """Return the Hermite coefficients of three activations, by order."""
+
+    def draw(ax: Axes) -> Axes:
+        for index, name in enumerate(("relu", "erf", "he3")):
+            sizes = [float(abs(c.value)) for c in hermite_coefficients(activation(name), 8)]
+            hermite_spectrum(ax, [0.0 if size < 1e-12 else size for size in sizes], label=SHOWN[name], index=index)
+        return ax
+
+    return figure_of(draw, "which orders an activation has")
+
+
+def exits() -> Figure:
+    """Return the exit times of one hundred runs of ReLU on the law that is derived for them."""
+    runs = simulate("relu", mu=0.5, replicas=100, seed=1)
+    sgd = runs.experiment.sgd
+    law = escape_law(derive("relu"), mu=0.5, dimension=sgd.dimension, kappa=sgd.kappa, step_size=sgd.step_size)
+    return titled(runs.plot(law), rf"ReLU, $\mu$ = 0.5, $d$ = {size_of(sgd.dimension)}").figure
 
 
 def trajectories(mu: float = 0.4, dimension: int = 10**4) -> Figure:
@@ -94,6 +116,9 @@ def through_diffusion(replicas: int = 3000) -> Figure:
 
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
-    made = {"tau": tau, "trajectories": trajectories, "collapse": law, "diffusion": through_diffusion}
+    made = {
+        **{"tau": tau, "spectrum": spectrum, "exits": exits, "trajectories": trajectories},
+        **{"collapse": law, "diffusion": through_diffusion},
+    }
     for name in sys.argv[1:] or made:
         made[name]().savefig(FOLDER / f"{name}.png")
