@@ -72,9 +72,6 @@ def latex(
         save(output, lambda path: path.write_text(written, encoding="utf-8"))
     if bib is not None:
         save(bib, lambda path: path.write_text(bibliography(system), encoding="utf-8"))
-    for path in (output, bib):
-        if path is not None:
-            typer.echo(f"wrote {path}", err=True)
     if as_json:
         files = {"output": None if output is None else str(output), "bib": None if bib is None else str(bib)}
         print_json({**files, "latex": written})
