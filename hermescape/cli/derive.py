@@ -8,6 +8,7 @@ import typer
 
 from hermescape.cli.options import DERIVED, Given, Json, one_form, takes
 from hermescape.output import print_json, print_parts
+from theory.errors import ParameterError
 
 __all__ = ["derive"]
 
@@ -29,6 +30,10 @@ def derive(
     from hermescape.views.derivation import derivation, derivation_table
 
     one_form(latex, as_json)
+    if expand and (latex or as_json):
+        raise ParameterError(
+            "--expand given with --latex or --json; accepted: it alone (JSON holds the ODEs so already)."
+        )
     system = Task(**given).system()
     if latex:
         typer.echo(system.latex())
