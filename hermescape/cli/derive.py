@@ -30,6 +30,10 @@ def derive(
     Time is t = lr * steps. With --d, --lr and --batch the exit time is also given in steps.
     """
     one_form(latex, as_json)
+    if expand and (latex or as_json):
+        raise ParameterError(
+            "--expand with --latex or --json given; accepted: it alone (JSON holds the ODEs so already)."
+        )
     sizes = {name: given.pop(name) for name in SIZES}
     missing = [written(name) for name, value in sizes.items() if value is None]
     if 0 < len(missing) < len(SIZES):

@@ -349,6 +349,12 @@ def test_expanded_nothing_is_left_to_be_put_in() -> None:
     assert {str(s) for s in sp.sympify(rows["tau"]).free_symbols} == {"mu"}
 
 
+def test_expanding_is_for_the_table() -> None:
+    refused = run("derive", "relu", "--expand", "--json")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: --expand given with --latex or --json; accepted:")
+
+
 def test_a_table_that_is_piped_has_one_line_for_every_row() -> None:
     lines = run("derive", SELU).stdout.splitlines()
     assert all(not line.startswith(" ") and line == line.rstrip() for line in lines)
