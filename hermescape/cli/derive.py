@@ -32,7 +32,7 @@ def derive(
     one_form(latex, as_json)
     if expand and (latex or as_json):
         raise ParameterError(
-            "--expand with --latex or --json given; accepted: it alone (JSON holds the ODEs so already)."
+            "--expand given with --latex or --json; accepted: it alone (JSON holds the ODEs so already)."
         )
     sizes = {name: given.pop(name) for name in SIZES}
     missing = [written(name) for name, value in sizes.items() if value is None]
