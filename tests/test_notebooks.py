@@ -12,11 +12,18 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell
 
+from tests.hermescape.browser import BROWSER
+from tests.looks.pages import faults
+
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MACHINE = re.compile(r"/(home|root|tmp|work|Users|opt|mnt)/|[A-Z]:\\\\")
 CLAIM = re.compile(r"^def after_(\d\d)_(\d\d)\(n\):\n((?:    .*\n|\n)+)", re.MULTILINE)
 RAW = re.compile(r"\b[A-Z]\w+\(\w+=|array\(\[|object at 0x")  # how dataclasses, arrays and objects print themselves
+PAGE = """<!DOCTYPE html><title>results</title><style>
+body { background: #fff; color: #111; font: 14px sans-serif; }
+@media (prefers-color-scheme: dark) { body { background: #111; color: #eee; } }
+</style>"""
 LONGEST = 240  # seconds a cell may take on a busy machine
 
 pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
@@ -85,4 +92,8 @@ def test_runs_and_its_claims_hold(path: Path, tmp_path: Path, monkeypatch: pytes
     kept = [output for output in outputs if live not in output.get("data", {})]
     said = [output.get("data", {}).get("text/plain", output.get("text", "")) for output in kept]
     assert [text for text in said if RAW.search(text)] == []
+    tables = [output.data["text/html"] for output in outputs if 'class="hesc"' in str(output.get("data", {}))]
+    page = tmp_path / "shown.html"
+    page.write_text(PAGE + "".join(tables), encoding="utf-8")
+    assert BROWSER is None or faults(page, tmp_path / "profile") == []
     assert not list(folder.iterdir())  # what a notebook writes, it writes to folders of its own that it removes

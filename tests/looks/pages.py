@@ -1,5 +1,7 @@
 """What a page looks like, measured in a browser: what is wider than it, covers other text, or can hardly be read."""
 
+import asyncio
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,10 +9,11 @@ from typing import Any
 
 from tests.hermescape.browser import chromium
 
-__all__ = ["LEAST_CONTRAST", "SCHEMES", "SMALLEST", "WIDTHS", "measured"]
+__all__ = ["faults", "measured"]
 
 WIDTHS = (390, 1280)
 SCHEMES = ("light", "dark")
+CASES = tuple(itertools.product(WIDTHS, SCHEMES))
 LEAST_CONTRAST = 4.5  # WCAG 2.2, 1.4.3
 SMALLEST = 9.0  # px
 PROBE = r"""
@@ -95,3 +98,13 @@ async def measured(path: Path, folder: Path, cases: Sequence[tuple[int, str]]) -
             probe = PROBE.replace("LEAST", str(LEAST_CONTRAST)).replace("SMALLEST", str(SMALLEST))
             found.append({"case": (width, scheme), **json.loads(await tab.run(probe))})
     return found
+
+
+def faults(path: Path, folder: Path, cases: tuple[tuple[int, str], ...] = CASES) -> list[str]:
+    """Return each fault of a page in words; a page without words is one."""
+    wrong = []
+    for found in asyncio.run(measured(path, folder, cases)):
+        case = found.pop("case")
+        wrong += [] if found.pop("words") > 10 else [f"{case}: no words"]
+        wrong += [f"{case}, {name}: {json.dumps(value)[:400]}" for name, value in found.items() if value]
+    return wrong

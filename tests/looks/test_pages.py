@@ -1,8 +1,5 @@
 """Report and documentation on a phone and on a screen, on light and on dark: nothing sticks out, covers or fades."""
 
-import asyncio
-import itertools
-import json
 from pathlib import Path
 
 import pytest
@@ -10,25 +7,14 @@ from typer.testing import CliRunner
 
 from hermescape.cli.app import app
 from tests.hermescape.browser import BROWSER
-from tests.looks.pages import SCHEMES, WIDTHS, measured
+from tests.looks.pages import faults
 from tests.site import built
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(BROWSER is None, reason="no chromium, chromium-browser or google-chrome on the path"),
 ]
-CASES = tuple(itertools.product(WIDTHS, SCHEMES))
 DOCS = ("index", "tutorial", "overview", "theory", "validation", "cli", "howto/latex", "speed")
-
-
-def faults(path: Path, folder: Path, cases: tuple[tuple[int, str], ...] = CASES) -> list[str]:
-    """Return each fault of a page in words; a page without words is one."""
-    wrong = []
-    for found in asyncio.run(measured(path, folder, cases)):
-        case = found.pop("case")
-        wrong += [] if found.pop("words") > 10 else [f"{case}: no words"]
-        wrong += [f"{case}, {name}: {json.dumps(value)[:400]}" for name, value in found.items() if value]
-    return wrong
 
 
 def test_the_report(tmp_path: Path) -> None:
