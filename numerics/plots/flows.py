@@ -127,7 +127,7 @@ def phase_portrait(
         said = f"u, m of shapes {across.shape}, {up.shape} and du, dm of shapes {speeds[0].shape}, {speeds[1].shape}"
         raise InputError(f"{said} given; accepted: one dimension for u and m, and (len(m), len(u)) for du and dm.")
     masked = [np.ma.masked_invalid(f) for f in speeds]
-    ax.streamplot(across, up, *masked, color=tint(0.5), density=1.1, linewidth=stroke(0.4), arrowsize=stroke(0.45))
+    ax.streamplot(across, up, *masked, color=tint(0.5), density=0.9, linewidth=stroke(0.4), arrowsize=stroke(0.45))
     names = (r"$\mathrm{d}u/\mathrm{d}t = 0$", r"$\mathrm{d}m/\mathrm{d}t = 0$")
     shown = [
         _nullcline(ax, across, up, f, name, index) for index, (f, name) in enumerate(zip(masked, names, strict=True))

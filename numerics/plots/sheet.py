@@ -163,9 +163,11 @@ def _mixed(rgba: Any, many: bool) -> Any:
 
 
 def titled(ax: Axes, title: str) -> Axes:
-    """Give a plot its title, unless it is in a style without titles."""
-    if title and (not isinstance(ax.figure, Sheet) or ax.figure.look.is_titled):
-        ax.set_title(title, wrap=True)
+    """Give a plot its title; in a style without titles only where it tells the plot from others of its figure."""
+    sheet = ax.figure if isinstance(ax.figure, Sheet) else None
+    if title and (sheet is None or sheet.look.is_titled or len(sheet.panels) > 1):
+        with mpl.rc_context(sheet.look.rc if sheet else {}):
+            ax.set_title(title, wrap=True)
     return ax
 
 

@@ -185,6 +185,14 @@ def test_a_title_only_where_it_belongs(drawn: Any) -> None:
     assert ax.get_ylabel()
 
 
+def test_a_title_has_the_size_of_its_style_and_tells_plots_apart() -> None:
+    ax = plots.titled(plots.figure_of(SUBJECTS["law"], "", like="slides").axes[0], "later")
+    assert ax.title.get_fontsize() == style("slides").rc["axes.titlesize"]
+    pair = plots.figure_of_many([SUBJECTS["law"]] * 2, ["one", "other"], like="paper")
+    assert [ax.get_title() for ax in pair.axes] == ["one", "other"]
+    assert pair.get_size_inches()[0] == pytest.approx(3.4), "one below the other"
+
+
 def test_axes_end_where_the_data_end(drawn: Any) -> None:
     if drawn.name in ENDS:
         assert drawn.axes[0].get_xlim() == pytest.approx(ENDS[drawn.name])
