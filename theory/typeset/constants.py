@@ -26,6 +26,7 @@ LONGEST = 12  # digits of a denominator that is printed
 SHORT = 6  # digits of numerator and denominator beside named constants
 HIGHEST = 4  # power of a named constant
 MOST = 3  # constants in one product
+MOST_TRIED = 6  # numbers of a sum by which it is divided for a try
 
 
 def is_long(number: Fraction) -> bool:
@@ -113,24 +114,40 @@ class Constants:
         number, factors = f.number, []
         for base, power in f.factors:
             if isinstance(base, Sum) and power.denominator == 1:
-                scale, shorter = self._divided(Sum(tuple(map(self._shortened, base.terms))))
+                scale, shorter = self._divided(Sum(tuple(map(self._shortened, base.terms))), number)
                 number *= Fraction(scale**power.numerator)
                 factors.append((shorter, power))
             else:
                 factors.append((base, power))
         return Product(number, tuple(factors))
 
-    def _divided(self, f: Sum) -> tuple[Fraction, Sum]:
-        """Return (d, f/d), d that number of f which leaves the shortest."""
-        numbers = [term.number for term in f.terms]
+    def _divided(self, f: Sum, outside: Fraction) -> tuple[Fraction, Sum]:
+        """Return (d, f/d) that leave the shortest numbers, inside and in `outside` * d."""
+        numbers = list(dict.fromkeys(abs(term.number) for term in f.terms))
         if max(map(_digits, numbers)) <= LONGEST:
             return ONE, f
-        scale = min(dict.fromkeys(map(abs, numbers)), key=lambda d: sum(self._length(abs(n) / d) for n in numbers))
+
+        def length(scale: Fraction) -> int:
+            return sum(self._length(abs(term.number) / scale) for term in f.terms) + self._length(abs(outside) * scale)
+
+        scale = min(dict.fromkeys(n / m for n in numbers[:MOST_TRIED] for m in self._monomials), key=length)
         return scale, Sum(tuple(Product(term.number / scale, term.factors) for term in f.terms))
 
+    @cached_property
+    def _monomials(self) -> list[Fraction]:
+        """Products of at most two named constants."""
+        values = [ONE, *(Fraction(decimal) for _, decimal in self.named[:MOST])]
+        return list(dict.fromkeys(a * b for a in values for b in values))
+
     def _length(self, number: Fraction) -> int:
-        powers, rest = self._monomial(number) if _digits(number) > SHORT else ((), number)
-        return _digits(rest) + _size(powers)
+        if number not in self._lengths:
+            powers, rest = self._monomial(number) if _digits(number) > SHORT else ((), number)
+            self._lengths[number] = _digits(rest) + _size(powers)
+        return self._lengths[number]
+
+    @cached_property
+    def _lengths(self) -> dict[Fraction, int]:
+        return {}
 
 
 NONE = Constants()
