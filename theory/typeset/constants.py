@@ -63,9 +63,9 @@ class Constants:
     @classmethod
     def of(cls, *texts: str) -> Constants:
         """Return those of some texts."""
-        found = dict.fromkeys(decimal for text in texts for decimal in DECIMAL.findall(text))
-        long = {Fraction(decimal): decimal for decimal in found if _digits(Fraction(decimal)) > LONGEST}
-        short = {Fraction(decimal): decimal for decimal in found if _digits(Fraction(decimal)) <= LONGEST}
+        decimals = dict.fromkeys(decimal for text in texts for decimal in DECIMAL.findall(text))
+        long = {Fraction(decimal): decimal for decimal in decimals if _digits(Fraction(decimal)) > LONGEST}
+        short = {Fraction(decimal): decimal for decimal in decimals if _digits(Fraction(decimal)) <= LONGEST}
         return cls(tuple((f"c_{i}", decimal) for i, decimal in enumerate(long.values(), 1)), short)
 
     @property

@@ -165,15 +165,15 @@ def ordered(terms: Iterable[Product]) -> Sum:
     letters = sorted(
         {base for t in given for base, _ in t.factors if isinstance(base, Leaf) and base.is_symbol}, key=_letter
     )
-    found = sorted(given, key=lambda term: _rank(term, letters))
-    if not letters and len(found) == 2 and not found[1].factors and found[1].number * found[0].number > 0:
-        return Sum((found[1], found[0]))
-    first = next((i for i, term in enumerate(found) if term.number > 0), 0)
+    ranked = sorted(given, key=lambda term: _rank(term, letters))
+    if not letters and len(ranked) == 2 and not ranked[1].factors and ranked[1].number * ranked[0].number > 0:
+        return Sum((ranked[1], ranked[0]))
+    first = next((i for i, term in enumerate(ranked) if term.number > 0), 0)
     if first == 0:
-        return Sum(tuple(found))
-    if len(letters) == 1 and found[-1].number > 0 and all(map(is_monomial, found)):
-        return Sum(tuple(reversed(found)))
-    return Sum((found[first], *found[:first], *found[first + 1 :]))
+        return Sum(tuple(ranked))
+    if len(letters) == 1 and ranked[-1].number > 0 and all(map(is_monomial, ranked)):
+        return Sum(tuple(reversed(ranked)))
+    return Sum((ranked[first], *ranked[:first], *ranked[first + 1 :]))
 
 
 def _letter(base: Base) -> tuple:

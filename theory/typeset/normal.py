@@ -98,12 +98,12 @@ def _product(parts: Sequence[Product]) -> Product:
     number = prod((part.number for part in parts), start=ONE)
     if number == 0:
         return Product(Fraction(0))
-    found = Product(number, merged(factor for part in parts for factor in part.factors))
-    if number != 1 and (inner := _spread_out(found)):
+    result = Product(number, merged(factor for part in parts for factor in part.factors))
+    if number != 1 and (inner := _spread_out(result)):
         return _sum([_times(term, number) for term in inner.terms])
     for rule in PRODUCT_RULES:
-        found = rule(found)
-    return Product(found.number, tuple(sorted(found.factors, key=place)))
+        result = rule(result)
+    return Product(result.number, tuple(sorted(result.factors, key=place)))
 
 
 def _spread_out(f: Product) -> Sum | None:
@@ -270,18 +270,18 @@ def _spread(term: Product) -> list[Product]:
 
 def over_pi(terms: list[Product]) -> tuple[Fraction, list[Product]]:
     """Write (a + 2 b)/(4 pi) for a/(4 pi) + b/(2 pi), beside terms that have no pi."""
-    found = [term for term in terms if (PI, -ONE) in term.factors]
-    while len(found) > 1 and (least := min(t.number.denominator for t in found)) * MOST_APART < lcm(
-        *(t.number.denominator for t in found)
+    shown = [term for term in terms if (PI, -ONE) in term.factors]
+    while len(shown) > 1 and (least := min(t.number.denominator for t in shown)) * MOST_APART < lcm(
+        *(t.number.denominator for t in shown)
     ):
-        widest = max(t.number.denominator for t in found)
-        found = [t for t in found if t.number.denominator != widest or widest == least]
-    if len(found) < 2:
+        widest = max(t.number.denominator for t in shown)
+        shown = [t for t in shown if t.number.denominator != widest or widest == least]
+    if len(shown) < 2:
         return ONE, terms
-    common = content(found)
-    inner = [_times(t, 1 / common, (PI, -ONE)) for t in found]
+    common = content(shown)
+    inner = [_times(t, 1 / common, (PI, -ONE)) for t in shown]
     group = _product([Product(common, ((ordered(inner), ONE), (PI, -ONE)))])
-    return ONE, [*(term for term in terms if term not in found), group]
+    return ONE, [*(term for term in terms if term not in shown), group]
 
 
 def _times(term: Product, number: Fraction, without: tuple[Base, Fraction] | None = None) -> Product:
