@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ import typer
 from hermescape.cli import options
 from hermescape.output import save
 from theory.errors import ParameterError
+from theory.typeset.lengths import INCH, points
 
 __all__ = ["LookOf", "Picture", "Width", "parse_width", "picture", "plot_option"]
 
@@ -28,9 +27,7 @@ LookOf = Annotated[
     Literal["paper", "screen", "slides"] | None,
     typer.Option("--style", help="of the figure: sizes, fonts, title or none; paper with --width, else screen"),
 ]
-UNITS = {"in": 1.0, "cm": 1 / 2.54, "mm": 1 / 25.4, "pt": 1 / 72.27}  # inches; points are those of TeX
 NARROWEST, WIDEST = 2.0, 40.0  # inches
-LENGTH = re.compile(r"(\d+(?:\.\d*)?|\.\d+) ?(in|cm|mm|pt)")
 
 
 def parse_width(text: str) -> float:
@@ -39,8 +36,7 @@ def parse_width(text: str) -> float:
     >>> parse_width("3.4in"), round(parse_width("246pt"), 3)
     (3.4, 3.404)
     """
-    match = LENGTH.fullmatch(text.strip())
-    inches = float(match[1]) * UNITS[match[2]] if match else math.nan
+    inches = points(text) / INCH
     if not NARROWEST <= inches <= WIDEST:
         raise ParameterError(
             f"--width {text!r} given; accepted: a number with in, cm, mm or pt, such as 3.4in, from 2in to 40in."

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from theory.errors import ParameterError
 from theory.typeset.layout import Numbered, Page, align
+from theory.typeset.lengths import points
 from theory.typeset.lines import Names
 from theory.typeset.macros import BY_KEY, PREFIX, Notation, check_names, check_prefix
 from theory.writing.blocks import (
@@ -32,7 +33,6 @@ from theory.writing.sources import CITED
 __all__ = ["Setting", "escaped", "length", "to_latex"]
 
 EM = 10.0  # points, of type of this size
-UNITS = {"pt": 1.0, "in": 72.27, "cm": 72.27 / 2.54, "mm": 72.27 / 25.4}
 NARROWEST, WIDEST = 200.0, 2000.0  # points
 DOCUMENT_WIDTH, FRAGMENT_WIDTH = 455.0, 345.0  # points: 16 cm, and the text of the class article
 NUMBER = 3.2  # em of "(123)" and the space before it
@@ -119,14 +119,13 @@ def length(text: str) -> float:
 
     Raises `ParameterError` for anything else than a number with one of the units in, cm, mm and pt, 150 to 2000 pt.
     """
-    match = re.fullmatch(r"\s*(\d{1,4}(?:\.\d{0,6})?)\s*(in|cm|mm|pt)\s*", text)
-    points = float(match[1]) * UNITS[match[2]] if match else 0.0
-    if not NARROWEST <= points <= WIDEST:
+    width = points(text)
+    if not NARROWEST <= width <= WIDEST:
         raise ParameterError(
-            f"width = {text!r} given; accepted: a number with one of the units {', '.join(sorted(UNITS))}, from "
+            f"width = {text!r} given; accepted: a number with one of the units cm, in, mm, pt, from "
             f"{NARROWEST:g}pt to {WIDEST:g}pt, such as 3.4in."
         )
-    return points
+    return width
 
 
 def to_latex(document: Document, setting: Setting | None = None) -> str:
