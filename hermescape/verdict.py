@@ -99,8 +99,8 @@ def verdict(system: System, durations: Sequence[Duration] = ()) -> Verdict:
     """Return what a derived system means.
 
     >>> from theory.network.derivation import derive
-    >>> found = verdict(derive("he3"))
-    >>> found.exponent, round(found.search.weak, 3), [round(mu, 4) for mu in found.search.critical]
+    >>> he3 = verdict(derive("he3"))
+    >>> he3.exponent, round(he3.search.weak, 3), [round(mu, 4) for mu in he3.search.critical]
     (3, 11.866, [0.3207, 1.0])
     """
     search, obstacle = None, ""
@@ -187,7 +187,7 @@ def _alignments(system: System) -> tuple[float | None, ...]:
     return (WEAK, STRONG) if [p.name for p in system.parameters] == ["mu"] else ()
 
 
-def verdict_lines(found: Verdict) -> list[str]:
+def verdict_lines(meaning: Verdict) -> list[str]:
     """Return a verdict in words, a sentence a line.
 
     >>> for line in verdict_lines(Verdict(3, Search(11.87, 0.1638, (0.3207, 1.0), 0.4013, 0.153))): print(line)
@@ -197,20 +197,20 @@ scratch needs t ~ d^(1/2), and SGD's noise holds it there unless kappa shrinks w
 faster
     tau is shortest, 0.153, at mu = 0.4013; it diverges at mu = 0.3207, 1
     """
-    lines = [_from_scratch(found)]
-    if found.search is not None:
-        lines += [_compared(found.search), _places(found.search)]
-    elif found.obstacle:
-        lines.append(f"fine-tuning has no search time: {found.obstacle}")
-    return lines + [_in_steps(duration) for duration in found.durations]
+    lines = [_from_scratch(meaning)]
+    if meaning.search is not None:
+        lines += [_compared(meaning.search), _places(meaning.search)]
+    elif meaning.obstacle:
+        lines.append(f"fine-tuning has no search time: {meaning.obstacle}")
+    return lines + [_in_steps(duration) for duration in meaning.durations]
 
 
-def _from_scratch(found: Verdict) -> str:
-    k = found.exponent
+def _from_scratch(meaning: Verdict) -> str:
+    k = meaning.exponent
     if k is None:
         return f"information exponent infinite: {NONE_SHARED}"
     power = f"^({k - 2}/2)" if k % 2 else f"^{(k - 2) // 2}" if k > 4 else ""
-    said = HELD if found.is_held else FROM_SCRATCH[min(k, 3)]
+    said = HELD if meaning.is_held else FROM_SCRATCH[min(k, 3)]
     return f"information exponent {k}: {said.format(k=k, power=power)}"
 
 

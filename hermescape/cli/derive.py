@@ -47,8 +47,8 @@ def derive(
     if latex:
         typer.echo(system.latex())
         return
-    found = verdict(system, () if missing else durations(system, task.dimension, task.step_size, task.batch))
+    meaning = verdict(system, () if missing else durations(system, task.dimension, task.step_size, task.batch))
     if as_json:
-        print_json({**derivation(system), "verdict": found.as_dict()})
+        print_json({**derivation(system), "verdict": meaning.as_dict()})
     else:
-        print_parts(*derivation_table(system, expand=expand), *verdict_lines(found))
+        print_parts(*derivation_table(system, expand=expand), *verdict_lines(meaning))

@@ -124,10 +124,10 @@ def typeset(sentence: str) -> Markup:
 
 def meaning(findings: Findings) -> list[Markup] | Missing:
     """Return the sentences of the verdict: what the search is like, and how many steps it takes here."""
-    found = findings.meaning
-    if isinstance(found, Missing):
-        return found
-    return [typeset(line) for line in verdict_lines(replace(found, durations=_durations(findings)))]
+    known = findings.meaning
+    if isinstance(known, Missing):
+        return known
+    return [typeset(line) for line in verdict_lines(replace(known, durations=_durations(findings)))]
 
 
 def _durations(findings: Findings) -> tuple[Duration, ...]:

@@ -32,7 +32,7 @@ def test_derive_json() -> None:
     found = read("derive", "relu")
     assert set(found) == {
         *("student", "teacher", "model", "label", "noise", "information_exponent"),
-        *("generative_exponent", "exact", "loss", "odes", "A", "B", "G2", "tau"),
+        *("generative_exponent", "exact", "loss", "odes", "A", "B", "G2", "tau", "verdict"),
     }
     assert found["exact"] is True
     assert found["information_exponent"] == 1
