@@ -160,6 +160,14 @@ def test_no_text_is_too_small_or_too_pale(drawn: Any) -> None:
     assert pale == set()
 
 
+def test_every_axis_says_what_it_is_and_times_their_unit(drawn: Any) -> None:
+    names = [name for ax in drawn.findobj(Axes) for name in (ax.get_xlabel(), ax.get_ylabel()) if ax.get_visible()]
+    plots_of = [ax for ax in drawn.findobj(Axes) if not hasattr(ax, "_colorbar")]
+    assert all(ax.get_xlabel() and ax.get_ylabel() for ax in plots_of)
+    unitless = [name for name in names if "time" in name and not re.search(r"steps|tau", name)]
+    assert unitless == []
+
+
 def test_no_text_lies_on_another_or_beyond_the_figure(drawn: Any) -> None:
     boxes = [(t.get_text(), t.get_window_extent()) for t in seen(drawn)]
     frame = drawn.bbox.padded(1)

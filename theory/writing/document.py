@@ -13,7 +13,7 @@ from inspect import signature
 import sympy as sp
 
 from theory.errors import ParameterError
-from theory.network.derivation import derive
+from theory.network.derivation import derive, takes_text
 from theory.network.system import System
 from theory.symbols import Delta, alpha, c, m, mu, q_s, rho, s, u
 from theory.typeset.layout import Equation, Numbered
@@ -32,6 +32,7 @@ LONGEST_NAME = 24  # characters of what labels begin with
 MODEL_SYMBOLS = {mu: "mu", rho: "rho", m: "m", s: "s", u: "u", alpha: "alpha", c: "c", q_s: "q_s", Delta: "Delta"}
 
 
+@takes_text
 def document(
     system: System,
     names: Mapping[str, str] | None = None,

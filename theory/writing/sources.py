@@ -18,7 +18,9 @@ import sympy as sp
 from theory.calculus.expectations import Distribution
 from theory.calculus.explain import kernel_steps
 from theory.language.activations import REGISTRY
+from theory.network.derivation import takes_text
 from theory.network.system import System
+from theory.shown import Several, Shown
 from theory.symbols import x, y
 from theory.writing.blocks import Emphasis, Text
 
@@ -42,8 +44,15 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Source:
-    """A publication, by its key in `references.bib`, and what of it is used."""
+class Source(Shown):
+    """A publication, and what of it is used.
+
+    Attributes:
+        key: in `references.bib`.
+        why: what of it is used.
+    """
+
+    shows = "key, why"
 
     key: str
     why: str
@@ -119,6 +128,7 @@ RULES: tuple[Rule, ...] = (
 """What is cited, in this order."""
 
 
+@takes_text
 def sources(system: System) -> tuple[Source, ...]:
     """Return the sources of a derivation, in the order of `RULES`.
 
@@ -128,7 +138,7 @@ def sources(system: System) -> tuple[Source, ...]:
     >>> sources(derive("he3", model="plain"))[-1].why
     'the kernel as a sum over Hermite coefficients, finite here'
     """
-    return tuple(Source(rule.key, rule.why) for rule in RULES if rule.applies(system))
+    return Several(Source(rule.key, rule.why) for rule in RULES if rule.applies(system))
 
 
 @lru_cache(maxsize=1)
@@ -146,6 +156,7 @@ def entries() -> dict[str, Entry]:
     return library
 
 
+@takes_text
 def bibliography(system: System) -> str:
     r"""Return the sources of a derivation as BibTeX, under the keys that `document` cites.
 
