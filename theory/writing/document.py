@@ -13,6 +13,7 @@ from inspect import signature
 import sympy as sp
 
 from theory.errors import ParameterError
+from theory.language.activations import constants_of
 from theory.network.derivation import derive, takes_text
 from theory.network.system import System
 from theory.symbols import Delta, alpha, c, m, mu, q_s, rho, s, u
@@ -121,15 +122,27 @@ def _sections(system: System, chosen: set[str], text: bool) -> tuple[tuple[Secti
         there |= {part for part, _ in kept}
         if kept:
             sections.append(Section(title, _merged(block for _, block in kept)))
+    if sections and "definitions" not in chosen:
+        first = sections[0]
+        sections[0] = Section(first.title, _merged((Equations(_constants(system, sections)), *first.blocks)))
     if not text and chosen != set(PARTS):
         sections = [Section("", _merged(block for section in sections for block in section.blocks))]
     return tuple(section for section in sections if section.blocks), there
+
+
+def _constants(system: System, sections: Iterable[Section]) -> tuple[Equation, ...]:
+    """Return the long decimals of student and teacher that stand in these sections by name."""
+    blocks = [block for section in sections for block in section.blocks if isinstance(block, Equations)]
+    shown = "".join(side for block in blocks for each in block.equations for side in (each.left, *each.rights))
+    return tuple(each for each in constants_of(system.loss_function.constants) if each.left in shown)
 
 
 def _merged(blocks: Iterable[Block]) -> tuple[Block, ...]:
     """Put equations without words between them into one display."""
     merged: list[Block] = []
     for block in blocks:
+        if block == Equations.of():
+            continue
         if merged and isinstance(block, Equations) and isinstance(merged[-1], Equations):
             merged[-1] = Equations(_chained((*merged[-1].equations, *block.equations)))
         else:

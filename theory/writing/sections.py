@@ -142,7 +142,8 @@ class Writer:
         coefficients = {k: coefficient(f, k, variance) for k in range(ORDERS) if k not in vanishing}
         vanishing |= {k for k, value in coefficients.items() if value == 0}
         closed = {k: coefficients[k] for k in coefficients if k not in vanishing and _is_short(coefficients[k])}
-        yield Equations.of(*(Equation.of(f"{label}-{k}", left % k, latex(value)) for k, value in closed.items()))
+        written = self.system.loss_function.latex_of
+        yield Equations.of(*(Equation.of(f"{label}-{k}", left % k, written(value)) for k, value in closed.items()))
         rest = {k: _decimal(coefficients[k].subs(r, 1)) for k in coefficients if k not in vanishing and k not in closed}
         if rest:
             yield Paragraph.of(

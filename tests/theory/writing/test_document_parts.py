@@ -151,3 +151,11 @@ def test_references_are_in_the_order_of_the_text() -> None:
     text = document(system("relu"))
     first = list(dict.fromkeys(re.findall(r"\\cite\{([^}]*)\}", text)))
     assert first == re.findall(r"\\bibitem\{([^}]*)\}", text)
+
+
+def test_long_decimals_have_names_in_a_document() -> None:
+    selu = derive("1.0507009873554805*max(x, 0) + 1.7580993408473766*(exp(min(x, 0)) - 1)")
+    text = document(selu, fragment=True, only="coefficients,loss,A,B")
+    assert text.count("1.0507009873554805") == 1, "its definition"
+    assert not re.search(r"\d{19}", text)
+    assert "(c_{1} + c_{2} e^" in text
