@@ -47,9 +47,8 @@ def __getattr__(name: str) -> Any:
     module, inner = _HOMES[name]
     member = getattr(importlib.import_module(module), inner)
     from theory.lazy import PROVIDERS
-    from theory.shown import Shown
 
-    PROVIDERS["plot"], Shown.painter = _plots_of, _painted
+    PROVIDERS["plot"], PROVIDERS["html"] = _plots_of, _painted
     return member
 
 

@@ -82,7 +82,7 @@ def finished(ax: Axes) -> Axes:
 
 def _pair(system: System) -> str:
     student, teacher = system.loss_function.student.name, system.loss_function.labels.link.name
-    return student if student == teacher else f"{student} on {teacher}"
+    return plots.paired(student, teacher)
 
 
 def draw_search_time(

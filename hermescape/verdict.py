@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sympy import S
 
@@ -19,7 +19,10 @@ from theory.errors import HermescapeError, ParameterError
 from theory.language.hermite import coefficient
 from theory.network.system import System
 
-__all__ = ["STRONG", "WEAK", "Duration", "Verdict", "durations", "search_of", "verdict", "verdict_lines"]
+if TYPE_CHECKING:
+    from numerics.law import Law
+
+__all__ = ["SECONDS", "STRONG", "WEAK", "Duration", "Verdict", "durations", "search_of", "verdict", "verdict_lines"]
 
 WEAK, STRONG = 0.2, 0.8
 LEVELS = (0.05, 0.5, 0.95)
@@ -70,6 +73,11 @@ class Duration:
     low: float
     median: float
     high: float
+
+    @classmethod
+    def of(cls, law: Law, mu: float | None, threshold: float, step_size: float) -> Duration:
+        """Return that of a law, whose times are in t."""
+        return cls(mu, threshold, *(law.quantile(level) / step_size for level in LEVELS))
 
 
 @dataclass(frozen=True)
@@ -175,8 +183,7 @@ def durations(system: System, dimension: float, step_size: float, batch: float) 
     for mu in places:
         sizes = {"dimension": dimension, "kappa": step_size * dimension / batch, "step_size": step_size}
         law = compared_laws(system, by="auto", seconds=SECONDS, mu=mu, threshold=THRESHOLD, **sizes).law
-        low, median, high = (law.quantile(level) / step_size for level in LEVELS)
-        made.append(Duration(mu, THRESHOLD, low, median, high))
+        made.append(Duration.of(law, mu, THRESHOLD, step_size))
     return tuple(made)
 
 

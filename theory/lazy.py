@@ -48,7 +48,7 @@ class Lazy(MutableMapping[str, V]):
 
 
 PROVIDERS: dict[str, Callable[[Any], Any]] = {}
-"""By the name of an attribute: what returns it for an object. The package `hermescape` adds to it on first use."""
+"""By the name of an attribute, or html: what returns it for an object. `hermescape` fills it on first use."""
 
 
 class Provided:

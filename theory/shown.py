@@ -13,7 +13,7 @@ import itertools
 import math
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -21,6 +21,7 @@ from typing import Any, ClassVar, TypeVar
 
 from sympy import Expr
 
+from theory.lazy import PROVIDERS
 from theory.typeset.printing import as_text
 
 __all__ = ["Row", "Several", "Shown", "is_formula", "meanings", "short"]
@@ -80,8 +81,6 @@ class Shown:
     """
 
     shows: ClassVar[str] = ""
-    painter: ClassVar[Callable[[Any], str] | None] = None
-    """what makes HTML of a result; the storey of people sets it"""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -122,7 +121,8 @@ class Shown:
         printer.text(str(self) if alone and not cycle else repr(self))
 
     def _repr_html_(self) -> str | None:
-        return None if Shown.painter is None else Shown.painter(self)
+        paint = PROVIDERS.get("html")
+        return None if paint is None else paint(self)
 
 
 S = TypeVar("S", bound=Shown)

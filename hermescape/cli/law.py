@@ -92,12 +92,11 @@ def law(
 
 def _draw(both: Compared, settings: Given, picture: Picture) -> None:
     from hermescape.drawing import draw_law
-    from numerics.plots import size_of, titled
+    from numerics.plots import paired, size_of, titled
 
     ax = draw_law(both.law, label=both.name, style=picture.style, width=picture.width)
-    student, teacher = settings["student"], settings["teacher"]
     place = "" if settings["mu"] is None else rf", $\mu$ = {settings['mu']:g}"
-    pair = student if student == teacher else f"{student} on {teacher}"
+    pair = paired(settings["student"], settings["teacher"])
     titled(ax, rf"{pair}{place}, $d$ = {size_of(settings['dimension'])}, $\kappa$ = {settings['kappa']:g}")
     picture.save(ax.figure)
 

@@ -102,11 +102,11 @@ def _grid(name: str, text: str, *, logarithmic: bool) -> list[float]:
 
 def _draw(diagram: xr.Dataset, picture: Picture) -> None:
     from hermescape.drawing import draw_phases
-    from numerics.plots import size_of, titled
+    from numerics.plots import paired, size_of, titled
 
     ax = draw_phases(diagram, style=picture.style, width=picture.width)
-    student, teacher, given = diagram.attrs["student"], diagram.attrs["teacher"], diagram.attrs
-    pair = student if student == teacher else f"{student} on {teacher}"
+    given = diagram.attrs
+    pair = paired(given["student"], given["teacher"])
     place = "" if "d" in diagram.dims else f", $d$ = {size_of(given['dimension'])}"
     titled(ax, rf"{pair}, $\kappa$ = {given['kappa']:g}, $R$ = {given['threshold']:g}{place}")
     picture.save(ax.figure)

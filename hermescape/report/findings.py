@@ -18,7 +18,7 @@ import numpy as np
 from hermescape.api import experiment
 from hermescape.report.stages import PATIENCE, Missing, Stages, Tell
 from hermescape.task import Task
-from hermescape.verdict import Verdict, verdict
+from hermescape.verdict import SECONDS, Verdict, verdict
 from hermescape.verify.check import DEFAULT_MU, SAMPLE_BUDGET, check, check_law
 from hermescape.verify.report import Report
 from hermescape.views.critical import critical_report
@@ -41,7 +41,6 @@ from theory.search.regimes import Regime, regime
 __all__ = ["Case", "Findings", "Missing", "Request", "gather"]
 
 TABLE_MU = tuple(round(0.1 * i, 1) for i in range(1, 10))
-SAMPLED = 0.1  # seconds a randomisation of a law through the diffusion
 LAW_RUNS = {False: 400, True: 100}  # plain training: runs of the histogram, quick or not
 BUDGET = {False: SAMPLE_BUDGET, True: SAMPLE_BUDGET / 10}
 POINTS = {False: 99, True: 33}  # of tau(mu)
@@ -240,7 +239,7 @@ def _case(
 
 def _law(settings: Request, system: System, mu: float | None, kappa: float, eta: float) -> Law:
     place = {"mu": mu, "rho": settings.rho, "dimension": settings.dimension, "threshold": settings.threshold}
-    return compared_laws(system, by="auto", seconds=SAMPLED, kappa=kappa, step_size=eta, **place).law
+    return compared_laws(system, by="auto", seconds=SECONDS, kappa=kappa, step_size=eta, **place).law
 
 
 def _on_sphere(settings: Request, system: System, stages: Stages) -> Outcome:

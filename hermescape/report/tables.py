@@ -132,14 +132,12 @@ def meaning(findings: Findings) -> list[Markup] | Missing:
 
 def _durations(findings: Findings) -> tuple[Duration, ...]:
     """The exit times of the report's laws, in the steps of its runs."""
-    made = []
-    for case in findings.cases:
-        if isinstance(case.law, Missing) or case.sample is None:
-            continue
-        eta, law = case.sample.experiment.sgd.step_size, case.law
-        steps = (law.quantile(level) / eta for level in (0.05, 0.5, 0.95))
-        made.append(Duration(case.mu, findings.settings.threshold, *steps))
-    return tuple(made)
+    threshold = findings.settings.threshold
+    return tuple(
+        Duration.of(case.law, case.mu, threshold, case.sample.experiment.sgd.step_size)
+        for case in findings.cases
+        if case.sample is not None and not isinstance(case.law, Missing)
+    )
 
 
 def facts(findings: Findings) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hermescape.verify.report import Case, Report
 from numerics.law import Ballistic
-from numerics.plots import Sheet, collapse, exit_times, figure_of, figure_of_many, size_of
+from numerics.plots import Sheet, collapse, exit_times, figure_of, figure_of_many, paired, size_of
 
 __all__ = ["check_figure"]
 
@@ -40,8 +40,7 @@ def _laws(report: Report, style: str, width: float | None) -> Sheet:
 
 
 def _pair(report: Report) -> str:
-    student, teacher = report.settings["student"], report.settings["teacher"]
-    return str(student) if student == teacher else f"{student} on {teacher}"
+    return paired(*(str(report.settings[name]) for name in ("student", "teacher")))
 
 
 def _title(case: Case, report: Report) -> str:

@@ -16,7 +16,7 @@ from numerics.plots.legends import add_legend
 from numerics.plots.phases import phase_diagram
 from numerics.plots.sheet import Sheet, blank, figure_of, figure_of_many, titled
 from numerics.plots.style import DARK, STYLE, STYLES, next_look, tint
-from numerics.plots.ticks import size_of
+from numerics.plots.ticks import paired, size_of
 from numerics.plots.times import exit_points, exit_times, law_medians, tau_curve
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "law_histogram",
     "law_medians",
     "next_look",
+    "paired",
     "phase_diagram",
     "phase_portrait",
     "runs_of",

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axis import Axis
 from matplotlib.ticker import Formatter, LogLocator, MaxNLocator, NullFormatter
 
-__all__ = ["DecadeTicks", "PlainNumbers", "logarithmic", "power_of_ten", "size_of"]
+__all__ = ["DecadeTicks", "PlainNumbers", "logarithmic", "paired", "power_of_ten", "size_of"]
 
 MANY = 2.0  # decades from which only powers of ten are named
 FEW = 0.8  # below, evenly spaced numbers are
@@ -78,6 +78,15 @@ def size_of(number: float) -> str:
     """
     is_power = abs(math.log10(number) - round(math.log10(number))) < 1e-9
     return power_of_ten(number) if number >= 1e5 or (number >= 1e3 and is_power) else f"{number:.6g}"
+
+
+def paired(student: str, teacher: str) -> str:
+    """Return what a figure calls student and teacher.
+
+    >>> paired("relu", "relu"), paired("relu", "erf")
+    ('relu', 'relu on erf')
+    """
+    return student if student == teacher else f"{student} on {teacher}"
 
 
 def logarithmic(axis: Axis) -> None:

@@ -2,7 +2,6 @@
 
 import html
 import re
-import shutil
 import struct
 import subprocess
 from pathlib import Path
@@ -11,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from hermescape.cli.app import app
+from tests.hermescape.browser import BROWSER
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium, chromium-browser or google-chrome on the path")
 PHONE = 390
 PROBE = """
