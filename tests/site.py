@@ -36,5 +36,6 @@ def built(factory: pytest.TempPathFactory) -> Path:
         partial = folder / "verdict.part"
         partial.write_text("" if done.returncode == 0 else done.stderr or "sphinx failed")
         partial.rename(verdict)
-    assert verdict.read_text() == ""
+    if said := verdict.read_text():
+        pytest.fail(said, pytrace=False)
     return folder / "html"

@@ -31,7 +31,7 @@ from numerics.simulation.progress import NOBODY, Listeners, Progress
 from numerics.simulation.state import CENSORED, DIVERGED, EXITED, entries, layout, overlaps, uniform
 from numerics.simulation.statistics import ExitSample, Stages
 from numerics.simulation.step import Step
-from numerics.simulation.unrolled import functions, is_unrolled, kernel, law, residual_is_linear
+from numerics.simulation.unrolled import functions, is_unrolled, kernel, residual_is_linear, scalars_of
 from numerics.workers import available_threads
 from theory.errors import ParameterError
 
@@ -144,7 +144,7 @@ def _prepare(
         return _Run(lambda rng, state, _, span: step.run(rng, state, threshold, span), 1, SLOW * batch)
     noisy, rotated = experiment.noise > 0, not by_sums and residual_is_linear(functions(experiment))
     rows = 3 if noisy else 2
-    run, numbers = kernel(experiment, rotated=rotated), law(experiment, threshold, degrees_of_freedom_shift)
+    run, numbers = kernel(experiment, rotated=rotated), scalars_of(experiment, threshold, degrees_of_freedom_shift)
     samples = min(batch, rows) if rotated else batch
     return _Run(lambda rng, state, scratch, span: run(rng, state, scratch, numbers, span), rows, samples)
 

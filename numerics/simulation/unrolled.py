@@ -43,7 +43,16 @@ from theory.calculus.removable import filled
 from theory.network.vectors import Combination
 from theory.symbols import eta, x, y
 
-__all__ = ["Law", "Moments", "draw_batch", "draw_rotated", "is_unrolled", "kernel", "law", "residual_is_linear"]
+__all__ = [
+    "Moments",
+    "Scalars",
+    "draw_batch",
+    "draw_rotated",
+    "is_unrolled",
+    "kernel",
+    "residual_is_linear",
+    "scalars_of",
+]
 
 Array = NDArray[np.float64]
 Z, NOISE = Symbol("z", real=True), Symbol("n", real=True)
@@ -55,10 +64,10 @@ MAX_RANK = 2
 
 Triple = tuple[Expr, Expr, Expr]
 """sigma(x), sigma'(x) and the label in z = <w*, x> and n"""
-Kernel = Callable[[np.random.Generator, Array, Array, "Law", tuple[int, int]], tuple[int, int]]
+Kernel = Callable[[np.random.Generator, Array, Array, "Scalars", tuple[int, int]], tuple[int, int]]
 
 
-class Law(NamedTuple):
+class Scalars(NamedTuple):
     """The scalars that a kernel needs."""
 
     numbers: Array
@@ -187,11 +196,11 @@ def _plan(experiment: Experiment) -> tuple[_Plan, list[float]]:
     return plan, numbers
 
 
-def law(experiment: Experiment, threshold: float, degrees_of_freedom_shift: int = 0) -> Law:
+def scalars_of(experiment: Experiment, threshold: float, degrees_of_freedom_shift: int = 0) -> Scalars:
     """Return the numbers of a kernel's experiment."""
     _, numbers = _plan(experiment)
     spanned = experiment.frame.coordinates.shape[1] + 1
-    return Law(
+    return Scalars(
         numbers=np.array([*numbers, 0.0]),
         eta=float(experiment.sgd.step_size),
         label_noise=experiment.noise**0.5,
@@ -250,16 +259,16 @@ def _inputs(symbols: tuple[Symbol, ...], array: str) -> str:
 
 
 def _update_source(plan: _Plan) -> str:
-    """Return the source of project(state, law) and update(rng, state, new, law, batch)."""
+    """Return the source of project(state, scalars) and update(rng, state, new, scalars, batch)."""
     names = [*("m", "t")[: plan.rank], "p"]
     start = len(plan.scalars)
-    given = ", ".join(filter(None, (_inputs(plan.scalars, "state"), _inputs(plan.numbers, "law.numbers"))))
+    given = ", ".join(filter(None, (_inputs(plan.scalars, "state"), _inputs(plan.numbers, "scalars.numbers"))))
     read = [f"{name} = state[{start + j}]" for j, name in enumerate(names)]
     read += [f"n = state[{start + len(names)}]"] if plan.length is not None else []
     times = "n*" if plan.length is not None else ""
     inside = ", ".join(filter(None, (given, "n" if plan.length is not None else "")))
-    weights = [f"a, c, {', '.join(f'b{j}' for j in range(plan.rank))} = weights({_join(inside, 'law.eta')})"]
-    lines = ["@native", "def project(state, law):", *_indent(read + weights)]
+    weights = [f"a, c, {', '.join(f'b{j}' for j in range(plan.rank))} = weights({_join(inside, 'scalars.eta')})"]
+    lines = ["@native", "def project(state, scalars):", *_indent(read + weights)]
     if plan.rank == 1:
         lines += _indent(["return b0 + a*m, a*p"])
     else:
@@ -268,7 +277,7 @@ def _update_source(plan: _Plan) -> str:
         "",
         "",
         "@native",
-        "def update(rng, state, new, law, batch):",
+        "def update(rng, state, new, scalars, batch):",
         *_indent(read + weights),
         *_indent(_gradient(plan)),
     ]
@@ -276,9 +285,9 @@ def _update_source(plan: _Plan) -> str:
     lines += _indent([f"along = {times}({products})" if times else f"along = {products}"])
     shrink = "" if plan.decay == 0 else "shrink*"
     if plan.decay != 0:
-        lines += _indent([f"shrink = 1.0 - law.eta*decay({_join(given, 'law.eta')})[0]"])
+        lines += _indent([f"shrink = 1.0 - scalars.eta*decay({_join(given, 'scalars.eta')})[0]"])
     moved = [f"{shrink}{times}{name} - c*g{j}" for j, name in enumerate(names)]
-    chi = "c*np.sqrt(batch.r2*chi_square(rng, law.across))"
+    chi = "c*np.sqrt(batch.r2*chi_square(rng, scalars.across))"
     lines += _indent([f"{name}1 = {value}" for name, value in zip(names[:-1], moved[:-1], strict=True)])
     lines += _indent([f"p1 = np.hypot({moved[-1]}, {chi})"])
     norm = "np.hypot(m1, p1)" if plan.rank == 1 else "np.hypot(np.hypot(m1, t1), p1)"
@@ -289,12 +298,12 @@ def _update_source(plan: _Plan) -> str:
     if plan.scalars:
         gradient = ", ".join(f"g{j}" for j in range(plan.rank))
         targets = "".join(f"new[{i}], " for i in range(len(plan.scalars)))
-        lines += _indent([f"{targets}= moved({_join(inside, 'law.eta', 'along', gradient)})"])
-    lines += ["", "", "@native", "def watch(state, law):", *_indent(read)]
+        lines += _indent([f"{targets}= moved({_join(inside, 'scalars.eta', 'along', gradient)})"])
+    lines += ["", "", "@native", "def watch(state, scalars):", *_indent(read)]
     if _is_first(plan.watched):
         lines += _indent(["return abs(m)"])
     else:
-        lines += _indent([f"{', '.join(f'w{j}' for j in range(plan.rank))}, = watched({_join(given, 'law.eta')})"])
+        lines += _indent([f"{', '.join(f'w{j}' for j in range(plan.rank))}, = watched({_join(given, 'scalars.eta')})"])
         lines += _indent(["return abs(" + " + ".join(f"w{j}*{name}" for j, name in enumerate(names[:-1])) + ")"])
     return "\n".join(lines) + "\n"
 
@@ -369,35 +378,35 @@ def sums(rows, width, a1, a2, label_noise):
 
 
 @native
-def moments(rng, rows, law, a1, a2):
+def moments(rng, rows, scalars, a1, a2):
     """Draw a batch, block by block, and sum over it."""
-    left = int(min(law.batch, rows.shape[0])) if ROTATED else int(law.batch)
+    left = int(min(scalars.batch, rows.shape[0])) if ROTATED else int(scalars.batch)
     g1 = g2 = r2 = 0.0
     while left > 0:
         width = min(left, rows.shape[1])
-        draw(rng, rows, width, law.batch)
-        block = sums(rows, width, a1, a2, law.label_noise)
+        draw(rng, rows, width, scalars.batch)
+        block = sums(rows, width, a1, a2, scalars.label_noise)
         g1, g2, r2 = g1 + block.g1, g2 + block.g2, r2 + block.r2
         left -= width
-    return Moments(g1 / law.batch, g2 / law.batch, r2 / law.batch / law.batch)
+    return Moments(g1 / scalars.batch, g2 / scalars.batch, r2 / scalars.batch / scalars.batch)
 
 
 @njit(error_model="numpy", nogil=True, cache=CACHE)
-def run(rng, state, rows, law, span):
+def run(rng, state, rows, scalars, span):
     """Advance `state` in place over a span of steps, until it exits or diverges: last step and status."""
     first, last = span
     new = np.empty_like(state)
-    if watch(state, law) >= law.threshold:
+    if watch(state, scalars) >= scalars.threshold:
         return first, EXITED
     for step in range(first + 1, last + 1):
-        a1, a2 = project(state, law)
-        update(rng, state, new, law, moments(rng, rows, law, a1, a2))
+        a1, a2 = project(state, scalars)
+        update(rng, state, new, scalars, moments(rng, rows, scalars, a1, a2))
         for i in range(state.size):
             if not abs(new[i]) <= LARGEST_SCALE:
                 return step, DIVERGED
         for i in range(state.size):  # one slice compiles for seconds
             state[i] = new[i]
-        if watch(state, law) >= law.threshold:
+        if watch(state, scalars) >= scalars.threshold:
             return step, EXITED
     return last, CENSORED
 '''
@@ -416,7 +425,7 @@ def _source(plan: _Plan, *, noisy: bool, rotated: bool) -> str:
 @lru_cache(maxsize=1)
 def _signature() -> tuple[Any, ...]:
     """Numba's types of what a kernel is called with."""
-    numbers = Law(np.zeros(1), 0.0, 0.0, 0.0, 0.0, 0.0)
+    numbers = Scalars(np.zeros(1), 0.0, 0.0, 0.0, 0.0, 0.0)
     example = (np.random.Generator(np.random.SFC64(0)), np.zeros(1), np.zeros((1, 1)), numbers, (0, 0))
     return tuple(map(typeof, example))
 

@@ -209,12 +209,12 @@ def _difference(stored: str, config: SweepConfig) -> str:
 
 @contextmanager
 def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
     try:
+        connection.execute("BEGIN IMMEDIATE")  # inside: Ctrl-C may come as it returns
         yield
         connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:  # a full disk has rolled back already
+        if connection.in_transaction:  # not where BEGIN failed, or a full disk has rolled back
             connection.execute("ROLLBACK")
         raise
 

@@ -21,7 +21,7 @@ from numerics.flows.flow import Exit, SciPy, integrate
 from numerics.flows.starts import median_start
 from numerics.sweep import SweepConfig, read_sweep, runner, sweep, sweep_status, write_csv
 from numerics.sweep.cells import CellResult, cell_seed, run_cell
-from numerics.sweep.store import Store
+from numerics.sweep.store import TABLES, Store
 from tests.numerics.fatal_cell import fatal
 from tests.numerics.sweep_nursery import Inline
 from theory.errors import InputError, ParameterError, StoreError, WorkerError
@@ -436,6 +436,25 @@ def test_ctrl_c_keeps_finished_cells_and_the_rest_follows(whole: xr.Dataset, tmp
     assert part.status.values.tolist() == [["ok", "ok"], ["ok", "ok"], ["missing", "missing"]]
     assert part.batch_used.values[2].tolist() == [-1, -1]
     assert identical(sweep(MONTECARLO, store, executor=Inline()), whole)
+
+
+def test_ctrl_c_as_a_transaction_begins_leaves_none_open() -> None:
+    class Interrupted(sqlite3.Connection):
+        def execute(self, sql: str, *rest: object) -> sqlite3.Cursor:
+            cursor = super().execute(sql, *rest)
+            if sql.startswith("BEGIN"):
+                Interrupted.execute = sqlite3.Connection.execute
+                raise KeyboardInterrupt
+            return cursor
+
+    connection = sqlite3.connect(":memory:", isolation_level=None, factory=Interrupted)
+    connection.execute(TABLES[1])
+    store = Store(connection, SweepConfig.of(FLOW), "in memory")
+    with pytest.raises(KeyboardInterrupt):
+        store.record([(0, CellResult({}))])
+    store.record([(1, CellResult({}))])
+    assert [place for place, _ in store.read()] == [1]
+    connection.close()
 
 
 def test_failed_cells_are_run_again_on_request_only(
