@@ -154,7 +154,7 @@ def _constants(system: System, parameters: Mapping[str, float]) -> tuple[float, 
         raise ParameterError(
             f"parameters {sorted(parameters)} given; accepted for this system: {names}; pass each of them by name."
         )
-    system.network.check(parameters)
+    system.network.accepts(parameters)
     return tuple(float(parameters[name]) for name in names)
 
 

@@ -58,7 +58,7 @@ def random_start(
     """
     network, rng = system.network, np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=(0, 2))))
     values = {p: parameters[p.name] for p in system.parameters}
-    network.check(parameters)
+    network.accepts(parameters)
     factor = frozen_factor(system, values)
     drawn = factor @ rng.standard_normal((len(factor), replicas)) / math.sqrt(dimension)
     scale = float(dimension) ** -2 if initial_scale is None else initial_scale
@@ -129,7 +129,7 @@ def paths(
         raise ParameterError(
             f"parameters {given} given; accepted: {[n for n in wanted if n != 'kappa']}, each by name."
         )
-    system.network.check(parameters)
+    system.network.accepts(parameters)
     names = [state.name for state in system.states]
     initial = np.stack([np.broadcast_to(np.asarray(start[n], float), replicas) for n in names], axis=1)
     bounds = bounds_of(system, parameters)

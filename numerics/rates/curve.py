@@ -232,7 +232,7 @@ class _Grid:
 
 def _accepts(system: System, values: Mapping[Symbol, float]) -> bool:
     try:
-        system.network.check({symbol.name: float(number) for symbol, number in values.items()})
+        system.network.accepts({symbol.name: float(number) for symbol, number in values.items()})
     except ParameterError:
         return False
     return True

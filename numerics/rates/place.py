@@ -99,5 +99,5 @@ def arguments(system: System, point: tuple[Expr, Expr], others: Mapping) -> dict
             "may also be a number from the start."
         )
     numbers = {symbol: values[symbol.name] for symbol in wanted}
-    system.network.check({symbol.name: float(number) for symbol, number in numbers.items()})
+    system.network.accepts({symbol.name: float(number) for symbol, number in numbers.items()})
     return numbers

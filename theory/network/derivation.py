@@ -6,7 +6,7 @@ with dv/dt from `theory.network.vectors.velocity`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache, wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -14,8 +14,10 @@ import sympy as sp
 from sympy import Expr, S, Symbol
 
 from theory.calculus.nodes import exact
-from theory.language.activations import Activation, activation
+from theory.language.activations import Activation, activation, exact_value
+from theory.language.families import shared_point
 from theory.language.labels import Labels, labels, shown_labels
+from theory.language.parameters import Declarations, Parameter, declared
 from theory.network.models import Model
 from theory.network.models import model as find_model
 from theory.network.ridges import Network
@@ -73,6 +75,8 @@ def derive(
     label: str | Expr | None = None,
     noise: float | Expr = S.Zero,
     alpha: float | Expr = S.One,
+    parameters: Declarations = None,
+    near: Mapping[str, float | Expr | str] | None = None,
 ) -> System:
     """Derive the dynamics of `student` learning y = T(phi(<w*, x>) + noise) by one-pass SGD, for small steps.
 
@@ -84,6 +88,9 @@ def derive(
         label: label transform T, text or expression in y such as "y**2"; the identity by default.
         noise: variance Delta of the label noise, a number or `theory.symbols.Delta`.
         alpha: fixed LoRA scale, a number or `theory.symbols.alpha`.
+        parameters: what student, teacher and label have besides x and y: declarations such as {"beta": "> 0"} or
+            ["a", "0 < b < 2"]. Symbols of SymPy expressions declare themselves. Student and teacher share a name.
+        near: values of the parameters, in whose chamber a family is derived; of a generic point by default.
 
     Raises:
         InputError: text that is no activation, a function that is not real or not integrable, a label transform that
@@ -96,9 +103,12 @@ def derive(
     (1 - mu, -1)
     >>> derive("linear", model="misaligned", noise=0.1).states
     (u, m, s)
+    >>> leaky = derive("max(x, 0) + a*min(x, 0)", parameters={"a": "real"})
+    >>> sp.factor(leaky.escape.A), leaky.parameters
+    (-(a**2 + 1)*(mu - 1)/2, (mu, a))
     """
-    sigma = activation(student)
-    given = labels(sigma if teacher is None else activation(teacher), transform=label, noise=noise)
+    sigma, phi, domain = _links(student, teacher, parameters, near)
+    given = labels(phi, transform=label, noise=noise, parameters=domain)
     return _derive(_parametrisation(model, alpha), sigma, given, (sigma.name, given.mean.name))
 
 
@@ -127,15 +137,39 @@ def network_of(
     label: str | Expr | None = None,
     noise: float | Expr = S.Zero,
     alpha: float | Expr = S.One,
+    parameters: Declarations = None,
+    near: Mapping[str, float | Expr | str] | None = None,
 ) -> Network:
     """Return the description alone, for a simulation; arguments as `derive`, but the loss need not be defined.
 
     >>> network_of("relu", label="y/(1 + y**2)", noise=0.1).name
     'lora'
     """
-    sigma = activation(student)
-    given = shown_labels(sigma if teacher is None else activation(teacher), transform=label, noise=noise)
+    sigma, phi, domain = _links(student, teacher, parameters, near)
+    given = shown_labels(phi, transform=label, noise=noise, parameters=domain)
     return _parametrisation(model, alpha).network(sigma, given)
+
+
+def _links(
+    student: str | Expr | Activation,
+    teacher: str | Expr | Activation | None,
+    parameters: Declarations,
+    near: Mapping[str, float | Expr | str] | None,
+) -> tuple[Activation, Activation, tuple[Parameter, ...]]:
+    """Return student and teacher, families in the chamber of one point, and the parameters that were declared."""
+    domain = declared(parameters)
+    sigma = activation(student, domain)
+    phi = sigma if teacher is None else activation(teacher, domain)
+    if not (sigma.is_family or phi.is_family):
+        return sigma, phi, domain
+    shared = {p.name: p for f in (sigma, phi) for p in f.domain} | {p.name: p for p in domain}
+    place = {p.symbol: exact_value(name, near[name]) for name, p in shared.items() if near and name in near}
+    if len(place) < len(shared) and (sigma.conditions or phi.conditions or place):
+        generic = shared_point([f.source for f in (sigma, phi)], tuple(shared[name] for name in sorted(shared)))
+        place = {**generic, **place}
+    if place:
+        sigma, phi = sigma.within(place), phi.within(place)
+    return sigma, phi, tuple(shared.values())
 
 
 @lru_cache(maxsize=64)

@@ -336,7 +336,7 @@ def _characteristic(block: sp.Matrix) -> tuple[Expr, ...]:
 
 def _vanishes(value: Expr) -> bool:
     """Whether a speed is zero, as far as can be told without values for parameters."""
-    return sp.simplify(value) == 0 if value.free_symbols else is_zero(value)
+    return sp.simplify(value) == 0 if value.free_symbols and is_closed(value) else is_zero(value)
 
 
 def _root(trace: Expr, drive: Expr) -> Expr:
@@ -385,6 +385,6 @@ def _below_one(expr: Expr) -> Expr:
     decided = {}
     for node in expr.atoms(sp.sign, sp.Min, sp.Max, sp.Abs):
         there = node.func(*[sp.factor(arg.subs(mu, 1 / (1 + n))) for arg in node.args])
-        if not there.has(sp.sign, sp.Min, sp.Max, sp.Abs):
+        if not there.has(sp.sign, sp.Min, sp.Max, sp.Abs) or not there.has(n):
             decided[node] = sp.factor(there.subs(n, 1 / mu - 1))
     return expr.xreplace(decided)

@@ -23,7 +23,9 @@ from sympy import Expr, S, Symbol
 from theory.calculus.nodes import exact
 from theory.errors import InputError, ParameterError
 from theory.language.activations import Activation
+from theory.language.families import conditions_in_words, holds
 from theory.language.labels import Labels
+from theory.language.parameters import Parameter, domain_of
 from theory.network.vectors import Argument, Combination, Gram, Vector
 from theory.shown import Shown
 from theory.symbols import Delta, J, L_q, L_r, q, r
@@ -98,7 +100,6 @@ class Network(Shown):
         penalty: weight decay by trained scalar or vector: lambda gives lambda p^2 / 2, or lambda |v|^2 / 2.
         progress: the overlap <v, b>/|v| whose modulus reaching a threshold is the exit; the first of `overlaps` if
             None.
-        parameters_of_functions: parameters of the activations (none are derived yet).
         objective: what is minimised, half the mean square of the residual.
         check: raises `ParameterError` for parameters outside their domain, given by name.
         values: numbers of parameters, where they have been given: `at`.
@@ -119,7 +120,6 @@ class Network(Shown):
     start: Mapping[Symbol, Expr] | None = None
     penalty: Mapping[Symbol | Vector, Expr] = field(default_factory=dict)
     progress: tuple[Vector, Vector] | None = None
-    parameters_of_functions: tuple[Symbol, ...] = ()
     objective: str = "squared"
     check: Callable[[Mapping[str, float]], None] = accept_all
     values: Mapping[Symbol, Expr] = field(default_factory=dict)
@@ -129,9 +129,11 @@ class Network(Shown):
     def __post_init__(self) -> None:
         if self.objective != "squared":
             raise InputError(f"objective {self.objective!r} given; accepted: 'squared', half the mean square residual.")
-        if self.parameters_of_functions:
+        shared = {s.name for s in self.parameters_of_functions} & {s.name for s in (*self.states, *self.parameters)}
+        if shared:
             raise InputError(
-                f"parameters of functions {self.parameters_of_functions} given; accepted: none: give them numbers."
+                f"parameter {', '.join(sorted(shared))} of a function given, which is a letter of model {self.name} "
+                "too; accepted: another letter, such as beta or a."
             )
         if not self.ridges or not self.teacher.ridges or not self.overlaps:
             raise InputError(
@@ -290,10 +292,62 @@ class Network(Shown):
         v, b = map(Combination.of, self.watched)
         return self.gram.inner(v, b) / sp.sqrt(self.gram.inner(v, v))
 
+    @cached_property
+    def functions(self) -> tuple[Activation, ...]:
+        """The links of the units, then those of the teacher and what the labels make of them."""
+        links = [ridge.function for ridge in (*self.ridges, *self.teacher.ridges)]
+        learnt = () if self.teacher.labels is None else self.teacher.labels.derived
+        return tuple(dict.fromkeys((*links, *learnt)))
+
+    @cached_property
+    def domain(self) -> tuple[Parameter, ...]:
+        """The parameters of the functions, by name, and where they lie.
+
+        Raises `InputError` where two functions declare one name differently.
+        """
+        found: dict[str, Parameter] = {}
+        declared = [p for f in self.functions for p in f.domain if p.symbol in f.parameters]
+        labels = self.teacher.labels
+        declared += domain_of(sp.Tuple(self.teacher.noise, S.Zero if labels is None else labels.transform), declared)
+        for parameter in declared:
+            if found.setdefault(parameter.name, parameter).symbol != parameter.symbol:
+                raise InputError(
+                    f"parameter {parameter.name} declared as {found[parameter.name]} and as {parameter}; accepted: one "
+                    "declaration, shared by student, teacher and label."
+                )
+        return tuple(found[name] for name in sorted(found))
+
+    @property
+    def parameters_of_functions(self) -> tuple[Symbol, ...]:
+        """The parameters of the functions: the network describes a family."""
+        return tuple(parameter.symbol for parameter in self.domain)
+
+    @cached_property
+    def conditions(self) -> tuple[Expr, ...]:
+        """What is positive in the chamber of the parameters in which the functions have these formulas."""
+        return tuple(dict.fromkeys(condition for f in self.functions for condition in f.conditions))
+
+    def accepts(self, values: Mapping[str, float]) -> None:
+        """Check the model's parameters and those of the functions, given by name.
+
+        Raises `ParameterError` outside their domains, or outside the chamber in which the formulas hold.
+        """
+        self.check(values)
+        given = {p.symbol: sp.sympify(values[p.name]) for p in self.domain if p.name in values}
+        for parameter in self.domain:
+            if parameter.symbol in given:
+                parameter.check(float(given[parameter.symbol]))
+        if given and not holds([c for c in self.conditions if c.free_symbols <= given.keys()], given):
+            shown = ", ".join(f"{symbol} = {float(number):.6g}" for symbol, number in given.items())
+            raise ParameterError(
+                f"{shown} given; accepted with this formula: {' and '.join(conditions_in_words(self.conditions))}; "
+                "elsewhere another one holds: `system.within(...)` derives it."
+            )
+
     @property
     def extra_parameters(self) -> tuple[Symbol, ...]:
-        """Delta where the noise is left a symbol, and symbols in the penalty."""
-        held = self.teacher.noise.free_symbols & {Delta}
+        """Parameters of the functions, Delta where the noise is left a symbol, and symbols in the penalty."""
+        held = (self.teacher.noise.free_symbols & {Delta}) | {*self.parameters_of_functions}
         held |= {symbol for decay in self.penalty.values() for symbol in sp.sympify(decay).free_symbols}
         return tuple(sorted(held - set(self.parameters), key=str))
 
@@ -319,7 +373,7 @@ class Network(Shown):
         for name, value in given.items():
             if value.is_number is not True or value.is_extended_real is False:
                 raise ParameterError(f"{name} = {values[name]!r} given; accepted: a real number; substitute symbols.")
-        self.check({name: float(value) for name, value in given.items()})
+        self.accepts({name: float(value) for name, value in given.items()})
         return replace(self, values={known[name]: value for name, value in given.items()})
 
     def named(self, values: Mapping[str, float]) -> dict[str, float]:
