@@ -24,17 +24,12 @@ from sympy import Expr, Rational, S, Symbol
 
 from theory.errors import ParameterError
 from theory.language.parser import RESERVED
-from theory.symbols import Delta, x, y
+from theory.symbols import FREE, TAKEN, Delta, x, y
 
-__all__ = ["TAKEN", "Declarations", "Parameter", "declared", "domain_of", "parameters_of", "points"]
+__all__ = ["Declarations", "Parameter", "declared", "domain_of", "parameters_of", "points"]
 
-_LETTERS = "ABCDEGIJKLNOQRSTZdefgklmnqrstuvwxy"
-_WORDS = "mu rho eta kappa tau alpha lambda lamda Delta sigma phi varphi xi ell pi He"
-TAKEN = frozenset((*_LETTERS, *_WORDS.split(" ")))
-"""Letters that the theory prints."""
 MOST = 12
 LONGEST = 80
-LETTERS = "a, b, c, p, beta, gamma, or one with an index such as c1"
 GENERIC = (Rational(169, 408), Rational(577, 1393), Rational(1103, 2131), Rational(709, 1709))
 """Irrational-looking steps of a low-discrepancy sequence, one for each parameter in turn."""
 _RELATIONS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.NotEq: "!="}
@@ -234,12 +229,12 @@ def check_name(name: str) -> None:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,19}", name) or keyword.iskeyword(name) or name.endswith("_"):
         raise ParameterError(
             f"parameter {name[:40]!r} given; accepted: up to 20 ASCII letters, digits and underscores, the first a "
-            f"letter: {LETTERS}."
+            f"letter: {FREE}."
         )
     if name in TAKEN:
-        raise ParameterError(f"parameter {name!r} given: {name} is a letter of the theory; accepted: {LETTERS}.")
+        raise ParameterError(f"parameter {name!r} given: {name} is a letter of the theory; accepted: {FREE}.")
     if name in RESERVED:
-        raise ParameterError(f"parameter {name!r} given: {name} is the name of a function; accepted: {LETTERS}.")
+        raise ParameterError(f"parameter {name!r} given: {name} is the name of a function; accepted: {FREE}.")
 
 
 def _of_symbol(symbol: Symbol) -> Parameter:

@@ -31,7 +31,7 @@ import sympy as sp
 from sympy import Expr, Integer, Rational, S, Symbol
 
 from theory.errors import ActivationSyntaxError, InputError, NotRealError, UnknownNameError
-from theory.symbols import x, y
+from theory.symbols import FREE, TAKEN, x, y
 
 __all__ = ["KNOWN_FUNCTIONS", "RESERVED", "parse", "parse_label"]
 
@@ -458,9 +458,11 @@ class _Builder:
         known = [self.variable.name, *self.parameters, *self.names, *KNOWN_FUNCTIONS, *_CONSTANTS]
         near = [_HABITS[name]] if name in _HABITS else get_close_matches(name, known, n=3)
         hint = f"did you mean {' or '.join(dict.fromkeys(near))}? " if near else ""
+        own = name[:40] if name not in TAKEN else "beta"
         hint += (
-            f"a parameter is declared: --param {name[:40]}, or parameters={{{name[:40]!r}: 'real'}} in Python; or give "
-            "it a value. "
+            f"accepted is the one variable {self.variable}, and parameters that are declared, as --param {own} or in "
+            f"Python parameters={{{own!r}: 'real'}}"
         )
+        hint += f" ({name} is a letter of the theory; free are {FREE}). " if name in TAKEN else ". "
         listed = ", ".join(dict.fromkeys(known))
         raise UnknownNameError(f"{self.where(node)}: unknown name {name[:40]!r}; {hint}Known are {listed}.")
