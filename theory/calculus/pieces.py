@@ -29,7 +29,7 @@ import sympy as sp
 from sympy import Abs, Expr, Heaviside, Max, Min, Piecewise, sign
 
 from theory.calculus.nodes import check_nodes
-from theory.calculus.signs import is_family, is_noting, order_facts, sign_of
+from theory.calculus.signs import OpenSignError, is_family, is_noting, order_facts, sign_of
 from theory.calculus.stable import in_mpmath
 from theory.errors import NotIntegrableError, NotRealError, UnsupportedExpressionError
 from theory.symbols import x
@@ -201,6 +201,8 @@ def _with_branch(expr: Expr, switch: Expr, point: Expr) -> Expr:
     """Put the branch at `point` in place of a switch."""
     try:
         branch = expr.xreplace({switch: _branch(switch, point)})
+    except OpenSignError:
+        raise
     except (TypeError, ValueError):  # SymPy compares nothing with a complex infinity
         branch = sp.nan
     if branch.has(sp.nan, sp.zoo, sp.oo, -sp.oo):

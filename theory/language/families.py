@@ -24,7 +24,6 @@ __all__ = ["Chamber", "Point", "chamber", "conditions_in_words", "holds", "integ
 
 Point = Mapping[Symbol, Expr]
 POINTS = 60  # generic points of the domain among which one is sought
-FIRST = 120  # digits after which a condition that vanishes counts as a wall
 
 
 @dataclass(frozen=True)
@@ -40,16 +39,16 @@ def holds(conditions: Iterable[Expr], point: Point) -> bool:
     """Whether conditions hold at a point; on a wall they do not.
 
     >>> b, c = sp.symbols("b c", real=True)
-    >>> holds([c - b], {b: S(1), c: S(2)}), holds([c - b], {b: S(1), c: S(1)})
+    >>> holds([c - b], {b: 1, c: 2}), holds([c - b], {b: 1, c: 1})
     (True, False)
     """
-    return all(sp.N(condition.xreplace(dict(point)), 30) > 0 for condition in conditions)
+    return all(bool(sp.N(condition.xreplace(dict(point)), 30) > 0) for condition in conditions)
 
 
 def integrable(expr: Expr) -> tuple[Expr, ...]:
     """Return what has to be positive for E f(Z)^2 to be finite: 1 - 4 c for every exp(c x^2 + ...) with parameters.
 
-    >>> c = Symbol("c", real=True)
+    >>> c = sp.Symbol("c", real=True)
     >>> integrable(sp.exp(c * x**2) + x)
     (1 - 4*c,)
     """
@@ -85,8 +84,9 @@ def chamber(expr: Expr, domain: tuple[Parameter, ...], point: Point) -> Chamber:
     Raises `theory.calculus.signs.OpenSignError` on a wall between two chambers.
 
     >>> from theory.language.parameters import declared
-    >>> b, c = (p.symbol for p in (domain := declared(["b", "c"])))
-    >>> chamber(sp.Max(x - b, 0) + sp.Max(x - c, 0), domain, {b: S(1), c: S(2)}).conditions
+    >>> domain = declared(["b", "c"])
+    >>> b, c = (p.symbol for p in domain)
+    >>> chamber(sp.Max(x - b, 0) + sp.Max(x - c, 0), domain, {b: 1, c: 2}).conditions
     (-b + c,)
     """
     with at(point) as notes:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache, wraps
+from inspect import Parameter as Kind
+from inspect import signature
 from typing import Concatenate, ParamSpec, TypeVar
 
 import sympy as sp
@@ -24,7 +26,7 @@ from theory.network.ridges import Network
 from theory.network.system import System
 from theory.network.vectors import Combination, Vector, gradient, velocity
 
-__all__ = ["blank", "derive", "network_of", "system_of", "takes_text", "velocities"]
+__all__ = ["blank", "derive", "network_of", "system_of", "takes_families", "takes_text", "velocities"]
 
 Given = str | Expr | Activation | System
 P = ParamSpec("P")
@@ -113,20 +115,66 @@ def derive(
 
 
 def takes_text(verb: Callable[Concatenate[System, P], R]) -> Callable[Concatenate[Given, P], R]:
-    """Let a verb of a system also take an activation, as text or otherwise: the system is then `derive` of it.
+    """Let a verb of a system also take an activation, as text or otherwise, and values of a family's parameters.
+
+    The system is then `derive` of the activation. The values are keywords, as `beta=0.7`, or stand in `parameters`;
+    they are put into the functions before anything is computed.
 
     >>> @takes_text
     ... def parameters(system):
     ...     return system.parameters
     >>> parameters("relu"), parameters(derive("relu", model="plain"))
     ((mu,), ())
+    >>> family = derive("erf(beta*x)", parameters={"beta": "> 0"})
+    >>> parameters(family), parameters(family, beta=0.7)
+    ((mu, beta), (mu,))
     """
+    return _given(verb, put=True)
+
+
+def takes_families(verb: Callable[Concatenate[System, P], R]) -> Callable[Concatenate[Given, P], R]:
+    """Do as `takes_text` for a verb whose `parameters` may hold those of a family.
+
+    What is compiled for a family then serves all its members. The family is in the chamber of the values, or, on a
+    wall between two chambers, has them put in.
+
+    >>> @takes_families
+    ... def conditions(system, *, parameters=None):
+    ...     return system.network.conditions, parameters
+    >>> conditions(derive("max(a*x, 0)", parameters="a"), a=2)
+    ((a,), {'a': 2})
+    """
+    return _given(verb, put=False)
+
+
+def _given(verb: Callable[Concatenate[System, P], R], *, put: bool) -> Callable[Concatenate[Given, P], R]:
+    own = signature(verb).parameters
+    gathers = "parameters" in own and own["parameters"].kind is not Kind.VAR_KEYWORD
+    flat = any(p.kind is Kind.VAR_KEYWORD for p in own.values())
 
     @wraps(verb)
     def of(system: Given, *args: P.args, **options: P.kwargs) -> R:
-        return verb(system if isinstance(system, System) else derive(system), *args, **options)
+        found = system if isinstance(system, System) else derive(system)
+        names = [p.name for p in found.network.domain]
+        if not names:
+            return verb(found, *args, **options)
+        given = dict(options.get("parameters") or {}) if gathers else {}
+        given |= {name: options.pop(name) for name in names if name in options and name not in set(own) - {"system"}}
+        values = {name: given[name] for name in names if name in given and not _is_array(given[name])}
+        member = found.member(values) if put else found.within(values) if len(values) == len(names) else found
+        still = {p.name for p in member.network.domain}
+        left = {name: value for name, value in given.items() if name not in names or name in still}
+        if gathers and (left or "parameters" in options):
+            options["parameters"] = left  # type: ignore[typeddict-item]
+        elif flat:
+            options.update(left)
+        return verb(member, *args, **options)
 
     return of
+
+
+def _is_array(value: object) -> bool:
+    return hasattr(value, "__len__") and not isinstance(value, str)
 
 
 def network_of(
@@ -204,4 +252,5 @@ def system_of(network: Network) -> System:
     """
     entries = {name: network.gram.inner(left, right) for name, (left, right) in network.entries.items()}
     parameters = (*network.parameters, *network.extra_parameters)
+    _ = network.conditions  # labels that leave the loss undefined, and names that two declare differently, are refused
     return System(network, network.states, parameters, entries, velocities(network))

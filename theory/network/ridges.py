@@ -14,6 +14,7 @@ flow, simulation, law and LaTeX read this description; whatever differs between 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -21,8 +22,9 @@ import sympy as sp
 from sympy import Expr, S, Symbol
 
 from theory.calculus.nodes import exact
+from theory.calculus.signs import OpenSignError
 from theory.errors import InputError, ParameterError
-from theory.language.activations import Activation
+from theory.language.activations import Activation, exact_value
 from theory.language.families import conditions_in_words, holds
 from theory.language.labels import Labels
 from theory.language.parameters import Parameter, domain_of
@@ -294,10 +296,8 @@ class Network(Shown):
 
     @cached_property
     def functions(self) -> tuple[Activation, ...]:
-        """The links of the units, then those of the teacher and what the labels make of them."""
-        links = [ridge.function for ridge in (*self.ridges, *self.teacher.ridges)]
-        learnt = () if self.teacher.labels is None else self.teacher.labels.derived
-        return tuple(dict.fromkeys((*links, *learnt)))
+        """The links of the units, then those of the teacher."""
+        return tuple(dict.fromkeys(ridge.function for ridge in (*self.ridges, *self.teacher.ridges)))
 
     @cached_property
     def domain(self) -> tuple[Parameter, ...]:
@@ -325,7 +325,11 @@ class Network(Shown):
     @cached_property
     def conditions(self) -> tuple[Expr, ...]:
         """What is positive in the chamber of the parameters in which the functions have these formulas."""
-        return tuple(dict.fromkeys(condition for f in self.functions for condition in f.conditions))
+        learnt = ()
+        if self.domain and self.teacher.labels is not None:
+            with suppress(InputError):  # a simulation needs no loss
+                learnt = self.teacher.labels.derived
+        return tuple(dict.fromkeys(condition for f in (*self.functions, *learnt) for condition in f.conditions))
 
     def accepts(self, values: Mapping[str, float]) -> None:
         """Check the model's parameters and those of the functions, given by name.
@@ -343,6 +347,60 @@ class Network(Shown):
                 f"{shown} given; accepted with this formula: {' and '.join(conditions_in_words(self.conditions))}; "
                 "elsewhere another one holds: `system.within(...)` derives it."
             )
+
+    def within(self, values: Mapping[str, float | Expr | str]) -> Network:
+        """Return the network with its functions in the chamber of these values of their parameters.
+
+        On a wall between two chambers, the values are put in: no formula with parameters holds there.
+        """
+        if not self.domain:
+            return self
+        given = {p.symbol: exact_value(p.name, values[p.name]) for p in self.domain if p.name in values}
+        if len(given) < len(self.domain) or not self.conditions or holds(self.conditions, given):
+            return self
+        try:
+            return self._mapped(lambda f: f.within(given), {})
+        except OpenSignError:
+            return self.member(values)
+
+    def member(self, values: Mapping[str, float | Expr | str]) -> Network:
+        """Return the network with values for parameters of its functions, put into them.
+
+        Raises `ParameterError` for a value outside the domain of its parameter.
+
+        >>> from theory.language.activations import activation
+        >>> from theory.language.labels import labels
+        >>> from theory.network.models import Plain
+        >>> family = activation("erf(beta*x)", {"beta": "> 0"})
+        >>> Plain().network(family, labels(family)).member({"beta": 1}).student.expr
+        erf(x)
+        """
+        given = {p.symbol: exact_value(p.name, values[p.name]) for p in self.domain if p.name in values}
+        for parameter in self.domain:
+            if parameter.symbol in given:
+                parameter.check_exact(given[parameter.symbol])
+        texts = {symbol.name: values[symbol.name] for symbol in given}
+        return self._mapped(lambda f: f.at(texts), given) if given else self
+
+    def _mapped(self, change: Callable[[Activation], Activation], values: Mapping[Symbol, Expr]) -> Network:
+        """Return the network with other functions, and values put in where parameters stand outside of them."""
+
+        def put(ridge: Ridge) -> Ridge:
+            return replace(ridge, function=change(ridge.function), coefficient=ridge.coefficient.xreplace(values))
+
+        given = self.teacher.labels
+        labels = None
+        if given is not None:
+            labels = replace(
+                given,
+                link=change(given.link),
+                transform=given.transform.xreplace(values),
+                noise=given.noise.xreplace(values),
+            )
+        terms, noise = tuple(map(put, self.teacher.ridges)), self.teacher.noise.xreplace(values)
+        kept = {symbol: number for symbol, number in self.values.items() if symbol not in values}
+        teacher = replace(self.teacher, ridges=terms, noise=noise, labels=labels)
+        return replace(self, ridges=tuple(map(put, self.ridges)), teacher=teacher, values=kept)
 
     @property
     def extra_parameters(self) -> tuple[Symbol, ...]:
