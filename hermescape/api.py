@@ -31,7 +31,9 @@ def experiment(task: Task | Function, teacher: Function | None = None, **setting
     given = Task.of(task, teacher, **settings)
     sigma, phi = given.links
     network = network_of(
-        sigma, phi, model=given.named_model, label=given.label, noise=given.noise, alpha=given.named_scale
+        *(sigma, phi),
+        **{"model": given.named_model, "label": given.label, "noise": given.noise, "alpha": given.named_scale},
+        near=given.parameters,
     )
     return Experiment.of(
         network,

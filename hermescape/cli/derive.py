@@ -16,7 +16,7 @@ __all__ = ["derive"]
 SIZES = ("dimension", "step_size", "batch")
 
 
-@takes(*DERIVED, *(use(name, default=None, note="for the verdict in steps") for name in SIZES))
+@takes(*DERIVED, *(use(name, default=None, note="for the verdict in steps") for name in SIZES), values="symbols")
 def derive(
     given: Given,
     expand: Annotated[

@@ -13,7 +13,7 @@ from theory.errors import ParameterError
 __all__ = ["hermite"]
 
 
-@takes("student")
+@takes("student", values="symbols")
 def hermite(
     given: Given,
     order: Annotated[int, typer.Option(metavar="K", help=f"highest order, 0 to {MAX_ORDER}")],

@@ -13,7 +13,7 @@ from theory.errors import ParameterError
 __all__ = ["kernel"]
 
 
-@takes("student", "teacher")
+@takes("student", "teacher", values="symbols")
 def kernel(
     given: Given,
     at: Annotated[str | None, typer.Option(metavar="Q,R", help="its number there, with an error; R >= Q^2")] = None,

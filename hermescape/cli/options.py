@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from hermescape.cli.families import Values, options_of, read_families
 from numerics.accuracy import VALUE
 from numerics.parameters import MODEL_NAMES, MODEL_PARAMETERS, OTHER_NAMES, PARAMETERS, Parameter, model_name
 from theory.errors import ParameterError
@@ -104,22 +105,30 @@ def use(name: str, *, default: Any = _OWN, note: str = "", kind: Any = None, met
     return Use(own, own.default if default is _OWN else default, note, read, metavar or own.metavar)
 
 
-def takes(*names: str | Use) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command options for parameters of the table; its function gets their values as its first argument."""
+def takes(*names: str | Use, values: Values = "put") -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command options for parameters of the table; its function gets their values as its first argument.
+
+    A command that takes a student takes families too: `values` says what becomes of the values of their parameters.
+    """
     uses = [(use(name, note=NAMES if name == "student" else "") if isinstance(name, str) else name) for name in names]
+
+    families = options_of(values) if any(one.parameter.name == "student" for one in uses) else []
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         _, *own = inspect.signature(function, eval_str=True).parameters.values()
         declared = [
             *(one.declared() for one in uses),
+            *families,
             *(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own),
         ]
 
         @wraps(function)
-        def command(**values: Any) -> None:
-            given = {one.parameter.name: values.pop(one.parameter.name) for one in uses}
+        def command(**options: Any) -> None:
+            given = {one.parameter.name: options.pop(one.parameter.name) for one in uses}
             try:
-                function(given, **values)
+                if families:
+                    read_families(given, *(options.pop(one.name) for one in families), values)
+                function(given, **options)
             except ParameterError as error:
                 raise ParameterError(_on_command_line(str(error), given)) from error
 

@@ -52,6 +52,7 @@ __all__ = [
 ]
 
 
+LARGEST = Rational(10) ** 300  # value of a parameter
 MEMBERS = 3  # points at which a family is looked at for what has to hold for all of it
 
 
@@ -372,7 +373,7 @@ def exact_value(name: str, value: float | Expr | str) -> Expr:
         number = sp.nan
     if isinstance(text, str) and number is sp.nan and re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d{1,3}", text):
         number = Rational(text)
-    if not (number.is_number and number.is_real and number.is_finite):
+    if not (number.is_number and number.is_real and number.is_finite and abs(number) < LARGEST):
         raise ParameterError(f"{name} = {value!r} given; accepted: a finite number, such as 0.7 or 1/3.")
     return sp.nsimplify(number, rational=True) if number.has(sp.Float) else number
 

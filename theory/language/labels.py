@@ -32,7 +32,7 @@ from theory.language.parser import parse_label
 from theory.shown import Shown
 from theory.symbols import Delta, x, y
 
-__all__ = ["GenerativeExponent", "Labels", "generative_exponent", "labels", "shown_labels"]
+__all__ = ["GenerativeExponent", "Labels", "generative_exponent", "labels", "shown_labels", "transform_of"]
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def shown_labels(
     phi, variance = activation(link), _variance(noise)
     if transform is None or transform == y:
         return Labels(phi, y, variance)
-    return Labels(phi, _transform(transform, (*phi.domain, *declared(parameters))), variance)
+    return Labels(phi, transform_of(transform, (*phi.domain, *declared(parameters))), variance)
 
 
 def _variance(noise: float | Expr) -> Expr:
@@ -149,7 +149,13 @@ def _variance(noise: float | Expr) -> Expr:
     return value
 
 
-def _transform(transform: str | Expr, domain: tuple[Parameter, ...] = ()) -> Expr:
+def transform_of(transform: str | Expr, domain: tuple[Parameter, ...] = ()) -> Expr:
+    """Return a label transform, an expression in y and in parameters, of text or of an expression.
+
+    >>> from theory.language.parameters import declared
+    >>> transform_of("abs(y)**p", declared("p > 0"))
+    Abs(y)**p
+    """
     rule = parse_label(transform, [p.symbol for p in domain]) if isinstance(transform, str) else transform
     rule = rule.xreplace({symbol: y for symbol in rule.free_symbols if symbol.name == "y"})
     rule, _ = real_symbols(rule, domain)
@@ -212,7 +218,7 @@ def generative_exponent(
     for given in transforms:
         if best is not None and best[0] == least:
             break
-        rule = _transform(given)
+        rule = transform_of(given)
         try:
             seen = labels(phi, transform=rule, noise=noise).mean
         except NotIntegrableError:
