@@ -14,6 +14,8 @@ from math import gcd, lcm
 
 import sympy as sp
 
+from theory.symbols import TAKEN
+
 __all__ = [
     "HALF",
     "ONE",
@@ -38,7 +40,7 @@ HALF, ONE = Fraction(1, 2), Fraction(1)
 SLOPES = ["L_q", "L_r", "J", "M_ss", "M_ls", "M_ll", "N_s", "N_l", "N_4"]
 ORDER = ["kappa", "eta", "lambda", "alpha", "Delta", "c", "rho", "mu", "B", "A", "G", *SLOPES]
 ORDER += ["q_s", "r", "q", "u", "m", "s", "x", "y"]
-RANK = {name: place for place, name in enumerate(ORDER)}
+RANK = {name: place for place, name in enumerate(ORDER, 1)}
 VARIABLES = {"Z", r"\ell", r"\ell^{*}"}  # random; they stand after roots, as in sqrt(r) Z
 GENERIC = {
     name: Fraction(*ratio)
@@ -61,7 +63,7 @@ class Leaf:
         """Where it stands in a product: decimals, constants, symbols in the order of the paper, functions."""
         f = self.expr
         if isinstance(f, sp.Symbol):
-            return (4.5 if f.name in VARIABLES else 2, RANK.get(f.name, len(RANK)), f.name, ())
+            return (4.5 if f.name in VARIABLES else 2, RANK.get(f.name) or _unranked(f.name), f.name, ())
         if not self.arguments:
             return (0 if f.is_Float else 1 if f.is_NumberSymbol else 5, 0, str(f), ())
         is_exponential = isinstance(f, sp.exp)
@@ -77,6 +79,12 @@ class Leaf:
     def is_constant(self) -> bool:
         """Whether no symbol is in it."""
         return not self.expr.free_symbols
+
+
+def _unranked(name: str) -> float:
+    """Parameters of functions stand with those of the model, before the weight's; other letters last."""
+    own = name.isalnum() and name not in TAKEN
+    return RANK["rho"] - 0.5 if own else len(RANK)
 
 
 @dataclass(frozen=True)
