@@ -44,11 +44,18 @@ def derive(
 
     task = Task(**given, **{name: value for name, value in sizes.items() if value is not None})
     system = task.system()
+    if system.network.domain and not missing:
+        wanted = system.network.domain[0].name
+        raise ParameterError(f"no value of {wanted} given; accepted with --d, --lr and --batch: --set {wanted}=VALUE.")
+    chambers = system.chambers()
     if latex:
-        typer.echo(system.latex())
+        typer.echo("\n".join(chamber.latex() for chamber in chambers))
         return
     meaning = verdict(system, () if missing else durations(system, task.dimension, task.step_size, task.batch))
     if as_json:
-        print_json({**derivation(system), "verdict": meaning.as_dict()})
+        others = {"chambers": [derivation(chamber) for chamber in chambers[1:]]} if len(chambers) > 1 else {}
+        print_json({**derivation(system), "verdict": meaning.as_dict(), **others})
     else:
         print_parts(*derivation_table(system, expand=expand), *verdict_lines(meaning))
+        for chamber in chambers[1:]:
+            print_parts("", *derivation_table(chamber, expand=expand))

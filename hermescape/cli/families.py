@@ -15,7 +15,7 @@ from theory.errors import ParameterError
 if TYPE_CHECKING:
     from theory.language.parameters import Parameter
 
-__all__ = ["Values", "members", "options_of", "place", "read_families"]
+__all__ = ["Values", "members", "options_of", "place", "read_families", "refuse_symbols"]
 
 Values = Literal["put", "keep", "grid", "symbols"]
 """What a command does with values of parameters: put them into the functions, keep the functions and pass the values
@@ -119,6 +119,14 @@ def place(given: dict[str, Any], values: Mapping[str, str], *, keep: bool = Fals
     if given.get("label") is not None:
         exact = {s: _exact(s.name, values[s.name]) for s in given["label"].free_symbols if s.name in values}
         given["label"] = given["label"].xreplace(exact)
+
+
+def refuse_symbols(given: Mapping[str, Any], option: str) -> None:
+    """Refuse an option that asks for numbers where the functions have parameters without values."""
+    for f in (given[name] for name in ("student", "teacher") if given.get(name) is not None):
+        if not isinstance(f, str) and f.is_family:
+            name = f.parameters[0].name
+            raise ParameterError(f"no value of {name} given; accepted with {option}: --set {name}=VALUE.")
 
 
 def members(given: Mapping[str, Any], grid: Mapping[str, list[str]]) -> list[tuple[dict[str, str], dict[str, Any]]]:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from hermescape.cli.families import refuse_symbols
 from hermescape.cli.options import Digits, Given, Json, Tolerance, accuracy, parse_point, takes
 from hermescape.output import print_json, print_parts
 from theory.errors import ParameterError
@@ -28,6 +29,8 @@ def kernel(
     if at is None and (digits is not None or tolerance is not None):
         raise ParameterError("--digits or --tolerance without --at given; accepted: them with --at Q,R.")
     point = None if at is None else parse_point(at)
+    if point is not None:
+        refuse_symbols(given, "--at")
     constants = None if as_json else NONE
     report = kernel_report(given["student"], given["teacher"], point, digits, accuracy(tolerance, digits), constants)
     if as_json:

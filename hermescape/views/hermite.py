@@ -11,11 +11,11 @@ import sympy as sp
 from rich.table import Table
 from sympy import Expr
 
-from theory.calculus.expectations import is_closed
+from theory.calculus.expectations import GaussianMean, is_closed
 from theory.errors import InputError, ParameterError
-from theory.language.activations import Activation, activation
+from theory.language.activations import Activation, activation, he
 from theory.language.hermite import coefficient, coefficients
-from theory.symbols import r
+from theory.symbols import r, x
 from theory.typeset.constants import Constants
 from theory.typeset.printing import as_text
 
@@ -46,6 +46,11 @@ def expansion(sigma: Activation, order: int, variance: Expr, constants: Constant
         if all(map(is_closed, closed)):
             texts = [as_text(value, constants) for value in closed]
             return {**head, "exact": True, "coefficients": texts, "errors": [0.0] * len(closed)}
+    if sigma.is_family:
+        texts = [
+            as_text(GaussianMean(_hermite_in(k, variance) * sigma.expr, sp.S.Zero, variance)) for k in range(order + 1)
+        ]
+        return {**head, "exact": False, "coefficients": texts, "errors": [None] * len(texts)}
     if variance == r:
         raise InputError(
             f"{sigma.name}: no rule closes its coefficients in r; accepted: --variance with a number, such as 1."
@@ -57,6 +62,11 @@ def expansion(sigma: Activation, order: int, variance: Expr, constants: Constant
     return {**head, "exact": False, "coefficients": list(map(_to_error, estimates)), "errors": errors}
 
 
+def _hermite_in(k: int, variance: Expr) -> Expr:
+    """Return He_k^[r](x) = r^(k/2) He_k(x / sqrt(r))."""
+    return sp.expand(variance ** sp.Rational(k, 2) * he(k).subs(x, x / sp.sqrt(variance))) if k else sp.S.One
+
+
 def _to_error(estimate: Estimate) -> str:
     """Return a decimal to the last digit that its error leaves, 15 at most."""
     if abs(estimate.value) <= estimate.error:
@@ -65,8 +75,10 @@ def _to_error(estimate: Estimate) -> str:
     return str(sp.Float(estimate.value, min(15, known + 1)))
 
 
-def tier_of(error: float) -> str:
-    """Say how a number with this error was found."""
+def tier_of(error: float | None) -> str:
+    """Say how a number with this error was found; None stands for an expectation that is left as it is."""
+    if error is None:
+        return "expectation"
     return f"quadrature (error {error:.1g})" if error else "exact"
 
 

@@ -108,7 +108,7 @@ class _Unevaluated(Expr):
 
     def _eval_evalf(self, prec: int) -> Expr:
         args = [arg if isinstance(arg, Lambda) else arg.evalf(sp.core.evalf.prec_to_dps(prec) + 5) for arg in self.args]
-        if not all(isinstance(arg, Lambda) or arg.is_number for arg in args):
+        if not all(not arg.free_symbols if isinstance(arg, Lambda) else arg.is_number for arg in args):
             return self.func(*args)
         return self._by_quadrature(args, sp.core.evalf.prec_to_dps(prec))
 

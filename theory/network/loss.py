@@ -373,7 +373,7 @@ class Loss(Shown):
     def links(self) -> tuple[Equation, ...]:
         """Student and learnt link, and the constants in them that have names."""
         named = (("student", r"\sigma(x)", self.student), ("teacher", r"\varphi(x)", self.teacher))
-        links = (Equation.of(label, left, latex(f.expr, self.constants)) for label, left, f in named)
+        links = (Equation.of(label, left, latex(f.source, self.constants)) for label, left, f in named)
         return (*links, *constants_of(self.constants))
 
     @property

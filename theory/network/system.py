@@ -22,7 +22,7 @@ from theory.calculus.nodes import exact
 from theory.calculus.tidy import in_lowest_terms, tidy
 from theory.errors import NotIntegrableError
 from theory.language.activations import exact_value
-from theory.language.families import holds
+from theory.language.families import conditions_in_words, holds
 from theory.language.hermite import information_exponent
 from theory.language.parameters import points
 from theory.lazy import Provided
@@ -347,12 +347,15 @@ class System(Shown):
 
     def quantities(self) -> list[Row]:
         """Network, tier, and what every state and parameter is."""
-        known = {**MEANINGS, **self.network.words.meanings}
+        own = {p.symbol: f"parameter of the functions, {p}" for p in self.network.domain}
+        known = {**MEANINGS, **self.network.words.meanings, **own}
         kinds = {"state": self.states, "parameter": self.parameters}
         symbols = [Row(str(s), kind, known.get(s, "")) for kind, those in kinds.items() for s in those]
         exponent = "the smallest k >= 1 with sigma_k phi_k != 0; None where there is none"
         order = [Row("information_exponent", self.information_exponent, exponent)] * self.network.is_single_index
-        return [*super().quantities(), *order, *symbols]
+        holds_where = conditions_in_words(self.conditions)
+        chamber = [Row("conditions", " and ".join(holds_where), "where these formulas hold")] if holds_where else []
+        return [*super().quantities(), *order, *chamber, *symbols]
 
     def formulas(self) -> dict[str, Expr]:
         """The velocities."""

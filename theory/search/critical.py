@@ -52,7 +52,7 @@ from theory.shown import Several, Shown, short
 from theory.symbols import mu
 from theory.typeset.printing import latex
 
-__all__ = ["Approach", "CriticalStrength", "critical_strengths", "isolates_exactly", "stationary_mu"]
+__all__ = ["Approach", "CriticalStrength", "critical_strengths", "isolates_exactly", "require_values", "stationary_mu"]
 
 MAX_PRINTED = 4  # degree up to which a constant is reduced modulo the minimal polynomial of mu_c
 MAX_DIGITS = 2000  # carried, if need be, to decide the sign of an algebraic number that is not zero
@@ -161,10 +161,25 @@ def critical_strengths(system: System) -> tuple[CriticalStrength, ...]:
     >>> critical_strengths(derive("relu", "erf"))[0].mu
     2*sqrt(3)/(3*sqrt(pi))
     """
+    require_values(system)
     escape = system.escape
     drive, exact = drive_of(escape), isolates_exactly(system)
     roots = isolated(drive) if exact else scanned(escape)
     return Several(sorted((_alignment(escape, root, exact) for root in roots), key=lambda root: float(root.mu)))
+
+
+def require_values(system: System) -> None:
+    """Raise `ParameterError` for a family without values for its parameters.
+
+    >>> from theory.network.derivation import derive
+    >>> require_values(derive("erf(beta*x)", parameters={"beta": "> 0"}))
+    Traceback (most recent call last):
+    theory.errors.ParameterError: no value of beta given; accepted: beta > 0, as beta=VALUE or --set beta=VALUE.
+    """
+    if system.network.domain:
+        parameter = system.network.domain[0]
+        name = parameter.name
+        raise ParameterError(f"no value of {name} given; accepted: {parameter}, as {name}=VALUE or --set {name}=VALUE.")
 
 
 def isolates_exactly(system: System) -> bool:
@@ -189,6 +204,7 @@ def stationary_mu(system: System) -> tuple[Expr, ...] | None:
     >>> stationary_mu(derive("linear")), [float(v.evalf(6)) for v in stationary_mu(derive("he2"))]
     ((), [0.40128...])
     """
+    require_values(system)
     escape = system.escape
     drive, bend, scale = drive_of(escape), escape.B, _scale(escape)
     if not scale.is_number:

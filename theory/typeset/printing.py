@@ -13,6 +13,7 @@ from sympy.core.function import AppliedUndef
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.str import StrPrinter
 
+from theory.symbols import x
 from theory.typeset.constants import NONE, Constants
 from theory.typeset.forms import HALF, ONE, Base, Leaf, Product, Raised, Sum
 from theory.typeset.metrics import width
@@ -43,6 +44,11 @@ class _Latex(LatexPrinter):
 
     _print_Mul = _print_Pow = _print_Rational = _print_Integer = _print_Add
     _print_Half = _print_One = _print_Zero = _print_NegativeOne = _print_Add
+
+    def _print_StrictGreaterThan(self, expr: sp.Basic) -> str:
+        """Write c > x as x < c: SymPy turns round what compares two symbols."""
+        above, below = expr.args
+        return rf"{self._print(below)} < {self._print(above)}" if below == x else self._print_Relational(expr)
 
     def form(self, f: Product, inline: bool = False) -> str:
         """Return a product or a sum; `inline` where a small fraction is to stand on one line."""
@@ -216,6 +222,11 @@ class _Text(StrPrinter):
 
     _print_Mul = _print_Pow = _print_Rational = _print_Integer = _print_Add
     _print_Half = _print_One = _print_Zero = _print_NegativeOne = _print_Add
+
+    def _print_StrictGreaterThan(self, expr: sp.Basic) -> str:
+        """Write c > x as x < c: SymPy turns round what compares two symbols."""
+        above, below = map(self._print, expr.args)
+        return f"{below} < {above}" if expr.args[1] == x else f"{above} > {below}"
 
     def _print_Abs(self, expr: sp.Expr) -> str:
         return f"Abs({self.form(absolute(normal(expr.args[0])))})"

@@ -14,7 +14,9 @@ from sympy import Expr
 from theory.calculus.expectations import is_closed
 from theory.calculus.explain import MOST_STEPS, RULES, Step
 from theory.language.activations import Activation
+from theory.language.families import conditions_in_words
 from theory.language.hermite import coefficient
+from theory.language.parameters import Parameter
 from theory.network.constraints import Free
 from theory.network.equations import flow_of, weight_of
 from theory.network.system import System
@@ -50,6 +52,14 @@ DIGITS = 10  # of coefficients without a closed form
 LONGEST_ODE = 40  # operations; longer right-hand sides stay in chain-rule form
 LONGEST_COEFFICIENT = 60  # operations
 LINEARISED = {"drive": "A", "slope": "A", "bend": "B"}  # parts by labels; others are tau
+
+
+def _domain(parameter: Parameter) -> str:
+    """Return where a parameter lies, in LaTeX."""
+    if parameter.low == -sp.oo and parameter.high == sp.oo and not parameter.nonzero:
+        return rf"{latex(parameter.symbol)} \in \mathbb{{R}}"
+    relations = {"<=": r"\le", ">=": r"\ge", "!=": r"\ne", parameter.name: latex(parameter.symbol)}
+    return " ".join(relations.get(word, word) for word in str(parameter).split())
 
 
 class Writer:
@@ -90,6 +100,9 @@ class Writer:
         )
         yield "definitions", Equations(self._definitions())
         yield "definitions", self._symbols()
+        if system.conditions:
+            where = " and ".join(f"${f}$" for f in conditions_in_words(system.conditions, latex))
+            yield "definitions", Paragraph.of(f"The formulas of this document hold where {where}.")
         yield "definitions", words.CONVENTIONS
 
     def _definitions(self) -> tuple[Equation, ...]:
@@ -103,9 +116,10 @@ class Writer:
         """Say what the letters mean; a model of one's own may have its own."""
         system = self.system
         shown = [t, *system.parameters, *system.states, q, r, L_q, L_r]
+        own = {p.symbol: f"parameter of the functions, ${_domain(p)}$" for p in system.network.domain}
         known = {**MEANINGS, **system.network.words.meanings}
-        meanings = {symbol: known.get(symbol, str(symbol)) for symbol in shown}
-        return Meanings(tuple((Math(latex(symbol)), prose(words.meaning(text))) for symbol, text in meanings.items()))
+        meanings = {symbol: words.meaning(known.get(symbol, str(symbol))) for symbol in shown} | own
+        return Meanings(tuple((Math(latex(symbol)), prose(text)) for symbol, text in meanings.items()))
 
     def _expansion(self) -> Iterator[Block]:
         loss = self.system.loss_function
@@ -144,7 +158,13 @@ class Writer:
         closed = {k: coefficients[k] for k in coefficients if k not in vanishing and _is_short(coefficients[k])}
         written = self.system.loss_function.latex_of
         yield Equations.of(*(Equation.of(f"{label}-{k}", left % k, written(value)) for k, value in closed.items()))
-        rest = {k: _decimal(coefficients[k].subs(r, 1)) for k in coefficients if k not in vanishing and k not in closed}
+        others = [k for k in coefficients if k not in vanishing and k not in closed]
+        if f.is_family:
+            rest = {k: written(coefficients[k]) for k in others}
+            yield Equations.of(*(Equation.of(f"{label}-{k}", left % k, value) for k, value in rest.items()))
+            rest = {}
+        else:
+            rest = {k: _decimal(coefficients[k].subs(r, 1)) for k in others}
         if rest:
             yield Paragraph.of(
                 f"Orders {_listed(rest)} have no short closed form; by quadrature, at variance one and to the digits "
