@@ -135,7 +135,7 @@ class Activation(Shown):
     def _look_at_members(self) -> None:
         """Check the family at a few points of its chamber."""
         set_once = partial(object.__setattr__, self)
-        set_once("domain", domain_of(self.expr, self.domain))
+        set_once("domain", domain_of(self.source, self.domain))
         if not self.point:
             set_once("point", tuple(shared_point([self.expr], self.domain).items()))
         for place in self.examples:
@@ -148,12 +148,12 @@ class Activation(Shown):
     @property
     def parameters(self) -> tuple[Symbol, ...]:
         """The parameters of a family, by name; none of a single function."""
-        return parameters_of(self.expr)
+        return parameters_of(self.source)
 
     @property
     def is_family(self) -> bool:
         """Whether the function has parameters."""
-        return bool(self.expr.free_symbols - {x})
+        return bool(self.source.free_symbols - {x})
 
     @property
     def source(self) -> Expr:
@@ -163,6 +163,8 @@ class Activation(Shown):
     @property
     def examples(self) -> tuple[dict[Symbol, Expr], ...]:
         """Generic points of the chamber, its own first; one empty point of a single function."""
+        if not self.is_family:
+            return ({},)
         own = {s: v for s, v in self.point if s in self.parameters}
         near = (p for p in points(self.domain, MEMBERS) if holds((*self.conditions, *integrable(self.source)), p))
         return tuple({s: p[s] for s in self.parameters} for p in ({**next(near, {}), **own}, *near))
@@ -189,7 +191,7 @@ class Activation(Shown):
 
     def within(self, place: Point) -> Activation:
         """Return the family in the chamber of a point; raises `OpenSignError` on a wall between two chambers."""
-        if not self.is_family or (holds(self.conditions, place) and self.expr == self.source):
+        if not self.is_family or holds(self.conditions, place):
             return self
         return member(self.name, self.source, self.domain, place)
 
