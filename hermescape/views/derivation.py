@@ -19,6 +19,7 @@ from theory.errors import InputError
 from theory.language.labels import generative_exponent
 from theory.network.system import System
 from theory.symbols import L_q, L_r, mu, q, r, rho, x
+from theory.typeset.constants import valued
 from theory.typeset.printing import as_text
 
 __all__ = ["derivation", "derivation_table"]
@@ -91,21 +92,22 @@ def derivation_table(system: System, *, expand: bool = False) -> tuple[str | Tab
         system: what was derived.
         expand: ODEs and search time with L_q, L_r, A and B put in, however long.
     """
+    exponent, constants = _generative_note(_generative(system)), system.loss_function.constants
+    system = system.written
     loss = system.loss_function
-    constants = loss.constants.long_only
-    student, teacher = (f"{f.name}: {as_text(f.expr, loss.constants)}" for f in (loss.student, loss.teacher))
+    student, teacher = (f"{f.name}: {as_text(f.expr, constants)}" for f in (loss.student, loss.teacher))
     table = Table(show_edge=False, pad_edge=False, box=None)
     for column in ("quantity", "tier", "expression"):
         table.add_column(column, overflow="fold")
-    for name, decimal in constants.named:
-        table.add_row(name, "as typed", decimal)
-    shown = expansion(loss.student, SHOWN_COEFFICIENTS - 1, sp.S.One, constants)
+    for constant in constants.named:
+        table.add_row(constant.name, "as typed", constant.decimal)
+    shown = expansion(loss.student, SHOWN_COEFFICIENTS - 1, sp.S.One)
     for k, (text, error) in enumerate(zip(shown["coefficients"], shown["errors"], strict=True)):
         table.add_row(f"sigma_{k}", tier_of(error), text)
     for row in (*_flow_rows(system, expand), *_search_rows(system, expand)):
-        table.add_row(row.name, _tier(row.functions, row.at), as_text(row.value, constants))
+        table.add_row(row.name, _tier(row.functions, row.at), as_text(row.value))
     head = f"student {student}    teacher {teacher}    model {system.network.name}"
-    return head, _generative_note(_generative(system)), table, *_footnotes(system, expand)
+    return head, exponent, table, *_footnotes(system, expand)
 
 
 def _flow_rows(system: System, expand: bool) -> Iterator[_Row]:
@@ -168,6 +170,6 @@ def _tier(expressions: tuple[Expr, ...], at: tuple[Symbol, ...]) -> str:
         return "exact"
     from numerics.integrals.evaluate import evaluator
 
-    error = max(estimate.error for estimate in evaluator(at, expressions)(*[0.5] * len(at)))
+    error = max(estimate.error for estimate in evaluator(at, tuple(map(valued, expressions)))(*[0.5] * len(at)))
     where = " = ".join(symbol.name for symbol in at)
     return f"quadrature (error {error:.0e} at {where} = 1/2)"

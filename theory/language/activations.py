@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections import ChainMap
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
@@ -31,7 +32,7 @@ from theory.language.parser import RESERVED, parse
 from theory.lazy import Lazy
 from theory.shown import Shown
 from theory.symbols import x
-from theory.typeset.constants import Constants
+from theory.typeset.constants import DECIMAL, Constants
 from theory.typeset.layout import Equation, on_screen
 from theory.typeset.printing import latex
 
@@ -169,15 +170,53 @@ class Activation(Shown):
         return sp.oo if rate < 1e-3 else 1 / (4 * sp.nsimplify(float(rate), rational=True, tolerance=1e-3))
 
     @property
-    def text(self) -> str:
-        """The name, which is what was typed, and the texts of the names that `register` added and it uses."""
-        return " ".join((self.name, *registered_in([self.name]).values()))
+    def source(self) -> str | Expr:
+        """What was typed if that has decimals, with the texts of names that `register` added; else the expression."""
+        text = " ".join((self.name, *registered_in([self.name]).values()))
+        return text if DECIMAL.search(text) and self._is_typed else self.expr
+
+    @cached_property
+    def _is_typed(self) -> bool:
+        """Whether the name is a text of the language that says what the function is."""
+        try:
+            return _from_text(self.name).expr == self.expr
+        except InputError:
+            return False
+
+    def written(self, constants: Constants | None = None) -> Activation:
+        """Return the function with constants, by default its own, in the place of its long decimals.
+
+        What cannot be derived with them stays as it is: a kink at a root of a cubic polynomial is known to SymPy only
+        where the coefficients are ratios.
+
+        >>> activation("1.0507009873554805*(max(x, 0) + 0.1*x)").written().expr
+        c_1*(x/10 + Max(0, x))
+        """
+        given = Constants.of(self.source) if constants is None else constants
+        if not given.named:
+            return self
+        try:
+            named = Activation(self.name, self._with(given))
+        except (InputError, TypeError):  # what SymPy cannot compare
+            return self
+        return named if named.has_closed_class == self.has_closed_class else self
+
+    def _with(self, constants: Constants) -> Expr:
+        source = self.source
+        if isinstance(source, Expr):
+            return constants.in_expression(source)
+        names: ChainMap[str, Expr] = ChainMap({}, _NAMED)
+        for name, text in [*registered_in([self.name]).items(), ("", self.name)]:
+            replaced, meanings = constants.in_text(text)
+            names[name] = parse(replaced, names=ChainMap(meanings, names))
+        return names[""]
 
     @property
     def equations(self) -> tuple[Equation, ...]:
         """sigma(x), and the constants in it that have names."""
-        constants = Constants.of(self.text)
-        return (Equation.of("student", r"\sigma(x)", latex(self.expr, constants)), *constants_of(constants))
+        typed, written = Constants.of(self.source).typed, self.written().expr
+        constants = Constants.within(written, typed=typed)
+        return (Equation.of("student", r"\sigma(x)", latex(written, constants)), *constants_of(constants))
 
     @property
     def heading(self) -> str:
@@ -191,20 +230,18 @@ class Activation(Shown):
 
     def formulas(self) -> dict[str, Expr]:
         """sigma(x)."""
-        return {"sigma(x)": self.expr}
+        return {"sigma(x)": self.written().expr}
 
     def _repr_latex_(self) -> str:
         return on_screen(self.equations)
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.expr}"
+        return f"{self.name}: {self.written().expr}"
 
 
 def constants_of(constants: Constants) -> tuple[Equation, ...]:
     """Return c_1, c_2, ... with the decimals that were typed."""
-    return tuple(
-        Equation.of(f"constant-{i}", f"c_{{{i}}}", decimal) for i, (_, decimal) in enumerate(constants.named, 1)
-    )
+    return tuple(Equation.of(f"constant-{c.index}", latex(c), c.decimal) for c in constants.named)
 
 
 def activation(value: str | Expr | Activation) -> Activation:

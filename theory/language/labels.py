@@ -28,6 +28,7 @@ from theory.language.hermite import MAX_EXPONENT, leading_order
 from theory.language.parser import parse_label
 from theory.shown import Shown
 from theory.symbols import Delta, x, y
+from theory.typeset.constants import Constants
 
 __all__ = ["GenerativeExponent", "Labels", "generative_exponent", "labels", "shown_labels"]
 
@@ -66,6 +67,15 @@ class Labels(Shown):
             message = f"label transform {self.transform}: the loss is undefined, since {error}"
             raise type(error)(message) from error
         return link
+
+    @property
+    def sources(self) -> tuple[str | Expr, ...]:
+        """What was typed: the link, and a transform."""
+        return (self.link.source, *([] if self.transform == y else [self.transform]))
+
+    def written(self, constants: Constants) -> Labels:
+        """Return the labels with constants in the place of their long decimals."""
+        return Labels(self.link.written(constants), constants.in_expression(self.transform), self.noise)
 
     @property
     def second_moment(self) -> Expr:
