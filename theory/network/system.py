@@ -215,7 +215,7 @@ class System(Shown):
 
         >>> from theory.network.derivation import derive
         >>> derive("1.2345678*x + 0.5*x**3").written.escape.B
-        -45*mu**4/4 - 6*c_1*mu**2 + 9*mu/2 - c_1**2
+        -45*mu**4/4 - 6*c_1*mu**2 + 3*c_1*mu + 9*mu/2 - c_1**2
         """
         network = self.network.written
         return self if network is self.network else replace(self, network=network)

@@ -17,6 +17,7 @@ from theory.typeset.constants import NONE, Constants, is_long
 from theory.typeset.forms import HALF, ONE, Base, Leaf, Product, Raised, Sum
 from theory.typeset.metrics import width
 from theory.typeset.normal import absolute, normal
+from theory.typeset.ratios import shortened
 from theory.typeset.tree import parse
 
 __all__ = ["as_text", "bracketed", "latex", "latex_of_factor"]
@@ -39,7 +40,7 @@ class _Latex(LatexPrinter):
         self.constants = constants
 
     def _print_Add(self, expr: sp.Expr, order: str | None = None) -> str:
-        return self.form(normal(expr))
+        return self.form(shortened(normal(expr)))
 
     _print_Mul = _print_Pow = _print_Rational = _print_Integer = _print_Add
     _print_Half = _print_One = _print_Zero = _print_NegativeOne = _print_Add
@@ -211,7 +212,7 @@ class _Text(StrPrinter):
         self.constants = constants
 
     def _print_Add(self, expr: sp.Expr, order: str | None = None) -> str:
-        return self.form(normal(expr))
+        return self.form(normal(expr) if self.constants is None else shortened(normal(expr)))
 
     _print_Mul = _print_Pow = _print_Rational = _print_Integer = _print_Add
     _print_Half = _print_One = _print_Zero = _print_NegativeOne = _print_Add

@@ -286,6 +286,11 @@ def test_a_kink_that_no_constant_can_carry_leaves_the_numbers_and_its_digits() -
     assert not re.search(r"\d{19}", as_text(system.written.loss_function.student.expr))
 
 
+def test_a_sum_without_named_constants_is_divided_by_its_longest_number() -> None:
+    velocity = derive("relu", alpha=Rational("1.23456789012345")).velocities[u]
+    assert as_text(velocity) == "1.23456789012345*(-L_q*m - 2*L_r*(mu*m + 1.23456789012345*u))"
+
+
 def test_a_constant_is_a_number_that_keeps_its_name() -> None:
     c, d = Constant(1, "0.12345678901234567"), Constant(2, "1.23456789012345")
     assert sp.Max(c, d) == d
