@@ -87,7 +87,16 @@ def collapsed(ax: Axes) -> Axes:
     return plots.collapse(ax, samples, lambda x: np.array([LAW.cdf(110.2 + 30 * at) for at in x]))
 
 
+def swept(ax: Axes) -> Axes:
+    curves = {f"student = relu, $d$ = {plots.size_of(d)}": np.log(d) * 3 * np.exp(5 * MU) for d in (100, 1e3, 1e6)}
+    ends = {name: (0.9 * times, 1.2 * times) for name, times in curves.items()}
+    return plots.curves_over(
+        ax, MU, curves, ends, xlabel=plots.label_of("mu"), ylabel=plots.label_of("exit_time", "eta * step")
+    )
+
+
 SUBJECTS: dict[str, Any] = {
+    "swept": swept,
     "check": lambda ax: plots.exit_times(ax, rows()),
     "search": searched,
     "plane": plane,
@@ -100,7 +109,14 @@ SUBJECTS: dict[str, Any] = {
     "histogram": lambda ax: plots.law_histogram(ax, TIMES, LAW),
     "spectrum": lambda ax: plots.hermite_spectrum(ax, [0.4, 0.5, 0.28, 0, 0.08, 0, 0.04], label="student"),
 }
-ENDS = {"check": (0.1, 0.9), "search": (0.1, 0.9), "plane": (0.02, 0.98), "paths": (0, 60), "spectrum": (0, 6)}
+ENDS = {
+    "check": (0.1, 0.9),
+    "search": (0.1, 0.9),
+    "swept": (0.1, 0.9),
+    "plane": (0.02, 0.98),
+    "paths": (0, 60),
+    "spectrum": (0, 6),
+}
 ENDS |= {"sample": (TIMES.min(), TIMES.max()), "histogram": (TIMES.min(), TIMES.max())}
 
 
