@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import Collection
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.lines import Line2D
+from matplotlib.mathtext import MathTextParser
 from matplotlib.text import Text
 from PIL import Image
 
@@ -141,6 +142,18 @@ def seen(figure: Any) -> list[Text]:
     return [t for t in texts if t not in kept or t in used]
 
 
+def sizes(text: Text) -> list[float]:
+    """Return the sizes of the glyphs of a text, in points: sub- and superscripts are smaller than the rest.
+
+    A root sign has no size of its own: it is stretched to what stands below it.
+    """
+    words, kind = text._preprocess_math(text.get_text())
+    if kind is not True:
+        return [float(text.get_fontsize())]
+    parsed = (MathTextParser("path").parse(line, prop=text.get_fontproperties()) for line in words.splitlines())
+    return [float(size) for line in parsed for _, size, code, *_ in line.glyphs if chr(code) != "√"]
+
+
 def contrast(one: Any, other: Any) -> float:
     """Return the contrast of two colours, from 1 to 21."""
 
@@ -171,9 +184,14 @@ def test_a_file_has_the_size_of_its_figure() -> None:
 def test_no_text_is_too_small_or_too_pale(drawn: Any) -> None:
     texts = seen(drawn)
     assert len(texts) > 8
-    assert {t.get_text(): t.get_fontsize() for t in texts if t.get_fontsize() < SMALLEST} == {}
+    assert {t.get_text(): min(sizes(t)) for t in texts if min(sizes(t)) < SMALLEST - 1e-9} == {}
     pale = {t.get_text() for t in texts if contrast(t.get_color(), "white") < TEXT and t.get_color() != ON_COLOURS}
     assert pale == set()
+
+
+def test_scripts_are_measured() -> None:
+    assert sorted(set(sizes(Text(text="a\n$d$ = $10^{4}$", fontsize=9)))) == pytest.approx([6.3, 9])
+    assert sizes(Text(text="10 %", fontsize=8)) == [8]
 
 
 def test_every_axis_says_what_it_is_and_times_their_unit(drawn: Any) -> None:
