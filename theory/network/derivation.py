@@ -154,14 +154,14 @@ def _given(verb: Callable[Concatenate[System, P], R], *, put: bool) -> Callable[
 
     @wraps(verb)
     def of(system: Given, *args: P.args, **options: P.kwargs) -> R:
-        found = system if isinstance(system, System) else derive(system)
-        names = [p.name for p in found.network.domain]
+        whole = system if isinstance(system, System) else derive(system)
+        names = [p.name for p in whole.network.domain]
         if not names:
-            return verb(found, *args, **options)
+            return verb(whole, *args, **options)
         given = dict(options.get("parameters") or {}) if gathers else {}
         given |= {name: options.pop(name) for name in names if name in options and name not in set(own) - {"system"}}
         values = {name: given[name] for name in names if name in given and not _is_array(given[name])}
-        member = found.member(values) if put else found.within(values) if len(values) == len(names) else found
+        member = whole.member(values) if put else whole.within(values) if len(values) == len(names) else whole
         still = {p.name for p in member.network.domain}
         left = {name: value for name, value in given.items() if name not in names or name in still}
         if gathers and (left or "parameters" in options):

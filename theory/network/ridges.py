@@ -326,17 +326,17 @@ class Network(Shown):
 
         Raises `InputError` where two functions declare one name differently.
         """
-        found: dict[str, Parameter] = {}
+        known: dict[str, Parameter] = {}
         declared = [p for f in self.functions for p in f.domain if p.symbol in f.parameters]
         labels = self.teacher.labels
         declared += domain_of(sp.Tuple(self.teacher.noise, S.Zero if labels is None else labels.transform), declared)
         for parameter in declared:
-            if found.setdefault(parameter.name, parameter).symbol != parameter.symbol:
+            if known.setdefault(parameter.name, parameter).symbol != parameter.symbol:
                 raise InputError(
-                    f"parameter {parameter.name} declared as {found[parameter.name]} and as {parameter}; accepted: one "
+                    f"parameter {parameter.name} declared as {known[parameter.name]} and as {parameter}; accepted: one "
                     "declaration, shared by student, teacher and label."
                 )
-        return tuple(found[name] for name in sorted(found))
+        return tuple(known[name] for name in sorted(known))
 
     @property
     def parameters_of_functions(self) -> tuple[Symbol, ...]:

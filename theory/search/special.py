@@ -66,8 +66,8 @@ def special_places(system: System) -> tuple[Special, ...]:
     network = system.network
     if not network.domain or not network.is_single_index:
         return ()
-    found = [*_exponents(system), *_kinks(system), *_ends(system)]
-    return tuple(dict.fromkeys(found))
+    places = [*_exponents(system), *_kinks(system), *_ends(system)]
+    return tuple(dict.fromkeys(places))
 
 
 def _zeros(f: Expr, domain: tuple[Parameter, ...]) -> Iterator[tuple[str, dict[Symbol, Expr]]]:
