@@ -7,6 +7,7 @@ with dv/dt from `theory.network.vectors.velocity`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache, wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -18,6 +19,7 @@ from theory.language.activations import Activation, activation
 from theory.language.labels import Labels, labels, shown_labels
 from theory.network.models import Model
 from theory.network.models import model as find_model
+from theory.network.objectives import objective as find_objective
 from theory.network.ridges import Network
 from theory.network.system import System
 from theory.network.vectors import Combination, Vector, gradient, velocity
@@ -73,6 +75,7 @@ def derive(
     label: str | Expr | None = None,
     noise: float | Expr = S.Zero,
     alpha: float | Expr = S.One,
+    objective: str | None = None,
 ) -> System:
     """Derive the dynamics of `student` learning y = T(phi(<w*, x>) + noise) by one-pass SGD, for small steps.
 
@@ -84,10 +87,12 @@ def derive(
         label: label transform T, text or expression in y such as "y**2"; the identity by default.
         noise: variance Delta of the label noise, a number or `theory.symbols.Delta`.
         alpha: fixed LoRA scale, a number or `theory.symbols.alpha`.
+        objective: what is minimised, "squared" or "correlation" (L = -K(q, r) + E y^2/2); by default what the model
+            says, the squared loss for those of the library.
 
     Raises:
         InputError: text that is no activation, a function that is not real or not integrable, a label transform that
-            leaves the loss undefined, an unknown model.
+            leaves the loss undefined, an unknown model or objective.
 
     >>> system = derive("linear")
     >>> system.odes[system.states[0]]
@@ -96,10 +101,13 @@ def derive(
     (1 - mu, -1)
     >>> derive("linear", model="misaligned", noise=0.1).states
     (u, m, s)
+    >>> derive("he3", objective="correlation").escape.tau  # nothing of the student's own: B = 0
+    1/(18*mu**2)
     """
     sigma = activation(student)
     given = labels(sigma if teacher is None else activation(teacher), transform=label, noise=noise)
-    return _derive(_parametrisation(model, alpha), sigma, given, (sigma.name, given.mean.name))
+    wanted = None if objective is None else find_objective(objective).name
+    return _derive(_parametrisation(model, alpha), sigma, given, (sigma.name, given.mean.name), wanted)
 
 
 def takes_text(verb: Callable[Concatenate[System, P], R]) -> Callable[Concatenate[Given, P], R]:
@@ -127,6 +135,7 @@ def network_of(
     label: str | Expr | None = None,
     noise: float | Expr = S.Zero,
     alpha: float | Expr = S.One,
+    objective: str | None = None,
 ) -> Network:
     """Return the description alone, for a simulation; arguments as `derive`, but the loss need not be defined.
 
@@ -135,7 +144,7 @@ def network_of(
     """
     sigma = activation(student)
     given = shown_labels(sigma if teacher is None else activation(teacher), transform=label, noise=noise)
-    return _parametrisation(model, alpha).network(sigma, given)
+    return _posed(_parametrisation(model, alpha), sigma, given, objective)
 
 
 @lru_cache(maxsize=64)
@@ -154,9 +163,17 @@ def _parametrisation(model: str | Model, alpha: float | Expr) -> Model:
 
 
 @lru_cache(maxsize=256)
-def _derive(parametrisation: Model, sigma: Activation, given: Labels, _names: tuple[str, str]) -> System:
+def _derive(
+    parametrisation: Model, sigma: Activation, given: Labels, _names: tuple[str, str], objective: str | None
+) -> System:
     """Derive a system; equal activations of other names (which the system prints) are other entries."""
-    return system_of(parametrisation.network(sigma, given))
+    return system_of(_posed(parametrisation, sigma, given, objective))
+
+
+def _posed(parametrisation: Model, sigma: Activation, given: Labels, objective: str | None) -> Network:
+    """Return a model's network with an objective, its own if None."""
+    network = parametrisation.network(sigma, given)
+    return network if objective is None else replace(network, objective=objective)
 
 
 def system_of(network: Network) -> System:
