@@ -113,6 +113,7 @@ def phase_diagram(
         {
             "student": system.loss_function.student.name,
             "teacher": system.loss_function.teacher.name,
+            "objective": system.network.objective,
             **shared,
             **({} if rho is None else {"dimension": dimension}),
         },

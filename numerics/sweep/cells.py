@@ -169,6 +169,7 @@ def _experiment(values: Values) -> Experiment:
         label=_optional(values, "label"),
         noise=float(values["noise"]),
         alpha=float(values["scale"]),
+        objective=_optional(values, "objective"),
     )
     return Experiment.of(
         network,
@@ -225,7 +226,8 @@ def _flow(values: Values, engine: Engine | str | None) -> CellResult:
         model, place = _model(values), _place(values)
         kappa = _kappa(values)
         texts = (_text(values, "student"), _optional(values, "teacher"), model, _optional(values, "label"))
-        system, noisy = _systems(*texts, float(values["noise"]), float(values["scale"]))
+        numbers = float(values["noise"]), float(values["scale"])
+        system, noisy = _systems(*texts, *numbers, _optional(values, "objective"))
         parameters: dict[str, Any] = {**place} if kappa == 0 else {**place, "kappa": kappa}
         watched, alignment = (system if kappa == 0 else noisy).observed()
         start = _start(system, values, place)
@@ -252,10 +254,16 @@ def _flow(values: Values, engine: Engine | str | None) -> CellResult:
 
 @lru_cache(maxsize=32)
 def _systems(
-    student: str, teacher: str | None, model: str | Model, label: str | None, noise: float, scale: float
+    student: str,
+    teacher: str | None,
+    model: str | Model,
+    label: str | None,
+    noise: float,
+    scale: float,
+    objective: str | None,
 ) -> tuple[System, System]:
     """Return the system of infinitesimal steps and that of finite kappa."""
-    system = derive(student, teacher, model=model, label=label, noise=noise, alpha=scale)
+    system = derive(student, teacher, model=model, label=label, noise=noise, alpha=scale, objective=objective)
     return system, system.sgd()
 
 
