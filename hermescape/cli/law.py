@@ -30,7 +30,7 @@ APART = ("dimension", "step_size", "kappa")  # of which a law takes values that 
     *("student", "mu", use("dimension", kind=float, note="such as 1e6")),
     use("kappa", default=0.0, note="0 is the gradient flow from a random start"),
     use("step_size", default=0.0, note="0 is the limit of small steps at this kappa"),
-    *("threshold", "teacher", "model", "rho", "mix", "label", "noise", "scale", "initial_scale"),
+    *("threshold", "teacher", "model", "rho", "mix", "label", "noise", "scale", "objective", "initial_scale"),
     use("rtol", default=float(LAW_RTOL), note="behind C"),
 )
 def law(
@@ -78,7 +78,8 @@ def law(
         **{"student": given["student"], "teacher": given["teacher"] or given["student"], "model": given["model"]},
         **{"label": given["label"], "mu": task.mu, "rho": task.length, "dimension": apart["dimension"]},
         **{"kappa": apart["kappa"], "step_size": apart["step_size"], "threshold": task.threshold},
-        **{"noise": task.noise, "scale": task.scale, "initial_scale": task.initial_scale},
+        **{"noise": task.noise, "scale": task.scale, "objective": system.network.objective},
+        "initial_scale": task.initial_scale,
         "time_unit": "t = step_size * steps",
     }
     if wanted is not None:
@@ -93,10 +94,11 @@ def law(
 def _draw(both: Compared, settings: Given, picture: Picture) -> None:
     from hermescape.drawing import draw_law
     from numerics.plots import paired, size_of, titled
+    from theory.network.objectives import objective
 
     ax = draw_law(both.law, label=both.name, style=picture.style, width=picture.width)
     place = "" if settings["mu"] is None else rf", $\mu$ = {settings['mu']:g}"
-    pair = paired(settings["student"], settings["teacher"])
+    pair = paired(settings["student"], settings["teacher"]) + objective(settings["objective"]).aside
     titled(ax, rf"{pair}{place}, $d$ = {size_of(settings['dimension'])}, $\kappa$ = {settings['kappa']:g}")
     picture.save(ax.figure)
 

@@ -42,6 +42,7 @@ def derivation(system: System) -> dict[str, object]:
         "model": system.network.name,
         "label": as_text(loss.labels.transform),
         "noise": float(loss.labels.noise),
+        "objective": system.network.objective,
         "information_exponent": system.information_exponent,
         "generative_exponent": _generative(system),
         "exact": system.is_exact,
@@ -104,7 +105,8 @@ def derivation_table(system: System, *, expand: bool = False) -> tuple[str | Tab
         table.add_row(f"sigma_{k}", tier_of(error), text)
     for row in (*_flow_rows(system, expand), *_search_rows(system, expand)):
         table.add_row(row.name, _tier(row.functions, row.at), as_text(row.value, constants))
-    head = f"student {student}    teacher {teacher}    model {system.network.name}"
+    network = system.network
+    head = f"student {student}    teacher {teacher}    model {network.name}{network.minimised.aside}"
     return head, _generative_note(_generative(system)), table, *_footnotes(system, expand)
 
 
