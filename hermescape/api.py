@@ -31,7 +31,7 @@ def experiment(task: Task | Function, teacher: Function | None = None, **setting
     given = Task.of(task, teacher, **settings)
     sigma, phi = given.links
     return Experiment.of(
-        network_of(sigma, phi, **given.posed),
+        network_of(sigma, phi, **given.posed, near=given.parameters),
         dimension=given.dimension,
         batch=given.batch,
         step_size=given.step_size,

@@ -15,20 +15,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack, cast
 
-from sympy import Expr
+from sympy import Expr, Symbol
 
 from numerics.parameters import PARAMETERS, mixed_length, model_name
 from theory.errors import ParameterError
 from theory.language.activations import Activation, activation
-from theory.language.parser import parse_label
+from theory.language.labels import transform_of
+from theory.language.parameters import Parameter, declared, parameters_of
 from theory.network.derivation import blank, derive
 from theory.network.models import Model
 from theory.network.models import model as find_model
 from theory.network.system import System
 from theory.shown import Row, Shown, meanings, short
-from theory.symbols import y
 
 __all__ = ["Fields", "Function", "Task"]
 
@@ -135,9 +135,10 @@ class Task(Shown):
             value = getattr(self, name, None)
             if value is not None and parameter.type in ("number", "integer", "flag", "objective"):
                 object.__setattr__(self, name, parameter.check(value))
-        object.__setattr__(self, "student", activation(self.student))
-        object.__setattr__(self, "teacher", None if self.teacher is None else activation(self.teacher))
-        object.__setattr__(self, "label", _label(self.label))
+        domain = self._declared()
+        object.__setattr__(self, "student", activation(self.student, domain))
+        object.__setattr__(self, "teacher", None if self.teacher is None else activation(self.teacher, domain))
+        object.__setattr__(self, "label", _label(self.label, domain))
         self._read_parameters()
         self._check_model()
 
@@ -213,13 +214,28 @@ class Task(Shown):
         return {name: given[name] for name in names}
 
     def system(self) -> System:
-        """Derive the dynamics, with the parameters of the model as symbols."""
+        """Derive the dynamics, with the parameters of the model as symbols, and those of a family without values."""
         sigma, phi = self.links
-        return derive(sigma, phi, **self.posed)
+        own = {p.name for f in (sigma, phi) for p in f.parameters} | {p.name for p in self._of_label()}
+        values = {name: value for name, value in self.parameters.items() if name in own}
+        family = derive(sigma, phi, **self.posed)
+        return family.member(values) if values else family
+
+    def _declared(self) -> tuple[Parameter, ...]:
+        """Return the parameters of functions that values are given of, and the model does not have."""
+        if not isinstance(self.parameters, Mapping):
+            return ()
+        known = {*KNOWN, *(str(s) for s in _symbols(self.parametrisation))}
+        symbols = [s for f in (self.student, self.teacher) if isinstance(f, Activation) for s in f.domain]
+        named = {p.name for p in symbols}
+        return (*symbols, *declared([n for n in self.parameters if n not in known and n not in named]))
+
+    def _of_label(self) -> tuple[Symbol, ...]:
+        return () if self.label is None else parameters_of(cast(Expr, self.label))
 
     def _names(self) -> list[str]:
-        network = blank(self.parametrisation)
-        return [str(symbol) for symbol in (*network.parameters, *network.extra_parameters)]
+        own = {symbol.name for f in self.links for symbol in f.parameters} | {s.name for s in self._of_label()}
+        return [*(str(symbol) for symbol in _symbols(self.parametrisation)), *sorted(own)]
 
     def _given(self) -> dict[str, float]:
         known = {"mu": self.mu, "rho": self.length, "c": self.c}
@@ -258,12 +274,16 @@ class Task(Shown):
             model.check(given)
 
 
-def _label(label: Any) -> Expr | None:
-    """Parse text; give a symbol named y the assumptions of `theory.symbols.y`."""
+def _symbols(model: Model) -> tuple[Symbol, ...]:
+    """Return the parameters of a model."""
+    network = blank(model)
+    return (*network.parameters, *network.extra_parameters)
+
+
+def _label(label: Any, domain: tuple[Parameter, ...]) -> Expr | None:
+    """Return the transform that text or an expression gives."""
     if label is None:
         return None
-    if isinstance(label, str):
-        return parse_label(label)
-    if not isinstance(label, Expr):
+    if not isinstance(label, str | Expr):
         raise ParameterError(f"label = {label!r} given; accepted: text or a SymPy expression in y, such as y**2.")
-    return label.xreplace({symbol: y for symbol in label.free_symbols if str(symbol) == "y"})
+    return transform_of(label, domain)

@@ -6,8 +6,10 @@ Time is `t = eta * step` (step size times number of SGD steps) wherever a rate o
 from sympy import Symbol
 
 __all__ = [
+    "FREE",
     "MEANINGS",
     "N_4",
+    "TAKEN",
     "C",
     "Delta",
     "J",
@@ -74,6 +76,13 @@ eta = Symbol("eta", positive=True)
 kappa = Symbol("kappa", nonnegative=True)
 alpha = Symbol("alpha", real=True, nonzero=True)
 Delta = Symbol("Delta", nonnegative=True)
+
+_LETTERS = "ABCDEGIJKLNOQRSTZdefgklmnqrstuvwxy"
+_WORDS = "mu rho eta kappa tau alpha lambda lamda Delta sigma phi varphi xi ell pi He"
+TAKEN = frozenset((*_LETTERS, *_WORDS.split(" ")))
+"""Names that the theory prints: no parameter of a function has one."""
+FREE = "a, b, c, p, beta, gamma, or one with an index such as c1"
+"""Names that it leaves to parameters of functions."""
 
 MEANINGS = {
     x: "pre-activation",

@@ -16,7 +16,7 @@ __all__ = ["derive"]
 SIZES = ("dimension", "step_size", "batch")
 
 
-@takes(*DERIVED, *(use(name, default=None, note="for the verdict in steps") for name in SIZES))
+@takes(*DERIVED, *(use(name, default=None, note="for the verdict in steps") for name in SIZES), values="symbols")
 def derive(
     given: Given,
     expand: Annotated[
@@ -36,6 +36,11 @@ def derive(
         )
     sizes = {name: given.pop(name) for name in SIZES}
     missing = [written(name) for name, value in sizes.items() if value is None]
+    given_sizes = [written(name) for name in SIZES if written(name) not in missing]
+    if latex and given_sizes:
+        raise ParameterError(
+            f"--latex and {', '.join(given_sizes)} given; accepted: sizes without it, for the verdict."
+        )
     if 0 < len(missing) < len(SIZES):
         raise ParameterError(f"no {' and no '.join(missing)} given; accepted: --d, --lr and --batch together, or none.")
     from hermescape.task import Task
@@ -44,11 +49,18 @@ def derive(
 
     task = Task(**given, **{name: value for name, value in sizes.items() if value is not None})
     system = task.system()
+    if system.network.domain and not missing:
+        wanted = system.network.domain[0].name
+        raise ParameterError(f"no value of {wanted} given; accepted with --d, --lr and --batch: --set {wanted}=VALUE.")
+    chambers = system.chambers()
     if latex:
-        typer.echo(system.latex())
+        typer.echo("\n".join(chamber.latex() for chamber in chambers))
         return
     meaning = verdict(system, () if missing else durations(system, task.dimension, task.step_size, task.batch))
     if as_json:
-        print_json({**derivation(system), "verdict": meaning.as_dict()})
+        others = {"chambers": [derivation(chamber) for chamber in chambers[1:]]} if len(chambers) > 1 else {}
+        print_json({**derivation(system), "verdict": meaning.as_dict(), **others})
     else:
         print_parts(*derivation_table(system, expand=expand), *verdict_lines(meaning))
+        for chamber in chambers[1:]:
+            print_parts("", *derivation_table(chamber, expand=expand))

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from hermescape.cli.families import refuse_symbols
 from hermescape.cli.options import Digits, Given, Json, Tolerance, accuracy, parse_point, takes
 from hermescape.output import print_json, print_parts
 from theory.errors import ParameterError
@@ -13,7 +14,7 @@ from theory.errors import ParameterError
 __all__ = ["kernel"]
 
 
-@takes("student", "teacher")
+@takes("student", "teacher", values="symbols")
 def kernel(
     given: Given,
     at: Annotated[str | None, typer.Option(metavar="Q,R", help="its number there, with an error; R >= Q^2")] = None,
@@ -23,13 +24,14 @@ def kernel(
 ) -> None:
     """Give the kernel K(q, r) = E[sigma(l) phi(l*)], (l, l*) of covariance [[r, q], [q, 1]]."""
     from hermescape.views.kernel import kernel_lines, kernel_report
-    from theory.typeset.constants import NONE
 
     if at is None and (digits is not None or tolerance is not None):
         raise ParameterError("--digits or --tolerance without --at given; accepted: them with --at Q,R.")
     point = None if at is None else parse_point(at)
-    constants = None if as_json else NONE
-    report = kernel_report(given["student"], given["teacher"], point, digits, accuracy(tolerance, digits), constants)
+    if point is not None:
+        refuse_symbols(given, "--at")
+    asked = given["student"], given["teacher"], point, digits, accuracy(tolerance, digits)
+    report = kernel_report(*asked, written=not as_json)
     if as_json:
         print_json(report)
     else:

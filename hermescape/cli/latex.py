@@ -21,7 +21,7 @@ ONLY = (
 OWN = re.compile(r"^(only|width|prefix|label_prefix) = ")
 
 
-@takes(*DERIVED)
+@takes(*DERIVED, values="symbols")
 def latex(
     given: Given,
     fragment: Annotated[bool, typer.Option("--fragment", help="no preamble and no title, for a paper")] = False,

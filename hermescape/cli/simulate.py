@@ -27,6 +27,7 @@ SHOWN = 4
 @takes(
     *("student", "mu", "dimension", "batch", "step_size", "replicas", "threshold", "seed"),
     *("teacher", "model", "rho", "mix", "label", "noise", "scale", "objective", "c", "initial_scale", "max_steps"),
+    values="keep",
 )
 def simulate(
     given: Given,

@@ -16,12 +16,15 @@ from sympy import Expr, Symbol
 from hermescape.views.hermite import expansion, tier_of
 from theory.calculus.expectations import is_closed
 from theory.errors import InputError
+from theory.language.families import conditions_in_words
 from theory.language.labels import generative_exponent
 from theory.network.system import System
+from theory.search.special import special_places
 from theory.symbols import L_q, L_r, mu, q, r, rho, x
+from theory.typeset.constants import valued
 from theory.typeset.printing import as_text
 
-__all__ = ["derivation", "derivation_table"]
+__all__ = ["derivation", "derivation_table", "family_lines"]
 
 SHOWN_COEFFICIENTS = 7
 LONGEST = 60  # characters of an ODE in the states alone; longer ones are given in L_q and L_r
@@ -52,7 +55,29 @@ def derivation(system: System) -> dict[str, object]:
         "B": _text(escape.B),
         "G2": _text(escape.G2),
         "tau": _text(escape.tau),
+        **_family(system),
     }
+
+
+def _family(system: System) -> dict[str, object]:
+    """Return the parameters of a family with their domains, the conditions of its formulas, and special places."""
+    network = system.network
+    if not network.domain:
+        return {}
+    return {
+        "parameters": {parameter.name: str(parameter) for parameter in network.domain},
+        "conditions": list(conditions_in_words(system.conditions)),
+        "special": [{"place": special.place, "what": special.what} for special in special_places(system)],
+    }
+
+
+def family_lines(system: System) -> tuple[str, ...]:
+    """Return where the parameters of a family lie, and where its formulas hold."""
+    if not system.network.domain:
+        return ()
+    where = conditions_in_words(system.conditions)
+    lines = ["parameters " + ", ".join(map(str, system.network.domain))]
+    return (*lines, *([f"holds where {' and '.join(where)}"] if where else []))
 
 
 def _generative(system: System) -> dict[str, Any] | None:
@@ -92,22 +117,31 @@ def derivation_table(system: System, *, expand: bool = False) -> tuple[str | Tab
         system: what was derived.
         expand: ODEs and search time with L_q, L_r, A and B put in, however long.
     """
+    exponent, constants = _generative_note(_generative(system)), system.loss_function.constants
+    system = system.written
     loss = system.loss_function
-    constants = loss.constants.long_only
-    student, teacher = (f"{f.name}: {as_text(f.expr, loss.constants)}" for f in (loss.student, loss.teacher))
+    student, teacher = (f"{f.name}: {as_text(f.unresolved, constants)}" for f in (loss.student, loss.teacher))
     table = Table(show_edge=False, pad_edge=False, box=None)
     for column in ("quantity", "tier", "expression"):
         table.add_column(column, overflow="fold")
-    for name, decimal in constants.named:
-        table.add_row(name, "as typed", decimal)
-    shown = expansion(loss.student, SHOWN_COEFFICIENTS - 1, sp.S.One, constants)
+    for constant in constants.named:
+        table.add_row(constant.name, "as typed", constant.decimal)
+    shown = expansion(loss.student, SHOWN_COEFFICIENTS - 1, sp.S.One)
     for k, (text, error) in enumerate(zip(shown["coefficients"], shown["errors"], strict=True)):
         table.add_row(f"sigma_{k}", tier_of(error), text)
+    example = {s: v for f in system.network.functions for s, v in f.examples[0].items()}
     for row in (*_flow_rows(system, expand), *_search_rows(system, expand)):
-        table.add_row(row.name, _tier(row.functions, row.at), as_text(row.value, constants))
+        table.add_row(row.name, _tier(row.functions, row.at, example), as_text(row.value))
     network = system.network
     head = f"student {student}    teacher {teacher}    model {network.name}{network.minimised.aside}"
-    return head, _generative_note(_generative(system)), table, *_footnotes(system, expand)
+    return (
+        head,
+        *family_lines(system),
+        exponent,
+        table,
+        *_footnotes(system, expand),
+        *map(str, special_places(system)),
+    )
 
 
 def _flow_rows(system: System, expand: bool) -> Iterator[_Row]:
@@ -164,12 +198,15 @@ def _footnotes(system: System, expand: bool) -> Iterator[str]:
         yield "GaussianKernel(f, g, q, r) = E f(l) g(l*), GaussianMean(f, M, v) = E f(M + sqrt(v) Z), by quadrature"
 
 
-def _tier(expressions: tuple[Expr, ...], at: tuple[Symbol, ...]) -> str:
-    """Return exact, or quadrature with the error at 1/2 (mu, or q and r)."""
+def _tier(expressions: tuple[Expr, ...], at: tuple[Symbol, ...], example: Mapping[Symbol, Expr]) -> str:
+    """Return exact, or quadrature with the error at 1/2 (mu, or q and r), of a family at an example of it."""
     if all(map(is_closed, expressions)):
         return "exact"
     from numerics.integrals.evaluate import evaluator
 
-    error = max(estimate.error for estimate in evaluator(at, expressions)(*[0.5] * len(at)))
+    values = [*[0.5] * len(at), *map(float, example.values())]
+    plain = tuple(map(valued, expressions))
+    error = max(estimate.error for estimate in evaluator((*at, *example), plain)(*values))
     where = " = ".join(symbol.name for symbol in at)
-    return f"quadrature (error {error:.0e} at {where} = 1/2)"
+    own = "".join(f", {symbol.name} = {float(value):.3g}" for symbol, value in example.items())
+    return f"quadrature (error {error:.0e} at {where} = 1/2{own})"

@@ -66,6 +66,16 @@ class Field:
         """States, then parameters."""
         return (*self.system.states, *self.system.parameters)
 
+    @property
+    def arguments(self) -> tuple[Symbol, ...]:
+        """What the functions F depend on: q, r, D, and the parameters of a family of activations."""
+        return (q, r, GAP, *self.system.network.parameters_of_functions)
+
+    def _own(self) -> str:
+        """The values of the parameters of a family, in a call."""
+        places = [self.system.parameters.index(p) for p in self.system.network.parameters_of_functions]
+        return "".join(f", p[{i}]" for i in places)
+
     def _stage(self, name: str, inputs: tuple[Symbol, ...], outputs: list[Expr]) -> str:
         return "\n\n@inline\n" + codegen.source(inputs, outputs, name=name)
 
@@ -78,12 +88,12 @@ class Field:
         arguments = [system.entries[q], system.entries[r], system.floored_gap]
         text = _HEADER + self._stage("arguments", self.inputs, arguments)
         if self.is_closed:
-            text += self._stage("functions", (q, r, GAP), list(self.functions.values()))
+            text += self._stage("functions", self.arguments, list(self.functions.values()))
         velocities = [system.velocities[state] for state in system.states]
         text += self._stage("velocities", (*self.inputs, *self.functions), velocities)
         body = ["q, r, D = arguments(" + self._call() + ")"]
         if self.is_closed:
-            body += [", ".join(names) + ", = functions(q, r, D)"]
+            body += [", ".join(names) + f", = functions(q, r, D{self._own()})"]
         else:
             body += [f"F = np.empty({len(names)})", f"lookup(table, {len(names)}, atan2(q, sqrt(D)), log(r), F)"]
             names = [f"F[{k}]" for k in range(len(names))]
@@ -101,12 +111,12 @@ class Field:
         )
         if self.is_closed:
             slopes = [sp.diff(f, symbol) for f in values for symbol in (q, r, GAP)]
-            text += self._stage("functions", (q, r, GAP), [*values, *slopes])
+            text += self._stage("functions", self.arguments, [*values, *slopes])
         slopes = [sp.diff(v, symbol) for v in velocities for symbol in (*system.states, *self.functions)]
         text += self._stage("velocities", (*self.inputs, *self.functions), slopes)
         body = [f"a = arguments({self._call()})"]
         if self.is_closed:
-            body += ["F = functions(a[0], a[1], a[2])"]
+            body += [f"F = functions(a[0], a[1], a[2]{self._own()})"]
         else:
             body += [
                 "q, r, width = a[0], a[1], sqrt(a[2])",

@@ -8,7 +8,7 @@ oracle. Time is t = eta * step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -25,15 +25,16 @@ from numerics.flows.engines.reference import SciPy, right_hand_side
 from numerics.flows.engines.taylor import Heyoka
 from numerics.parameters import PARAMETERS
 from numerics.workers import available_threads
+from theory.calculus.expectations import is_closed
 from theory.errors import ParameterError
 from theory.lazy import Provided
-from theory.network.derivation import takes_text
+from theory.network.derivation import takes_families
 from theory.network.system import System
 from theory.shown import Row, Shown, meanings
 from theory.symbols import MEANINGS, m
 
 if TYPE_CHECKING:
-    import xarray as xr
+    from numerics.labelled import Labelled
 
 __all__ = [
     "Engine",
@@ -120,19 +121,19 @@ class Trajectory(Shown):
         return {s.name: self.solution.states[:, i] for i, s in enumerate(self.names)}
 
     @cached_property
-    def states(self) -> xr.Dataset:
+    def states(self) -> Labelled:
         """The path as labelled arrays over t = eta * step."""
-        import xarray as xr
+        from numerics.labelled import Labelled
 
         columns = {
             s.name: ("t", values, {"long_name": MEANINGS.get(s, str(s))})
             for s, values in zip(self.names, self.columns.values(), strict=True)
         }
         times = ("t", self.solution.times, {"long_name": "time", "units": "eta * step"})
-        return xr.Dataset(columns, {"t": times})
+        return Labelled(columns, {"t": times}, {"title": "Path of the flow"})
 
 
-@takes_text
+@takes_families
 def compile_flow(
     system: System, parameters: Mapping[str, float], *, jit: bool = True, tolerance: float = SURROGATE
 ) -> RightHandSide:
@@ -148,17 +149,22 @@ def compile_flow(
     return right_hand_side(system, _constants(system, parameters), jit=jit, tolerance=tolerance)
 
 
-def _constants(system: System, parameters: Mapping[str, float]) -> tuple[float, ...]:
+def _check_names(system: System, parameters: Iterable[str]) -> None:
     names = [p.name for p in system.parameters]
     if set(names) != set(parameters):
         raise ParameterError(
             f"parameters {sorted(parameters)} given; accepted for this system: {names}; pass each of them by name."
         )
-    system.network.check(parameters)
+
+
+def _constants(system: System, parameters: Mapping[str, float]) -> tuple[float, ...]:
+    _check_names(system, parameters)
+    names = [p.name for p in system.parameters]
+    system.network.accepts(parameters)
     return tuple(float(parameters[name]) for name in names)
 
 
-@takes_text
+@takes_families
 def integrate(
     system: System,
     start: Mapping[str, float],
@@ -195,9 +201,13 @@ def integrate(
     if set(start) != set(names) or not all(np.isfinite(v) for v in start.values()):
         raise ParameterError(f"start {dict(start)!r} given; accepted: a finite number for each of {names}.")
     _check_horizon(t_max)
+    constants = _constants(system, parameters)
+    if system.network.domain:
+        system = _members(system, [parameters])[0][0]
+        constants = _constants(system, _left(system, parameters))
     problem = Problem(
         system=system,
-        constants=_constants(system, parameters),
+        constants=constants,
         initial=np.array([float(start[name]) for name in names]),
         index=-1 if event is None else system.states.index(event.state),
         threshold=np.inf if event is None else event.threshold,
@@ -206,6 +216,21 @@ def integrate(
         times=None if times is None else _ascending(times, t_max),
     )
     return Trajectory(chosen(engine).solve(problem), system.states)
+
+
+def _members(system: System, rows: Sequence[Mapping[str, float]]) -> list[tuple[System, list[int]]]:
+    """Return the systems of a family for rows of parameters; without a closed form, one for each set of values.
+
+    There a table takes the place of the loss, which is made for numbers.
+    """
+    put = bool(system.network.domain) and not all(is_closed(f) for f in system.functions.values())
+    return system.grouped(rows, put=put)
+
+
+def _left(system: System, parameters: Mapping[str, float]) -> dict[str, float]:
+    """Return the parameters without those that have been put in."""
+    kept = {p.name for p in system.parameters}
+    return {name: value for name, value in parameters.items() if name in kept}
 
 
 def _check_horizon(t_max: float) -> None:
@@ -220,7 +245,7 @@ def _ascending(times: Sequence[float], t_max: float) -> Array:
     return wanted
 
 
-@takes_text
+@takes_families
 def exit_times(
     system: System,
     start: Mapping[str, ArrayLike],
@@ -231,7 +256,7 @@ def exit_times(
     threads: int | None = None,
     engine: Engine | str | None = None,
     **parameters: ArrayLike,
-) -> xr.Dataset:
+) -> Labelled:
     """Return exit times (eta * step) and outcomes for arrays of starts and parameters.
 
     States and parameters are numbers or one-dimensional arrays of one length, the dimension `trajectory`. An exit
@@ -244,7 +269,7 @@ def exit_times(
     >>> exits.exit_time.values.round(6), exits.outcome.values.tolist()
     (array([11.849856,       nan]), ['EXITED', 'HORIZON'])
     """
-    import xarray as xr
+    from numerics.labelled import Labelled
 
     names = [s.name for s in system.states]
     if set(start) != set(names):
@@ -252,21 +277,34 @@ def exit_times(
     _check_horizon(t_max)
     columns = _columns({**start, **parameters})
     starts = np.column_stack([columns[name] for name in names])
-    rows = [_constants(system, {name: float(columns[name][i]) for name in parameters}) for i in range(len(starts))]
-    tolerance, cores = max(rtol, SMALLEST_FLOW_RTOL), available_threads(threads)
-    problems = [
-        Problem(system, row, at, system.states.index(event.state), event.threshold, float(t_max), tolerance)
-        for row, at in zip(rows, starts, strict=True)
-    ]
-    solver = chosen(engine)
-    times, outcomes = _together(problems, solver, cores) if isinstance(solver, Native) else _in_turn(problems, solver)
-    return xr.Dataset(
+    rows = [{name: float(columns[name][i]) for name in parameters} for i in range(len(starts))]
+    _check_names(system, parameters)
+    tolerance, cores, solver = max(rtol, SMALLEST_FLOW_RTOL), available_threads(threads), chosen(engine)
+    times, outcomes = np.empty(len(starts)), np.empty(len(starts), object)
+    for member, places in _members(system, rows):
+        problems = [
+            Problem(
+                *(member, _constants(member, _left(member, rows[i])), starts[i]),
+                *(member.states.index(event.state), event.threshold, float(t_max), tolerance),
+            )
+            for i in places
+        ]
+        native = isinstance(solver, Native)
+        times[places], outcomes[places] = _together(problems, solver, cores) if native else _in_turn(problems, solver)
+    meanings = {each.name: {"long_name": word} for each, word in MEANINGS.items()}
+    ended = {"long_name": "how the integration ended"}
+    return Labelled(
         {
             "exit_time": ("trajectory", times, {"long_name": "exit time", "units": "eta * step"}),
-            "outcome": ("trajectory", np.array([outcome.name for outcome in outcomes])),
+            "outcome": ("trajectory", np.array([outcome.name for outcome in outcomes]), ended),
         },
-        {name: ("trajectory", values) for name, values in columns.items()},
-        {"threshold": event.threshold, "t_max": float(t_max), "rtol": tolerance},
+        {name: ("trajectory", values, meanings.get(name, {})) for name, values in columns.items()},
+        {
+            "title": f"Exit times: first |{event.state}| = {event.threshold:g} of the flow",
+            "threshold": event.threshold,
+            "t_max": float(t_max),
+            "rtol": tolerance,
+        },
     )
 
 

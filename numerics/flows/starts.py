@@ -26,7 +26,7 @@ def median_start(system: System, dimension: float, **parameters: float) -> dict[
     >>> round(median_start(derive("linear"), 10_000, mu=0.3)["m"], 6)
     0.006745
     """
-    system.network.check(parameters)
+    system.network.accepts(parameters)
     size = MEDIAN / math.sqrt(dimension)
     rest = _at_rest(system, dimension, parameters)
     if rho not in system.parameters:

@@ -62,12 +62,14 @@ class _Node:
     kind: type
     laws: tuple[Expr, ...]
     numbers: Callable[..., tuple[float, ...]]
+    parameters: tuple[tuple[int, Symbol], ...]
+    """where among the arguments the parameters of the functions stand"""
 
     def __call__(self, values: Sequence[float], gap: float | None, tolerance: float) -> Estimate:
-        numbers = self.numbers(*values)
+        numbers, own = self.numbers(*values), tuple((symbol, float(values[i])) for i, symbol in self.parameters)
         if self.kind is GaussianMean:
-            return quadrature.mean(self.laws[0], *numbers, tolerance=tolerance)
-        return quadrature.kernel(*self.laws, *numbers, gap=gap, tolerance=tolerance)
+            return quadrature.mean(self.laws[0], *numbers, tolerance=tolerance, values=own)
+        return quadrature.kernel(*self.laws, *numbers, gap=gap, tolerance=tolerance, values=own)
 
 
 class Evaluator:
@@ -117,7 +119,9 @@ def _node(node: Expr, args: tuple[Symbol, ...]) -> _Node:
         )
     laws = tuple(arg.expr for arg in node.args if isinstance(arg, Lambda))
     numbers = tuple(arg for arg in node.args if not isinstance(arg, Lambda))
-    return _Node(type(node), laws, compile_function(args, numbers, jit=False))
+    held = set().union(*(law.free_symbols for law in laws)) - {x}
+    parameters = tuple((i, symbol) for i, symbol in enumerate(args) if symbol in held)
+    return _Node(type(node), laws, compile_function(args, numbers, jit=False), parameters)
 
 
 @lru_cache(maxsize=256)

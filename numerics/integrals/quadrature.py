@@ -27,13 +27,13 @@ import numpy as np
 import scipy
 import sympy as sp
 from numpy.typing import NDArray
-from sympy import Expr
+from sympy import Expr, Symbol
 
 from numerics.accuracy import INTEGRAL, QUADRATURE_ROUNDING
 from theory.calculus.pieces import Pieces, pieces
 from theory.calculus.removable import evaluator, filled
 from theory.calculus.stable import stable
-from theory.errors import ParameterError, QuadratureError
+from theory.errors import InputError, ParameterError, QuadratureError
 from theory.shown import Shown
 from theory.symbols import x
 
@@ -119,11 +119,35 @@ class Law:
         return not len(self.cuts)
 
 
+Values = tuple[tuple[Symbol, float], ...]
+"""Values of the parameters of a family."""
+
+
 @lru_cache(maxsize=1024)
-def law_of(expr: Expr) -> Law:
-    split: Pieces = pieces(expr)
+def law_of(expr: Expr, values: Values = ()) -> Law:
+    """Return a function for quadrature; that of a family is compiled once, and its parameters are arguments."""
+    if values and (family := _family(expr, tuple(symbol for symbol, _ in values))) is not None:
+        return family(tuple(number for _, number in values))
+    split: Pieces = pieces(expr.xreplace({symbol: sp.Rational(repr(number)) for symbol, number in values}))
     cuts = np.array([float(c) for c in split.breakpoints])
     return Law(cuts, tuple(_vectorised(branch) for branch in split.branches), float(split.window))
+
+
+@lru_cache(maxsize=256)
+def _family(expr: Expr, symbols: tuple[Symbol, ...]) -> Callable[[tuple[float, ...]], Law] | None:
+    """Return the law as a function of parameters; None where a branch has to be filled at a place that they move."""
+    try:
+        split = pieces(expr)
+        branches = [_vectorised(branch, symbols) for branch in split.branches]
+    except InputError:
+        return None
+    cuts = sp.lambdify(symbols, list(split.breakpoints), ["scipy", "numpy"])
+
+    def member(numbers: tuple[float, ...]) -> Law:
+        bound = tuple(partial(branch, numbers=numbers) for branch in branches)
+        return Law(np.array(cuts(*numbers), float), bound, float(split.window))
+
+    return member
 
 
 def _special() -> dict[str, Callable[[Array], Array]]:
@@ -136,17 +160,19 @@ def _special() -> dict[str, Callable[[Array], Array]]:
     }
 
 
-def _vectorised(branch: Expr) -> Callable[[Array], Array]:
+def _vectorised(branch: Expr, parameters: tuple[Symbol, ...] = ()) -> Callable[..., Array]:
     """Return a smooth branch in its stable form; the few values still not finite are asked of mpmath."""
-    function = sp.lambdify(x, stable(filled(branch), tails=True), [_special(), "scipy", "numpy"], cse=True)
+    form = stable(filled(branch), tails=True)
+    function = sp.lambdify((x, *parameters), form, [_special(), "scipy", "numpy"], cse=True)
 
-    def evaluate(z: Array) -> Array:
+    def evaluate(z: Array, numbers: tuple[float, ...] = ()) -> Array:
         with np.errstate(all="ignore"):
-            values = np.broadcast_to(np.asarray(function(z), float), z.shape)
+            values = np.broadcast_to(np.asarray(function(z, *numbers), float), z.shape)
         lost = ~np.isfinite(values)
         if 0 < np.count_nonzero(lost) <= MAX_LOST:
             values = values.copy()
-            values[lost] = [_slowly(branch, point) for point in z[lost]]
+            exact = {symbol: sp.Rational(repr(number)) for symbol, number in zip(parameters, numbers, strict=True)}
+            values[lost] = [_slowly(branch.xreplace(exact), point) for point in z[lost]]
         return values
 
     return evaluate
@@ -284,15 +310,15 @@ def _edges(cuts: Iterable[float], reach: float) -> Array:
     return np.unique(np.concatenate([np.linspace(-reach, reach, 9), inside]))
 
 
-def mean(f: Expr, centre: float, variance: float, *, tolerance: float = INTEGRAL) -> Estimate:
+def mean(f: Expr, centre: float, variance: float, *, tolerance: float = INTEGRAL, values: Values = ()) -> Estimate:
     """Return E f(M + sqrt(v) Z) with its absolute error; `tolerance` is relative to E|f|.
 
-    Raises `QuadratureError` where it is not reached.
+    `values` are those of the parameters of f. Raises `QuadratureError` where it is not reached.
 
     >>> mean(sp.tanh(x)**2, 0.0, 1.0)
     <Estimate value = 0.39429449 ± ...>
     """
-    law, scale = law_of(f), float(np.sqrt(variance))
+    law, scale = law_of(f, values), float(np.sqrt(variance))
     if scale == 0:
         return Estimate(float(law(np.array([centre]))[0]), 0.0)
     reach = reach_of(law, centre, _bucket(scale) if centre == 0 else scale)
@@ -409,12 +435,19 @@ class _Pair:
 
 
 def kernel(
-    f: Expr, g: Expr, overlap: float, variance: float, *, gap: float | None = None, tolerance: float = INTEGRAL
+    f: Expr,
+    g: Expr,
+    overlap: float,
+    variance: float,
+    *,
+    gap: float | None = None,
+    tolerance: float = INTEGRAL,
+    values: Values = (),
 ) -> Estimate:
     """Return E f(l) g(l*), (l, l*) centred with covariance [[r, q], [q, 1]], with its absolute error.
 
-    `gap` is r - q^2 where the caller knows it without cancellation. Raises `ParameterError` for q^2 > r and
-    `QuadratureError` where the tolerance (relative to E|f g|) is not reached.
+    `gap` is r - q^2 where the caller knows it without cancellation; `values` are those of parameters of f and g.
+    Raises `ParameterError` for q^2 > r and `QuadratureError` where the tolerance (relative to E|f g|) is not reached.
 
     >>> kernel(sp.tanh(x), sp.tanh(x), 0.5, 0.25).value  # doctest: +ELLIPSIS
     0.258735725874620...
@@ -422,7 +455,7 @@ def kernel(
     gap = variance - overlap**2 if gap is None else gap
     if gap < -1e-12 * max(1.0, variance):
         raise ParameterError(f"q = {overlap}, r = {variance} given; accepted: q^2 <= r, a covariance matrix.")
-    left, right = law_of(f), law_of(g)
+    left, right = (law_of(h, tuple((s, v) for s, v in values if s in h.free_symbols)) for h in (f, g))
     spread, blur = float(np.sqrt(variance)), float(np.sqrt(max(gap, 0.0)))
     reach = max(reach_of(right, 0.0, 1.0), REACH)
     if spread:

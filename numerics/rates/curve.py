@@ -29,7 +29,7 @@ from numerics.rates.search_time import RateScale, search_time, slowdown
 from numerics.rates.surrogate import interpolated
 from theory.calculus.expectations import is_closed
 from theory.errors import ParameterError, UnsupportedExpressionError
-from theory.network.derivation import takes_text
+from theory.network.derivation import takes_families
 from theory.network.system import System
 from theory.shown import Shown
 from theory.symbols import mu as mu_symbol
@@ -106,7 +106,7 @@ class SearchCurve(Shown):
         return (self[index] for index in range(len(self)))
 
 
-@takes_text
+@takes_families
 def search_times(
     system: System,
     mu: ArrayLike,
@@ -114,7 +114,7 @@ def search_times(
     rho: ArrayLike | None = None,
     tolerance: float = VALUE,
     rate_scale: RateScale = "raw",
-    parameters: Mapping[str, float | sp.Rational | str] | None = None,
+    parameters: Mapping[str, ArrayLike | sp.Rational | str] | None = None,
 ) -> SearchCurve:
     """Return A, B, G, rate and tau of a LoRA system at many pre-trained weights: `search_time` for arrays.
 
@@ -124,7 +124,8 @@ def search_times(
         rho: lengths >= |mu|, with model misaligned: as many, or one for all.
         tolerance: accepted relative error of tau.
         rate_scale: as for `search_time`.
-        parameters: values of a model's other parameters by name, the same at every point.
+        parameters: values of a model's other parameters by name, the same at every point; those of a family of
+            activations also as arrays, as long as mu (or mu may be one number).
 
     A closed form takes some 0.1 us a point once it is compiled. Expectations without one are interpolated where many
     points lie together and w0 is aligned, or |w0| the same everywhere; elsewhere each point is integrated by itself.
@@ -138,22 +139,98 @@ def search_times(
     >>> point = search_time(derive("tanh"), curve[500].mu)
     >>> bool(abs(curve.tau[500] - point.tau) <= curve.error[500] + point.error)
     True
+    >>> family = derive("erf(beta*x)", parameters={"beta": "> 0"})
+    >>> search_times(family, 0.4, beta=[0.5, 0.7, 1.0]).tau.round(3).tolist()
+    [23.261, 20.341, 23.437]
     """
+    arrays = {name: value for name, value in (parameters or {}).items() if np.ndim(value)}  # type: ignore[arg-type]
+    if arrays:
+        return _over_a_family(system, mu, rho, arrays, dict(parameters or {}), (tolerance, rate_scale))
     alignments, lengths = _columns(mu, rho)
-    factor = slowdown(system, rate_scale)
-
-    def alone(index: int) -> Search:
-        length = None if rho is None else float(lengths[index])
-        options = {"tolerance": tolerance, "rate_scale": rate_scale, "parameters": parameters}
-        return search_time(system, float(alignments[index]), rho=length, **options)
-
     if not len(alignments):
         raise ParameterError("mu without an entry given; accepted: one or more alignments.")
-    first = float(alignments[0]), None if rho is None else float(lengths[0])
-    at = place_of(system, *first, parameters or {}).at
-    grid = _Grid(system, alignments, lengths, {symbol: float(number) for symbol, number in at.items()})
+    return _curve(system, alignments, None if rho is None else lengths, {}, parameters or {}, tolerance, rate_scale)
+
+
+def _curve(
+    system: System,
+    mu: Array,
+    rho: Array | None,
+    varied: Mapping[str, Array],
+    fixed: Mapping[str, Any],
+    tolerance: float,
+    rate_scale: RateScale,
+) -> SearchCurve:
+    """Return the curve of one formula; `varied` are parameters with a value at each point."""
+    factor = slowdown(system, rate_scale)
+
+    def given(index: int) -> tuple[float, float | None, dict[str, Any]]:
+        own = {name: float(column[index]) for name, column in varied.items()}
+        return float(mu[index]), None if rho is None else float(rho[index]), {**fixed, **own}
+
+    def alone(index: int) -> Search:
+        at, length, parameters = given(index)
+        return search_time(system, at, rho=length, tolerance=tolerance, rate_scale=rate_scale, parameters=parameters)
+
+    at = place_of(system, *given(0)).at
+    numbers = {symbol: varied.get(symbol.name, float(number)) for symbol, number in at.items()}
+    grid = _Grid(system, mu, np.abs(mu) if rho is None else rho, numbers)
     curve, lost = _together(grid, tolerance, factor)
     return _filled(curve, {int(index): alone(int(index)) for index in np.flatnonzero(lost)})
+
+
+def _over_a_family(
+    system: System,
+    mu: ArrayLike,
+    rho: ArrayLike | None,
+    arrays: Mapping[str, ArrayLike],
+    parameters: dict[str, Any],
+    options: tuple[float, RateScale],
+) -> SearchCurve:
+    """Return the curve over arrays of a family's parameters: compiled once in each chamber of them."""
+    own = {p.name for p in system.network.domain}
+    stray = sorted(arrays.keys() - own)
+    if stray:
+        raise ParameterError(f"{stray[0]} given as an array; accepted: arrays of {', '.join(own) or 'no parameter'}.")
+    try:
+        names = list(arrays)
+        columns = [
+            np.array(value, np.float64) for value in (mu, *((rho,) if rho is not None else ()), *arrays.values())
+        ]
+        columns = [np.ascontiguousarray(column) for column in np.broadcast_arrays(*columns)]
+    except (TypeError, ValueError):
+        raise ParameterError(
+            "mu, rho or parameters given that are no numbers of one shape; accepted: arrays."
+        ) from None
+    if columns[0].ndim != 1 or not columns[0].size:
+        raise ParameterError(f"arrays of shape {columns[0].shape} given; accepted: one dimension, an entry or more.")
+    alignments, lengths = columns[0], None if rho is None else columns[1]
+    rows = [
+        parameters | {name: float(column[i]) for name, column in zip(names, columns[-len(names) :], strict=True)}
+        for i in range(len(alignments))
+    ]
+    pieces: list[tuple[SearchCurve, list[int]]] = []
+    for member, places in system.grouped(rows, put=not system.is_exact):
+        left = {p.name for p in member.parameters}
+        varied = {n: np.array([rows[i][n] for i in places]) for n in names if n in left}
+        fixed = {n: v for n, v in parameters.items() if n in left and n not in varied}
+        at = (alignments[places], None if lengths is None else lengths[places])
+        pieces.append((_curve(member, *at, varied, fixed, *options), places))
+    return _joined(pieces, len(alignments))
+
+
+def _joined(pieces: Sequence[tuple[SearchCurve, list[int]]], count: int) -> SearchCurve:
+    """Return one curve of pieces of it, each with its places."""
+    first = pieces[0][0]
+    columns: dict[str, Any] = {}
+    for name in ("mu", "rho", "A", "B", "G", "rate", "tau", "error", "low", "high", "rounding"):
+        if getattr(first, name) is None:
+            continue
+        columns[name] = np.empty(count)
+        for piece, places in pieces:
+            columns[name][places] = getattr(piece, name)
+    alone = {places[i]: search for piece, places in pieces for i, search in piece.alone.items()}
+    return SearchCurve(**{"A": None, **columns}, slowdown=first.slowdown, alone=alone)
 
 
 def searches(
@@ -206,7 +283,7 @@ class _Grid:
     system: System
     mu: Array
     rho: Array
-    at: Mapping[Symbol, float]
+    at: Mapping[Symbol, float | Array]
 
     @property
     def is_aligned(self) -> bool:
@@ -216,7 +293,7 @@ class _Grid:
     def columns(self) -> Array:
         """The arguments in the order of `at`, one row each."""
         varied = {mu_symbol: self.mu, rho_symbol: self.rho}
-        return np.array([varied.get(symbol, np.full(self.mu.shape, number)) for symbol, number in self.at.items()])
+        return np.array([varied.get(symbol, np.broadcast_to(n, self.mu.shape)) for symbol, n in self.at.items()])
 
     def inside(self) -> NDArray[np.bool_]:
         """Whether the model and the loss accept a point; what they refuse is left to `search_time` to say."""
@@ -232,7 +309,7 @@ class _Grid:
 
 def _accepts(system: System, values: Mapping[Symbol, float]) -> bool:
     try:
-        system.network.check({symbol.name: float(number) for symbol, number in values.items()})
+        system.network.accepts({symbol.name: float(number) for symbol, number in values.items()})
     except ParameterError:
         return False
     return True
@@ -278,7 +355,7 @@ def _parts(grid: _Grid, tolerance: float) -> _Parts | None:
         return None
     *start, squared = cast(list[Array], start)
     parts = parts_of(system)
-    inside = grid.inside() & (squared < float(system.loss_function.student.max_variance))
+    inside = grid.inside() & (squared < _largest_variance(system, columns))
     if all(is_closed(part) for part in parts):
         try:
             results = compile_bounded(tuple(grid.at), parts)(grid.columns)
@@ -291,6 +368,15 @@ def _parts(grid: _Grid, tolerance: float) -> _Parts | None:
         values, errors = interpolated(parts, grid.at, grid.mu, grid.rho, inside, tolerance, links)
         rounding = np.zeros_like(errors)
     return _Parts(values, np.where(inside, errors, np.inf), rounding, *start)
+
+
+def _largest_variance(system: System, columns: Mapping[Symbol, Array]) -> Array | float:
+    """Return the variance of l below which E sigma(l)^2 is finite; for a family at each point."""
+    largest = system.loss_function.student.max_variance
+    if not largest.free_symbols:
+        return float(largest)
+    rows = zip(*(columns[symbol] for symbol in largest.free_symbols), strict=True)
+    return np.array([float(largest.subs(dict(zip(largest.free_symbols, row, strict=True)))) for row in rows])
 
 
 def _polynomial(f: Expr, columns: Mapping[Symbol, Array]) -> Array | None:

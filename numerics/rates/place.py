@@ -50,11 +50,11 @@ def place_of(system: System, mu: float | Expr | str, rho: float | Expr | str | N
     alignment, length = point_of(system, mu, rho)
     at = arguments(system, (alignment, length), others)
     overlap, squared = escape.at_start[q].subs(at), escape.at_start[r].subs(at)
-    if squared >= loss.student.max_variance:
+    largest = loss.student.max_variance.subs(at)
+    if squared >= largest:
         raise NotIntegrableError(
             f"student {loss.student.name} at |w0|^2 = {float(squared):.6g}: E sigma(l)^2 is infinite at that variance "
-            f"of l; accepted: a variance below {float(loss.student.max_variance):.6g}, |w0| below "
-            f"{float(sp.sqrt(loss.student.max_variance)):.6g}."
+            f"of l; accepted: a variance below {float(largest):.6g}, |w0| below {float(sp.sqrt(largest)):.6g}."
         )
     scale = sp.S.One if escape.square is None else sp.sqrt(escape.square.subs(at))
     return Place(at, alignment, length, overlap, squared - overlap**2, scale)
@@ -99,5 +99,5 @@ def arguments(system: System, point: tuple[Expr, Expr], others: Mapping) -> dict
             "may also be a number from the start."
         )
     numbers = {symbol: values[symbol.name] for symbol in wanted}
-    system.network.check({symbol.name: float(number) for symbol, number in numbers.items()})
+    system.network.accepts({symbol.name: float(number) for symbol, number in numbers.items()})
     return numbers

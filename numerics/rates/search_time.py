@@ -32,7 +32,7 @@ from numerics.rates.spectrum import largest
 from theory.calculus.expectations import is_closed
 from theory.errors import InputError, NotIntegrableError, ParameterError, QuadratureError
 from theory.language.activations import he
-from theory.network.derivation import takes_text
+from theory.network.derivation import takes_families
 from theory.network.system import System
 from theory.symbols import q, r
 
@@ -46,7 +46,7 @@ MAX_HERMITE = 20
 ZERO = Estimate(sp.Float(0), sp.Float(0))
 
 
-@takes_text
+@takes_families
 def search_time(
     system: System,
     mu: float | sp.Rational | str,

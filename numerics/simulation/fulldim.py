@@ -88,14 +88,15 @@ def _function(module: ModuleType, expression: Expr, argument: Symbol = x) -> Fun
 
 
 def _functions(module: ModuleType, experiment: Experiment) -> _Functions:
-    network = experiment.network
-    units = [(ridge.function.expr, ridge.function.derivative) for ridge in network.ridges]
+    network, values = experiment.network, experiment.network.values
+    units = [tuple(f.xreplace(values) for f in (r.function.expr, r.function.derivative)) for r in network.ridges]
     single = network.is_single_index
     links = [network.labels.link.expr] if single else [term.function.expr for term in network.teacher.ridges]
+    links = [link.xreplace(values) for link in links]
     return _Functions(
         tuple((_function(module, value), _function(module, slope)) for value, slope in units),
         tuple(_function(module, link) for link in links),
-        _function(module, network.labels.transform if single else y, y),
+        _function(module, network.labels.transform.xreplace(values) if single else y, y),
     )
 
 

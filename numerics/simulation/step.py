@@ -38,6 +38,7 @@ from numerics.simulation.coefficients import Coefficients, Weights
 from numerics.simulation.experiment import LARGEST_SCALE, Experiment
 from numerics.simulation.state import CENSORED, DIVERGED, EXITED, Layout, layout
 from theory.calculus.removable import filled
+from theory.network.ridges import Network
 from theory.network.vectors import Constraint
 from theory.symbols import x, y
 
@@ -59,9 +60,8 @@ class Step:
         self.eta, self.batch = float(experiment.sgd.step_size), int(experiment.sgd.batch)
         self.noise, self.own = experiment.noise**0.5, float(network.minimised.own)
         self.across = int(experiment.sgd.dimension) - self.rank - count + degrees_of_freedom_shift
-        self.units = [
-            _vectorised((x,), (filled(r.function.expr), filled(r.function.derivative))) for r in network.ridges
-        ]
+        functions = [(filled(r.function.expr), filled(r.function.derivative)) for r in network.ridges]
+        self.units = [_member(_vectorised((x, *_own(network)), pair), network) for pair in functions]
         self.label = _labels(experiment)
         self.lengths = [_retraction(v.constraint) for v in network.vectors]
         watched, target = network.watched
@@ -198,17 +198,30 @@ def _vectorised(arguments: tuple[Symbol, ...], outputs: tuple[Expr, ...]) -> Cal
     return call
 
 
+def _own(network: Network) -> tuple[Symbol, ...]:
+    return network.parameters_of_functions
+
+
+def _member(function: Callable[..., tuple[Array, ...]], network: Network) -> Callable[..., tuple[Array, ...]]:
+    """Return a function of arrays and of the parameters of a family, with the parameters' values."""
+    numbers = [float(network.values[symbol]) for symbol in _own(network)]
+    if not numbers:
+        return function
+    return lambda *columns: function(*columns, *(np.full(columns[0].shape, number) for number in numbers))
+
+
 def _labels(experiment: Experiment) -> Callable[[Array, Array], Array]:
     """Return the labels as a function of the teacher's fields (samples, terms) and the noise."""
     network = experiment.network
     if network.is_single_index:
         noise = Symbol("n", real=True)
         rule = filled(network.labels.transform, y) if network.labels.transform != y else y
-        label = _vectorised((x, noise), (rule.xreplace({y: filled(network.labels.link.expr) + noise}),))
+        mean = rule.xreplace({y: filled(network.labels.link.expr) + noise})
+        label = _member(_vectorised((x, noise, *_own(network)), (mean,)), network)
         return lambda fields, draws: label(fields[:, 0], draws)[0]
     terms = network.teacher.ridges
     amplitudes = [float(term.coefficient.subs(network.values)) for term in terms]
-    links = [_vectorised((x,), (filled(term.function.expr),)) for term in terms]
+    links = [_member(_vectorised((x, *_own(network)), (filled(term.function.expr),)), network) for term in terms]
 
     def total(fields: Array, draws: Array) -> Array:
         sums = draws.copy()

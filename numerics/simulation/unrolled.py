@@ -112,6 +112,8 @@ class _Plan(NamedTuple):
     rank: int
     length: Expr | None
     """of v after a step to the norm `LONGEST`; None where it stays 1"""
+    own: tuple[Symbol, ...]
+    """parameters of the functions, among `numbers`"""
 
 
 def is_unrolled(experiment: Experiment) -> bool:
@@ -136,7 +138,7 @@ def functions(experiment: Experiment) -> Triple:
 def residual_is_linear(given: Triple) -> bool:
     """Whether the residual is a linear combination of x, z and n, without a constant."""
     own, derivative, label = given
-    residual = None if derivative.free_symbols else expand(own - label).as_poly(x, Z, NOISE)
+    residual = None if derivative.free_symbols & {x, Z, NOISE} else expand(own - label).as_poly(x, Z, NOISE)
     return residual is not None and residual.is_linear and residual.is_homogeneous
 
 
@@ -194,6 +196,7 @@ def _plan(experiment: Experiment) -> tuple[_Plan, list[float]]:
         tuple(place / size for place in places[target]),
         rank,
         None if v.is_unit else length,
+        network.parameters_of_functions,
     )
     return plan, numbers
 
@@ -342,7 +345,7 @@ def _functions_source(plan: _Plan) -> str:
     whole = plan.coefficient * (LONGEST if length else S.One)
     gradient = tuple(Symbol(f"z_g{j}", real=True) for j in range(plan.rank))
     parts: dict[str, tuple[tuple[Symbol, ...], tuple[Expr, ...]]] = {
-        "evaluate": ((x, Z, NOISE), plan.functions),
+        "evaluate": ((x, Z, NOISE, *plan.own), plan.functions),
         "weights": ((*held, *length, eta), (whole, eta * plan.coefficient, *plan.base)),
     }
     if plan.scalars:
@@ -366,12 +369,12 @@ native = njit(error_model="numpy", nogil=True, no_cpython_wrapper=True)  # calle
 _LOOP = '''
 # "reassoc" lets the three sums use vector registers; NaN and inf keep the meaning that divergence needs.
 @njit(error_model="numpy", nogil=True, no_cpython_wrapper=True, fastmath={"reassoc", "contract"})
-def sums(rows, width, a1, a2, label_noise):
+def sums(rows, width, a1, a2, label_noise<, own>):
     g1 = g2 = r2 = 0.0
     for i in range(width):
         z1, z2 = rows[0, i], rows[1, i]
         noise = label_noise * rows[2, i] if NOISY else 0.0
-        value, slope, target = evaluate(a1 * z1 + a2 * z2, z1, noise)
+        value, slope, target = evaluate(a1 * z1 + a2 * z2, z1, noise<, own>)
         residual = (value - target) * slope
         g1 += residual * z1
         g2 += residual * z2
@@ -387,7 +390,7 @@ def moments(rng, rows, scalars, a1, a2):
     while left > 0:
         width = min(left, rows.shape[1])
         draw(rng, rows, width, scalars.batch)
-        block = sums(rows, width, a1, a2, scalars.label_noise)
+        block = sums(rows, width, a1, a2, scalars.label_noise<, given>)
         g1, g2, r2 = g1 + block.g1, g2 + block.g2, r2 + block.r2
         left -= width
     return Moments(g1 / scalars.batch, g2 / scalars.batch, r2 / scalars.batch / scalars.batch)
@@ -421,7 +424,10 @@ def _source(plan: _Plan, *, noisy: bool, rotated: bool) -> str:
     chosen += f"NOISY, ROTATED = {noisy}, {rotated}\n\n\n"
     chi_square = "inlined_chi_square as chi_square" if rotated else "chi_square"
     imports = _IMPORTS.format(chi_square=chi_square, draw="draw_rotated" if rotated else "draw_batch")
-    return HEADER + imports + chosen + _functions_source(plan) + _update_source(plan) + _LOOP
+    own = "".join(f", p{i}" for i in range(len(plan.own)))
+    given = "".join(f", scalars.numbers[{plan.numbers.index(p)}]" for p in plan.own)
+    loop = _LOOP.replace("<, own>", own).replace("<, given>", given)
+    return HEADER + imports + chosen + _functions_source(plan) + _update_source(plan) + loop
 
 
 @lru_cache(maxsize=1)

@@ -75,6 +75,18 @@ class Distribution:
             return None
         return int(max(sp.Poly(self.regular.branches[0], x).degree(), 0))  # of 0, in whatever form, it is -oo
 
+    def by_parameter(self, s: Symbol) -> Distribution:
+        """Return the derivative with respect to a parameter: of the branches, and of jumps at places that it moves."""
+        split = self.regular
+        branches = tuple(sp.diff(branch, s) for branch in split.branches)
+        masses = []
+        for i, c in enumerate(split.breakpoints):
+            speed = sp.diff(c, s)
+            if speed != 0:
+                jump = sp.simplify((split.branches[i + 1] - split.branches[i]).subs(x, c))
+                masses += [(c, -jump * speed, 0)] if jump != 0 else []
+        return Distribution(Pieces(split.breakpoints, branches), tuple(masses))
+
     def at(self, point: Expr) -> Expr:
         """Return the regular part at a point, at a jump the mean of both sides: E f(point + sqrt(v) Z) as v -> 0."""
         branches = [_numerical(self.regular.as_expr()) if point.free_symbols else self.regular.as_expr()]
@@ -96,7 +108,7 @@ class _Unevaluated(Expr):
 
     def _eval_evalf(self, prec: int) -> Expr:
         args = [arg if isinstance(arg, Lambda) else arg.evalf(sp.core.evalf.prec_to_dps(prec) + 5) for arg in self.args]
-        if not all(isinstance(arg, Lambda) or arg.is_number for arg in args):
+        if not all(not arg.free_symbols if isinstance(arg, Lambda) else arg.is_number for arg in args):
             return self.func(*args)
         return self._by_quadrature(args, sp.core.evalf.prec_to_dps(prec))
 
@@ -158,6 +170,8 @@ class GaussianMean(_Unevaluated):
             total += slope * gaussian_mean(law.diff(), mean, variance)
         if bend != 0:
             total += bend / 2 * gaussian_mean(law.diff(2), mean, variance)
+        if s in f.free_symbols:
+            total += gaussian_mean(law.by_parameter(s), mean, variance)
         return total
 
     def _latex(self, printer: Any) -> str:
@@ -217,6 +231,10 @@ class GaussianKernel(_Unevaluated):
             total += bend / 2 * gaussian_kernel(left.diff(2), right, q, r, v)
         if other != 0:
             total += other / 2 * gaussian_kernel(left, right.diff(2), q, r, v)
+        if s in f.free_symbols:
+            total += gaussian_kernel(left.by_parameter(s), right, q, r, v)
+        if s in g.free_symbols:
+            total += gaussian_kernel(left, right.by_parameter(s), q, r, v)
         return total
 
     def _latex(self, printer: Any) -> str:

@@ -53,7 +53,7 @@ def _reflected(f: Expr) -> Expr:
 
 def _is_symmetric(split: Pieces) -> bool:
     return all(
-        abs(sp.N(a + b, 30)) <= SAME * abs(sp.N(a, 30))
+        sp.simplify(a + b) == 0 if (a + b).free_symbols else abs(sp.N(a + b, 30)) <= SAME * abs(sp.N(a, 30))
         for a, b in zip(split.breakpoints, reversed(split.breakpoints), strict=True)
     )
 

@@ -9,6 +9,9 @@ activation into
 with every f_i smooth. Kinks, jumps, one-sided derivatives and the point masses of distributional derivatives
 then follow from differences of neighbouring branches at c_i.
 
+In a family of functions breakpoints are expressions in its parameters. In which order they lie, and which branch is the
+larger between them, `theory.calculus.signs` decides.
+
 A switch of an oscillating function, |sin x|, has infinitely many breakpoints. Those in |x| < `window` are resolved, and
 whoever integrates has to check that the Gaussian leaves nothing to speak of beyond
 (`numerics.integrals.quadrature.reach_of` and `theory.calculus.reference` do; no closed form is given).
@@ -18,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cmp_to_key, lru_cache
 from itertools import pairwise
 
 import mpmath
@@ -26,6 +29,7 @@ import sympy as sp
 from sympy import Abs, Expr, Heaviside, Max, Min, Piecewise, sign
 
 from theory.calculus.nodes import check_nodes
+from theory.calculus.signs import OpenSignError, is_family, is_noting, order_facts, sign_of
 from theory.calculus.stable import in_mpmath
 from theory.errors import NotIntegrableError, NotRealError, UnsupportedExpressionError
 from theory.symbols import x
@@ -39,6 +43,7 @@ LONG = 300  # operations of a slope that is not worth factoring
 SHORT = 20  # operations of a number that is worth simplifying
 MAX_WAVES, MIN_WINDOW = 80, 12  # breakpoints kept of an oscillating switch, and the least window that leaves
 GENERIC = sp.Rational(169, 408)
+VANISHING = (sp.tanh, sp.erf, sp.sinh, sp.asinh, sp.atan)  # vanish where their argument does, and only there
 SETTLING = (30, 60, 120, 240, 480)  # digits at which a sign is asked for until two agree
 
 
@@ -92,6 +97,8 @@ class Pieces:
 
 def _is_rounding(gap: Expr, values: tuple[Expr, Expr], branches: tuple[Expr, Expr], c: Expr) -> bool:
     """Whether a gap is nothing beside the values, or beside what a relative change of 1e-20 of the breakpoint makes."""
+    if gap.free_symbols:
+        return bool(sp.simplify(gap) == 0)
     slopes = (sp.diff(f, x).subs(x, c) for f in branches)
     sizes = [abs(sp.N(value, 30)) for value in (*values, *(slope * c for slope in slopes))]
     scale = max((size for size in sizes if size.is_Float or size.is_Rational), default=sp.S.Zero)  # slopes may be oo
@@ -133,12 +140,12 @@ def _merge(
     return Pieces(tuple(points), tuple(kept), window, formula) if points else Pieces((), tuple(kept))
 
 
-@lru_cache(maxsize=512)
 def pieces(expr: Expr) -> Pieces:
     """Resolve every switch of `expr`.
 
-    Raises `UnsupportedExpressionError` for more breakpoints than 32, or than 80 in |x| < 12 for switches of sines, and
-    for a node outside `theory.calculus.nodes`.
+    Raises `UnsupportedExpressionError` for more breakpoints than 32, or than 80 in |x| < 12 for switches of sines, for
+    a node outside `theory.calculus.nodes`, and for a switch whose zeros have no formula in its parameters;
+    `theory.calculus.signs.OpenSignError` where the parameters of a family leave an order open.
 
     >>> pieces(Max(x, 0))
     Pieces(breakpoints=(0,), branches=(0, x), window=oo, formula=None)
@@ -147,7 +154,21 @@ def pieces(expr: Expr) -> Pieces:
     >>> split = pieces(Abs(sp.sin(x)))
     >>> len(split.breakpoints), split.window
     (31, 48)
+    >>> pieces(Max(x - sp.Symbol("b", real=True), 0)).breakpoints
+    (b,)
     """
+    if not is_noting():
+        return _pieces(expr)
+    return _resolved(expr)  # what is noted belongs to no cache
+
+
+@lru_cache(maxsize=512)
+def _pieces(expr: Expr) -> Pieces:
+    with order_facts(expr):
+        return _resolved(expr)
+
+
+def _resolved(expr: Expr) -> Pieces:
     check_nodes(expr)
     windows: list[Expr] = [sp.oo]
     resolved = _resolve(expr, -sp.oo, sp.oo, windows)
@@ -180,11 +201,13 @@ def _with_branch(expr: Expr, switch: Expr, point: Expr) -> Expr:
     """Put the branch at `point` in place of a switch."""
     try:
         branch = expr.xreplace({switch: _branch(switch, point)})
+    except OpenSignError:
+        raise
     except (TypeError, ValueError):  # SymPy compares nothing with a complex infinity
         branch = sp.nan
     if branch.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
         raise NotRealError(
-            f"{expr} is infinite or undefined around x = {float(point):.6g}; accepted are functions with a finite real "
+            f"{expr} is infinite or undefined around x = {sp.N(point, 6)}; accepted are functions with a finite real "
             "value everywhere on the real line: check what it divides by."
         )
     return branch
@@ -206,28 +229,36 @@ def _cuts(node: Expr, lo: Expr, hi: Expr) -> list[Expr]:
         for c in real_zeros(h):
             if _is_below(lo, c) and _is_below(c, hi) and not any(_is_same(c, other) for other in points):
                 points.append(c)
-    return sorted(points, key=float)
+    return sorted(points, key=_in_order if any(c.free_symbols for c in points) else float)
+
+
+_in_order = cmp_to_key(lambda a, b: sign_of(a - b))
 
 
 def _is_below(a: Expr, b: Expr) -> bool:
-    return a == -sp.oo or b == sp.oo or (not _is_same(a, b) and bool(sp.N(b - a, 30) > 0))
+    return a == -sp.oo or b == sp.oo or (not _is_same(a, b) and sign_of(b - a) > 0)
 
 
 def _is_same(a: Expr, b: Expr) -> bool:
     """Whether two points are equal, to 25 digits where one of them is a number of 30."""
     if a == b:
         return True
+    if (a - b).free_symbols:
+        return bool(sp.simplify(a - b) == 0)
     return bool(abs(sp.N(a - b, 30)) <= sp.Float("1e-25") * max(abs(sp.N(a)), abs(sp.N(b))))
 
 
 def _sample(lo: Expr, hi: Expr) -> Expr:
     """Return a point inside, where two functions that touch half-way do not."""
+    whole = not (lo.free_symbols or hi.free_symbols)
     if lo == -sp.oo:
-        return GENERIC if hi == sp.oo else sp.floor(hi) - 1 - GENERIC
-    return sp.ceiling(lo) + 1 + GENERIC if hi == sp.oo else lo + GENERIC * (hi - lo)
+        return GENERIC if hi == sp.oo else (sp.floor(hi) if whole else hi) - 1 - GENERIC
+    return (sp.ceiling(lo) if whole else lo) + 1 + GENERIC if hi == sp.oo else lo + GENERIC * (hi - lo)
 
 
 def _branch(node: Expr, point: Expr) -> Expr:
+    if is_family(node) or point.free_symbols:
+        return _branch_of_family(node, point)
     if isinstance(node, Abs):
         return node.args[0] if _value(node.args[0], point) >= 0 else -node.args[0]
     if isinstance(node, Max | Min):
@@ -239,6 +270,34 @@ def _branch(node: Expr, point: Expr) -> Expr:
     if isinstance(node, Heaviside):
         return sp.S(1 if height > 0 else 0) if height else sp.Rational(1, 2)
     return sp.S(int(height > 0) - int(height < 0))
+
+
+def _branch_of_family(node: Expr, point: Expr) -> Expr:
+    """`_branch` by signs, where a number is not to be had."""
+
+    def side(f: Expr) -> int:
+        return sign_of(f.subs(x, point))
+
+    if isinstance(node, Max | Min):
+        wanted, (best, *others) = 1 if isinstance(node, Max) else -1, sp.ordered(node.args)
+        for other in others:
+            best = other if side(other - best) == wanted else best
+        return best
+    if isinstance(node, Piecewise):
+        return next((f for f, cond in node.args if _holds(cond, side)), sp.nan)
+    height = side(node.args[0])
+    if isinstance(node, Abs):
+        return node.args[0] if height >= 0 else -node.args[0]
+    if isinstance(node, Heaviside):
+        return sp.S(1 if height > 0 else 0) if height else sp.Rational(1, 2)
+    return sp.S(height)
+
+
+def _holds(cond: sp.Basic, side: Callable[[Expr], int]) -> bool:
+    """Whether a condition of a `Piecewise` holds, from the signs of lhs - rhs."""
+    relations = cond.atoms(sp.core.relational.Relational)
+    known = {relation: sp.S(bool(relation.func(side(relation.lhs - relation.rhs), 0))) for relation in relations}
+    return cond.xreplace(known) == sp.true
 
 
 def _value(f: Expr, point: Expr) -> float:
@@ -264,8 +323,12 @@ def real_zeros(h: Expr) -> tuple[Expr, ...]:
     return _zeros(h)[0]
 
 
-@lru_cache(maxsize=512)
 def _zeros(h: Expr) -> tuple[tuple[Expr, ...], Expr]:
+    return (_zeros_of_family(h), sp.oo) if is_family(h) and h.has(x) else _known_zeros(h)
+
+
+@lru_cache(maxsize=512)
+def _known_zeros(h: Expr) -> tuple[tuple[Expr, ...], Expr]:
     """Return the zeros, and W where only those in |x| < W are known to be all."""
     if not h.has(x):
         return (), sp.oo
@@ -285,6 +348,54 @@ def _zeros(h: Expr) -> tuple[tuple[Expr, ...], Expr]:
         raise _too_many(h)
     kept = tuple(_exact_zero(h, z) for z in zeros if abs(z) < window)
     return kept, sp.Integer(SCAN) if window > SCAN else sp.Rational(int(32 * window), 32)
+
+
+def _zeros_of_family(h: Expr) -> tuple[Expr, ...]:
+    """Return the real zeros in x of a function with parameters: those of linear and quadratic factors, and of what
+    vanishes with its argument.
+
+    >>> b = sp.Symbol("b", positive=True)
+    >>> _zeros_of_family(sp.tanh(b * x - 1)), _zeros_of_family(x**2 - b)
+    ((1/b,), (-sqrt(b), sqrt(b)))
+    """
+    if h.is_polynomial(x) and sp.degree(h, x) == 1 and h.coeff(x).is_number:
+        return (sp.expand(-h.subs(x, 0) / h.coeff(x)),)
+    points: list[Expr] = []
+    for factor in sp.Mul.make_args(sp.factor(h)):
+        for c in _zeros_of_factor(factor):
+            if not any(_is_same(c, other) for other in points):
+                points.append(c)
+    return tuple(sorted(points, key=_in_order))
+
+
+def _zeros_of_factor(f: Expr) -> tuple[Expr, ...]:
+    if not f.has(x) or isinstance(f, sp.exp | sp.cosh):
+        return ()
+    if f.is_Pow and f.exp.is_positive:
+        return _zeros_of_factor(f.base)
+    if isinstance(f, VANISHING):
+        return _zeros(f.args[0])[0]
+    if not is_family(f):
+        return _known_zeros(f)[0]
+    if f.is_polynomial(x) and sp.degree(f, x) <= 2:
+        *_, c2, c1, c0 = (sp.S.Zero, *sp.Poly(f, x).all_coeffs())[-3:]
+        if c2 == 0:
+            return (sp.factor(-c0 / c1),) if sign_of(c1) else ()
+        discriminant, leading = sp.factor(c1**2 - 4 * c2 * c0), sign_of(c2)
+        inside = sign_of(discriminant)
+        if inside < 0 or not leading:
+            return ()
+        ends = (sp.factor((-c1 + side * sp.sqrt(discriminant)) / (2 * c2)) for side in (-leading, leading))
+        return tuple(ends) if inside else (sp.factor(-c1 / (2 * c2)),)
+    constant, rest = f.as_independent(x, as_Add=True)
+    outer, inner = rest.as_independent(x, as_Add=False)
+    if isinstance(inner, sp.exp) and constant != 0:
+        level = -constant / outer
+        return _zeros(inner.args[0] - sp.log(level))[0] if sign_of(level) > 0 else ()
+    raise UnsupportedExpressionError(
+        f"{f}: where it changes sign has no formula in its parameters; accepted with parameters in a switch (max, abs, "
+        "step) are linear and quadratic functions of x, and functions such as tanh of these: give parameters numbers."
+    )
 
 
 def _too_many(h: Expr) -> UnsupportedExpressionError:

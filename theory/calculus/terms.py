@@ -19,6 +19,7 @@ import sympy as sp
 from sympy import Dummy, Expr, Rational, S
 
 from theory.calculus.pieces import pieces
+from theory.calculus.signs import sign_of
 from theory.errors import NotIntegrableError
 from theory.symbols import x
 
@@ -288,7 +289,7 @@ def _reduce_signs(gates: tuple[Gate, ...]) -> list[tuple[Expr, tuple[Gate, ...]]
                 rest = tuple(gate for n, gate in enumerate(gates) if n not in (j, k))
                 if g.c == h.c:
                     return _reduce_signs(rest)
-                low, high = (g, h) if -g.c < -h.c else (h, g)
+                low, high = (g, h) if sign_of(g.c - h.c) > 0 else (h, g)
                 return [
                     *_reduce_signs(rest),
                     *_reduce_signs((*rest, high)),

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterable
+from collections import ChainMap
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
 from itertools import pairwise
@@ -19,19 +20,21 @@ from typing import Literal
 
 import mpmath
 import sympy as sp
-from sympy import Expr, Rational
+from sympy import Expr, Rational, Symbol
 
-from theory.calculus.nodes import check_nodes
+from theory.calculus.nodes import check_nodes, exact
 from theory.calculus.parity import parity
 from theory.calculus.pieces import Pieces, pieces, real_zeros
 from theory.calculus.removable import evaluator, filling, holes
 from theory.calculus.terms import as_terms
-from theory.errors import InputError, NotIntegrableError, NotRealError
+from theory.errors import InputError, NotIntegrableError, NotRealError, ParameterError
+from theory.language.families import Point, chamber, holds, integrable, shared_point
+from theory.language.parameters import Declarations, Parameter, declared, domain_of, parameters_of, points
 from theory.language.parser import RESERVED, parse
 from theory.lazy import Lazy
 from theory.shown import Shown
 from theory.symbols import x
-from theory.typeset.constants import Constants
+from theory.typeset.constants import DECIMAL, Constants
 from theory.typeset.layout import Equation, on_screen
 from theory.typeset.printing import latex
 
@@ -40,11 +43,18 @@ __all__ = [
     "Activation",
     "activation",
     "constants_of",
+    "exact_value",
     "he",
+    "member",
+    "real_symbols",
     "register",
     "registered_in",
     "require_finite_kernel",
 ]
+
+
+LARGEST = Rational(10) ** 300  # value of a parameter
+MEMBERS = 3  # points at which a family is looked at for what has to hold for all of it
 
 
 @lru_cache(maxsize=128)
@@ -87,14 +97,19 @@ _TEXTS: dict[str, str] = {}  # of the names that `register` added, in order: a t
 
 @dataclass(frozen=True)
 class Activation(Shown):
-    r"""A real function sigma(x), square-integrable under N(0, 1).
+    r"""A real function sigma(x), square-integrable under N(0, 1), or a family of them.
 
     Args:
         name: what the user called it; equality and hashing ignore it.
-        expr: its SymPy expression in `theory.symbols.x`.
+        expr: its SymPy expression in `theory.symbols.x`; other symbols are the parameters of a family.
+        domain: where the parameters lie; by default all that their assumptions allow.
+        conditions: what is positive where `expr` holds, the chamber of a family; nothing where one formula holds in
+            the whole domain.
+        typed: the family's expression before its switches were resolved in this chamber.
+        point: a point of the chamber.
 
     Raises:
-        NotRealError: complex or undefined somewhere on the real line.
+        NotRealError: complex or undefined somewhere on the real line; of a family, at the points looked at.
         NotIntegrableError: E sigma(Z)^2 is infinite.
 
     >>> relu = activation("relu")
@@ -106,15 +121,95 @@ class Activation(Shown):
 
     name: str = field(compare=False)
     expr: Expr
+    domain: tuple[Parameter, ...] = ()
+    conditions: tuple[Expr, ...] = ()
+    typed: Expr | None = field(default=None, compare=False)
+    point: tuple[tuple[Symbol, Expr], ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
-        stray = self.expr.free_symbols - {x}
-        if stray:
-            raise InputError(
-                f"{self.name}: the expression contains {', '.join(sorted(map(str, stray)))}; accepted is a function "
-                "of the one variable x (theory.symbols.x): give every other parameter a value."
-            )
         check_nodes(self.expr, self.name)
+        if self.is_family:
+            self._look_at_members()
+        else:
+            self._check()
+
+    def _look_at_members(self) -> None:
+        """Check the family at a few points of its chamber."""
+        set_once = partial(object.__setattr__, self)
+        set_once("domain", domain_of(self.unresolved, self.domain))
+        if not self.point:
+            set_once("point", tuple(shared_point([self.expr], self.domain).items()))
+        for place in self.examples:
+            try:
+                Activation(self.name, self.unresolved.xreplace({s: place[s] for s in self.parameters}))
+            except (NotRealError, NotIntegrableError) as error:
+                values = ", ".join(f"{s} = {float(place[s]):.4g}" for s in self.parameters)
+                raise type(error)(f"{error} (looked at for {values})") from error
+
+    @property
+    def parameters(self) -> tuple[Symbol, ...]:
+        """The parameters of a family, by name; none of a single function."""
+        return parameters_of(self.unresolved)
+
+    @property
+    def is_family(self) -> bool:
+        """Whether the function has parameters."""
+        return bool(self.unresolved.free_symbols - {x})
+
+    @property
+    def unresolved(self) -> Expr:
+        """The expression before its switches were resolved in a chamber."""
+        return self.expr if self.typed is None else self.typed
+
+    @property
+    def examples(self) -> tuple[dict[Symbol, Expr], ...]:
+        """Generic points of the chamber, its own first; one empty point of a single function."""
+        if not self.is_family:
+            return ({},)
+        own = {s: v for s, v in self.point if s in self.parameters}
+        near = (p for p in points(self.domain, MEMBERS) if holds((*self.conditions, *integrable(self.unresolved)), p))
+        return tuple({s: p[s] for s in self.parameters} for p in ({**next(near, {}), **own}, *near))
+
+    def at(self, values: Mapping[str, float | Expr | str]) -> Activation:
+        """Return the member of a family with these values; those of other parameters are left out of account.
+
+        Its name has the values in the place of the parameters, so that it is what typing them would have given.
+
+        >>> activation("erf(beta*x)", {"beta": "> 0"}).at({"beta": 0.7})
+        <Activation erf(0.7*x): erf(7*x/10)>
+        """
+        own = {p.name: p for p in self.domain if p.symbol in self.parameters}
+        given = {own[name].symbol: exact_value(name, values[name]) for name in own if name in values}
+        for symbol, number in given.items():
+            own[symbol.name].check_exact(number)
+        if not given:
+            return self
+        name, texts = self.name, {symbol.name: _as_typed(values[symbol.name]) for symbol in given}
+        name = re.sub(r"[A-Za-z]\w*", lambda found: texts.get(found[0], found[0]), name)
+        rest = tuple(p for p in self.domain if p.symbol not in given)
+        expr = self.unresolved.xreplace(given)
+        return member(name, expr, rest) if expr.free_symbols - {x} else Activation(name, expr)
+
+    def within(self, place: Point) -> Activation:
+        """Return the family in the chamber of a point; raises `OpenSignError` on a wall between two chambers."""
+        if not self.is_family or holds(self.conditions, place):
+            return self
+        return member(self.name, self.unresolved, self.domain, place)
+
+    def chambers(self, count: int = 200) -> tuple[Activation, ...]:
+        """Return the family in each chamber of its domain that has one of `count` generic points; this one first.
+
+        >>> both = activation("max(x - b, 0) + max(x - c, 0)", ["b", "c"]).chambers()
+        >>> [f.conditions for f in both]
+        [(-b + c,), (b - c,)]
+        """
+        found = [self]
+        for place in points(self.domain, count) if self.conditions else ():
+            if holds(integrable(self.unresolved), place) and not any(holds(f.conditions, place) for f in found):
+                found.append(self.within(place))
+        return tuple(found)
+
+    def _check(self) -> None:
         if any(branch.has(sp.zoo, sp.nan, sp.oo, -sp.oo) for branch in self.pieces.branches):
             raise _not_real(self.name, "is infinite or undefined on part of the line")
         _check_real(self.name, self.pieces)
@@ -163,21 +258,64 @@ class Activation(Shown):
     @cached_property
     def max_variance(self) -> Expr:
         """The supremum of r for which E sigma(sqrt(r) Z)^2 is finite; oo for sub-Gaussian growth."""
+        if self.is_family:
+            bounds = [1 / (1 - needed) for needed in integrable(self.expr)]
+            return sp.Min(*(sp.Max(bound, 0) + sp.oo * sp.Heaviside(-bound) for bound in bounds)) if bounds else sp.oo
         rate = max(_gaussian_rate(self.pieces, side) for side in (-1, 1))
         if rate == mpmath.inf:
             return sp.S.Zero
         return sp.oo if rate < 1e-3 else 1 / (4 * sp.nsimplify(float(rate), rational=True, tolerance=1e-3))
 
     @property
-    def text(self) -> str:
-        """The name, which is what was typed, and the texts of the names that `register` added and it uses."""
-        return " ".join((self.name, *registered_in([self.name]).values()))
+    def source(self) -> str | Expr:
+        """What was typed if that has decimals, with the texts of names that `register` added; else the expression."""
+        text = " ".join((self.name, *registered_in([self.name]).values()))
+        return text if DECIMAL.search(text) and self._is_typed else self.unresolved
+
+    @cached_property
+    def _is_typed(self) -> bool:
+        """Whether the name is a text of the language that says what the function is."""
+        try:
+            return _from_text(self.name, self.domain).unresolved == self.unresolved
+        except InputError:
+            return False
+
+    def written(self, constants: Constants | None = None) -> Activation:
+        """Return the function with constants, by default its own, in the place of its long decimals.
+
+        What cannot be derived with them stays as it is: a kink at a root of a cubic polynomial is known to SymPy only
+        where the coefficients are ratios.
+
+        >>> activation("1.0507009873554805*(max(x, 0) + 0.1*x)").written().expr
+        c_1*(x/10 + Max(0, x))
+        """
+        given = Constants.of(self.source) if constants is None else constants
+        if not given.named:
+            return self
+        if self.is_family:
+            return member(self.name, self._with(given), self.domain, dict(self.point))
+        try:
+            named = Activation(self.name, self._with(given))
+        except (InputError, TypeError):  # what SymPy cannot compare
+            return self
+        return named if named.has_closed_class == self.has_closed_class else self
+
+    def _with(self, constants: Constants) -> Expr:
+        source = self.source
+        if isinstance(source, Expr):
+            return constants.in_expression(source)
+        names: ChainMap[str, Expr] = ChainMap({}, _NAMED)
+        for name, text in [*registered_in([self.name]).items(), ("", self.name)]:
+            replaced, meanings = constants.in_text(text)
+            names[name] = parse(replaced, names=ChainMap(meanings, names), parameters=[p.symbol for p in self.domain])
+        return names[""]
 
     @property
     def equations(self) -> tuple[Equation, ...]:
         """sigma(x), and the constants in it that have names."""
-        constants = Constants.of(self.text)
-        return (Equation.of("student", r"\sigma(x)", latex(self.expr, constants)), *constants_of(constants))
+        typed, written = Constants.of(self.source).typed, self.written().expr
+        constants = Constants.within(written, typed=typed)
+        return (Equation.of("student", r"\sigma(x)", latex(written, constants)), *constants_of(constants))
 
     @property
     def heading(self) -> str:
@@ -191,27 +329,33 @@ class Activation(Shown):
 
     def formulas(self) -> dict[str, Expr]:
         """sigma(x)."""
-        return {"sigma(x)": self.expr}
+        return {"sigma(x)": self.written().expr}
 
     def _repr_latex_(self) -> str:
         return on_screen(self.equations)
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.expr}"
+        return f"{self.name}: {self.written().expr}"
 
 
 def constants_of(constants: Constants) -> tuple[Equation, ...]:
     """Return c_1, c_2, ... with the decimals that were typed."""
-    return tuple(
-        Equation.of(f"constant-{i}", f"c_{{{i}}}", decimal) for i, (_, decimal) in enumerate(constants.named, 1)
-    )
+    return tuple(Equation.of(f"constant-{c.index}", latex(c), c.decimal) for c in constants.named)
 
 
-def activation(value: str | Expr | Activation) -> Activation:
+def activation(value: str | Expr | Activation, parameters: Declarations = None) -> Activation:
     """Return an `Activation` from a registry name, an expression as text, a SymPy expression, or itself.
+
+    Args:
+        value: the function. Symbols of a SymPy expression other than x are the parameters of a family, a symbol
+            without assumptions a real one.
+        parameters: declarations (`theory.language.parameters.declared`) of the parameters that a text may use.
 
     >>> activation("max(x, 0)") == activation("relu")
     True
+    >>> leaky = activation("max(x, 0) + a*min(x, 0)", {"a": "real"})
+    >>> leaky.parameters, leaky.kinks
+    ((a,), (0,))
     >>> activation("exp(x**2)")
     Traceback (most recent call last):
     theory.errors.NotIntegrableError: exp(x**2): its square grows too fast ...
@@ -220,9 +364,10 @@ def activation(value: str | Expr | Activation) -> Activation:
         return value
     if isinstance(value, str):
         text = value.strip()
-        return _from_text(text)
+        return _from_text(text, declared(parameters))
     if isinstance(value, Expr):
-        return Activation(str(value), _real_variable(value))
+        expr, domain = real_symbols(value, declared(parameters))
+        return member(str(value), expr, domain)
     raise InputError(
         f"{value!r} is not an activation; accepted are a name ({', '.join(list(REGISTRY)[:9])}, he1...he20), an "
         "expression in x as text, or a SymPy expression in x."
@@ -230,8 +375,48 @@ def activation(value: str | Expr | Activation) -> Activation:
 
 
 @lru_cache(maxsize=256)
-def _from_text(text: str) -> Activation:
-    return Activation("linear" if text == "x" else text, parse(text, names=REGISTRY))
+def _from_text(text: str, domain: tuple[Parameter, ...] = ()) -> Activation:
+    taken = [p.name for p in domain if p.name in REGISTRY]
+    if taken:
+        raise ParameterError(f"parameter {taken[0]!r} given: it is the name of an activation; accepted: another name.")
+    expr = parse(text, names=REGISTRY, parameters=[p.symbol for p in domain])
+    return member("linear" if text == "x" else text, expr, domain)
+
+
+def member(name: str, expr: Expr, domain: tuple[Parameter, ...], place: Point | None = None) -> Activation:
+    """Return a function, or the family in the chamber of a point; without one, of the first generic point.
+
+    >>> member("ramp", sp.Max(x - Symbol("b", real=True), 0), ()).kinks
+    (b,)
+    """
+    if not expr.free_symbols - {x}:
+        return Activation(name, expr)
+    check_nodes(expr, name)
+    domain = domain_of(expr, domain)
+    symbols = {p.symbol for p in domain}
+    given = shared_point([expr], domain) if place is None else {s: v for s, v in place.items() if s in symbols}
+    found = chamber(expr, domain, given)
+    return Activation(name, found.expr, domain, found.conditions, expr, found.point)
+
+
+def _as_typed(value: float | Expr | str) -> str:
+    """Return a value as text that the language reads, in brackets where it would bind otherwise."""
+    text = value.strip() if isinstance(value, str) else sp.sstr(value) if isinstance(value, Expr) else repr(value)
+    return text if re.fullmatch(r"[0-9.]+", text) else f"({text})"
+
+
+def exact_value(name: str, value: float | Expr | str) -> Expr:
+    """Return the value of a parameter exactly: a float as the decimal that it prints, text as decimal or fraction."""
+    text = value.strip() if isinstance(value, str) else value if isinstance(value, Expr) else repr(value)
+    try:
+        number = exact(text, name)
+    except ParameterError:
+        number = sp.nan
+    if isinstance(text, str) and number is sp.nan and re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d{1,3}", text):
+        number = Rational(text)
+    if not (number.is_number and number.is_real and number.is_finite and abs(number) < LARGEST):
+        raise ParameterError(f"{name} = {value!r} given; accepted: a finite number, such as 0.7 or 1/3.")
+    return sp.nsimplify(number, rational=True) if number.has(sp.Float) else number
 
 
 def register(name: str, text: str) -> Activation:
@@ -303,9 +488,13 @@ def _taken(name: str, meaning: str) -> InputError:
     )
 
 
-def _real_variable(expr: Expr) -> Expr:
-    """Accept a SymPy expression written with a plain Symbol('x')."""
-    return expr.xreplace({s: x for s in expr.free_symbols if s.name == "x"})
+def real_symbols(expr: Expr, domain: tuple[Parameter, ...]) -> tuple[Expr, tuple[Parameter, ...]]:
+    """Accept a SymPy expression written with a plain Symbol('x'), and parameters that are not said to be real."""
+    known = {p.name: p.symbol for p in domain} | {"x": x}
+    free = [s for s in expr.free_symbols if isinstance(s, Symbol)]
+    real = {s: known.get(s.name) or (s if s.is_extended_real else Symbol(s.name, real=True)) for s in free}
+    expr = expr.xreplace({s: new for s, new in real.items() if new != s})
+    return expr, domain_of(expr, domain)
 
 
 # --- what must hold on the whole line ---------------------------------------------------------------------------

@@ -13,10 +13,11 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import sympy as sp
-from sympy import Expr, S
+from sympy import Expr, S, Symbol
 
 from theory.calculus.expectations import Distribution, gaussian_mean, unevaluated
 from theory.calculus.nodes import exact
+from theory.calculus.signs import witnesses
 from theory.errors import ParameterError, QuadratureError
 from theory.language.activations import Activation, activation
 
@@ -24,6 +25,7 @@ __all__ = ["coefficient", "coefficients", "information_exponent", "is_zero", "le
 
 MAX_EXPONENT = 40
 PRECISIONS = (25, 40, 120, 500, 1000)
+FEW = 2  # generic points at which expectations with parameters are evaluated
 MORE = 20  # digits with which a zero of unevaluated expectations is confirmed
 
 
@@ -60,13 +62,16 @@ def is_zero(value: Expr, digits: int = 25) -> bool:
     """Whether a constant vanishes: symbolically, or to `digits` - 5 digits beside what it is made of.
 
     A closed form is zero where a thousand digits leave nothing of it; unevaluated expectations count as zero where they
-    cancel to within the errors of two quadratures, which are relative to the size of the functions.
+    cancel to within the errors of two quadratures, which are relative to the size of the functions. A value with
+    parameters is zero where it is at generic points: at many, or at two where it has unevaluated expectations.
 
     >>> is_zero(sp.pi / 10**300), is_zero(sp.sqrt(2) * sp.sqrt(3) - sp.sqrt(6))
     (False, True)
     """
     if value == 0:
         return True
+    if value.free_symbols:
+        return all(is_zero(value.subs(point), digits) for point in _generic_points(value))
     nodes = sorted(unevaluated(value), key=sp.default_sort_key)
     if not nodes:
         return _has_no_digit(value, digits)
@@ -77,6 +82,11 @@ def is_zero(value: Expr, digits: int = 25) -> bool:
         return _cancels(value, sizes, digits + MORE)
     except QuadratureError:
         return True
+
+
+def _generic_points(value: Expr) -> Sequence[Mapping[Symbol, Expr]]:
+    symbols = tuple(sorted((s for s in value.free_symbols if isinstance(s, Symbol)), key=sp.default_sort_key))
+    return witnesses(symbols)[: FEW if unevaluated(value) else None]
 
 
 def _cancels(value: Expr, sizes: Mapping[Expr, Expr], digits: int) -> bool:
@@ -141,5 +151,6 @@ def _derivative(link: Activation, k: int) -> Distribution:
 
 @lru_cache(maxsize=1024)
 def _vanishes(link: Activation, k: int) -> bool:
-    """Whether E[f He_k] = E f^(k) is zero."""
-    return is_zero(gaussian_mean(_derivative(link, k), S.Zero, S.One))
+    """Whether E[f He_k] = E f^(k) is zero, of a family at generic points."""
+    value = gaussian_mean(_derivative(link, k), S.Zero, S.One)
+    return all(is_zero(value.subs(point)) for point in link.examples)

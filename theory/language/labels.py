@@ -14,22 +14,26 @@ the label correlates with He_k(l*); it governs how hard the direction is to find
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import sympy as sp
-from sympy import Expr, S
+from sympy import Expr, S, Symbol
 
 from theory.calculus.expectations import Distribution, gaussian_mean, is_closed
 from theory.calculus.nodes import check_nodes, exact
 from theory.errors import InputError, NotIntegrableError, NotRealError, ParameterError
-from theory.language.activations import Activation, activation
+from theory.language.activations import Activation, activation, member, real_symbols
+from theory.language.families import shared_point
 from theory.language.hermite import MAX_EXPONENT, leading_order
+from theory.language.parameters import Parameter, declared, domain_of
 from theory.language.parser import parse_label
 from theory.shown import Shown
 from theory.symbols import Delta, x, y
+from theory.typeset.constants import Constants
 
-__all__ = ["GenerativeExponent", "Labels", "generative_exponent", "labels", "shown_labels"]
+__all__ = ["GenerativeExponent", "Labels", "generative_exponent", "labels", "shown_labels", "transform_of"]
 
 
 @dataclass(frozen=True)
@@ -60,12 +64,36 @@ class Labels(Shown):
                     f"label transform {self.transform} with symbolic noise: the link would depend on Delta; give noise "
                     "a number."
                 )
-            link = Activation(f"{sp.sstr(self.transform)} of y = {self.link.name}", mean)
-            Activation("M_2", self.second_moment if self.noise != 0 else mean)
+            link = member(f"{sp.sstr(self.transform)} of y = {self.link.name}", mean, self.domain, self.point)
+            member("M_2", self.second_moment if self.noise != 0 else mean, self.domain, self.point)
         except (NotRealError, NotIntegrableError) as error:
             message = f"label transform {self.transform}: the loss is undefined, since {error}"
             raise type(error)(message) from error
         return link
+
+    @property
+    def domain(self) -> tuple[Parameter, ...]:
+        """Where the parameters of link and transform lie."""
+        return domain_of(sp.Tuple(self.link.expr, self.transform), self.link.domain)
+
+    @property
+    def point(self) -> dict[Symbol, Expr]:
+        """A point of the chamber of the parameters."""
+        return {**shared_point([], self.domain), **dict(self.link.point)} if self.domain else {}
+
+    @property
+    def derived(self) -> tuple[Activation, ...]:
+        """What is learnt in place of the link, where the label is transformed."""
+        return () if self.transform == y else (self.mean,)
+
+    @property
+    def sources(self) -> tuple[str | Expr, ...]:
+        """What was typed: the link, and a transform."""
+        return (self.link.source, *([] if self.transform == y else [self.transform]))
+
+    def written(self, constants: Constants) -> Labels:
+        """Return the labels with constants in the place of their long decimals."""
+        return Labels(self.link.written(constants), constants.in_expression(self.transform), self.noise)
 
     @property
     def second_moment(self) -> Expr:
@@ -78,7 +106,11 @@ class Labels(Shown):
 
 
 def labels(
-    link: str | Expr | Activation, *, transform: str | Expr | None = None, noise: float | Expr = S.Zero
+    link: str | Expr | Activation,
+    *,
+    transform: str | Expr | None = None,
+    noise: float | Expr = S.Zero,
+    parameters: Iterable[Parameter] = (),
 ) -> Labels:
     """Return the labels of a teacher with this link, label noise and label transform.
 
@@ -86,6 +118,7 @@ def labels(
         link: phi.
         transform: T, text or expression in y; the identity by default.
         noise: Delta >= 0, a number or the symbol `theory.symbols.Delta`.
+        parameters: those that the transform may have besides the link's own.
 
     Raises:
         NotRealError, NotIntegrableError: T(phi) is undefined somewhere, or T(phi)^2 has no mean.
@@ -96,13 +129,17 @@ def labels(
     >>> labels("relu", noise=Delta).second_moment
     Delta + Max(0, x)**2
     """
-    shown = shown_labels(link, transform=transform, noise=noise)
+    shown = shown_labels(link, transform=transform, noise=noise, parameters=parameters)
     _ = shown.mean
     return shown
 
 
 def shown_labels(
-    link: str | Expr | Activation, *, transform: str | Expr | None = None, noise: float | Expr = S.Zero
+    link: str | Expr | Activation,
+    *,
+    transform: str | Expr | None = None,
+    noise: float | Expr = S.Zero,
+    parameters: Iterable[Parameter] = (),
 ) -> Labels:
     """Return `labels` for a simulation, which needs no conditional mean: nothing is derived of it yet.
 
@@ -112,7 +149,7 @@ def shown_labels(
     phi, variance = activation(link), _variance(noise)
     if transform is None or transform == y:
         return Labels(phi, y, variance)
-    return Labels(phi, _transform(transform), variance)
+    return Labels(phi, transform_of(transform, (*phi.domain, *declared(parameters))), variance)
 
 
 def _variance(noise: float | Expr) -> Expr:
@@ -122,10 +159,17 @@ def _variance(noise: float | Expr) -> Expr:
     return value
 
 
-def _transform(transform: str | Expr) -> Expr:
-    rule = parse_label(transform) if isinstance(transform, str) else transform
+def transform_of(transform: str | Expr, domain: tuple[Parameter, ...] = ()) -> Expr:
+    """Return a label transform, an expression in y and in parameters, of text or of an expression.
+
+    >>> from theory.language.parameters import declared
+    >>> transform_of("abs(y)**p", declared("p > 0"))
+    Abs(y)**p
+    """
+    rule = parse_label(transform, [p.symbol for p in domain]) if isinstance(transform, str) else transform
     rule = rule.xreplace({symbol: y for symbol in rule.free_symbols if symbol.name == "y"})
-    if rule.free_symbols != {y}:
+    rule, _ = real_symbols(rule, domain)
+    if y not in rule.free_symbols:
         raise InputError(f"label transform {transform} given; accepted: a function of the label y, such as y**2.")
     check_nodes(rule, "the label transform")
     return rule
@@ -184,7 +228,7 @@ def generative_exponent(
     for given in transforms:
         if best is not None and best[0] == least:
             break
-        rule = _transform(given)
+        rule = transform_of(given)
         try:
             seen = labels(phi, transform=rule, noise=noise).mean
         except NotIntegrableError:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import ast
 import operator
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
@@ -31,7 +31,7 @@ import sympy as sp
 from sympy import Expr, Integer, Rational, S, Symbol
 
 from theory.errors import ActivationSyntaxError, InputError, NotRealError, UnknownNameError
-from theory.symbols import x, y
+from theory.symbols import FREE, TAKEN, x, y
 
 __all__ = ["KNOWN_FUNCTIONS", "RESERVED", "parse", "parse_label"]
 
@@ -109,7 +109,13 @@ _CONSTRUCTS: Mapping[type[ast.AST], tuple[str, str]] = {  # what was found, how 
 }
 
 
-def parse(text: str, *, variable: Symbol = x, names: Mapping[str, Expr] | None = None) -> Expr:
+def parse(
+    text: str,
+    *,
+    variable: Symbol = x,
+    names: Mapping[str, Expr] | None = None,
+    parameters: Iterable[Symbol] = (),
+) -> Expr:
     """Return the SymPy expression that `text` stands for, without ever evaluating the text.
 
     Args:
@@ -117,6 +123,7 @@ def parse(text: str, *, variable: Symbol = x, names: Mapping[str, Expr] | None =
         variable: the one variable, written by its name.
         names: further names, each an expression in `variable`; `name` stands for it, `name(z)` for it at z.
             They win over functions and constants of the same name.
+        parameters: further symbols, each written by its name: what is parsed is then a family of functions.
 
     Raises:
         UnknownNameError: a name that is neither the variable, nor a constant, a function or one of `names`.
@@ -127,13 +134,15 @@ def parse(text: str, *, variable: Symbol = x, names: Mapping[str, Expr] | None =
     x*(erf(sqrt(2)*x/2)/2 + 1/2) + 1/10
     >>> parse("He(3, 2*x) - bump(x - 1)", names={"bump": sp.exp(-(x**2))})
     8*x**3 - 6*x - exp(-(x - 1)**2)
+    >>> parse("erf(beta*x)", parameters=[Symbol("beta", positive=True)])
+    erf(beta*x)
     >>> parse("x^2")
     Traceback (most recent call last):
     theory.errors.ActivationSyntaxError: 'x^2': the operator ^ [BitXor] at column 1 is not accepted. ...
     """
     if len(text) > MAX_LENGTH:
         raise ActivationSyntaxError(f"{len(text)} characters; accepted are at most {MAX_LENGTH}. Shorten it.")
-    builder = _Builder(" ".join(text.split()), variable, names or {})
+    builder = _Builder(" ".join(text.split()), variable, names or {}, {p.name: p for p in parameters})
     try:
         return builder.build(builder.tree()).expr
     except InputError:
@@ -142,13 +151,13 @@ def parse(text: str, *, variable: Symbol = x, names: Mapping[str, Expr] | None =
         builder.refuse(None, f"what overwhelms SymPy ({type(error).__name__})", "Simplify it.")
 
 
-def parse_label(text: str) -> Expr:
+def parse_label(text: str, parameters: Iterable[Symbol] = ()) -> Expr:
     """Return the label transform T(y) that `text` stands for; the language of `parse`, in the variable y.
 
     >>> parse_label("y**2 + abs(y)")
     y**2 + Abs(y)
     """
-    return parse(text, variable=y)
+    return parse(text, variable=y, parameters=parameters)
 
 
 @dataclass(frozen=True)
@@ -191,7 +200,7 @@ def _degree(expr: sp.Basic) -> int:
     degrees = [_degree(part) for part in expr.args]
     if isinstance(expr, sp.Pow) and isinstance(expr.exp, Rational):
         return ceil(abs(expr.exp)) * degrees[0]
-    return sum(degrees) if isinstance(expr, sp.Mul) else max(degrees, default=int(isinstance(expr, Symbol)))
+    return sum(degrees) if isinstance(expr, sp.Mul) else max(degrees, default=int(expr in (x, y)))
 
 
 @lru_cache(maxsize=MAX_EXPONENT + 1)
@@ -213,6 +222,7 @@ class _Builder:
     text: str
     variable: Symbol
     names: Mapping[str, Expr]
+    parameters: Mapping[str, Symbol]
 
     def tree(self) -> ast.expr:
         """Parse with Python's grammar, and bound the tree level by level, without recursion."""
@@ -273,6 +283,8 @@ class _Builder:
     def name(self, node: ast.Name, name: str) -> _Bounded:
         if name == self.variable.name:
             return _Bounded(self.variable, 1, 1)
+        if name in self.parameters:
+            return _Bounded(self.parameters[name], 1, 1)
         if name in self.names:
             return _measure(self.names[name])
         name = _PRINTED.get(name, name)
@@ -293,6 +305,8 @@ class _Builder:
 
     def power(self, node: ast.expr, base: _Bounded, exponent: _Bounded) -> _Bounded:
         size = base.size + exponent.size + 1
+        if not exponent.is_constant and not exponent.expr.has(self.variable):
+            return self.parametric_power(node, base, exponent, size)
         if not exponent.is_constant:
             if not (base.is_constant and base.expr.is_positive):
                 self.refuse(
@@ -308,6 +322,12 @@ class _Builder:
         bits = n * base.bits + exponent.bits
         return self.make(node, lambda: sp.Pow(base.expr, exponent.expr), size, n * base.degree, bits)
 
+    def parametric_power(self, node: ast.expr, base: _Bounded, exponent: _Bounded, size: int) -> _Bounded:
+        """Return base**p for an exponent of parameters, of a base that is nowhere negative."""
+        if not (base.expr.is_nonnegative or exponent.expr.is_integer):
+            self.refuse(node, "a parameter in the exponent of what may be negative", "Write abs(...)**p.")
+        return self.make(node, lambda: sp.Pow(base.expr, exponent.expr), size, base.degree, base.bits + exponent.bits)
+
     def call(self, node: ast.Call, name: str, args: list[ast.expr]) -> _Bounded:
         for arg in args:
             if isinstance(arg, ast.Starred):
@@ -322,7 +342,7 @@ class _Builder:
             return self.extremum(node, plain, args)
         if plain == "He":
             return self.hermite(node, args)
-        if plain in (self.variable.name, *_CONSTANTS):
+        if plain in (self.variable.name, *self.parameters, *_CONSTANTS):
             self.refuse(node, f"{name}(...), no function,", f"Write a product as {name}*(...).")
         self.unknown(node, name)
 
@@ -435,10 +455,14 @@ class _Builder:
         self.refuse(place, f"{construct} [{kind}]", remedy)
 
     def unknown(self, node: ast.expr, name: str) -> NoReturn:
-        known = [self.variable.name, *self.names, *KNOWN_FUNCTIONS, *_CONSTANTS]
+        known = [self.variable.name, *self.parameters, *self.names, *KNOWN_FUNCTIONS, *_CONSTANTS]
         near = [_HABITS[name]] if name in _HABITS else get_close_matches(name, known, n=3)
         hint = f"did you mean {' or '.join(dict.fromkeys(near))}? " if near else ""
-        if len(name) == 1:
-            hint += f"only the one variable {self.variable} is accepted: give {name} a value. "
+        own = name[:40] if name not in TAKEN else "beta"
+        hint += (
+            f"accepted is the one variable {self.variable}, and parameters that are declared, as --param {own} or in "
+            f"Python parameters={{{own!r}: 'real'}}"
+        )
+        hint += f" ({name} is a letter of the theory; free are {FREE}). " if name in TAKEN else ". "
         listed = ", ".join(dict.fromkeys(known))
         raise UnknownNameError(f"{self.where(node)}: unknown name {name[:40]!r}; {hint}Known are {listed}.")

@@ -6,17 +6,21 @@ with dv/dt from `theory.network.vectors.velocity`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache, wraps
+from inspect import Parameter as Kind
+from inspect import signature
 from typing import Concatenate, ParamSpec, TypeVar
 
 import sympy as sp
 from sympy import Expr, S, Symbol
 
 from theory.calculus.nodes import exact
-from theory.language.activations import Activation, activation
+from theory.language.activations import Activation, activation, exact_value
+from theory.language.families import shared_point
 from theory.language.labels import Labels, labels, shown_labels
+from theory.language.parameters import Declarations, Parameter, declared
 from theory.network.models import Model
 from theory.network.models import model as find_model
 from theory.network.objectives import objective as find_objective
@@ -24,7 +28,7 @@ from theory.network.ridges import Network
 from theory.network.system import System
 from theory.network.vectors import Combination, Vector, gradient, velocity
 
-__all__ = ["blank", "derive", "network_of", "system_of", "takes_text", "velocities"]
+__all__ = ["blank", "derive", "network_of", "system_of", "takes_families", "takes_text", "velocities"]
 
 Given = str | Expr | Activation | System
 P = ParamSpec("P")
@@ -76,6 +80,8 @@ def derive(
     noise: float | Expr = S.Zero,
     alpha: float | Expr = S.One,
     objective: str | None = None,
+    parameters: Declarations = None,
+    near: Mapping[str, float | Expr | str] | None = None,
 ) -> System:
     """Derive the dynamics of `student` learning y = T(phi(<w*, x>) + noise) by one-pass SGD, for small steps.
 
@@ -89,6 +95,9 @@ def derive(
         alpha: fixed LoRA scale, a number or `theory.symbols.alpha`.
         objective: what is minimised, "squared" or "correlation" (L = -K(q, r) + E y^2/2); by default what the model
             says, the squared loss for those of the library.
+        parameters: what student, teacher and label have besides x and y: declarations such as {"beta": "> 0"} or
+            ["a", "0 < b < 2"]. Symbols of SymPy expressions declare themselves. Student and teacher share a name.
+        near: values of the parameters, in whose chamber a family is derived; of a generic point by default.
 
     Raises:
         InputError: text that is no activation, a function that is not real or not integrable, a label transform that
@@ -103,28 +112,77 @@ def derive(
     (u, m, s)
     >>> derive("he3", objective="correlation").escape.tau  # nothing of the student's own: B = 0
     1/(18*mu**2)
+    >>> leaky = derive("max(x, 0) + a*min(x, 0)", parameters={"a": "real"})
+    >>> sp.factor(leaky.escape.A), leaky.parameters
+    (-(a**2 + 1)*(mu - 1)/2, (mu, a))
     """
-    sigma = activation(student)
-    given = labels(sigma if teacher is None else activation(teacher), transform=label, noise=noise)
+    sigma, phi, domain = _links(student, teacher, parameters, near)
+    given = labels(phi, transform=label, noise=noise, parameters=domain)
     wanted = None if objective is None else find_objective(objective).name
     return _derive(_parametrisation(model, alpha), sigma, given, (sigma.name, given.mean.name), wanted)
 
 
 def takes_text(verb: Callable[Concatenate[System, P], R]) -> Callable[Concatenate[Given, P], R]:
-    """Let a verb of a system also take an activation, as text or otherwise: the system is then `derive` of it.
+    """Let a verb of a system also take an activation, as text or otherwise, and values of a family's parameters.
+
+    The system is then `derive` of the activation. The values are keywords, as `beta=0.7`, or stand in `parameters`;
+    they are put into the functions before anything is computed.
 
     >>> @takes_text
     ... def parameters(system):
     ...     return system.parameters
     >>> parameters("relu"), parameters(derive("relu", model="plain"))
     ((mu,), ())
+    >>> family = derive("erf(beta*x)", parameters={"beta": "> 0"})
+    >>> parameters(family), parameters(family, beta=0.7)
+    ((mu, beta), (mu,))
     """
+    return _given(verb, put=True)
+
+
+def takes_families(verb: Callable[Concatenate[System, P], R]) -> Callable[Concatenate[Given, P], R]:
+    """Do as `takes_text` for a verb whose `parameters` may hold those of a family.
+
+    What is compiled for a family then serves all its members. The family is in the chamber of the values, or, on a
+    wall between two chambers, has them put in.
+
+    >>> @takes_families
+    ... def conditions(system, *, parameters=None):
+    ...     return system.network.conditions, parameters
+    >>> conditions(derive("max(a*x, 0)", parameters="a"), a=2)
+    ((a,), {'a': 2})
+    """
+    return _given(verb, put=False)
+
+
+def _given(verb: Callable[Concatenate[System, P], R], *, put: bool) -> Callable[Concatenate[Given, P], R]:
+    own = signature(verb).parameters
+    gathers = "parameters" in own and own["parameters"].kind is not Kind.VAR_KEYWORD
+    flat = any(p.kind is Kind.VAR_KEYWORD for p in own.values())
 
     @wraps(verb)
     def of(system: Given, *args: P.args, **options: P.kwargs) -> R:
-        return verb(system if isinstance(system, System) else derive(system), *args, **options)
+        found = system if isinstance(system, System) else derive(system)
+        names = [p.name for p in found.network.domain]
+        if not names:
+            return verb(found, *args, **options)
+        given = dict(options.get("parameters") or {}) if gathers else {}
+        given |= {name: options.pop(name) for name in names if name in options and name not in set(own) - {"system"}}
+        values = {name: given[name] for name in names if name in given and not _is_array(given[name])}
+        member = found.member(values) if put else found.within(values) if len(values) == len(names) else found
+        still = {p.name for p in member.network.domain}
+        left = {name: value for name, value in given.items() if name not in names or name in still}
+        if gathers and (left or "parameters" in options):
+            options["parameters"] = left  # type: ignore[typeddict-item]
+        elif flat:
+            options.update(left)
+        return verb(member, *args, **options)
 
     return of
+
+
+def _is_array(value: object) -> bool:
+    return hasattr(value, "__len__") and not isinstance(value, str)
 
 
 def network_of(
@@ -136,15 +194,39 @@ def network_of(
     noise: float | Expr = S.Zero,
     alpha: float | Expr = S.One,
     objective: str | None = None,
+    parameters: Declarations = None,
+    near: Mapping[str, float | Expr | str] | None = None,
 ) -> Network:
     """Return the description alone, for a simulation; arguments as `derive`, but the loss need not be defined.
 
     >>> network_of("relu", label="y/(1 + y**2)", noise=0.1).name
     'lora'
     """
-    sigma = activation(student)
-    given = shown_labels(sigma if teacher is None else activation(teacher), transform=label, noise=noise)
+    sigma, phi, domain = _links(student, teacher, parameters, near)
+    given = shown_labels(phi, transform=label, noise=noise, parameters=domain)
     return _posed(_parametrisation(model, alpha), sigma, given, objective)
+
+
+def _links(
+    student: str | Expr | Activation,
+    teacher: str | Expr | Activation | None,
+    parameters: Declarations,
+    near: Mapping[str, float | Expr | str] | None,
+) -> tuple[Activation, Activation, tuple[Parameter, ...]]:
+    """Return student and teacher, families in the chamber of one point, and the parameters that were declared."""
+    domain = declared(parameters)
+    sigma = activation(student, domain)
+    phi = sigma if teacher is None else activation(teacher, domain)
+    if not (sigma.is_family or phi.is_family):
+        return sigma, phi, domain
+    shared = {p.name: p for f in (sigma, phi) for p in f.domain} | {p.name: p for p in domain}
+    place = {p.symbol: exact_value(name, near[name]) for name, p in shared.items() if near and name in near}
+    if len(place) < len(shared) and (sigma.conditions or phi.conditions or place):
+        generic = shared_point([f.unresolved for f in (sigma, phi)], tuple(shared[name] for name in sorted(shared)))
+        place = {**generic, **place}
+    if place:
+        sigma, phi = sigma.within(place), phi.within(place)
+    return sigma, phi, tuple(shared.values())
 
 
 @lru_cache(maxsize=64)
@@ -187,4 +269,5 @@ def system_of(network: Network) -> System:
     """
     entries = {name: network.gram.inner(left, right) for name, (left, right) in network.entries.items()}
     parameters = (*network.parameters, *network.extra_parameters)
+    _ = network.conditions  # labels that leave the loss undefined, and names that two declare differently, are refused
     return System(network, network.states, parameters, entries, velocities(network))

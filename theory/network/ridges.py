@@ -14,6 +14,7 @@ flow, simulation, law and LaTeX read this description; whatever differs between 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -21,14 +22,18 @@ import sympy as sp
 from sympy import Expr, S, Symbol
 
 from theory.calculus.nodes import exact
+from theory.calculus.signs import OpenSignError
 from theory.errors import InputError, ParameterError
-from theory.language.activations import Activation
+from theory.language.activations import Activation, exact_value
+from theory.language.families import conditions_in_words, holds
 from theory.language.labels import Labels
+from theory.language.parameters import Parameter, domain_of
 from theory.network.objectives import Objective
 from theory.network.objectives import objective as find_objective
 from theory.network.vectors import Argument, Combination, Gram, Vector
 from theory.shown import Shown
 from theory.symbols import Delta, J, L_q, L_r, q, r
+from theory.typeset.constants import Constants
 
 __all__ = ["Network", "Ridge", "Teacher", "Words", "accept_all"]
 
@@ -100,7 +105,6 @@ class Network(Shown):
         penalty: weight decay by trained scalar or vector: lambda gives lambda p^2 / 2, or lambda |v|^2 / 2.
         progress: the overlap <v, b>/|v| whose modulus reaching a threshold is the exit; the first of `overlaps` if
             None.
-        parameters_of_functions: parameters of the activations (none are derived yet).
         objective: what is minimised, a name of `theory.network.objectives.OBJECTIVES`.
         check: raises `ParameterError` for parameters outside their domain, given by name.
         values: numbers of parameters, where they have been given: `at`.
@@ -121,7 +125,6 @@ class Network(Shown):
     start: Mapping[Symbol, Expr] | None = None
     penalty: Mapping[Symbol | Vector, Expr] = field(default_factory=dict)
     progress: tuple[Vector, Vector] | None = None
-    parameters_of_functions: tuple[Symbol, ...] = ()
     objective: str = "squared"
     check: Callable[[Mapping[str, float]], None] = accept_all
     values: Mapping[Symbol, Expr] = field(default_factory=dict)
@@ -130,9 +133,11 @@ class Network(Shown):
 
     def __post_init__(self) -> None:
         find_objective(self.objective)  # refuses other names
-        if self.parameters_of_functions:
+        shared = {s.name for s in self.parameters_of_functions} & {s.name for s in (*self.states, *self.parameters)}
+        if shared:
             raise InputError(
-                f"parameters of functions {self.parameters_of_functions} given; accepted: none: give them numbers."
+                f"parameter {', '.join(sorted(shared))} of a function given, which is a letter of model {self.name} "
+                "too; accepted: another letter, such as beta or a."
             )
         if not self.ridges or not self.teacher.ridges or not self.overlaps:
             raise InputError(
@@ -210,6 +215,26 @@ class Network(Shown):
                 is_unit = self.gram.inner(target.weight, target.weight) == 1
                 return is_unit and student.coefficient == target.coefficient == 1
         return False
+
+    @cached_property
+    def decimals(self) -> Constants:
+        """What the decimals of its functions are written as."""
+        given = self.teacher.labels
+        ridges = (*self.ridges, *(self.teacher.ridges if given is None else ()))
+        return Constants.of(*(ridge.function.source for ridge in ridges), *(() if given is None else given.sources))
+
+    @cached_property
+    def written(self) -> Network:
+        """The network with named constants in the place of long decimals of its functions; itself without any."""
+        constants, teacher = self.decimals, self.teacher
+        if not constants.named:
+            return self
+        units, terms = (
+            tuple(replace(ridge, function=ridge.function.written(constants)) for ridge in ridges)
+            for ridges in (self.ridges, teacher.ridges)
+        )
+        labels = None if teacher.labels is None else teacher.labels.written(constants)
+        return replace(self, ridges=units, teacher=replace(teacher, ridges=terms, labels=labels))
 
     @property
     def weight(self) -> Combination:
@@ -323,10 +348,118 @@ class Network(Shown):
         v, b = map(Combination.of, self.watched)
         return self.gram.inner(v, b) / sp.sqrt(self.gram.inner(v, v))
 
+    @cached_property
+    def functions(self) -> tuple[Activation, ...]:
+        """The links of the units, then those of the teacher."""
+        return tuple(dict.fromkeys(ridge.function for ridge in (*self.ridges, *self.teacher.ridges)))
+
+    @cached_property
+    def domain(self) -> tuple[Parameter, ...]:
+        """The parameters of the functions, by name, and where they lie.
+
+        Raises `InputError` where two functions declare one name differently.
+        """
+        found: dict[str, Parameter] = {}
+        declared = [p for f in self.functions for p in f.domain if p.symbol in f.parameters]
+        labels = self.teacher.labels
+        declared += domain_of(sp.Tuple(self.teacher.noise, S.Zero if labels is None else labels.transform), declared)
+        for parameter in declared:
+            if found.setdefault(parameter.name, parameter).symbol != parameter.symbol:
+                raise InputError(
+                    f"parameter {parameter.name} declared as {found[parameter.name]} and as {parameter}; accepted: one "
+                    "declaration, shared by student, teacher and label."
+                )
+        return tuple(found[name] for name in sorted(found))
+
+    @property
+    def parameters_of_functions(self) -> tuple[Symbol, ...]:
+        """The parameters of the functions: the network describes a family."""
+        return tuple(parameter.symbol for parameter in self.domain)
+
+    @cached_property
+    def conditions(self) -> tuple[Expr, ...]:
+        """What is positive in the chamber of the parameters in which the functions have these formulas."""
+        learnt = ()
+        if self.domain and self.teacher.labels is not None:
+            with suppress(InputError):  # a simulation needs no loss
+                learnt = self.teacher.labels.derived
+        return tuple(dict.fromkeys(condition for f in (*self.functions, *learnt) for condition in f.conditions))
+
+    def accepts(self, values: Mapping[str, float]) -> None:
+        """Check the model's parameters and those of the functions, given by name.
+
+        Raises `ParameterError` outside their domains, or outside the chamber in which the formulas hold.
+        """
+        self.check(values)
+        given = {p.symbol: sp.sympify(values[p.name]) for p in self.domain if p.name in values}
+        for parameter in self.domain:
+            if parameter.symbol in given:
+                parameter.check(float(given[parameter.symbol]))
+        if given and not holds([c for c in self.conditions if c.free_symbols <= given.keys()], given):
+            shown = ", ".join(f"{symbol} = {float(number):.6g}" for symbol, number in given.items())
+            raise ParameterError(
+                f"{shown} given; accepted with this formula: {' and '.join(conditions_in_words(self.conditions))}; "
+                "elsewhere another one holds: `system.within(...)` derives it."
+            )
+
+    def within(self, values: Mapping[str, float | Expr | str]) -> Network:
+        """Return the network with its functions in the chamber of these values of their parameters.
+
+        On a wall between two chambers, the values are put in: no formula with parameters holds there.
+        """
+        if not self.domain:
+            return self
+        given = {p.symbol: exact_value(p.name, values[p.name]) for p in self.domain if p.name in values}
+        if len(given) < len(self.domain) or not self.conditions or holds(self.conditions, given):
+            return self
+        try:
+            return self._mapped(lambda f: f.within(given), {})
+        except OpenSignError:
+            return self.member(values)
+
+    def member(self, values: Mapping[str, float | Expr | str]) -> Network:
+        """Return the network with values for parameters of its functions, put into them.
+
+        Raises `ParameterError` for a value outside the domain of its parameter.
+
+        >>> from theory.language.activations import activation
+        >>> from theory.language.labels import labels
+        >>> from theory.network.models import Plain
+        >>> family = activation("erf(beta*x)", {"beta": "> 0"})
+        >>> Plain().network(family, labels(family)).member({"beta": 1}).student.expr
+        erf(x)
+        """
+        given = {p.symbol: exact_value(p.name, values[p.name]) for p in self.domain if p.name in values}
+        for parameter in self.domain:
+            if parameter.symbol in given:
+                parameter.check_exact(given[parameter.symbol])
+        texts = {symbol.name: values[symbol.name] for symbol in given}
+        return self._mapped(lambda f: f.at(texts), given) if given else self
+
+    def _mapped(self, change: Callable[[Activation], Activation], values: Mapping[Symbol, Expr]) -> Network:
+        """Return the network with other functions, and values put in where parameters stand outside of them."""
+
+        def put(ridge: Ridge) -> Ridge:
+            return replace(ridge, function=change(ridge.function), coefficient=ridge.coefficient.xreplace(values))
+
+        given = self.teacher.labels
+        labels = None
+        if given is not None:
+            labels = replace(
+                given,
+                link=change(given.link),
+                transform=given.transform.xreplace(values),
+                noise=given.noise.xreplace(values),
+            )
+        terms, noise = tuple(map(put, self.teacher.ridges)), self.teacher.noise.xreplace(values)
+        kept = {symbol: number for symbol, number in self.values.items() if symbol not in values}
+        teacher = replace(self.teacher, ridges=terms, noise=noise, labels=labels)
+        return replace(self, ridges=tuple(map(put, self.ridges)), teacher=teacher, values=kept)
+
     @property
     def extra_parameters(self) -> tuple[Symbol, ...]:
-        """Delta where the noise is left a symbol, and symbols in the penalty."""
-        held = self.teacher.noise.free_symbols & {Delta}
+        """Parameters of the functions, Delta where the noise is left a symbol, and symbols in the penalty."""
+        held = (self.teacher.noise.free_symbols & {Delta}) | {*self.parameters_of_functions}
         held |= {symbol for decay in self.penalty.values() for symbol in sp.sympify(decay).free_symbols}
         return tuple(sorted(held - set(self.parameters), key=str))
 
@@ -352,7 +485,7 @@ class Network(Shown):
         for name, value in given.items():
             if value.is_number is not True or value.is_extended_real is False:
                 raise ParameterError(f"{name} = {values[name]!r} given; accepted: a real number; substitute symbols.")
-        self.check({name: float(value) for name, value in given.items()})
+        self.accepts({name: float(value) for name, value in given.items()})
         return replace(self, values={known[name]: value for name, value in given.items()})
 
     def named(self, values: Mapping[str, float]) -> dict[str, float]:

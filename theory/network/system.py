@@ -7,9 +7,10 @@ code evaluates exactly these three stages (never an expansion of L in the states
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import sympy as sp
 from sympy import Expr, Symbol
@@ -19,7 +20,11 @@ from theory.calculus.cache import remembered
 from theory.calculus.expectations import is_closed
 from theory.calculus.nodes import exact
 from theory.calculus.tidy import in_lowest_terms, tidy
+from theory.errors import NotIntegrableError
+from theory.language.activations import exact_value
+from theory.language.families import conditions_in_words, holds
 from theory.language.hermite import information_exponent
+from theory.language.parameters import points
 from theory.lazy import Provided
 from theory.network.equations import arguments_of, flow_of, weight_of
 from theory.network.linearisation import Escape
@@ -123,6 +128,87 @@ class System(Shown):
         parameters = (*self.parameters, *sorted(kappa.free_symbols - set(self.parameters), key=str))
         return replace(self, velocities=drifted, parameters=parameters)
 
+    @property
+    def conditions(self) -> tuple[Expr, ...]:
+        """What is positive where these formulas hold: the chamber of a family's parameters; none of one function."""
+        return self.network.conditions
+
+    def member(self, values: Mapping[str, Any] | None = None, /, **named: float | Expr | str) -> System:
+        """Return the system of one member of a family, with values put in for parameters of its functions.
+
+        Raises `ParameterError` for a value outside the domain of its parameter.
+
+        >>> from theory.network.derivation import derive
+        >>> family = derive("erf(beta*x)", parameters={"beta": "> 0"})
+        >>> family.member(beta=1).loss == derive("erf").loss
+        True
+        """
+        network = self.network.member({**(values or {}), **named})
+        return self if network is self.network else self._of(network)
+
+    def within(self, values: Mapping[str, Any] | None = None, /, **named: float | Expr | str) -> System:
+        """Return the family in the chamber of these values; on a wall between chambers, the member.
+
+        >>> from theory.network.derivation import derive
+        >>> family = derive("max(a*x, 0)", parameters="a", near={"a": 1})
+        >>> family.conditions, family.within(a=-1).conditions
+        ((a,), (-a,))
+        """
+        network = self.network.within({**(values or {}), **named})
+        return self if network is self.network else self._of(network)
+
+    def chambers(self, count: int = 200) -> tuple[System, ...]:
+        """Return the family in each chamber that has one of `count` generic points of the domain, this one first.
+
+        >>> from theory.network.derivation import derive
+        >>> family = derive("max(x - b, 0) + max(x - c, 0)", parameters=["b", "c"])
+        >>> [system.conditions for system in family.chambers()]
+        [(-b + c,), (b - c,)]
+        """
+        found = [self]
+        for place in points(self.network.domain, count) if self.conditions else ():
+            if not any(holds(system.conditions, place) for system in found):
+                try:
+                    found.append(self.within({symbol.name: value for symbol, value in place.items()}))
+                except NotIntegrableError:
+                    continue
+        return tuple(found)
+
+    def grouped(self, rows: Sequence[Mapping[str, Any]], *, put: bool = False) -> list[tuple[System, list[int]]]:
+        """Return the system of each chamber that values of the parameters lie in, with the places of those rows.
+
+        Args:
+            rows: values by name, those of other parameters among them.
+            put: whether to put the values in: one system for each set of values.
+
+        >>> from theory.network.derivation import derive
+        >>> family = derive("max(a*x, 0)", parameters="a", near={"a": 1})
+        >>> [(s.conditions, places) for s, places in family.grouped([{"a": 1}, {"a": -1}, {"a": 2}, {"a": 0.0}])]
+        [((a,), [0, 2]), ((-a,), [1]), ((), [3])]
+        """
+        own, found = self.network.domain, list[tuple[System, list[int], Mapping[Symbol, Expr]]]()
+        if not own:
+            return [(self, list(range(len(rows))))]
+        for i, row in enumerate(rows):
+            point = {p.symbol: exact_value(p.name, row[p.name]) for p in own if p.name in row}
+            for parameter in own:
+                parameter.check_exact(point[parameter.symbol])
+            for system, places, values in found:
+                if values == point if put or not system.network.domain else holds(system.conditions, point):
+                    places.append(i)
+                    break
+            else:
+                system = self.member(row) if put else self.within(row)
+                found.append((system, [i], point))
+        return [(system, places) for system, places, _ in found]
+
+    def _of(self, network: Network) -> System:
+        """Return the same system of another network: finite kappa and observables are kept."""
+        kept = {p for p in self.network.domain if p not in network.domain}
+        gone = {p.symbol for p in kept}
+        parameters = tuple(p for p in self.parameters if p not in gone)
+        return replace(self, network=network, parameters=parameters)
+
     def with_observable(self, name: Symbol, value: Expr) -> System:
         r"""Return the system with a function of its states as one state more, moved by the chain rule.
 
@@ -207,6 +293,19 @@ class System(Shown):
         """The search phase: linearisation, rates, search time."""
         return Escape(self.loss_function, self.states, self.velocities)
 
+    @cached_property
+    def written(self) -> System:
+        """The system with named constants c_1, c_2, ... in the place of long decimals that were typed, for equations.
+
+        The system itself where its functions have none.
+
+        >>> from theory.network.derivation import derive
+        >>> derive("1.2345678*x + 0.5*x**3").written.escape.B
+        -45*mu**4/4 - 6*c_1*mu**2 + 3*c_1*mu + 9*mu/2 - c_1**2
+        """
+        network = self.network.written
+        return self if network is self.network else replace(self, network=network)
+
     @property
     def information_exponent(self) -> int | None:
         """The smallest k >= 1 with sigma_k phi_k != 0."""
@@ -261,16 +360,19 @@ class System(Shown):
 
     def quantities(self) -> list[Row]:
         """Network, tier, and what every state and parameter is."""
-        known = {**MEANINGS, **self.network.words.meanings}
+        own = {p.symbol: f"parameter of the functions, {p}" for p in self.network.domain}
+        known = {**MEANINGS, **self.network.words.meanings, **own}
         kinds = {"state": self.states, "parameter": self.parameters}
         symbols = [Row(str(s), kind, known.get(s, "")) for kind, those in kinds.items() for s in those]
         exponent = "the smallest k >= 1 with sigma_k phi_k != 0; None where there is none"
         order = [Row("information_exponent", self.information_exponent, exponent)] * self.network.is_single_index
-        return [*super().quantities(), *order, *symbols]
+        holds_where = conditions_in_words(self.conditions)
+        chamber = [Row("conditions", " and ".join(holds_where), "where these formulas hold")] if holds_where else []
+        return [*super().quantities(), *order, *chamber, *symbols]
 
     def formulas(self) -> dict[str, Expr]:
         """The velocities."""
-        return {f"d{state}/dt": f for state, f in self.odes.items()}
+        return {f"d{state}/dt": f for state, f in self.written.odes.items()}
 
     def _repr_latex_(self) -> str:
         return self.latex()

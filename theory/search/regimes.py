@@ -179,7 +179,7 @@ def _place(escape: Escape, given: Mapping[str, Expr | float | str | None]) -> di
             "others than mu and rho in `parameters`, by name."
         )
     at = {symbol: _exact(name, given[name] or 0) for name, symbol in wanted.items()}
-    escape.network.check({symbol.name: float(value) for symbol, value in at.items()})
+    escape.network.accepts({symbol.name: float(value) for symbol, value in at.items()})
     return at
 
 

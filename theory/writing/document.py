@@ -98,7 +98,7 @@ def derivation(system: System, *, only: Iterable[str] | str | None = None, text:
     present = {*system.states, *system.parameters, *sp.sympify(system.loss).free_symbols}
     local = set(MODEL_SYMBOLS.values()) - {MODEL_SYMBOLS[x] for x in present if x in MODEL_SYMBOLS}
     references = tuple(Reference(key, printed(entries()[key])) for key in cited(sections))
-    symbols = frozenset(BY_KEY) - local
+    symbols = frozenset(BY_KEY) - local - {parameter.name for parameter in system.network.domain}
     return Document(words.TITLE, _pair(system), sections, symbols, _name(system), references)
 
 

@@ -152,7 +152,7 @@ def regimes(system: System) -> Iterator[Tagged]:
 def _places(system: System) -> list[tuple[CriticalStrength, int, float]] | None:
     """Return the roots of A with the signs of B and A'; None where they are not isolated with certainty."""
     drive = system.escape.A
-    if drive is None or drive == 0 or not isolates_exactly(system):
+    if drive is None or drive == 0 or system.network.domain or not isolates_exactly(system):
         return None
     turn = sp.diff(drive, mu)
     return [(place, place.sign, float(turn.subs(mu, place.mu))) for place in critical_strengths(system)]

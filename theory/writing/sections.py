@@ -14,7 +14,9 @@ from sympy import Expr
 from theory.calculus.expectations import is_closed
 from theory.calculus.explain import MOST_STEPS, RULES, Step
 from theory.language.activations import Activation
+from theory.language.families import conditions_in_words
 from theory.language.hermite import coefficient
+from theory.language.parameters import Parameter
 from theory.network.constraints import Free
 from theory.network.equations import flow_of, weight_of
 from theory.network.system import System
@@ -50,6 +52,14 @@ DIGITS = 10  # of coefficients without a closed form
 LONGEST_ODE = 40  # operations; longer right-hand sides stay in chain-rule form
 LONGEST_COEFFICIENT = 60  # operations
 LINEARISED = {"drive": "A", "slope": "A", "bend": "B"}  # parts by labels; others are tau
+
+
+def _domain(parameter: Parameter) -> str:
+    """Return where a parameter lies, in LaTeX."""
+    if parameter.low == -sp.oo and parameter.high == sp.oo and not parameter.nonzero:
+        return rf"{latex(parameter.symbol)} \in \mathbb{{R}}"
+    relations = {"<=": r"\le", ">=": r"\ge", "!=": r"\ne", parameter.name: latex(parameter.symbol)}
+    return " ".join(relations.get(word, word) for word in str(parameter).split())
 
 
 class Writer:
@@ -90,6 +100,9 @@ class Writer:
         )
         yield "definitions", Equations(self._definitions())
         yield "definitions", self._symbols()
+        if system.conditions:
+            where = " and ".join(f"${f}$" for f in conditions_in_words(system.conditions, latex))
+            yield "definitions", Paragraph.of(f"The formulas of this document hold where {where}.")
         yield "definitions", words.CONVENTIONS
 
     def _definitions(self) -> tuple[Equation, ...]:
@@ -103,12 +116,13 @@ class Writer:
         """Say what the letters mean; a model of one's own may have its own."""
         system = self.system
         shown = [t, *system.parameters, *system.states, q, r, L_q, L_r]
+        own = {p.symbol: f"parameter of the functions, ${_domain(p)}$" for p in system.network.domain}
         known = {**MEANINGS, **system.network.words.meanings}
-        meanings = {symbol: known.get(symbol, str(symbol)) for symbol in shown}
-        return Meanings(tuple((Math(latex(symbol)), prose(words.meaning(text))) for symbol, text in meanings.items()))
+        meanings = {symbol: words.meaning(known.get(symbol, str(symbol))) for symbol in shown} | own
+        return Meanings(tuple((Math(latex(symbol)), prose(text)) for symbol, text in meanings.items()))
 
     def _expansion(self) -> Iterator[Block]:
-        loss = self.system.loss_function
+        loss = self.system.loss_function.written
         yield Paragraph.of(
             r"In $\mathrm{L}^{2}(\mathcal{N}(0, r))$, with "
             r"$\mathrm{He}_k^{[r]}(x) = r^{k/2} \mathrm{He}_k(x / \sqrt{r})$,"
@@ -142,9 +156,12 @@ class Writer:
         coefficients = {k: coefficient(f, k, variance) for k in range(ORDERS) if k not in vanishing}
         vanishing |= {k for k, value in coefficients.items() if value == 0}
         closed = {k: coefficients[k] for k in coefficients if k not in vanishing and _is_short(coefficients[k])}
-        written = self.system.loss_function.latex_of
-        yield Equations.of(*(Equation.of(f"{label}-{k}", left % k, written(value)) for k, value in closed.items()))
-        rest = {k: _decimal(coefficients[k].subs(r, 1)) for k in coefficients if k not in vanishing and k not in closed}
+        yield Equations.of(*(Equation.of(f"{label}-{k}", left % k, value) for k, value in closed.items()))
+        rest = {k: coefficients[k] for k in coefficients if k not in vanishing and k not in closed}
+        if f.is_family:
+            yield Equations.of(*(Equation.of(f"{label}-{k}", left % k, value) for k, value in rest.items()))
+            rest = {}
+        rest = {k: _decimal(value.subs(r, 1)) for k, value in rest.items()}
         if rest:
             yield Paragraph.of(
                 f"Orders {_listed(rest)} have no short closed form; by quadrature, at variance one and to the digits "
@@ -206,9 +223,10 @@ class Writer:
         projected = f" and with the constraint on ${', '.join(bound)}$ projected out" if bound else ""
         yield Paragraph.of(f"Gradient flow, by the chain rule through $q$ and $r${projected}:")
         yield Equations.of(*flow_of(system.velocities))
-        if system.is_exact and all(sp.count_ops(f) <= LONGEST_ODE for f in system.odes.values()):
+        written = system.written
+        if system.is_exact and all(sp.count_ops(f) <= LONGEST_ODE for f in written.odes.values()):
             yield Paragraph.of("With $L_{q}$ and $L_{r}$ substituted:")
-            yield Equations.of(*flow_of(system.odes, "ode"))
+            yield Equations.of(*flow_of(written.odes, "ode"))
 
     def _linearisation(self) -> Iterator[Tagged]:
         system, escape = self.system, self.system.escape

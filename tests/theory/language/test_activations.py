@@ -62,7 +62,7 @@ def test_bad_text_has_its_own_error(text: str, error: type[Exception], words: st
 def test_bad_objects() -> None:
     with pytest.raises(InputError, match="not an activation"):
         activation(3.0)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="one variable"):
+    with pytest.raises(InputError, match="y is a letter of the theory"):
         Activation("two", x * Symbol("y"))
 
 

@@ -170,7 +170,13 @@ def test_the_noise_of_two_equal_units_is_that_of_one(objective: str) -> None:
         ({"penalty": {sp.Symbol("w"): sp.S.One}}, "penalty on w"),
         ({"objective": "logistic"}, "'squared', .*, or 'correlation'"),
         ({"objective": ["squared"]}, "accepted: 'squared'"),
-        ({"parameters_of_functions": (sp.Symbol("beta"),)}, "beta"),
+        (
+            {
+                "parameters": (sp.Symbol("beta", real=True),),
+                "ridges": (replace(of(AlignedLoRA()).ridges[0], function=activation("erf(beta*x)", "beta")),),
+            },
+            "parameter beta of a function",
+        ),
         ({"ridges": ()}, "without units"),
         ({"overlaps": {}}, "without units"),
     ],

@@ -1,0 +1,207 @@
+"""Families on the command line: `--param` declares parameters of the functions, `--set` gives them values."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping
+from itertools import product
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from theory.errors import ParameterError
+
+if TYPE_CHECKING:
+    from theory.language.parameters import Parameter
+
+__all__ = ["Values", "combinations", "members", "options_of", "place", "read_families", "refuse_symbols", "single_put"]
+
+Values = Literal["put", "keep", "grid", "symbols"]
+"""What a command does with values of parameters: put them into the functions, keep the functions and pass the values
+on, take grids of values, or do without values where none are given."""
+
+MOST = 10_000  # values of a grid
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+PARAM = typer.Option(
+    "--param",
+    metavar="DECLARATION",
+    help="a parameter of the functions besides x, and its domain: beta, 'beta > 0', '0 < b < 2'; may be repeated",
+)
+SET = {
+    grid: typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help=f"the value of a declared parameter{', a LIST a,b,c or a grid START:STOP:COUNT' if grid else ''}; may be "
+        "repeated",
+    )
+    for grid in (False, True)
+}
+
+
+def options_of(kind: Values) -> list[inspect.Parameter]:
+    """Return the two options of a command."""
+    named = {"param": PARAM, "settings": SET[kind == "grid"]}
+    return [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[list[str] | None, option],
+        )
+        for name, option in named.items()
+    ]
+
+
+def read_families(given: dict[str, Any], param: list[str] | None, settings: list[str] | None, kind: Values) -> None:
+    """Replace the texts of a command's functions by functions with these parameters, at these values where they are.
+
+    What a command of kind "keep" gets besides is `parameters`, values by name; one of kind "grid" gets `grid`, lists
+    of values by name.
+
+    Raises `ParameterError` for a parameter that no function has, a value of none, or a value that is missing.
+    """
+    if kind in ("keep", "grid"):
+        given["parameters" if kind == "keep" else "grid"] = {}
+    if not param:
+        if settings:
+            raise ParameterError(
+                f"--set {settings[0]} given; accepted: --set with a parameter that --param declares, such as "
+                "--param 'beta > 0' --set beta=0.7."
+            )
+        return
+    from theory.language.parameters import declared
+
+    domain = declared(param)
+    held = _functions(given, domain)
+    stray = [p.name for p in domain if p.name not in held]
+    if stray:
+        raise ParameterError(f"--param {stray[0]} given, which is in none of the functions; accepted: it left out.")
+    values = _settings(settings or [], domain, grid=kind == "grid")
+    missing = [p for p in domain if p.name not in values]
+    if missing and (kind != "symbols" or len(missing) < len(domain)):
+        raise ParameterError(
+            f"no value of {missing[0].name} given; accepted: --set {missing[0].name}=VALUE ({missing[0]})"
+            f"{', or no value at all' if kind == 'symbols' else ''}."
+        )
+    if kind == "grid":
+        given["grid"] = values
+    elif values:
+        place(given, {name: value for name, (value,) in values.items()}, keep=kind == "keep")
+
+
+def _functions(given: dict[str, Any], domain: tuple[Parameter, ...]) -> set[str]:
+    """Read a command's functions, and return the names of the parameters that they have."""
+    from theory.language.activations import activation
+    from theory.language.labels import transform_of
+    from theory.language.parameters import parameters_of
+
+    held: set[str] = set()
+    for name in ("student", "teacher"):
+        if given.get(name) is not None:
+            given[name] = activation(given[name], domain)
+            held |= {symbol.name for symbol in given[name].parameters}
+    if given.get("label") is not None:
+        given["label"] = transform_of(given["label"], domain)
+        held |= {symbol.name for symbol in parameters_of(given["label"])}
+    return held
+
+
+def place(given: dict[str, Any], values: Mapping[str, str], *, keep: bool = False) -> None:
+    """Put values into the functions of a command, or pass them on as `parameters`."""
+    if keep:
+        given["parameters"] = {name: float(_exact(name, value)) for name, value in values.items()}
+        return
+    for name in ("student", "teacher"):
+        if given.get(name) is not None:
+            given[name] = given[name].at(values)
+    if given.get("label") is not None:
+        exact = {s: _exact(s.name, values[s.name]) for s in given["label"].free_symbols if s.name in values}
+        given["label"] = given["label"].xreplace(exact)
+
+
+def refuse_symbols(given: Mapping[str, Any], option: str) -> None:
+    """Refuse an option that asks for numbers where the functions have parameters without values."""
+    for f in (given[name] for name in ("student", "teacher") if given.get(name) is not None):
+        if not isinstance(f, str) and f.is_family:
+            name = f.parameters[0].name
+            raise ParameterError(f"no value of {name} given; accepted with {option}: --set {name}=VALUE.")
+
+
+def single_put(given: dict[str, Any]) -> dict[str, list[str]]:
+    """Take the grid from a command's values; where it has one point, put that into the functions and return none."""
+    grid: dict[str, list[str]] = given.pop("grid")
+    if any(len(values) > 1 for values in grid.values()):
+        return grid
+    if grid:
+        place(given, {name: value for name, (value,) in grid.items()})
+    return {}
+
+
+def combinations(grid: Mapping[str, list[str]]) -> list[dict[str, str]]:
+    """Return each combination of a grid's values by name; one empty one of no grid.
+
+    >>> combinations({"a": ["1", "2"], "b": ["3"]}), combinations({})
+    ([{'a': '1', 'b': '3'}, {'a': '2', 'b': '3'}], [{}])
+    """
+    return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+
+
+def members(given: Mapping[str, Any], grid: Mapping[str, list[str]]) -> list[tuple[dict[str, str], dict[str, Any]]]:
+    """Return each combination of a grid's values, with a command's functions at it."""
+    rows = []
+    for values in combinations(grid):
+        own = dict(given)
+        if values:
+            place(own, values)
+        rows.append((values, own))
+    return rows
+
+
+def _exact(name: str, value: str) -> Any:
+    from theory.language.activations import exact_value
+
+    return exact_value(name, value)
+
+
+def _settings(texts: list[str], domain: tuple[Parameter, ...], *, grid: bool) -> dict[str, list[str]]:
+    """Return the values of --set NAME=VALUE, decimals as they were typed."""
+    own = {p.name: p for p in domain}
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not NAME.fullmatch(name):
+            raise ParameterError(f"--set {text[:80]!r} given; accepted: NAME=VALUE such as beta=0.7.")
+        if name not in own:
+            raise ParameterError(f"--set {text[:80]} given; accepted: values of {', '.join(own)}.")
+        if name in found:
+            raise ParameterError(f"--set {name} given twice; accepted: each parameter once.")
+        values = _values(name, value)
+        if len(values) > 1 and not grid:
+            raise ParameterError(f"--set {text[:80]} given; accepted here: one value, such as {name}={values[0]}.")
+        for one in values:
+            own[name].check_exact(_exact(name, one))
+        found[name] = values
+    return found
+
+
+def _values(name: str, text: str) -> list[str]:
+    """Return the values of one, a LIST or START:STOP:COUNT.
+
+    >>> _values("beta", "0.1:0.5:3"), _values("beta", "1/3,2")
+    (['0.1', '0.3', '0.5'], ['1/3', '2'])
+    """
+    if ":" not in text:
+        return [part.strip() for part in text.split(",")]
+    try:
+        start, stop, count = text.split(":")
+        first, last, n = float(start), float(stop), int(count)
+        if not 1 <= n <= MOST:
+            raise ValueError
+    except ValueError:
+        raise ParameterError(
+            f"--set {name}={text[:60]} given; accepted: a number, a LIST such as 0.2,0.4 or START:STOP:COUNT such as "
+            f"0.1:2:20 (COUNT from 1 to {MOST})."
+        ) from None
+    return [f"{round(first + (last - first) * i / max(n - 1, 1), 15):.15g}" for i in range(n)]

@@ -1,0 +1,230 @@
+r"""Signs that a derivation has to know: of numbers, and of expressions in the parameters of a family.
+
+Resolving a switch asks in which order breakpoints lie and which branch is the larger. Where the parameters of a family
+leave that open, the answer depends on the place. Inside `at(point)` it is given for a point, and the sign is noted as a
+*condition*: on every other point that fulfils the same conditions all questions have the same answers, so that what is
+derived is the same formula. A sign that is the same wherever the assumptions of the symbols hold is no condition. It is
+proved by SymPy's assumptions, factor by factor; where these do not decide, by values at generic points over the whole
+domain, which is evidence and no proof.
+
+A `Piecewise` in increasing breakpoints, which is what resolved switches become, keeps the order: its breakpoints are
+taken to lie as they stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import lru_cache
+from random import Random
+
+import sympy as sp
+from sympy import Expr, Piecewise, Symbol
+
+from theory.errors import InputError
+from theory.symbols import x
+
+__all__ = [
+    "Notes",
+    "OpenSignError",
+    "at",
+    "is_family",
+    "is_noting",
+    "order_facts",
+    "sign_of",
+    "witnesses",
+]
+
+WITNESSES = 24
+DIGITS = 30
+NOTHING = sp.Float("1e-24")
+
+
+class OpenSignError(InputError):
+    """A sign on which a derivation depends is left open by the parameters.
+
+    Attributes:
+        quantity: what may have either sign.
+    """
+
+    def __init__(self, quantity: Expr) -> None:
+        self.quantity = quantity
+        super().__init__(
+            f"the sign of {quantity} depends on the parameters; accepted: functions of which it does not, a smaller "
+            "domain, or values of the parameters."
+        )
+
+
+@dataclass
+class Notes:
+    """A point, and the conditions that were decided by it: expressions that are positive there."""
+
+    point: Mapping[Symbol, Expr]
+    positive: list[Expr] = field(default_factory=list)
+
+    def decide(self, f: Expr) -> int:
+        """Return the sign of f at the point, and note it."""
+        value = sp.N(f.xreplace(dict(self.point)), DIGITS)
+        if not value.is_number or not value.is_extended_real:
+            raise OpenSignError(f)
+        if value == 0:
+            raise OpenSignError(f)
+        side = 1 if value > 0 else -1
+        condition = side * f
+        if condition not in self.positive:
+            self.positive.append(condition)
+        return side
+
+
+_NOTES: ContextVar[Notes | None] = ContextVar("notes", default=None)
+_FACTS: ContextVar[tuple[Expr, ...]] = ContextVar("facts", default=())
+
+
+@contextmanager
+def at(point: Mapping[Symbol, Expr]) -> Iterator[Notes]:
+    """Decide open signs by a point, and note them."""
+    notes = Notes(point)
+    token = _NOTES.set(notes)
+    try:
+        yield notes
+    finally:
+        _NOTES.reset(token)
+
+
+@contextmanager
+def order_facts(expr: Expr) -> Iterator[None]:
+    """Take the breakpoints of every resolved `Piecewise` in an expression to lie in increasing order."""
+    facts = [sp.factor(high - low) for chain in _chains(expr) for i, low in enumerate(chain) for high in chain[i + 1 :]]
+    facts += [f for f in _FACTS.get() if f not in facts]
+    token = _FACTS.set(tuple(facts))
+    try:
+        yield
+    finally:
+        _FACTS.reset(token)
+
+
+def _chains(expr: Expr) -> Iterator[tuple[Expr, ...]]:
+    for node in expr.atoms(Piecewise):
+        bounds = [bound for _, cond in node.args if (bound := _upper_bound(cond)) is not None]
+        if len(bounds) == len(node.args) - 1 and any(bound.free_symbols for bound in bounds):
+            yield tuple(bounds)
+
+
+def _upper_bound(cond: sp.Basic) -> Expr | None:
+    """Return c of the condition x < c, which SymPy may write c > x."""
+    if isinstance(cond, sp.StrictLessThan) and cond.lhs == x:
+        return cond.rhs
+    return cond.lhs if isinstance(cond, sp.StrictGreaterThan) and cond.rhs == x else None
+
+
+def is_family(*exprs: Expr) -> bool:
+    """Whether numbers are not enough: an expression has symbols other than x."""
+    return any(expr.free_symbols - {x} for expr in exprs)
+
+
+def is_noting() -> bool:
+    """Whether open signs are being decided by a point."""
+    return _NOTES.get() is not None
+
+
+def sign_of(f: Expr) -> int:
+    """Return the sign of an expression without x; raises `OpenSignError` where its parameters leave it open.
+
+    >>> b = Symbol("b", positive=True)
+    >>> sign_of(-b / 2), sign_of(sp.sqrt(2) - 2)
+    (-1, -1)
+    """
+    if not f.free_symbols:
+        value = sp.N(f, DIGITS)
+        return 0 if value == 0 else 1 if value > 0 else -1
+    known = _proved(f)
+    if known is not None:
+        return known
+    notes = _NOTES.get()
+    facts = (*_FACTS.get(), *(() if notes is None else notes.positive))
+    signs = {_sign_at(f, point) for point in witnesses(_symbols(f, facts), facts)}
+    if len(signs) == 1 and None not in signs:
+        return signs.pop()  # type: ignore[return-value]
+    if notes is None:
+        raise OpenSignError(f)
+    return notes.decide(_simplest(f))
+
+
+def _proved(f: Expr) -> int | None:
+    """Return the sign that assumptions give, factor by factor."""
+    for form in (f, sp.factor(f)):
+        sign = 1
+        for factor in sp.Mul.make_args(form):
+            if factor.is_zero:
+                return 0
+            if factor.is_positive:
+                continue
+            if factor.is_negative:
+                sign = -sign
+                continue
+            if factor in _FACTS.get():
+                continue
+            if -factor in _FACTS.get():
+                sign = -sign
+                continue
+            break
+        else:
+            return sign
+    return None
+
+
+def _simplest(f: Expr) -> Expr:
+    """Return f without the factors whose sign is known, divided by its positive content."""
+    kept, side = [], 1
+    for factor in sp.Mul.make_args(sp.factor(f)):
+        known = _proved(factor)
+        if known is None:
+            kept.append(factor)
+        else:
+            side *= known
+    return side * sp.Mul(*kept)
+
+
+def _sign_at(f: Expr, point: Mapping[Symbol, Expr]) -> int | None:
+    value = sp.N(f.xreplace(dict(point)), DIGITS)
+    if not (value.is_number and value.is_extended_real):
+        return None
+    if abs(value) < NOTHING:
+        return 0
+    return 1 if value > 0 else -1
+
+
+def _symbols(f: Expr, facts: Iterable[Expr]) -> tuple[Symbol, ...]:
+    held = f.free_symbols.union(*(fact.free_symbols for fact in facts))
+    return tuple(sorted((s for s in held if isinstance(s, Symbol)), key=sp.default_sort_key))
+
+
+@lru_cache(maxsize=256)
+def witnesses(symbols: tuple[Symbol, ...], facts: tuple[Expr, ...] = ()) -> tuple[Mapping[Symbol, Expr], ...]:
+    """Return generic points at which the assumptions of the symbols hold, and facts that are positive; always the same.
+
+    Raises `OpenSignError` where facts contradict each other.
+    """
+    random, found = Random(1), []
+    for _ in range(400 * WITNESSES):
+        point = {symbol: _generic(symbol, random) for symbol in symbols}
+        if all(sp.N(fact.xreplace(point)) > 0 for fact in facts):
+            found.append(point)
+        if len(found) == WITNESSES:
+            return tuple(found)
+    if not found:
+        raise OpenSignError(facts[0] if facts else sp.S.Zero)
+    return tuple(found)
+
+
+def _generic(symbol: Symbol, random: Random) -> Expr:
+    size = sp.Rational(*Fraction(10.0 ** random.uniform(-2, 1.5)).limit_denominator(10**6).as_integer_ratio())
+    size += sp.Rational(1, 999983)
+    if symbol.is_nonnegative:
+        return size
+    if symbol.is_nonpositive:
+        return -size
+    return size if random.random() < 0.5 else -size
