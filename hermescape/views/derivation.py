@@ -45,6 +45,7 @@ def derivation(system: System) -> dict[str, object]:
         "model": system.network.name,
         "label": as_text(loss.labels.transform),
         "noise": float(loss.labels.noise),
+        "objective": system.network.objective,
         "information_exponent": system.information_exponent,
         "generative_exponent": _generative(system),
         "exact": system.is_exact,
@@ -131,7 +132,8 @@ def derivation_table(system: System, *, expand: bool = False) -> tuple[str | Tab
     example = {s: v for f in system.network.functions for s, v in f.examples[0].items()}
     for row in (*_flow_rows(system, expand), *_search_rows(system, expand)):
         table.add_row(row.name, _tier(row.functions, row.at, example), as_text(row.value))
-    head = f"student {student}    teacher {teacher}    model {system.network.name}"
+    network = system.network
+    head = f"student {student}    teacher {teacher}    model {network.name}{network.minimised.aside}"
     return (
         head,
         *family_lines(system),

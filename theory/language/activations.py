@@ -203,7 +203,7 @@ class Activation(Shown):
         >>> [f.conditions for f in both]
         [(-b + c,), (b - c,)]
         """
-        known = [self]
+        known: list[Activation] = [self]
         for place in points(self.domain, count) if self.conditions else ():
             if holds(integrable(self.unresolved), place) and not any(holds(f.conditions, place) for f in known):
                 known.append(self.within(place))

@@ -165,7 +165,7 @@ class System(Shown):
         >>> [system.conditions for system in family.chambers()]
         [(-b + c,), (b - c,)]
         """
-        known = [self]
+        known: list[System] = [self]
         for place in points(self.network.domain, count) if self.conditions else ():
             if not any(holds(system.conditions, place) for system in known):
                 try:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
+from sympy import Symbol
+
 from theory.language.activations import Activation
+from theory.network.loss import Loss
 from theory.network.system import System
 from theory.symbols import y
 from theory.typeset.layout import Equation
@@ -17,11 +20,12 @@ __all__ = [
     "EIGENVALUE",
     "FLAT",
     "LINEARISED",
-    "PRICE",
     "TITLE",
+    "caution",
     "labels",
     "meaning",
     "named",
+    "price",
     "slopes",
 ]
 
@@ -52,19 +56,6 @@ AGAIN = {
     "odd gates": "By symmetry:",
 }
 
-PRICE = (
-    Equation.of(
-        "loss-definition",
-        "L(q, r)",
-        r"\frac{1}{2} \mathbb{E}_{r}[\sigma^{2}] - K(q, r) + \frac{1}{2} \mathbb{E}[y^{2}]",
-    ),
-    Equation.of("price-q", "L_{q}", r"-\mathbb{E}[\sigma'(\ell)\, \varphi'(\ell^{*})]"),
-    Equation.of(
-        "price-r",
-        "L_{r}",
-        r"\frac{1}{4} \mathbb{E}_{r}[(\sigma^{2})''] - \frac{1}{2} \mathbb{E}[\sigma''(\ell)\, \varphi(\ell^{*})]",
-    ),
-)
 
 LINEARISED = (
     "The start $(%s) = 0$ is a fixed point. Linearised there, $u$ couples to the overlaps and these to $u$ only, "
@@ -80,6 +71,41 @@ FLAT = (
     "The gradient of the loss vanishes at every such start: no direction is driven to first order, and there is no "
     "search time."
 )
+
+
+def price(loss: Loss) -> tuple[Equation, ...]:
+    """Return the definition of the loss and, by Price's theorem, its slopes."""
+    square, bend = (
+        (r"\frac{1}{2} \mathbb{E}_{r}[\sigma^{2}]", r"\frac{1}{4} \mathbb{E}_{r}[(\sigma^{2})'']")
+        if loss.own
+        else ("", "")
+    )
+    return (
+        Equation.of(
+            "loss-definition", "L(q, r)", rf"{square} - K(q, r) + \frac{{1}}{{2}} \mathbb{{E}}[y^{{2}}]".strip()
+        ),
+        Equation.of("price-q", "L_{q}", r"-\mathbb{E}[\sigma'(\ell)\, \varphi'(\ell^{*})]"),
+        Equation.of(
+            "price-r", "L_{r}", rf"{bend} - \frac{{1}}{{2}} \mathbb{{E}}[\sigma''(\ell)\, \varphi(\ell^{{*}})]".strip()
+        ),
+    )
+
+
+def caution(system: System) -> str:
+    """Say what the correlation loss leaves out, and what of the student's sizes it does not hold."""
+    network = system.network
+    sizes = [latex(part) if isinstance(part, Symbol) else f"|{part.name}|" for part in network.unheld]
+    said = (
+        "It has no term of the student's own and may be negative; $L_{q}$ is that of the squared loss, and on the "
+        "sphere, where $L_{r}$ plays no part, so is the flow [@benarous2021]."
+    )
+    if not sizes:
+        return said
+    held = "Nothing but weight decay" if set(network.unheld) & set(network.penalty) else "Nothing"
+    return (
+        f"{said} {held} holds ${', '.join(sizes)}$, which may grow without bound: the time until $|m|$ reaches a "
+        "threshold is defined, an end of training is not."
+    )
 
 
 def labels(system: System, target: str) -> str:
