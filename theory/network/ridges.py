@@ -23,6 +23,7 @@ from sympy import Expr, S, Symbol
 
 from theory.calculus.nodes import exact
 from theory.calculus.signs import OpenSignError
+from theory.calculus.undefined import refuse_undefined
 from theory.errors import InputError, ParameterError
 from theory.language.activations import Activation, exact_value
 from theory.language.families import conditions_in_words, holds
@@ -298,6 +299,10 @@ class Network(Shown):
     def functions(self) -> tuple[Activation, ...]:
         """The links of the units, then those of the teacher."""
         return tuple(dict.fromkeys(ridge.function for ridge in (*self.ridges, *self.teacher.ridges)))
+
+    def require_formulas(self) -> None:
+        """Raise `NoFormulaError` where a function has no formula, so that there are no numbers."""
+        refuse_undefined(*(f.expr for f in self.functions))
 
     @cached_property
     def domain(self) -> tuple[Parameter, ...]:

@@ -294,8 +294,8 @@ class System(Shown):
         return Escape(self.loss_function, self.states, self.velocities)
 
     @property
-    def information_exponent(self) -> int | None:
-        """The smallest k >= 1 with sigma_k phi_k != 0."""
+    def information_exponent(self) -> int | Symbol | None:
+        """The smallest k >= 1 with sigma_k phi_k != 0, a symbol where a function has no formula."""
         return information_exponent(self.loss_function.student, self.loss_function.teacher)
 
     @property
