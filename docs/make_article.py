@@ -10,16 +10,14 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.figure import Figure
 
 from hermescape import bibliography, derive, document, escape_law, search_time, search_times
-from numerics.plots import tau_curve
+from hermescape.drawing import finished
+from numerics.plots import Sheet
 
 FOLDER = Path(__file__).parent / "article"
 COLUMN = "246pt"  # of revtex4-2
 LINKS = {"relu": "ReLU", "erf": "erf", "gelu": "GELU"}
-PRINTED = {"font.size": 8, "font.family": "serif", "mathtext.fontset": "cm", "pdf.fonttype": 42, "svg.fonttype": "none"}
 
 ARTICLE = r"""\documentclass[aps,pre,twocolumn,10pt,a4paper]{revtex4-2}
 \usepackage{amsmath,amssymb,graphicx}
@@ -128,16 +126,14 @@ def article() -> str:
     return text
 
 
-def figure() -> Figure:
+def figure() -> Sheet:
     """Return the search times of three activations, at the size at which they are printed."""
-    drawn = Figure(figsize=(3.4, 2.3), layout="constrained")
-    ax = drawn.add_subplot()
-    grid = np.linspace(0.02, 0.96, 189)
-    for index, (name, label) in enumerate(LINKS.items()):
-        tau_curve(ax, grid, search_times(derive(name), grid).tau, label=label, index=index)
+    ax, grid = None, np.linspace(0.02, 0.96, 189)
+    for name, label in LINKS.items():
+        ax = derive(name).plot.search_time(grid, ax=ax, label=label, style="paper", width=3.4)
     places = np.array([0.2, 0.8])
     ax.plot(places, search_times(derive("relu"), places).tau, "ko", markersize=3)
-    return drawn
+    return finished(ax).figure
 
 
 def texts() -> dict[str, str]:
@@ -158,8 +154,7 @@ if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
     for name, text in texts().items():
         (FOLDER / name).write_text(text, encoding="utf-8")
-    with rc_context(PRINTED):
-        figure().savefig(FOLDER / "search.pdf", metadata={"CreationDate": None})
+    figure().savefig(FOLDER / "search.pdf")
     with tempfile.TemporaryDirectory() as made:
         shutil.copytree(FOLDER, made, dirs_exist_ok=True)
         shutil.copy(compiled(Path(made)), FOLDER / "article.pdf")

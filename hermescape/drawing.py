@@ -1,9 +1,9 @@
 """Results as pictures: each `draw_...` takes a result, draws it on `ax` (a new figure without), and returns the Axes.
 
 `system.plot.search_time()`, `law.plot()`, `path.plot()` and `sample.plot()` are `draw_search_time`, `draw_law`,
-`draw_trajectory` and `draw_sample`. A new figure is in the style `screen`, or in another of `numerics.plots.STYLES`; a
-notebook shows it, and `ax.figure.savefig("a.pdf")` embeds its fonts. On Axes of your own, sizes and ink are those of
-your style.
+`draw_trajectory` and `draw_sample`; `plot()` of labelled arrays is `draw_phases` or `draw_arrays`. A new figure is in
+the style `screen`, or in another of `numerics.plots.STYLES`; a notebook shows it, and `ax.figure.savefig("a.pdf")`
+embeds its fonts. On Axes of your own, sizes and ink are those of your style.
 
 >>> from theory.network.derivation import derive
 >>> ax = draw_search_time(derive("linear"), style="paper", width=3.4)
@@ -15,6 +15,7 @@ True
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,9 +39,12 @@ from theory.search.critical import critical_strengths
 if TYPE_CHECKING:
     import xarray as xr
 
+    from numerics.labelled import Labelled
+
 __all__ = [
     "Place",
     "SystemPlots",
+    "draw_arrays",
     "draw_law",
     "draw_phases",
     "draw_sample",
@@ -54,6 +58,7 @@ ALIGNMENTS = np.linspace(0.01, 0.99, 99)
 NEAR = np.logspace(-4, -1.7, 12)  # of a divergence
 SHOWN = 24  # runs of a trajectory at most
 NAMES = {"m": "$|m|$", "u": "$|u|$", "s": "$|s|$"}
+SOUGHT = ("exit_time", "median", "total", "tau")  # what is drawn of labelled arrays where nothing is named
 
 
 class Place(TypedDict, total=False):
@@ -207,6 +212,65 @@ def draw_phases(diagram: xr.Dataset, **place: Unpack[Place]) -> Axes:
         )
 
 
+def draw_arrays(arrays: xr.Dataset, y: str | None = None, x: str | None = None, **place: Unpack[Place]) -> Axes:
+    r"""Draw a variable of labelled arrays over one dimension, a curve for each place along the others.
+
+    Where `y_lower` and `y_upper` stand beside `y`, they are its intervals.
+
+    Args:
+        arrays: labelled arrays.
+        y: the variable; the exit time by default, or what comes closest to one.
+        x: the dimension; by default the longest one of numbers.
+        place: `ax`, or `style` and `width` of a new figure.
+
+    Raises `InputError` for names that are no such variable or dimension, and for more than six curves.
+
+    >>> import xarray as xr
+    >>> arrays = xr.Dataset({"tau": (("act", "mu"), [[3, 5], [4, 7]])}, {"act": ["erf", "relu"], "mu": [0.2, 0.4]})
+    >>> ax = draw_arrays(arrays)
+    >>> ax.get_xlabel(), [text.get_text() for text in finished(ax).get_legend().get_texts()]
+    ('alignment $\\mu$', ['act = erf', 'act = relu'])
+    """
+    drawn = [str(name) for name, each in arrays.data_vars.items() if each.dtype.kind in "iuf" and each.dims]
+    name = _among("y", y, [*(n for n in SOUGHT if n in drawn), *drawn])
+    along = sorted(
+        map(str, arrays[name].dims), key=lambda dim: (arrays[dim].dtype.kind not in "iuf", -arrays.sizes[dim])
+    )
+    across = _among("x", x, along)
+    others = [dim for dim in map(str, arrays[name].dims) if dim != across]
+    places = list(itertools.product(*(range(arrays.sizes[dim]) for dim in others)))
+    if len(places) > plots.SERIES:
+        raise InputError(
+            f"{len(places)} curves of {name} over {across} given; accepted: at most {plots.SERIES}; "
+            f"select some, such as arrays.isel({others[0]}=0).plot()."
+        )
+    curves, intervals = {}, {}
+    for at in places:
+        one = arrays.isel(dict(zip(others, at, strict=True)))
+        label = ", ".join(f"{plots.symbol_of(dim)} = {_written(one[dim].item())}" for dim in others)
+        curves[label] = one[name].values
+        if f"{name}_lower" in one and f"{name}_upper" in one:
+            intervals[label] = (one[f"{name}_lower"].values, one[f"{name}_upper"].values)
+    names = (plots.label_of(each, arrays[each].attrs.get("units", "1")) for each in (across, name))
+    with _on(place) as ax:
+        return plots.curves_over(
+            ax, arrays[across].values, curves, intervals, **dict(zip(("xlabel", "ylabel"), names, strict=True))
+        )
+
+
+def _among(argument: str, given: str | None, names: Sequence[str]) -> str:
+    """Return the name that is given, or the first; raises `InputError` for another, or where there is none."""
+    if not names:
+        raise InputError("arrays without numbers along a dimension given; accepted: some with them.")
+    if given is not None and given not in names:
+        raise InputError(f"{argument} = {given!r} given; accepted: {', '.join(dict.fromkeys(names))}.")
+    return names[0] if given is None else given
+
+
+def _written(value: object) -> str:
+    return plots.size_of(value) if isinstance(value, int | float) and value > 0 else str(value)
+
+
 # --- what a result's own `plot` is ----------------------------------------------------------------------------------
 
 
@@ -228,8 +292,29 @@ class SystemPlots:
         return draw_search_time(self.system, mu, rho=rho, label=label, **place)
 
 
-def plots_of(result: Any) -> SystemPlots | Callable[..., Axes]:
-    r"""Return what `result.plot` is: the plots of a system, or the one drawing of a path, a sample or a law.
+class ArrayPlots:
+    """The plots of labelled arrays: called, its own; by name, xarray's."""
+
+    def __init__(self, arrays: Labelled) -> None:
+        self._arrays = arrays
+
+    def __call__(self, y: str | None = None, x: str | None = None, **place: Unpack[Place]) -> Axes:
+        """Draw a phase diagram as one (`draw_phases`), other arrays or a named variable as curves (`draw_arrays`)."""
+        is_plane = {"regime", "median"} <= set(self._arrays) and len(self._arrays["median"].dims) > 1
+        if is_plane and y is None and x is None:
+            return draw_phases(self._arrays, **place)
+        return draw_arrays(self._arrays, y, x, **place)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        import xarray as xr
+
+        return getattr(xr.Dataset.plot(self._arrays), name)
+
+
+def plots_of(result: Any) -> SystemPlots | ArrayPlots | Callable[..., Axes]:
+    r"""Return what `result.plot` is: the plots of a system or of arrays, or the one drawing of a path, sample or law.
 
     >>> from numerics.law import escape_law
     >>> from theory.network.derivation import derive
@@ -239,5 +324,7 @@ def plots_of(result: Any) -> SystemPlots | Callable[..., Axes]:
     """
     if isinstance(result, System):
         return SystemPlots(result)
+    if hasattr(result, "data_vars"):  # xarray, which others need not load
+        return ArrayPlots(result)
     draw = {Trajectory: draw_trajectory, ExitSample: draw_sample}.get(type(result), draw_law)
     return partial(draw, result)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sympy import S
 
@@ -20,9 +20,22 @@ from theory.language.hermite import coefficient
 from theory.network.system import System
 
 if TYPE_CHECKING:
+    from numerics.best.alignment import BestAlignment
     from numerics.law import Law
+    from theory.search.critical import CriticalStrength
 
-__all__ = ["SECONDS", "STRONG", "WEAK", "Duration", "Verdict", "durations", "search_of", "verdict", "verdict_lines"]
+__all__ = [
+    "SECONDS",
+    "STRONG",
+    "WEAK",
+    "Alignments",
+    "Duration",
+    "Verdict",
+    "durations",
+    "search_of",
+    "verdict",
+    "verdict_lines",
+]
 
 WEAK, STRONG = 0.2, 0.8
 LEVELS = (0.05, 0.5, 0.95)
@@ -43,6 +56,21 @@ HELD = (
 NONE_SHARED = (
     "student and teacher share no Hermite term of order >= 1: from a random start training from scratch never leaves"
 )
+
+
+class Alignments(NamedTuple):
+    """The alignments that tell searches apart: those at which tau may diverge, and the one at which it is shortest."""
+
+    critical: tuple[CriticalStrength, ...]
+    best: BestAlignment
+
+    @classmethod
+    def of(cls, system: System) -> Alignments:
+        """Find them; raises as `critical_strengths` and `best_mu`."""
+        from numerics.best.alignment import best_mu
+        from theory.search.critical import critical_strengths
+
+        return cls(critical_strengths(system), best_mu(system))
 
 
 @dataclass(frozen=True)
@@ -103,8 +131,8 @@ class Verdict:
         return asdict(self)
 
 
-def verdict(system: System, durations: Sequence[Duration] = ()) -> Verdict:
-    """Return what a derived system means.
+def verdict(system: System, durations: Sequence[Duration] = (), alignments: Alignments | None = None) -> Verdict:
+    """Return what a derived system means; its alignments are found, or taken from disk, where they are not given.
 
     >>> from theory.network.derivation import derive
     >>> he3 = verdict(derive("he3"))
@@ -114,7 +142,7 @@ def verdict(system: System, durations: Sequence[Duration] = ()) -> Verdict:
     search, obstacle = None, ""
     if _alignments(system) == (WEAK, STRONG) and system.escape.is_linear:
         try:
-            search = search_of(system)
+            search = search_of(system, alignments)
         except HermescapeError as error:
             obstacle = str(error)
     return Verdict(system.information_exponent, search, _is_held(system), obstacle, tuple(durations))
@@ -128,13 +156,13 @@ def _is_held(system: System) -> bool:
     return sizes[0] * sizes[1] < 0
 
 
-def search_of(system: System) -> Search:
+def search_of(system: System, alignments: Alignments | None = None) -> Search:
     """Return where the search of an aligned LoRA system is fast and slow, from disk where it is known."""
     place = None if system.escape.A is None or system.escape.B is None else _kept(system)
     if place is not None:
         with suppress(OSError, ValueError, TypeError, KeyError):
             return _read(json.loads(place.read_text()))
-    made = _computed(system)
+    made = _computed(system, alignments)
     if place is not None:
         with suppress(OSError):
             put(place, json.dumps(asdict(made)).encode())
@@ -154,12 +182,10 @@ def _read(stored: Mapping[str, Any]) -> Search:
     return Search(times[0], times[1], critical, float(stored["best"]), float(stored["shortest"]))
 
 
-def _computed(system: System) -> Search:
-    from numerics.best.alignment import best_mu
+def _computed(system: System, alignments: Alignments | None) -> Search:
     from numerics.rates.search_time import search_time
-    from theory.search.critical import critical_strengths
 
-    best, roots = best_mu(system), critical_strengths(system)
+    roots, best = alignments or Alignments.of(system)
     taus = [search_time(system, mu).tau for mu in (WEAK, STRONG)]
     weak, strong = (None if tau is None or not math.isfinite(tau) else float(tau) for tau in taus)
     critical = tuple(float(root.mu) for root in roots if root.diverges)

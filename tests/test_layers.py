@@ -30,7 +30,7 @@ ORDER = {
     ),
     "numerics": (
         {"__init__", "accuracy"},
-        {"compile", "workers", "plots", "parameters"},
+        {"compile", "workers", "plots", "parameters", "labelled"},
         {"integrals", "simulation"},
         {"flows", "rates"},
         {"law", "sweep"},
@@ -63,12 +63,12 @@ DEFERRED = {
     "hermescape.cli": EVERYTHING,  # a fast --help
     "hermescape.__init__": EVERYTHING,  # `import hermescape` imports nothing; the names for type checkers
     "hermescape.output": {"rich"},  # which the command line imports: 0.2 s of --help
-    "hermescape.drawing": {"xarray"},  # for type checkers
+    "hermescape.drawing": {"xarray", "numerics.labelled"},  # for type checkers, and what xarray draws
     "hermescape.explorer": {"ipywidgets"},  # optional
     "hermescape.verdict": {"numerics", "theory.search"},  # where its numbers are not kept from another time
     "hermescape.views": {"numerics.integrals"},  # NumPy, where something has no closed form
     "numerics.compile": {"numba", "numerics.compile.primitives"},  # half a second before anything is compiled
-    **{f"numerics.{room}": {"xarray"} for room in ("simulation", "flows", "best")},  # half a second with pandas
+    **{f"numerics.{room}": {"numerics.labelled"} for room in ("simulation", "flows", "best")},  # xarray: half a second
 }
 """Where an import may stand elsewhere than at the top of its module, and of what."""
 

@@ -27,6 +27,12 @@ def test_commands_exist() -> None:
     assert set(re.findall(r"^hermescape (\w+)", README, re.MULTILINE)) <= set(COMMANDS)
 
 
+def test_its_picture_is_there_for_light_and_for_dark() -> None:
+    dark, light = re.findall(r'(?:srcset|src)="([^"]+)"', README)
+    assert (ROOT / light).is_file()
+    assert "prefers-color-scheme:dark" in (ROOT / dark).read_text()
+
+
 def test_the_verdict_is_what_the_tool_prints() -> None:
     ((command, shown),) = re.findall(r"```console\n\$ (.*?)\n\.\.\.\n(.*?)```", README, re.DOTALL)
     printed = run_command(command)

@@ -80,6 +80,8 @@ class Shown:
       steps   4           the number of steps
     """
 
+    __slots__ = ()
+
     shows: ClassVar[str] = ""
 
     def __init_subclass__(cls, **options: Any) -> None:

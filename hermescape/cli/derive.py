@@ -36,6 +36,11 @@ def derive(
         )
     sizes = {name: given.pop(name) for name in SIZES}
     missing = [written(name) for name, value in sizes.items() if value is None]
+    given_sizes = [written(name) for name in SIZES if written(name) not in missing]
+    if latex and given_sizes:
+        raise ParameterError(
+            f"--latex and {', '.join(given_sizes)} given; accepted: sizes without it, for the verdict."
+        )
     if 0 < len(missing) < len(SIZES):
         raise ParameterError(f"no {' and no '.join(missing)} given; accepted: --d, --lr and --batch together, or none.")
     from hermescape.task import Task

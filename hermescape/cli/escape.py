@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from hermescape.cli import options
+from hermescape.cli.families import combinations, single_put
 from hermescape.cli.options import MU_HELP, Digits, Force, Given, Json, Tolerance, takes, use
 from hermescape.cli.pictures import LookOf, Width, picture, plot_option
 from hermescape.output import print_json, print_parts
@@ -29,6 +30,7 @@ LORA = Literal["lora", "misaligned"]
     "student",
     use("mu", kind=str, metavar="MU", note=MU_HELP),
     *("teacher", use("model", kind=LORA), "rho", "mix", "label", "noise", "scale"),
+    values="grid",
 )
 def escape(
     given: Given,
@@ -64,13 +66,17 @@ def escape(
     from numerics.rates.curve import searches
     from numerics.rates.search_time import slowdown
 
+    grid = single_put(given)
+    if grid and (critical or wanted is not None):
+        raise ParameterError("--critical or --plot with several values of --set given; accepted: one value each.")
     task = Task(**given)
     system = task.system()
     lengths = [float(replace(task, mu=value).length or 0) for value in alignments] if task.mix else task.length
     report, parts = _critical(system, rate_scale) if critical else ({}, ())
-    points = searches(
-        system, alignments, rho=lengths, order=order, tolerance=accuracy, digits=digits, rate_scale=rate_scale
-    )
+    settings = {"order": order, "tolerance": accuracy, "digits": digits, "rate_scale": rate_scale}
+    rows = combinations(grid) if alignments else []
+    points = [s for row in rows for s in searches(system, alignments, rho=lengths, parameters=row, **settings)]
+    shared = [row for row in rows for _ in alignments] if grid else []
     if wanted is not None:
         from hermescape.drawing import draw_search_time
 
@@ -78,9 +84,9 @@ def escape(
         wanted.save(ax.figure)
     if as_json:
         scale = {"rate_scale": rate_scale, "slowdown": slowdown(system, rate_scale)}
-        print_json({"points": escape_points(points), **scale, **report})
+        print_json({"points": escape_points(points, shared), **scale, **report})
     else:
-        print_parts(*(escape_parts(system, points) if points else ()), *parts)
+        print_parts(*(escape_parts(system, points, shared) if points else ()), *parts)
 
 
 def _critical(system: System, rate_scale: RateScale) -> tuple[dict[str, Any], tuple[str | Table, ...]]:

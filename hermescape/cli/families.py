@@ -15,7 +15,7 @@ from theory.errors import ParameterError
 if TYPE_CHECKING:
     from theory.language.parameters import Parameter
 
-__all__ = ["Values", "members", "options_of", "place", "read_families", "refuse_symbols"]
+__all__ = ["Values", "combinations", "members", "options_of", "place", "read_families", "refuse_symbols", "single_put"]
 
 Values = Literal["put", "keep", "grid", "symbols"]
 """What a command does with values of parameters: put them into the functions, keep the functions and pass the values
@@ -129,11 +129,30 @@ def refuse_symbols(given: Mapping[str, Any], option: str) -> None:
             raise ParameterError(f"no value of {name} given; accepted with {option}: --set {name}=VALUE.")
 
 
+def single_put(given: dict[str, Any]) -> dict[str, list[str]]:
+    """Take the grid from a command's values; where it has one point, put that into the functions and return none."""
+    grid: dict[str, list[str]] = given.pop("grid")
+    if any(len(values) > 1 for values in grid.values()):
+        return grid
+    if grid:
+        place(given, {name: value for name, (value,) in grid.items()})
+    return {}
+
+
+def combinations(grid: Mapping[str, list[str]]) -> list[dict[str, str]]:
+    """Return each combination of a grid's values by name; one empty one of no grid.
+
+    >>> combinations({"a": ["1", "2"], "b": ["3"]}), combinations({})
+    ([{'a': '1', 'b': '3'}, {'a': '2', 'b': '3'}], [{}])
+    """
+    return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+
+
 def members(given: Mapping[str, Any], grid: Mapping[str, list[str]]) -> list[tuple[dict[str, str], dict[str, Any]]]:
     """Return each combination of a grid's values, with a command's functions at it."""
     rows = []
-    for combination in product(*grid.values()):
-        values, own = dict(zip(grid, combination, strict=True)), dict(given)
+    for values in combinations(grid):
+        own = dict(given)
         if values:
             place(own, values)
         rows.append((values, own))

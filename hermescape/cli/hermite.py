@@ -25,12 +25,10 @@ def hermite(
     He_k is the probabilists' polynomial, unnormalised. Exact where a rule closes them, else with their errors.
     """
     from hermescape.views.hermite import hermite_expansion, hermite_table
-    from theory.typeset.constants import NONE
 
     if not 0 <= order <= MAX_ORDER:
         raise ParameterError(f"--order {order} given; accepted: an integer from 0 to {MAX_ORDER}.")
-    constants = None if as_json else NONE
-    expansion = hermite_expansion(given["student"], order, parse_variance(variance), constants)
+    expansion = hermite_expansion(given["student"], order, parse_variance(variance), written=not as_json)
     if as_json:
         print_json(expansion)
     else:

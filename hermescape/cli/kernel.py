@@ -24,15 +24,14 @@ def kernel(
 ) -> None:
     """Give the kernel K(q, r) = E[sigma(l) phi(l*)], (l, l*) of covariance [[r, q], [q, 1]]."""
     from hermescape.views.kernel import kernel_lines, kernel_report
-    from theory.typeset.constants import NONE
 
     if at is None and (digits is not None or tolerance is not None):
         raise ParameterError("--digits or --tolerance without --at given; accepted: them with --at Q,R.")
     point = None if at is None else parse_point(at)
     if point is not None:
         refuse_symbols(given, "--at")
-    constants = None if as_json else NONE
-    report = kernel_report(given["student"], given["teacher"], point, digits, accuracy(tolerance, digits), constants)
+    asked = given["student"], given["teacher"], point, digits, accuracy(tolerance, digits)
+    report = kernel_report(*asked, written=not as_json)
     if as_json:
         print_json(report)
     else:

@@ -84,14 +84,37 @@ class Use:
         flag = self.kind is bool
         odd = isinstance(self.default, float) and self.default not in own.domain  # this command takes more
         meaning = own.meaning if odd else own.help
-        shown = {"help": f"{meaning}; {self.note}" if self.note else meaning, "metavar": self.metavar}
+        metavar = "<int>" if self.kind is int and self.metavar is None else self.metavar
+        shown = {"help": f"{meaning}; {self.note}" if self.note else meaning, "metavar": metavar}
         option = own.option.startswith("--")
         info = typer.Option(own.option, **shown) if option else typer.Argument(**shown)
         empty = None if option else inspect.Parameter.empty
         default = False if flag else empty if self.default is None else self.default
-        kind = self.kind if default is not None else self.kind | None
+        kind = self.kind
+        if kind is int:  # read as text, since 1e6 is one
+            kind, default = str, default if default in (None, empty) else str(default)
+        kind = kind if default is not None else kind | None
         annotation = Annotated[kind, info]
         return inspect.Parameter(own.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+    def read(self, given: Any) -> Any:
+        """Return the value of a text of an integer, and any other value as it is.
+
+        >>> use("dimension").read("1e6"), use("seed").read("9007199254740993"), use("batch").read(None)
+        (1000000, 9007199254740993, None)
+        >>> use("batch").read("2.5")
+        Traceback (most recent call last):
+        theory.errors.ParameterError: --batch '2.5' given; accepted: an integer >= 1, of 64 bits, such as 1e6.
+        """
+        if self.kind is not int or not isinstance(given, str):
+            return given
+        try:
+            return self.parameter.read(int(given) if re.fullmatch(r"\s*[+-]?\d+\s*", given) else float(given))
+        except ValueError:
+            own = self.parameter
+            raise ParameterError(
+                f"{own.option} {given!r} given; accepted: {own.accepted}, of 64 bits, such as 1e6."
+            ) from None
 
 
 ALIGNED = [name for name, parameters in MODEL_PARAMETERS.items() if parameters == ("mu",)]
@@ -124,7 +147,7 @@ def takes(*names: str | Use, values: Values = "put") -> Callable[[Callable[..., 
 
         @wraps(function)
         def command(**options: Any) -> None:
-            given = {one.parameter.name: options.pop(one.parameter.name) for one in uses}
+            given = {one.parameter.name: one.read(options.pop(one.parameter.name)) for one in uses}
             try:
                 if families:
                     read_families(given, *(options.pop(one.name) for one in families), values)

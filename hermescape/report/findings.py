@@ -18,7 +18,7 @@ import numpy as np
 from hermescape.api import experiment
 from hermescape.report.stages import PATIENCE, Missing, Stages, Tell
 from hermescape.task import Task
-from hermescape.verdict import SECONDS, Verdict, verdict
+from hermescape.verdict import SECONDS, Alignments, Verdict, verdict
 from hermescape.verify.check import DEFAULT_MU, SAMPLE_BUDGET, check, check_law
 from hermescape.verify.report import Report
 from hermescape.views.critical import critical_report
@@ -155,8 +155,10 @@ def gather(settings: Request, tell: Tell | None = None) -> Findings:
     system = settings.task.system()
     _refuse(settings)
     summary = derivation(system)
-    meaning = stages.attempt("verdict", lambda: verdict(system))
-    critical = stages.attempt("critical strengths", lambda: critical_report(system))
+    known = stages.attempt("critical strengths", lambda: Alignments.of(system))
+    given = None if isinstance(known, Missing) else known
+    meaning = stages.attempt("verdict", lambda: verdict(system, alignments=given))
+    critical = known if isinstance(known, Missing) else critical_report(system, alignments=known)
     alignments = sorted({*TABLE_MU, *settings.mu})
     table = _searches(stages, settings, system, alignments)
     curve = _searches(stages, settings, system, _grid(settings, critical))

@@ -10,6 +10,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from hermescape.mathml import formula
 from hermescape.report.findings import Case, Findings
 from hermescape.report.stages import Missing
 from hermescape.verdict import Duration, verdict_lines
@@ -229,10 +230,9 @@ def _root_row(critical: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _root(critical: dict[str, Any]) -> str:
-    text = critical["expression"]
-    if text is None:
+    if critical["expression"] is None:
         return _markup("error {}", number(critical["error"], 1))
-    return text if len(text) < SHOWN_ROOT else "algebraic"
+    return formula(critical["latex"]) if len(critical["definition"]) < SHOWN_ROOT else "algebraic"
 
 
 def _approach(side: dict[str, float]) -> Markup:

@@ -7,20 +7,26 @@ from typing import Any
 import sympy as sp
 from rich.table import Table
 
+from hermescape.verdict import Alignments
 from hermescape.views.search import slowed
-from numerics.best.alignment import BestAlignment, best_mu
+from numerics.best.alignment import BestAlignment
 from numerics.rates.search_time import RateScale, slowdown
 from theory.network.system import System
-from theory.search.critical import Approach, CriticalStrength, critical_strengths, isolates_exactly
+from theory.search.critical import Approach, CriticalStrength, isolates_exactly
 
 __all__ = ["critical_parts", "critical_report"]
 
 LONGEST_ROOT = 50  # characters of an exact root in a table
 
 
-def critical_report(system: System, rate_scale: RateScale = "raw") -> dict[str, Any]:
-    """Return the critical strengths and the best one, as the JSON of `hermescape escape --critical` holds them."""
-    factor, roots, best = slowdown(system, rate_scale), critical_strengths(system), best_mu(system)
+def critical_report(
+    system: System, rate_scale: RateScale = "raw", alignments: Alignments | None = None
+) -> dict[str, Any]:
+    """Return the critical strengths and the best one, as the JSON of `hermescape escape --critical` holds them.
+
+    They are found where `alignments` are not given.
+    """
+    factor, (roots, best) = slowdown(system, rate_scale), alignments or Alignments.of(system)
     loss = system.loss_function
     return {
         "student": loss.student.name,
@@ -38,6 +44,8 @@ def _critical(root: CriticalStrength, factor: int) -> dict[str, Any]:
     return {
         "mu": float(root.mu),
         "expression": sp.sstr(root.mu) if root.error == 0 else None,
+        "definition": root.definition,
+        "latex": root.latex,
         "error": float(root.error),
         "multiplicity": root.multiplicity,
         "sign_B": root.sign,
@@ -92,9 +100,7 @@ def _approach(side: dict[str, Any]) -> str:
 
 
 def _short_form(row: dict[str, Any]) -> str:
-    text = row["expression"]
-    if text is None:
-        return f"error {row['error']:.0e}"
+    text = row["definition"]
     return text if len(text) < LONGEST_ROOT else "algebraic (see --json)"
 
 

@@ -21,6 +21,7 @@ from theory.language.labels import generative_exponent
 from theory.network.system import System
 from theory.search.special import special_places
 from theory.symbols import L_q, L_r, mu, q, r, rho, x
+from theory.typeset.constants import valued
 from theory.typeset.printing import as_text
 
 __all__ = ["derivation", "derivation_table", "family_lines"]
@@ -115,25 +116,26 @@ def derivation_table(system: System, *, expand: bool = False) -> tuple[str | Tab
         system: what was derived.
         expand: ODEs and search time with L_q, L_r, A and B put in, however long.
     """
+    exponent, constants = _generative_note(_generative(system)), system.loss_function.constants
+    system = system.written
     loss = system.loss_function
-    constants = loss.constants.long_only
-    student, teacher = (f"{f.name}: {as_text(f.source, loss.constants)}" for f in (loss.student, loss.teacher))
+    student, teacher = (f"{f.name}: {as_text(f.unresolved, constants)}" for f in (loss.student, loss.teacher))
     table = Table(show_edge=False, pad_edge=False, box=None)
     for column in ("quantity", "tier", "expression"):
         table.add_column(column, overflow="fold")
-    for name, decimal in constants.named:
-        table.add_row(name, "as typed", decimal)
-    shown = expansion(loss.student, SHOWN_COEFFICIENTS - 1, sp.S.One, constants)
+    for constant in constants.named:
+        table.add_row(constant.name, "as typed", constant.decimal)
+    shown = expansion(loss.student, SHOWN_COEFFICIENTS - 1, sp.S.One)
     for k, (text, error) in enumerate(zip(shown["coefficients"], shown["errors"], strict=True)):
         table.add_row(f"sigma_{k}", tier_of(error), text)
     example = {s: v for f in system.network.functions for s, v in f.examples[0].items()}
     for row in (*_flow_rows(system, expand), *_search_rows(system, expand)):
-        table.add_row(row.name, _tier(row.functions, row.at, example), as_text(row.value, constants))
+        table.add_row(row.name, _tier(row.functions, row.at, example), as_text(row.value))
     head = f"student {student}    teacher {teacher}    model {system.network.name}"
     return (
         head,
         *family_lines(system),
-        _generative_note(_generative(system)),
+        exponent,
         table,
         *_footnotes(system, expand),
         *map(str, special_places(system)),
@@ -201,7 +203,8 @@ def _tier(expressions: tuple[Expr, ...], at: tuple[Symbol, ...], example: Mappin
     from numerics.integrals.evaluate import evaluator
 
     values = [*[0.5] * len(at), *map(float, example.values())]
-    error = max(estimate.error for estimate in evaluator((*at, *example), expressions)(*values))
+    plain = tuple(map(valued, expressions))
+    error = max(estimate.error for estimate in evaluator((*at, *example), plain)(*values))
     where = " = ".join(symbol.name for symbol in at)
     own = "".join(f", {symbol.name} = {float(value):.3g}" for symbol, value in example.items())
     return f"quadrature (error {error:.0e} at {where} = 1/2{own})"

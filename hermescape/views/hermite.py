@@ -16,7 +16,7 @@ from theory.errors import InputError, ParameterError
 from theory.language.activations import Activation, activation, he
 from theory.language.hermite import coefficient, coefficients
 from theory.symbols import r, x
-from theory.typeset.constants import Constants
+from theory.typeset.constants import NONE, Constants, valued
 from theory.typeset.printing import as_text
 
 if TYPE_CHECKING:
@@ -25,21 +25,26 @@ if TYPE_CHECKING:
 __all__ = ["expansion", "hermite_expansion", "hermite_table", "tier_of"]
 
 
-def hermite_expansion(text: str, order: int, variance: str, constants: Constants | None = None) -> dict[str, Any]:
+def hermite_expansion(text: str, order: int, variance: str, *, written: bool = False) -> dict[str, Any]:
     """Return the JSON object of `hermescape hermite`: coefficients as SymPy text, exact or as decimals with errors.
 
-    With `constants`, as people read them: ratios of long decimals are written as decimals.
+    `written`: as people read them, with named constants for long decimals; `constants` then holds these.
     """
     from numerics.integrals.evaluate import exact_number
 
     at = r if variance == "r" else exact_number(variance, "variance")
     if not at.is_positive:
         raise ParameterError(f"variance = {variance} given; accepted: a positive number, or the symbol r.")
-    return expansion(activation(text), order, at, constants)
+    sigma = activation(text)
+    if not written:
+        return expansion(sigma, order, at, None)
+    sigma = sigma.written()
+    constants = {constant.name: constant.decimal for constant in Constants.within(sigma.expr).named}
+    return {**expansion(sigma, order, at), "constants": constants}
 
 
-def expansion(sigma: Activation, order: int, variance: Expr, constants: Constants | None = None) -> dict[str, Any]:
-    """Return the coefficients of an activation to an order, as `hermite_expansion` does."""
+def expansion(sigma: Activation, order: int, variance: Expr, constants: Constants | None = NONE) -> dict[str, Any]:
+    """Return the coefficients of an activation to an order, as `hermite_expansion` does; texts as `as_text` does."""
     head = {"activation": sigma.name, "variance": as_text(variance)}
     if is_closed(coefficient(sigma, 0, variance)):
         closed = coefficients(sigma, order, variance)
@@ -57,7 +62,7 @@ def expansion(sigma: Activation, order: int, variance: Expr, constants: Constant
         )
     from numerics.integrals.hermite import hermite_coefficients
 
-    estimates = hermite_coefficients(sigma, order, variance)
+    estimates = hermite_coefficients(Activation(sigma.name, valued(sigma.expr)), order, variance)
     errors = [float(estimate.error) for estimate in estimates]
     return {**head, "exact": False, "coefficients": list(map(_to_error, estimates)), "errors": errors}
 
@@ -87,6 +92,8 @@ def hermite_table(entries: dict[str, Any]) -> tuple[str | Table, ...]:
     table = Table(show_edge=False, box=None, pad_edge=False)
     for column in ("k", "tier", "sigma_k"):
         table.add_column(column, overflow="fold")
+    for name, decimal in entries["constants"].items():
+        table.add_row(name, "as typed", decimal)
     for k, (text, error) in enumerate(zip(entries["coefficients"], entries["errors"], strict=True)):
         table.add_row(str(k), tier_of(error), text)
     convention = "sigma_k = E_r[He_k^[r] sigma], He_k probabilists', unnormalised"

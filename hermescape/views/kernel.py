@@ -10,7 +10,7 @@ from hermescape.views.numbers import plain
 from numerics.integrals.evaluate import exact_number, value
 from theory.calculus.expectations import Distribution, gaussian_kernel, is_closed
 from theory.errors import ParameterError, QuadratureError
-from theory.language.activations import activation, require_finite_kernel
+from theory.language.activations import Activation, activation, require_finite_kernel
 from theory.network.system import GAP, guard
 from theory.symbols import q, r
 from theory.typeset.constants import Constants
@@ -25,11 +25,12 @@ def kernel_report(
     point: tuple[str, str] | None,
     digits: int | None,
     tolerance: float,
-    constants: Constants | None = None,
+    *,
+    written: bool = False,
 ) -> dict[str, object]:
     """Return the JSON object of `hermescape kernel`; with a point also q, r, value and error.
 
-    With `constants`, as people read it: ratios of long decimals are written as decimals.
+    `written`: as people read it, with named constants for long decimals; `constants` then holds these.
     """
     sigma = activation(student)
     phi = sigma if teacher is None else activation(teacher)
@@ -37,8 +38,8 @@ def kernel_report(
     pair = Distribution.of(sigma.expr), Distribution.of(phi.expr)
     kernel = gaussian_kernel(*pair, q, r)
     exact = is_closed(kernel)
-    text = as_text(kernel, constants) if exact else None
-    report = {"student": sigma.name, "teacher": phi.name, "exact": exact, "kernel": text}
+    report = {"student": sigma.name, "teacher": phi.name, "exact": exact}
+    report |= _written(sigma, phi) if written and exact else {"kernel": as_text(kernel, None) if exact else None}
     if at is None:
         return report
     at_edge = at[r] == at[q] ** 2
@@ -56,6 +57,15 @@ def kernel_report(
     }
 
 
+def _written(sigma: Activation, phi: Activation) -> dict[str, object]:
+    """Return the kernel with named constants for long decimals, and these."""
+    constants = Constants.of(sigma.source, phi.source)
+    pair = sigma.written(constants).expr, phi.written(constants).expr
+    kernel = gaussian_kernel(*map(Distribution.of, pair), q, r)
+    named = {constant.name: constant.decimal for constant in Constants.within(*pair).named}
+    return {"kernel": as_text(kernel), "constants": named}
+
+
 def _covariance(overlap: str, norm: str) -> dict[Symbol, Expr]:
     """Return q and r exactly; they must be entries of a covariance matrix."""
     at = {q: exact_number(overlap, "q"), r: exact_number(norm, "r")}
@@ -68,6 +78,7 @@ def kernel_lines(table: dict[str, Any]) -> tuple[str, ...]:
     """Return the lines that `hermescape kernel` prints."""
     head = f"student {table['student']}    teacher {table['teacher']}    K(q, r) = E[sigma(l) phi(l*)]"
     formula = f"K(q, r) = {table['kernel']}" if table["exact"] else "no closed form: computed by quadrature (--at Q,R)"
+    lines = (head, formula, *(f"{name} = {decimal}" for name, decimal in table.get("constants", {}).items()))
     if "value" not in table:
-        return head, formula
-    return head, formula, f"K({table['q']}, {table['r']}) = {table['value']}    error {table['error']:.1e}"
+        return lines
+    return *lines, f"K({table['q']}, {table['r']}) = {table['value']}    error {table['error']:.1e}"

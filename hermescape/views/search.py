@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
 
 import sympy as sp
 from rich.table import Table
@@ -18,24 +19,30 @@ __all__ = ["escape_parts", "escape_points", "plain", "slowed"]
 SHOWN = 8  # digits of a number in a table
 
 
-def escape_points(searches: Sequence[Search]) -> list[dict[str, object]]:
+def escape_points(searches: Sequence[Search], values: Sequence[Mapping[str, str]] = ()) -> list[dict[str, object]]:
     """Return the JSON points of `hermescape escape`; tau is null where it is infinite, A where w0 is misaligned.
 
-    Numbers beyond the range of a double are texts.
+    `values` are those of a family's parameters, one mapping a point. Numbers beyond the range of a double are texts.
     """
     names = ("mu", "rho", "A", "B", "G", "rate", "tau", "log_tau", "error")
-    return [
+    points = [
         {**{name: plain(getattr(s, name)) for name in names}, "interval": [plain(end) for end in s.interval]}
         for s in searches
     ]
+    rows = [{"parameters": {name: float(Fraction(text)) for name, text in row.items()}} for row in values]
+    return [{**row, **point} for row, point in zip(rows, points, strict=True)] if rows else points
 
 
-def escape_parts(system: System, searches: Sequence[Search]) -> tuple[str | Table, ...]:
+def escape_parts(
+    system: System, searches: Sequence[Search], values: Sequence[Mapping[str, str]] = ()
+) -> tuple[str | Table, ...]:
     """Return what `hermescape escape` prints: a table, and where digits were asked for one quantity a line."""
     loss = system.loss_function
     title = f"search phase of {loss.student.name} on {loss.teacher.name} ({slowed(searches[0].slowdown)})"
     beyond = any(isinstance(s.tau, sp.Float) and not _has_digits(s) for s in searches)
     rows = [_quantities(s, system.escape.A is not None, beyond) for s in searches]
+    if values:
+        rows = [{**given, **row} for given, row in zip(values, rows, strict=True)]
     if any(map(_has_digits, searches)):
         return title, *(line for row in rows for line in _lines(row))
     table = Table(title=title, show_edge=False, box=None, title_justify="left")
@@ -48,8 +55,9 @@ def escape_parts(system: System, searches: Sequence[Search]) -> tuple[str | Tabl
 
 def _lines(row: dict[str, str]) -> list[str]:
     """One quantity a line, below its alignment: numbers of many digits are not to be broken."""
-    (_, mu), *others = row.items()
-    return [f"mu = {mu}", *(f"  {name:12}  {value}" for name, value in others)]
+    place = list(row).index("mu") + 1
+    head, others = list(row.items())[:place], list(row.items())[place:]
+    return [", ".join(f"{name} = {value}" for name, value in head), *(f"  {n:12}  {value}" for n, value in others)]
 
 
 def _quantities(s: Search, aligned: bool, beyond: bool) -> dict[str, str]:

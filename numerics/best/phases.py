@@ -31,10 +31,11 @@ from theory.search.regimes import regime
 from theory.symbols import rho as rho_symbol
 
 if TYPE_CHECKING:
-    import xarray as xr
+    from numerics.labelled import Labelled
 
 __all__ = ["phase_diagram"]
 
+MEANINGS = {"mu": "alignment <w0, w*>", "d": "input dimension", "rho": "length |w0|"}
 MANY = 40_000
 SAMPLED = 0.02  # seconds a randomisation, for a median to some percent of the spread
 SLOPE = 1e-3  # of |B|: a G that nothing counts as 0
@@ -51,10 +52,10 @@ def phase_diagram(
     threshold: float = 0.5,
     step_size: float = 0.0,
     progress: Callable[[int, int], None] | None = None,
-) -> xr.Dataset:
+) -> Labelled:
     """Return `regime`, `median` (of T, infinite where none), `tau` and `law` over (mu, d), or over (mu, rho) at one d.
 
-    `law` says where the median comes from: formula, noise-driven or diffusion; empty without one.
+    `law` says where the median comes from: formula, noise-driven or diffusion; empty without one. `plot()` draws it.
 
     Args:
         system: a derived system of model lora (over d), or misaligned (over rho).
@@ -75,7 +76,7 @@ def phase_diagram(
     >>> diagram.regime.values.tolist()
     [['linear', 'linear'], ['trapped', 'trapped']]
     """
-    import xarray as xr
+    from numerics.labelled import Labelled
 
     wanted = "lora" if rho is None else "misaligned"
     if not system.escape.is_linear or (rho is not None) != (rho_symbol in system.parameters):
@@ -105,14 +106,23 @@ def phase_diagram(
         if progress is not None:
             progress(index + 1, len(alignments))
     regime, median, tau, law = (np.array([[point[i] for point in row] for row in rows]) for i in range(4))
-    axes = ("mu", name)
-    described = {"long_name": "median exit time", "units": "t = step size * steps"}
-    return xr.Dataset(
-        {"regime": (axes, regime), "median": (axes, median, described), "tau": (axes, tau), "law": (axes, law)},
-        {"mu": alignments, name: other},
+    axes, time = ("mu", name), {"units": "eta * step"}
+    student, teacher = system.loss_function.student.name, system.loss_function.teacher.name
+    return Labelled(
         {
-            "student": system.loss_function.student.name,
-            "teacher": system.loss_function.teacher.name,
+            "regime": (axes, regime, {"long_name": "how the start is left"}),
+            "median": (axes, median, {"long_name": "median exit time, inf where there is none", **time}),
+            "tau": (axes, tau, {"long_name": "search time, inf where nothing grows", **time}),
+            "law": (axes, law, {"long_name": "where the median comes from"}),
+        },
+        {
+            key: (key, values, {"long_name": MEANINGS[key], "units": "1"})
+            for key, values in {"mu": alignments, name: other}.items()
+        },
+        {
+            "title": f"Phase diagram: {student} on {teacher}, kappa = {kappa:g}, exit at |m| = {threshold:g}",
+            "student": student,
+            "teacher": teacher,
             **shared,
             **({} if rho is None else {"dimension": dimension}),
         },

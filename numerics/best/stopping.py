@@ -46,7 +46,7 @@ from theory.symbols import kappa as kappa_symbol
 from theory.symbols import q, r, rho
 
 if TYPE_CHECKING:
-    import xarray as xr
+    from numerics.labelled import Labelled
 
 __all__ = ["BestPretraining", "BestStopping", "Composition", "best_pretraining", "best_stopping", "total_time"]
 
@@ -233,7 +233,7 @@ def _checked(times: list[float]) -> list[float]:
     return times
 
 
-def total_time(composition: Composition, times: Sequence[float]) -> xr.Dataset:
+def total_time(composition: Composition, times: Sequence[float]) -> Labelled:
     """Return mu, rho, fine-tuning time and total time for each pre-training time (all in eta * step).
 
     A fine-tuning that never reaches the threshold has time inf; `reason` says why, and is empty elsewhere. At
@@ -245,7 +245,7 @@ def total_time(composition: Composition, times: Sequence[float]) -> xr.Dataset:
     >>> total_time(plan, [0.1, 0.5]).total.values.round(2)
     array([ 8.62, 12.91])
     """
-    import xarray as xr
+    from numerics.labelled import Labelled
 
     grid = _checked([float(time) for time in times])
     rows = [composition.fine_tune(time) for time in grid]
@@ -253,13 +253,13 @@ def total_time(composition: Composition, times: Sequence[float]) -> xr.Dataset:
     reasons = ["" if math.isfinite(row[0]) else composition.reason(time) for row, time in zip(rows, grid, strict=True)]
     spread = [composition.deviations(time) for time in grid]
     units = {"units": "eta * step"}
-    return xr.Dataset(
+    return Labelled(
         {
             "mu": ("time", np.array(alignment), {"long_name": "alignment <w0, w*>"}),
             "rho": ("time", np.array(length), {"long_name": "length |w0|"}),
             "fine_tuning": ("time", np.array(fine), {"long_name": "fine-tuning time", **units}),
             "total": ("time", np.array(grid) + np.array(fine), {"long_name": "total time", **units}),
-            "outcome": ("time", np.array([result.name for result in outcome])),
+            "outcome": ("time", np.array([result.name for result in outcome]), {"long_name": "how fine-tuning ended"}),
             "reason": ("time", np.array(reasons), {"long_name": "why the threshold is never reached"}),
             **{
                 f"{name}_deviation": ("time", np.array(values), {"long_name": f"deviation of {name} by SGD's noise"})
@@ -267,7 +267,7 @@ def total_time(composition: Composition, times: Sequence[float]) -> xr.Dataset:
             },
         },
         {"time": ("time", np.array(grid), {"long_name": "pre-training time", **units})},
-        {"kappa": composition.kappa},
+        {"title": "Pre-training, then fine-tuning: times until the exit", "kappa": composition.kappa},
     )
 
 

@@ -34,7 +34,7 @@ from theory.shown import Row, Shown, meanings
 from theory.symbols import MEANINGS, m
 
 if TYPE_CHECKING:
-    import xarray as xr
+    from numerics.labelled import Labelled
 
 __all__ = [
     "Engine",
@@ -121,16 +121,16 @@ class Trajectory(Shown):
         return {s.name: self.solution.states[:, i] for i, s in enumerate(self.names)}
 
     @cached_property
-    def states(self) -> xr.Dataset:
+    def states(self) -> Labelled:
         """The path as labelled arrays over t = eta * step."""
-        import xarray as xr
+        from numerics.labelled import Labelled
 
         columns = {
             s.name: ("t", values, {"long_name": MEANINGS.get(s, str(s))})
             for s, values in zip(self.names, self.columns.values(), strict=True)
         }
         times = ("t", self.solution.times, {"long_name": "time", "units": "eta * step"})
-        return xr.Dataset(columns, {"t": times})
+        return Labelled(columns, {"t": times}, {"title": "Path of the flow"})
 
 
 @takes_families
@@ -256,7 +256,7 @@ def exit_times(
     threads: int | None = None,
     engine: Engine | str | None = None,
     **parameters: ArrayLike,
-) -> xr.Dataset:
+) -> Labelled:
     """Return exit times (eta * step) and outcomes for arrays of starts and parameters.
 
     States and parameters are numbers or one-dimensional arrays of one length, the dimension `trajectory`. An exit
@@ -269,7 +269,7 @@ def exit_times(
     >>> exits.exit_time.values.round(6), exits.outcome.values.tolist()
     (array([11.849856,       nan]), ['EXITED', 'HORIZON'])
     """
-    import xarray as xr
+    from numerics.labelled import Labelled
 
     names = [s.name for s in system.states]
     if set(start) != set(names):
@@ -291,13 +291,20 @@ def exit_times(
         ]
         native = isinstance(solver, Native)
         times[places], outcomes[places] = _together(problems, solver, cores) if native else _in_turn(problems, solver)
-    return xr.Dataset(
+    meanings = {each.name: {"long_name": word} for each, word in MEANINGS.items()}
+    ended = {"long_name": "how the integration ended"}
+    return Labelled(
         {
             "exit_time": ("trajectory", times, {"long_name": "exit time", "units": "eta * step"}),
-            "outcome": ("trajectory", np.array([outcome.name for outcome in outcomes])),
+            "outcome": ("trajectory", np.array([outcome.name for outcome in outcomes]), ended),
         },
-        {name: ("trajectory", values) for name, values in columns.items()},
-        {"threshold": event.threshold, "t_max": float(t_max), "rtol": tolerance},
+        {name: ("trajectory", values, meanings.get(name, {})) for name, values in columns.items()},
+        {
+            "title": f"Exit times: first |{event.state}| = {event.threshold:g} of the flow",
+            "threshold": event.threshold,
+            "t_max": float(t_max),
+            "rtol": tolerance,
+        },
     )
 
 

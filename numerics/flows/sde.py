@@ -30,7 +30,7 @@ from theory.symbols import MEANINGS
 from theory.symbols import d as dimension_symbol
 
 if TYPE_CHECKING:
-    import xarray as xr
+    from numerics.labelled import Labelled
 
 __all__ = ["bounds_of", "cholesky", "coefficients", "frozen_factor", "paths", "random_start"]
 
@@ -92,7 +92,7 @@ def paths(
     seed: int,
     norm: bool = True,
     **parameters: float,
-) -> xr.Dataset:
+) -> Labelled:
     """Return sample paths at the given times, as arrays over (replica, t).
 
     Args:
@@ -118,7 +118,7 @@ def paths(
     >>> sample.m.shape, bool((abs(sample.m[:, -1]) > 0.5).all())
     ((8, 2), True)
     """
-    import xarray as xr
+    from numerics.labelled import Labelled
 
     _check(system, start, times, dimension, kappa, dt, replicas, seed)
     noisy = system.sgd()
@@ -151,13 +151,23 @@ def paths(
             steps,
             record[index],
         )
-    return xr.Dataset(
+    return Labelled(
         {
             n: (("replica", "t"), record[:, :, i], {"long_name": MEANINGS.get(s, str(s))})
             for i, (n, s) in enumerate(zip(names, system.states, strict=True))
         },
-        {"replica": np.arange(replicas), "t": ("t", steps * dt, {"long_name": "time", "units": "eta * step"})},
-        {"dimension": float(dimension), "kappa": float(kappa), "dt": dt, "seed": seed, **parameters},
+        {
+            "replica": ("replica", np.arange(replicas), {"long_name": "run"}),
+            "t": ("t", steps * dt, {"long_name": "time", "units": "eta * step"}),
+        },
+        {
+            "title": "Paths of SGD's diffusion",
+            "dimension": float(dimension),
+            "kappa": float(kappa),
+            "dt": dt,
+            "seed": seed,
+            **parameters,
+        },
     )
 
 

@@ -8,6 +8,7 @@ in one of the style sheets that lie here: `paper`, `screen` and `slides`.
 'log'
 """
 
+from numerics.plots.curves import SERIES, curves_over, label_of, symbol_of
 from numerics.plots.dark import for_light_and_dark
 from numerics.plots.flows import phase_portrait, runs_of, trajectories
 from numerics.plots.functions import hermite_spectrum, kernel_surface
@@ -21,12 +22,14 @@ from numerics.plots.times import exit_points, exit_times, law_medians, tau_curve
 
 __all__ = [
     "DARK",
+    "SERIES",
     "STYLE",
     "STYLES",
     "Sheet",
     "add_legend",
     "blank",
     "collapse",
+    "curves_over",
     "exit_points",
     "exit_times",
     "figure_of",
@@ -34,6 +37,7 @@ __all__ = [
     "for_light_and_dark",
     "hermite_spectrum",
     "kernel_surface",
+    "label_of",
     "law_cdf",
     "law_curve",
     "law_histogram",
@@ -44,6 +48,7 @@ __all__ = [
     "phase_portrait",
     "runs_of",
     "size_of",
+    "symbol_of",
     "tau_curve",
     "tint",
     "titled",

@@ -5,7 +5,7 @@ paper they are `matplotlib.style.use("numerics.plots.paper")`. Everything else t
 from the style that holds, so that a plot on Axes of one's own follows one's own style.
 
 Series differ in dash, mark and lightness, and keep a contrast of 3 : 1 to white; `DARK` has the same colours for a dark
-page. Text keeps 4.5 : 1, and is at least 7 pt (its sub- and superscripts are 0.7 of that, as in TeX).
+page. Text keeps 4.5 : 1, and is at least 10 pt, so that its sub- and superscripts, 0.7 of that as in TeX, are 7 pt.
 """
 
 from __future__ import annotations

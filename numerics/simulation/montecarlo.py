@@ -36,7 +36,7 @@ from numerics.workers import available_threads
 from theory.errors import ParameterError
 
 if TYPE_CHECKING:
-    import xarray as xr
+    from numerics.labelled import Labelled
 
 __all__ = [
     "Experiment",
@@ -314,7 +314,7 @@ def trajectories(
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
     watch: Callable[[Progress], None] | None = None,
-) -> xr.Dataset:
+) -> Labelled:
     """Record the order parameters at the given steps, dimensions (replica, step), also after exit.
 
     They are the states of the network: m (signed) and u, with s if misaligned; q_s, q and r for pretrain.
@@ -331,11 +331,12 @@ def trajectories(
     """
     recorded = paths(experiment, steps, start=start, threads=threads, progress=progress, watch=watch)
     coordinates: dict[str, Any] = {
-        "replica": np.arange(experiment.replicas),
-        "step": ("step", recorded.steps, {"units": "SGD steps"}),
-        "time": ("step", recorded.times, {"long_name": "eta * step", "units": "1"}),
+        "replica": ("replica", np.arange(experiment.replicas), {"long_name": "run"}),
+        "step": ("step", recorded.steps, {"long_name": "steps taken", "units": "SGD steps"}),
+        "time": ("step", recorded.times, {"long_name": "time", "units": "eta * step"}),
     }
-    return overlaps(experiment, recorded.state).assign_coords(coordinates).assign_attrs(experiment.parameters())
+    made = overlaps(experiment, recorded.state).assign_coords(coordinates)
+    return made.assign_attrs({"title": "Paths of SGD", **experiment.parameters()})
 
 
 class Paths(NamedTuple):

@@ -18,7 +18,7 @@ from numerics.simulation.experiment import Experiment
 from theory.network.vectors import Vector
 
 if TYPE_CHECKING:
-    import xarray as xr
+    from numerics.labelled import Labelled
 
 __all__ = ["CENSORED", "DIVERGED", "EXITED", "Layout", "Status", "entries", "layout", "overlaps", "uniform"]
 
@@ -128,7 +128,7 @@ def uniform(experiment: Experiment, rng: np.random.Generator) -> Array:
     return np.array(numbers)
 
 
-def overlaps(experiment: Experiment, state: Array) -> xr.Dataset:
+def overlaps(experiment: Experiment, state: Array) -> Labelled:
     """Return the order parameters at states of shape (numbers, ...): trained scalars and overlaps, by name.
 
     >>> from theory.network.derivation import derive
@@ -138,12 +138,12 @@ def overlaps(experiment: Experiment, state: Array) -> xr.Dataset:
     >>> {name: entries[name].values.round(9).tolist() for name in entries}
     {'q_s': [3.0], 'q': [5.0], 'r': [169.0]}
     """
-    import xarray as xr
+    from numerics.labelled import Labelled
 
     dims, network = ("replica", "step")[: state.ndim - 1], experiment.network
     meanings = {name.name: experiment.meaning(name) for name in (*network.scalars, *network.overlaps)}
     values = entries(experiment, state)
-    return xr.Dataset({name: (dims, values[name], {"long_name": meanings[name], "units": "1"}) for name in values})
+    return Labelled({name: (dims, values[name], {"long_name": meanings[name], "units": "1"}) for name in values})
 
 
 def entries(experiment: Experiment, state: Array) -> dict[str, Array]:

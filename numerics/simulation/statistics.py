@@ -25,7 +25,7 @@ from theory.lazy import Provided
 from theory.shown import Row, Shown, short
 
 if TYPE_CHECKING:
-    import xarray as xr
+    from numerics.labelled import Labelled
 
 __all__ = ["Counts", "ExitSample", "Interval", "Stages", "Status"]
 
@@ -95,7 +95,7 @@ class ExitSample(Shown):
             )
 
     @cached_property
-    def final(self) -> xr.Dataset:
+    def final(self) -> Labelled:
         """Where each replica ended: trained scalars and overlaps, and the coordinates of the trained vectors.
 
         `v_1`, ... are those of v/|v| in the basis of the frozen vectors, `v_across` is the rest and `v_length` |v|.
@@ -103,7 +103,8 @@ class ExitSample(Shown):
         entries, place = overlaps(self.experiment, self.state), layout(self.experiment)
         rows = zip(place.names, place.meanings, self.state, strict=True)
         parts = {name: ("replica", row, {"long_name": word, "units": "1"}) for name, word, row in rows}
-        return entries.assign({name: part for name, part in parts.items() if name not in entries})
+        every = entries.assign({name: part for name, part in parts.items() if name not in entries})
+        return every.assign_attrs(title="Ends of runs of SGD")
 
     @property
     def brief(self) -> str:
@@ -186,9 +187,9 @@ class ExitSample(Shown):
         """A number of steps and its time; None where too many runs are censored."""
         return "not reached" if steps is None else f"{short(steps)} steps (t = {short(self.to_time(steps))})"
 
-    def to_dataset(self) -> xr.Dataset:
+    def to_dataset(self) -> Labelled:
         """Return the sample as labelled arrays; the attributes hold every parameter and the counts."""
-        import xarray as xr
+        from numerics.labelled import Labelled
 
         variables: dict[str, Any] = {
             "exit_step": (
@@ -196,17 +197,24 @@ class ExitSample(Shown):
                 self.exit_steps,
                 {"long_name": "first step with |m| >= threshold", "units": "SGD steps", "missing": -1},
             ),
-            "status": ("replica", self.status, {"meaning": "0 exited, 1 censored, 2 diverged", "units": "1"}),
+            "status": ("replica", self.status, {"long_name": "0 exited, 1 censored, 2 diverged", "units": "1"}),
         }
         for name, values in self.final.data_vars.items():
             meaning = f"{values.attrs['long_name']} at the end"
             variables[f"final_{name}"] = ("replica", values.values, {"long_name": meaning, "units": "1"})
         counts = {f"count_{name}": count for name, count in self.counts._asdict().items()}
         conventions = {"time": "t = step_size * step", "noise_meaning": "variance of the label noise"}
-        attributes = {**self.experiment.parameters(), **counts, **conventions, "stage": self.stage}
+        attributes = {
+            "title": "Runs of SGD",
+            **self.experiment.parameters(),
+            **counts,
+            **conventions,
+            "stage": self.stage,
+        }
         if self.experiment.caution is not None:
             attributes["caution"] = self.experiment.caution
-        return xr.Dataset(variables, {"replica": np.arange(len(self.status))}, attributes)
+        replica = ("replica", np.arange(len(self.status)), {"long_name": "run"})
+        return Labelled(variables, {"replica": replica}, attributes)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,8 +16,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-import xarray as xr
-
+from numerics.labelled import Labelled
 from numerics.sweep.cells import check_cell
 from numerics.sweep.config import SweepConfig
 from numerics.sweep.results import to_dataset, write_csv
@@ -38,8 +37,8 @@ def sweep(
     workers: int | None = None,
     retry_failed: bool = False,
     progress: Callable[[int, int], None] | None = None,
-) -> xr.Dataset:
-    """Run the cells of a sweep that have no result yet, and return all results on the grid.
+) -> Labelled:
+    """Run the cells of a sweep that have no result yet, and return all results on the grid; `plot()` draws them.
 
     Args:
         config: a `SweepConfig`, its mapping, or the path of its TOML file; `SweepConfig` says how names of one's own
@@ -88,7 +87,7 @@ def sweep(
         return to_dataset(setting, cells.read())
 
 
-def read_sweep(config: Config, store: str | Path) -> xr.Dataset:
+def read_sweep(config: Config, store: str | Path) -> Labelled:
     """Return what a store holds, also while the sweep runs; raises `StoreError` where it is not this config's."""
     setting = SweepConfig.of(config)
     with Store.inspect(Path(store), setting) as cells:

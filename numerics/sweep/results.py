@@ -14,15 +14,18 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from numerics.labelled import Labelled
 from numerics.parameters import Kind
 from numerics.simulation.statistics import LEVELS
 from numerics.sweep.cells import CellResult
 from numerics.sweep.config import SweepConfig, plain
 from numerics.sweep.store import SCHEMA
+from theory.shown import short
 
 __all__ = ["to_dataset", "write_csv"]
 
 STEPS, TIME = "SGD steps", "eta * step"
+NAMES: dict[Kind, str] = {"flow": "flows", "montecarlo": "runs of SGD"}
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def _variables(kind: Kind, samples: bool = False) -> tuple[Variable, ...]:
     return _FLOW if kind == "flow" else (*_MONTECARLO, *(_SAMPLES if samples else ()))
 
 
-def to_dataset(config: SweepConfig, results: Iterable[tuple[int, CellResult]]) -> xr.Dataset:
+def to_dataset(config: SweepConfig, results: Iterable[tuple[int, CellResult]]) -> Labelled:
     """Return the results on the grid, by the places of their cells; a cell without one has status "missing"."""
     lengths = _lengths(config)
     variables = _variables(config.kind, config.samples)
@@ -108,7 +111,7 @@ def to_dataset(config: SweepConfig, results: Iterable[tuple[int, CellResult]]) -
     for v in variables:
         along = () if v.along is None else (v.along,)
         data[v.name] = ((*dims, *along), _grid(config, arrays[v.name]), v.attributes)
-    return xr.Dataset(data, _coordinates(config, lengths), _attributes(config))
+    return Labelled(data, _coordinates(config, lengths), _attributes(config))
 
 
 def write_csv(dataset: xr.Dataset, path: Path) -> None:
@@ -182,7 +185,9 @@ def _coordinates(config: SweepConfig, lengths: dict[str, int]) -> dict[str, Any]
 
 
 def _attributes(config: SweepConfig) -> dict[str, Any]:
+    fixed = ", ".join(f"{name} = {short(plain(value))}" for name, value in config.fixed.items())
     return {
+        "title": f"Sweep: {NAMES[config.kind]} with {fixed}",
         "config": config.to_json(),
         "config_digest": config.digest,
         "kind": config.kind,

@@ -2,12 +2,15 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 import sympy as sp
 
 from hermescape import verdict as views
+from hermescape.report.findings import Request, gather
 from hermescape.verdict import durations, search_of, verdict, verdict_lines
+from hermescape.views.critical import critical_report
 from numerics.law import compared_laws
 from tests.hermescape.cli.running import run
 from theory.errors import ParameterError
@@ -43,8 +46,20 @@ def test_the_best_alignment_is_below_its_neighbours() -> None:
 def test_a_second_look_computes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     system = derive("gelu")
     first = search_of(system)
-    monkeypatch.setattr(views, "_computed", lambda system: pytest.fail("computed again"))
+    monkeypatch.setattr(views, "_computed", lambda *_: pytest.fail("computed again"))
     assert search_of(system) == first
+
+
+def test_a_report_finds_its_alignments_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HERMESCAPE_CACHE", str(tmp_path))
+    system, calls = derive("relu"), []
+    find = views.Alignments.of
+    monkeypatch.setattr(views.Alignments, "of", lambda system: calls.append(system) or find(system))
+    gather(Request("relu", mu=(0.4,), replicas=20, quick=True))
+    assert len(calls) == 1
+    given = find(system)
+    assert verdict(system, alignments=given) == verdict(system)
+    assert critical_report(system, alignments=given) == critical_report(system)
 
 
 @pytest.mark.parametrize("damage", ["", "{}", '{"weak": []}', "[1"])

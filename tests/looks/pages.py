@@ -1,13 +1,21 @@
-"""What a page looks like, measured in a browser: what is wider than it, covers other text, or can hardly be read."""
+"""What a page looks like, measured in a browser: what is wider than it, covers other text, or can hardly be read.
+
+A picture's ground, which is what its edge shows most, has to be as light or dark as the page around it.
+"""
 
 import asyncio
+import base64
+import io
 import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.hermescape.browser import chromium
+import numpy as np
+from PIL import Image
+
+from tests.hermescape.browser import Tab, chromium
 
 __all__ = ["faults", "measured"]
 
@@ -16,6 +24,7 @@ SCHEMES = ("light", "dark")
 CASES = tuple(itertools.product(WIDTHS, SCHEMES))
 LEAST_CONTRAST = 4.5  # WCAG 2.2, 1.4.3
 SMALLEST = 9.0  # px
+LIKE_THE_PAGE = 0.05  # of the luminance of white
 PROBE = r"""
 (() => {
   const root = document.documentElement;
@@ -78,15 +87,23 @@ PROBE = r"""
       if (e !== f && !fixed && hidden) covered.push([said(e), said(f)]);
     }
   }
+  const pictures = all.filter(e => e.tagName === "IMG" && e.getBoundingClientRect().width > 60).map(e => {
+    const box = e.getBoundingClientRect();
+    const clip = {x: box.x + scrollX, y: box.y + scrollY, width: box.width, height: box.height, scale: 1};
+    return {clip, page: light(ground(e.parentElement)), said: (e.alt || e.src).slice(0, 60)};
+  });
   return JSON.stringify({
-    words: boxes.length, page: root.scrollWidth - root.clientWidth, wide: wide.map(said), faint, small, covered,
+    pictures, words: boxes.length,
+    page: root.scrollWidth - root.clientWidth, wide: wide.map(said), faint, small, covered,
   });
 })()
 """
 
 
-async def measured(path: Path, folder: Path, cases: Sequence[tuple[int, str]]) -> list[dict[str, Any]]:
-    """Return what is wrong with a page of HTML at each (width in px, colour scheme)."""
+async def measured(
+    path: Path, folder: Path, cases: Sequence[tuple[int, str]], theme: str | None = None
+) -> list[dict[str, Any]]:
+    """Return what is wrong with a page of HTML at each (width in px, colour scheme); its own theme may be another."""
     found = []
     async with chromium(folder, path.as_uri()) as tab:
         await tab.until("document.readyState === 'complete' && location.protocol === 'file:'")
@@ -95,15 +112,39 @@ async def measured(path: Path, folder: Path, cases: Sequence[tuple[int, str]]) -
             await tab.call("Emulation.setDeviceMetricsOverride", **sizes)
             await tab.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
             await tab.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            if theme is not None:
+                await tab.run(f"document.body.dataset.theme = {theme!r}")
+                await tab.run("new Promise(done => setTimeout(done, 400))")  # colours fade
             probe = PROBE.replace("LEAST", str(LEAST_CONTRAST)).replace("SMALLEST", str(SMALLEST))
-            found.append({"case": (width, scheme), **json.loads(await tab.run(probe))})
+            seen = json.loads(await tab.run(probe))
+            unlike = [await _unlike(tab, each) for each in seen.pop("pictures")]
+            found.append({"case": (width, scheme), **seen, "unlike": list(filter(None, unlike))})
     return found
 
 
-def faults(path: Path, folder: Path, cases: tuple[tuple[int, str], ...] = CASES) -> list[str]:
+async def _unlike(tab: Tab, picture: dict[str, Any]) -> tuple[str, str] | None:
+    """Return the luminances of a picture's ground and of the page, in words, and which picture, where they differ."""
+    shot = await tab.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=picture["clip"])
+    ground = ground_of(base64.b64decode(shot["data"]))
+    if abs(ground - picture["page"]) < LIKE_THE_PAGE:
+        return None
+    return f"{ground:.2f} on {picture['page']:.2f}", picture["said"]
+
+
+def ground_of(png: bytes) -> float:
+    """Return the luminance of what the edge of a picture shows most, from 0 to 1."""
+    with Image.open(io.BytesIO(png)) as opened:
+        rgb = np.asarray(opened.convert("RGB"), float) / 255
+    light = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4) @ (0.2126, 0.7152, 0.0722)
+    depth = 4  # px: rounded corners are of the page
+    inner = light[depth:-depth, depth:-depth]
+    return float(np.median(np.concatenate([inner[0], inner[-1], inner[:, 0], inner[:, -1]])))
+
+
+def faults(path: Path, folder: Path, cases: tuple[tuple[int, str], ...] = CASES, theme: str | None = None) -> list[str]:
     """Return each fault of a page in words; a page without words is one."""
     wrong = []
-    for found in asyncio.run(measured(path, folder, cases)):
+    for found in asyncio.run(measured(path, folder, cases, theme)):
         case = found.pop("case")
         wrong += [] if found.pop("words") > 10 else [f"{case}: no words"]
         wrong += [f"{case}, {name}: {json.dumps(value)[:400]}" for name, value in found.items() if value]

@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 from tests.looks.papers import Compiled
+from tests.looks.test_figures import sizes
 
 DOCS = Path(__file__).parents[2] / "docs"
 AGAIN = "run docs/make_article.py"
@@ -45,13 +46,11 @@ def test_it_compiles_to_two_pages(script: ModuleType, tmp_path: Path) -> None:
 
 
 def test_its_figure_has_type_that_can_be_read_in_a_column(script: ModuleType) -> None:
-    from matplotlib import rc_context
     from matplotlib.text import Text
 
-    with rc_context(script.PRINTED):
-        figure = script.figure()
-        figure.draw_without_rendering()
+    figure = script.figure()
+    figure.draw_without_rendering()
     assert figure.get_figwidth() == pytest.approx(3.4)
-    sizes = [text.get_fontsize() for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
-    assert min(sizes) >= 7
+    shown = [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
+    assert min(size for text in shown for size in sizes(text)) >= 7
     assert all(axes.get_xlabel() and axes.get_ylabel() for axes in figure.axes)

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import Collection
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.lines import Line2D
+from matplotlib.mathtext import MathTextParser
 from matplotlib.text import Text
 from PIL import Image
 
@@ -87,7 +88,16 @@ def collapsed(ax: Axes) -> Axes:
     return plots.collapse(ax, samples, lambda x: np.array([LAW.cdf(110.2 + 30 * at) for at in x]))
 
 
+def swept(ax: Axes) -> Axes:
+    curves = {f"student = relu, $d$ = {plots.size_of(d)}": np.log(d) * 3 * np.exp(5 * MU) for d in (100, 1e3, 1e6)}
+    ends = {name: (0.9 * times, 1.2 * times) for name, times in curves.items()}
+    return plots.curves_over(
+        ax, MU, curves, ends, xlabel=plots.label_of("mu"), ylabel=plots.label_of("exit_time", "eta * step")
+    )
+
+
 SUBJECTS: dict[str, Any] = {
+    "swept": swept,
     "check": lambda ax: plots.exit_times(ax, rows()),
     "search": searched,
     "plane": plane,
@@ -100,7 +110,14 @@ SUBJECTS: dict[str, Any] = {
     "histogram": lambda ax: plots.law_histogram(ax, TIMES, LAW),
     "spectrum": lambda ax: plots.hermite_spectrum(ax, [0.4, 0.5, 0.28, 0, 0.08, 0, 0.04], label="student"),
 }
-ENDS = {"check": (0.1, 0.9), "search": (0.1, 0.9), "plane": (0.02, 0.98), "paths": (0, 60), "spectrum": (0, 6)}
+ENDS = {
+    "check": (0.1, 0.9),
+    "search": (0.1, 0.9),
+    "swept": (0.1, 0.9),
+    "plane": (0.02, 0.98),
+    "paths": (0, 60),
+    "spectrum": (0, 6),
+}
 ENDS |= {"sample": (TIMES.min(), TIMES.max()), "histogram": (TIMES.min(), TIMES.max())}
 
 
@@ -123,6 +140,18 @@ def seen(figure: Any) -> list[Text]:
             used |= {tick.label1 if tick.label1.get_visible() else tick.label2 for tick in axis._update_ticks()}
     texts = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip()]
     return [t for t in texts if t not in kept or t in used]
+
+
+def sizes(text: Text) -> list[float]:
+    """Return the sizes of the glyphs of a text, in points: sub- and superscripts are smaller than the rest.
+
+    A root sign has no size of its own: it is stretched to what stands below it.
+    """
+    words, kind = text._preprocess_math(text.get_text())
+    if kind is not True:
+        return [float(text.get_fontsize())]
+    parsed = (MathTextParser("path").parse(line, prop=text.get_fontproperties()) for line in words.splitlines())
+    return [float(size) for line in parsed for _, size, code, *_ in line.glyphs if chr(code) != "√"]
 
 
 def contrast(one: Any, other: Any) -> float:
@@ -155,9 +184,14 @@ def test_a_file_has_the_size_of_its_figure() -> None:
 def test_no_text_is_too_small_or_too_pale(drawn: Any) -> None:
     texts = seen(drawn)
     assert len(texts) > 8
-    assert {t.get_text(): t.get_fontsize() for t in texts if t.get_fontsize() < SMALLEST} == {}
+    assert {t.get_text(): min(sizes(t)) for t in texts if min(sizes(t)) < SMALLEST - 1e-9} == {}
     pale = {t.get_text() for t in texts if contrast(t.get_color(), "white") < TEXT and t.get_color() != ON_COLOURS}
     assert pale == set()
+
+
+def test_scripts_are_measured() -> None:
+    assert sorted(set(sizes(Text(text="a\n$d$ = $10^{4}$", fontsize=9)))) == pytest.approx([6.3, 9])
+    assert sizes(Text(text="10 %", fontsize=8)) == [8]
 
 
 def test_every_axis_says_what_it_is_and_times_their_unit(drawn: Any) -> None:

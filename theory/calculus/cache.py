@@ -30,6 +30,7 @@ from sympy import Expr
 
 from theory import symbols
 from theory.calculus.nodes import CONDITIONS, ELEMENTARY
+from theory.typeset.constants import Constant
 
 __all__ = ["dump", "entry", "folder", "load", "put", "remembered"]
 
@@ -56,6 +57,8 @@ def dump(expr: sp.Basic) -> Any:
         return int(expr)
     if isinstance(expr, sp.Rational):
         return ["Q", expr.p, expr.q]
+    if isinstance(expr, Constant):
+        return ["C", expr.index, expr.decimal]
     if isinstance(expr, sp.Symbol):
         if _SYMBOLS.get(expr.name) != expr:
             raise _NotStorable
@@ -82,6 +85,9 @@ def load(stored: Any) -> Any:
     if head == "Q":
         numerator, denominator = args
         return sp.Rational(int(numerator), int(denominator))
+    if head == "C":
+        index, decimal = args
+        return Constant(int(index), str(decimal))
     if head in ATOMS:
         return ATOMS[head]
     return NODES[head](*map(load, args))

@@ -27,6 +27,7 @@ from sympy.polys.orderings import lex
 from sympy.polys.rings import PolyElement, PolyRing
 
 from theory.symbols import mu, q, r, rho
+from theory.typeset.constants import Constant
 
 __all__ = ["in_lowest_terms", "is_negative", "tidy"]
 
@@ -59,11 +60,12 @@ def _polynomial(f: Expr, symbols: list[sp.Symbol]) -> Expr:
     """Factor polynomials of one variable with several factors; expand the others unless a factored form is shorter."""
     poly = sp.Poly(f, *symbols)
     short = len(poly.terms()) <= 8
-    if _is_too_long(poly.coeffs()) or (len(symbols) > 1 and short):
+    variables = len(f.free_symbols)  # symbols may be constants, too
+    if _is_too_long(poly.coeffs()) or (variables > 1 and short):
         return poly.as_expr()
     number, factors = _factors(sp.factor(poly.as_expr()))
     factored = sp.Mul(number, *[g**power for g, power in factors])
-    if len(symbols) == 1 and len(factors) > 1:
+    if variables <= 1 and len(factors) > 1:
         return factored
     return poly.as_expr() if short else min((factored, poly.as_expr()), key=_length)
 
@@ -155,9 +157,10 @@ class _NormalForm:
             return self.unit
         if f is S.Pi:
             return self.squares.name(S.Pi) ** 2
-        if f.is_Symbol:
+        if f.is_Symbol or isinstance(f, Constant):
             self.symbols.add(f)
-        if f.is_Symbol or f.is_Rational:
+            return f
+        if f.is_Rational:
             return f
         if f.is_Add or f.is_Mul:
             return f.func(*[self._mask(arg) for arg in f.args])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
@@ -36,7 +37,7 @@ from theory.language.parser import RESERVED, parse
 from theory.lazy import Lazy
 from theory.shown import Shown
 from theory.symbols import x
-from theory.typeset.constants import Constants
+from theory.typeset.constants import DECIMAL, Constants
 from theory.typeset.layout import Equation, on_screen
 from theory.typeset.printing import latex
 
@@ -143,12 +144,12 @@ class Activation(Shown):
     def _look_at_members(self) -> None:
         """Check the family at a few points of its chamber."""
         set_once = partial(object.__setattr__, self)
-        set_once("domain", domain_of(self.expr, self.domain))
+        set_once("domain", domain_of(self.unresolved, self.domain))
         if not self.point:
             set_once("point", tuple(shared_point([self.expr], self.domain).items()))
         for place in self.examples:
             try:
-                Activation(self.name, self.source.xreplace({s: place[s] for s in self.parameters}))
+                Activation(self.name, self.unresolved.xreplace({s: place[s] for s in self.parameters}))
             except (NotRealError, NotIntegrableError) as error:
                 values = ", ".join(f"{s} = {float(place[s]):.4g}" for s in self.parameters)
                 raise type(error)(f"{error} (looked at for {values})") from error
@@ -156,7 +157,7 @@ class Activation(Shown):
     @property
     def parameters(self) -> tuple[Symbol, ...]:
         """The parameters of a family, by name; none of a single function."""
-        return parameters_of(self.expr)
+        return parameters_of(self.unresolved)
 
     @property
     def undefined(self) -> tuple[str, ...]:
@@ -166,18 +167,20 @@ class Activation(Shown):
     @property
     def is_family(self) -> bool:
         """Whether the function has parameters."""
-        return bool(self.expr.free_symbols - {x})
+        return bool(self.unresolved.free_symbols - {x})
 
     @property
-    def source(self) -> Expr:
+    def unresolved(self) -> Expr:
         """The expression before its switches were resolved in a chamber."""
         return self.expr if self.typed is None else self.typed
 
     @property
     def examples(self) -> tuple[dict[Symbol, Expr], ...]:
         """Generic points of the chamber, its own first; one empty point of a single function."""
+        if not self.is_family:
+            return ({},)
         own = {s: v for s, v in self.point if s in self.parameters}
-        near = (p for p in points(self.domain, MEMBERS) if holds((*self.conditions, *integrable(self.source)), p))
+        near = (p for p in points(self.domain, MEMBERS) if holds((*self.conditions, *integrable(self.unresolved)), p))
         return tuple({s: p[s] for s in self.parameters} for p in ({**next(near, {}), **own}, *near))
 
     def at(self, values: Mapping[str, float | Expr | str]) -> Activation:
@@ -197,14 +200,14 @@ class Activation(Shown):
         name, texts = self.name, {symbol.name: _as_typed(values[symbol.name]) for symbol in given}
         name = re.sub(r"[A-Za-z]\w*", lambda found: texts.get(found[0], found[0]), name)
         rest = tuple(p for p in self.domain if p.symbol not in given)
-        expr = self.source.xreplace(given)
+        expr = self.unresolved.xreplace(given)
         return member(name, expr, rest) if expr.free_symbols - {x} else Activation(name, expr)
 
     def within(self, place: Point) -> Activation:
         """Return the family in the chamber of a point; raises `OpenSignError` on a wall between two chambers."""
-        if not self.is_family or (holds(self.conditions, place) and self.expr == self.source):
+        if not self.is_family or holds(self.conditions, place):
             return self
-        return member(self.name, self.source, self.domain, place)
+        return member(self.name, self.unresolved, self.domain, place)
 
     def chambers(self, count: int = 200) -> tuple[Activation, ...]:
         """Return the family in each chamber of its domain that has one of `count` generic points; this one first.
@@ -215,7 +218,7 @@ class Activation(Shown):
         """
         found = [self]
         for place in points(self.domain, count) if self.conditions else ():
-            if holds(integrable(self.source), place) and not any(holds(f.conditions, place) for f in found):
+            if holds(integrable(self.unresolved), place) and not any(holds(f.conditions, place) for f in found):
                 found.append(self.within(place))
         return tuple(found)
 
@@ -279,15 +282,55 @@ class Activation(Shown):
         return sp.oo if rate < 1e-3 else 1 / (4 * sp.nsimplify(float(rate), rational=True, tolerance=1e-3))
 
     @property
-    def text(self) -> str:
-        """The name, which is what was typed, and the texts of the names that `register` added and it uses."""
-        return " ".join((self.name, *registered_in([self.name]).values()))
+    def source(self) -> str | Expr:
+        """What was typed if that has decimals, with the texts of names that `register` added; else the expression."""
+        text = " ".join((self.name, *registered_in([self.name]).values()))
+        return text if DECIMAL.search(text) and self._is_typed else self.unresolved
+
+    @cached_property
+    def _is_typed(self) -> bool:
+        """Whether the name is a text of the language that says what the function is."""
+        try:
+            return _from_text(self.name, self.domain).unresolved == self.unresolved
+        except InputError:
+            return False
+
+    def written(self, constants: Constants | None = None) -> Activation:
+        """Return the function with constants, by default its own, in the place of its long decimals.
+
+        What cannot be derived with them stays as it is: a kink at a root of a cubic polynomial is known to SymPy only
+        where the coefficients are ratios.
+
+        >>> activation("1.0507009873554805*(max(x, 0) + 0.1*x)").written().expr
+        c_1*(x/10 + Max(0, x))
+        """
+        given = Constants.of(self.source) if constants is None else constants
+        if not given.named:
+            return self
+        if self.is_family:
+            return member(self.name, self._with(given), self.domain, dict(self.point))
+        try:
+            named = Activation(self.name, self._with(given))
+        except (InputError, TypeError):  # what SymPy cannot compare
+            return self
+        return named if named.has_closed_class == self.has_closed_class else self
+
+    def _with(self, constants: Constants) -> Expr:
+        source = self.source
+        if isinstance(source, Expr):
+            return constants.in_expression(source)
+        names: ChainMap[str, Expr] = ChainMap({}, _NAMED)
+        for name, text in [*registered_in([self.name]).items(), ("", self.name)]:
+            replaced, meanings = constants.in_text(text)
+            names[name] = parse(replaced, names=ChainMap(meanings, names), parameters=[p.symbol for p in self.domain])
+        return names[""]
 
     @property
     def equations(self) -> tuple[Equation, ...]:
         """sigma(x), and the constants in it that have names."""
-        constants = Constants.of(self.text)
-        return (Equation.of("student", r"\sigma(x)", latex(self.expr, constants)), *constants_of(constants))
+        typed, written = Constants.of(self.source).typed, self.written().expr
+        constants = Constants.within(written, typed=typed)
+        return (Equation.of("student", r"\sigma(x)", latex(written, constants)), *constants_of(constants))
 
     @property
     def heading(self) -> str:
@@ -301,20 +344,18 @@ class Activation(Shown):
 
     def formulas(self) -> dict[str, Expr]:
         """sigma(x)."""
-        return {"sigma(x)": self.expr}
+        return {"sigma(x)": self.written().expr}
 
     def _repr_latex_(self) -> str:
         return on_screen(self.equations)
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.expr}"
+        return f"{self.name}: {self.written().expr}"
 
 
 def constants_of(constants: Constants) -> tuple[Equation, ...]:
     """Return c_1, c_2, ... with the decimals that were typed."""
-    return tuple(
-        Equation.of(f"constant-{i}", f"c_{{{i}}}", decimal) for i, (_, decimal) in enumerate(constants.named, 1)
-    )
+    return tuple(Equation.of(f"constant-{c.index}", latex(c), c.decimal) for c in constants.named)
 
 
 def activation(

@@ -32,6 +32,7 @@ from theory.language.parameters import Parameter, declared, domain_of
 from theory.language.parser import parse_label
 from theory.shown import Shown
 from theory.symbols import Delta, x, y
+from theory.typeset.constants import Constants
 
 __all__ = ["GenerativeExponent", "Labels", "generative_exponent", "labels", "shown_labels", "transform_of"]
 
@@ -85,6 +86,15 @@ class Labels(Shown):
     def derived(self) -> tuple[Activation, ...]:
         """What is learnt in place of the link, where the label is transformed."""
         return () if self.transform == y else (self.mean,)
+
+    @property
+    def sources(self) -> tuple[str | Expr, ...]:
+        """What was typed: the link, and a transform."""
+        return (self.link.source, *([] if self.transform == y else [self.transform]))
+
+    def written(self, constants: Constants) -> Labels:
+        """Return the labels with constants in the place of their long decimals."""
+        return Labels(self.link.written(constants), constants.in_expression(self.transform), self.noise)
 
     @property
     def second_moment(self) -> Expr:

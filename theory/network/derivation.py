@@ -232,7 +232,7 @@ def _links(
     shared = {p.name: p for f in (sigma, phi) for p in f.domain} | {p.name: p for p in domain}
     place = {p.symbol: exact_value(name, near[name]) for name, p in shared.items() if near and name in near}
     if len(place) < len(shared) and (sigma.conditions or phi.conditions or place):
-        generic = shared_point([f.source for f in (sigma, phi)], tuple(shared[name] for name in sorted(shared)))
+        generic = shared_point([f.unresolved for f in (sigma, phi)], tuple(shared[name] for name in sorted(shared)))
         place = {**generic, **place}
     if place:
         sigma, phi = sigma.within(place), phi.within(place)

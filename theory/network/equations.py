@@ -5,7 +5,7 @@ Gaussian variables: Z ~ N(0, 1); l and l* are the projections of x on w and w*.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import sympy as sp
 from sympy import Expr, Symbol
@@ -38,7 +38,6 @@ __all__ = [
 LONGEST = 200  # operations; longer values of A, B and G are given by their definition only
 LONGEST_RATE = 60  # the same for rates and search times, in A, B and G
 A, B, G = sp.symbols("A B G", positive=True)
-Write = Callable[[Expr], str]
 SMALLEST = r"\min \{k \geq 1 : \sigma_{k} \varphi_{k} \neq 0\}"
 VECTORS = {"w*": "w_{*}", "w_s": "w_{s}", "w0": "w_{0}"}
 
@@ -89,18 +88,16 @@ def no_slope(states: Sequence[Symbol]) -> tuple[Equation, ...]:
     return (Equation.of("bend", rf"(L_{{q}}, L_{{r}}) \text{{ at }} ({start}) = 0", nowhere),)
 
 
-def gradient_at_start(
-    aligned: Expr | None, bend: Expr, square: Expr | None, length: Symbol, write: Write = latex
-) -> tuple[Equation, ...]:
+def gradient_at_start(aligned: Expr | None, bend: Expr, square: Expr | None, length: Symbol) -> tuple[Equation, ...]:
     """Define A (aligned) or G^2, and B, and give their closed forms; |w0| is mu or rho."""
     at = r"\mu, \rho" if length == rho else r"\mu"
     where = rf"\;\Big|_{{q = \mu,\, r = {latex(length**2)}}}"
-    curvature = Equation.of("bend", f"B({at})", rf"-2 L_{{r}}{where}", *_shown(bend, write=write))
+    curvature = Equation.of("bend", f"B({at})", rf"-2 L_{{r}}{where}", *_shown(bend))
     if aligned is not None:
-        drive = Equation.of("drive", f"A({at})", rf"-L_{{q}} - 2 \mu L_{{r}}{where}", *_shown(aligned, write=write))
+        drive = Equation.of("drive", f"A({at})", rf"-L_{{q}} - 2 \mu L_{{r}}{where}", *_shown(aligned))
         return (drive, curvature)
     form = rf"L_{{q}}^{{2}} + 4 \mu L_{{q}} L_{{r}} + 4 {latex(length**2)} L_{{r}}^{{2}}{where}"
-    return (Equation.of("slope", f"G({at})^{{2}}", form, *_shown(square, write=write)), curvature)
+    return (Equation.of("slope", f"G({at})^{{2}}", form, *_shown(square)), curvature)
 
 
 def rate_in(drive: Symbol, scale: Expr) -> Expr:
@@ -121,20 +118,18 @@ def _root(drive: Symbol, scale: Expr) -> Expr:
     return sp.sqrt(scale**2 * B**2 + 4 * scale * drive**2)
 
 
-def lora_growth(
-    scale: Expr, drive: Symbol, rate: Expr | None, tau: Expr | None, write: Write = latex
-) -> tuple[Equation, ...]:
+def lora_growth(scale: Expr, drive: Symbol, rate: Expr | None, tau: Expr | None) -> tuple[Equation, ...]:
     """Return lambda_+ and tau in A or G, B and the squared LoRA scale; as closed forms where these are no longer."""
-    growth, time = (write(f(drive, scale)) for f in (rate_in, time_in))
+    growth, time = (latex(f(drive, scale)) for f in (rate_in, time_in))
     return (
-        Equation.of("rate", r"\lambda_{+}", growth, *_shorter(rate, growth, write)),
-        Equation.of("time", r"\tau", r"\frac{1}{\lambda_{+}}", time, *_shorter(tau, time, write)),
+        Equation.of("rate", r"\lambda_{+}", growth, *_shorter(rate, growth)),
+        Equation.of("time", r"\tau", r"\frac{1}{\lambda_{+}}", time, *_shorter(tau, time)),
     )
 
 
-def _shorter(value: Expr | None, form: str, write: Write) -> list[str]:
+def _shorter(value: Expr | None, form: str) -> list[str]:
     """Return a value as LaTeX where it takes no more room than its formula."""
-    return [text for text in _shown(value, LONGEST_RATE, write) if width(parse(text)) <= width(parse(form))]
+    return [text for text in _shown(value, LONGEST_RATE) if width(parse(text)) <= width(parse(form))]
 
 
 def jacobian_growth(rate: Expr | None, tau: Expr | None) -> tuple[Equation, ...]:
@@ -153,8 +148,8 @@ def on_sphere(exponent: int | Symbol, drift: Expr, tau: Expr | None) -> tuple[Eq
     return equations if tau is None else (*equations, Equation.of("time", r"\tau", tau))
 
 
-def _shown(value: Expr | None, longest: int = LONGEST, write: Write = latex) -> list[str]:
+def _shown(value: Expr | None, longest: int = LONGEST) -> list[str]:
     """Return the value as LaTeX where it is short enough, and closed or one expectation of any functions."""
     if value is None or sp.count_ops(value) > longest:
         return []
-    return [write(value)] if is_closed(value) or (has_undefined(value) and len(unevaluated(value)) == 1) else []
+    return [latex(value)] if is_closed(value) or (has_undefined(value) and len(unevaluated(value)) == 1) else []

@@ -35,7 +35,7 @@ from theory.network.equations import G as SLOPE
 from theory.network.equations import gradient_at_start, jacobian_growth, lora_growth, no_slope, on_sphere, time_in
 from theory.network.loss import Loss
 from theory.network.ridges import Network
-from theory.shown import Shown
+from theory.shown import Row, Shown
 from theory.symbols import J, L_q, L_r, mu, q, r, rho
 from theory.typeset.layout import Equation, on_screen
 
@@ -288,21 +288,29 @@ class Escape(Shown):
         return 1 / self.rate if len(self._growth) > 1 or self.rate.is_positive else None
 
     @cached_property
+    def written(self) -> Escape:
+        """The search phase with named constants in the place of long decimals; itself without any."""
+        loss = self.loss.written
+        return self if loss is self.loss else Escape(loss, self.states, self.velocities)
+
+    @cached_property
     def equations(self) -> tuple[Equation, ...]:
         """What there is of A, B, G, growth rate and search time."""
+        if self.written is not self:
+            return self.written.equations
         if not self.is_linear:
             if self.network.start is None or self.exponent is None or self.drift is None:
                 return ()
             return on_sphere(self.exponent, self.drift, self.tau)
         if self.B is None:
             return no_slope(self.states)
-        length, write = rho if rho in self.network.parameters else mu, self.loss.latex_of
-        gradient = gradient_at_start(self.A, self.B, self.G2, length, write)
+        length = rho if rho in self.network.parameters else mu
+        gradient = gradient_at_start(self.A, self.B, self.G2, length)
         if self.G2 == 0:
             return gradient
         if self.square is None:
             return (*gradient, *jacobian_growth(self.rate, self.tau))
-        return (*gradient, *lora_growth(self.square, self._drive, self.rate, self.tau, write))
+        return (*gradient, *lora_growth(self.square, self._drive, self.rate, self.tau))
 
     @property
     def _drive(self) -> Symbol:
@@ -313,6 +321,12 @@ class Escape(Shown):
     def tau_in_drive(self) -> Expr | None:
         """`tau` in the symbols A (or G), B and the LoRA scale; None where the velocities are not those of LoRA."""
         return None if self.square is None or self.tau is None else time_in(self._drive, self.square)
+
+    def quantities(self) -> list[Row]:
+        """What there is of it, as it is written, and the named constants in it."""
+        if self.written is not self:
+            return self.written.quantities()
+        return [*super().quantities(), *(Row(c.name, c.decimal, "as typed") for c in self.loss.constants.named)]
 
     @property
     def heading(self) -> str:

@@ -252,8 +252,8 @@ class Loss(Shown):
         return gaussian_kernel(self._sigma, self._phi, overlap, variance)
 
     def kernel_steps(self) -> tuple[Step, ...]:
-        """Return the derivation of K(q, r), rule by rule."""
-        return kernel_steps(self._sigma, self._phi)
+        """Return the derivation of K(q, r), rule by rule, as it is written."""
+        return kernel_steps(self.written._sigma, self.written._phi)
 
     def _content(self, *at: Expr) -> tuple[Expr, ...]:
         given = self.labels
@@ -395,30 +395,34 @@ class Loss(Shown):
         return is_closed(self.expr)
 
     @cached_property
-    def constants(self) -> Constants:
-        """What the decimals of student and teacher are printed as."""
-        single = self.network.is_single_index
-        functions = (self.student, self.teacher) if single else [ridge.function for ridge in self._signed]
-        return Constants.of(*(f.text for f in functions))
+    def written(self) -> Loss:
+        """The loss with named constants in the place of long decimals; itself without any."""
+        network = self.network.written
+        return self if network is self.network else Loss(network)
 
-    def latex_of(self, f: Expr) -> str:
-        """Return LaTeX of something derived, long decimals by name."""
-        return latex(f, self.constants.long_only)
+    @cached_property
+    def constants(self) -> Constants:
+        """What the decimals of student and teacher are written as."""
+        written, single = self.written, self.network.is_single_index
+        functions = (written.student, written.teacher) if single else [each.function for each in written._signed]
+        return Constants.within(*(f.expr for f in functions), typed=self.network.decimals.typed)
 
     @property
     def links(self) -> tuple[Equation, ...]:
         """Student and learnt link, and the constants in them that have names."""
-        named = (("student", r"\sigma(x)", self.student), ("teacher", r"\varphi(x)", self.teacher))
-        shown = ((label, left, latex(f.source, self.constants)) for label, left, f in named)
+        written = self.written
+        named = (("student", r"\sigma(x)", written.student), ("teacher", r"\varphi(x)", written.teacher))
+        shown = ((label, left, latex(f.unresolved, self.constants)) for label, left, f in named)
         links = (Equation.of(label, left, right) for label, left, right in shown if left != right)
         return (*links, *constants_of(self.constants))
 
     @property
     def equations(self) -> tuple[Equation, ...]:
         """L, L_q and L_r in q and r."""
-        slope, bend = self.gradient()
-        named = (("loss", "L(q, r)", self.expr), ("loss-q", "L_{q}", slope), ("loss-r", "L_{r}", bend))
-        return tuple(Equation.of(label, left, self.latex_of(f)) for label, left, f in named)
+        written = self.written
+        slope, bend = written.gradient()
+        named = (("loss", "L(q, r)", written.expr), ("loss-q", "L_{q}", slope), ("loss-r", "L_{r}", bend))
+        return tuple(Equation.of(*each) for each in named)
 
     @property
     def heading(self) -> str:
@@ -432,8 +436,8 @@ class Loss(Shown):
 
     def formulas(self) -> dict[str, Expr]:
         """The loss, and its slopes by the symbols that the network gives."""
-        arguments = ", ".join(map(str, self.network.entries))
-        return {f"L({arguments})": self.value, **{str(name): slope for name, slope in self.slopes.items()}}
+        arguments, written = ", ".join(map(str, self.network.entries)), self.written
+        return {f"L({arguments})": written.value, **{str(name): slope for name, slope in written.slopes.items()}}
 
     def _repr_latex_(self) -> str:
         return on_screen([*self.links, *self.equations])

@@ -32,6 +32,7 @@ from theory.language.parameters import Parameter, domain_of
 from theory.network.vectors import Argument, Combination, Gram, Vector
 from theory.shown import Shown
 from theory.symbols import Delta, J, L_q, L_r, q, r
+from theory.typeset.constants import Constants
 
 __all__ = ["Network", "Ridge", "Teacher", "Words", "accept_all"]
 
@@ -182,6 +183,26 @@ class Network(Shown):
                 is_unit = self.gram.inner(target.weight, target.weight) == 1
                 return is_unit and student.coefficient == target.coefficient == 1
         return False
+
+    @cached_property
+    def decimals(self) -> Constants:
+        """What the decimals of its functions are written as."""
+        given = self.teacher.labels
+        ridges = (*self.ridges, *(self.teacher.ridges if given is None else ()))
+        return Constants.of(*(ridge.function.source for ridge in ridges), *(() if given is None else given.sources))
+
+    @cached_property
+    def written(self) -> Network:
+        """The network with named constants in the place of long decimals of its functions; itself without any."""
+        constants, teacher = self.decimals, self.teacher
+        if not constants.named:
+            return self
+        units, terms = (
+            tuple(replace(ridge, function=ridge.function.written(constants)) for ridge in ridges)
+            for ridges in (self.ridges, teacher.ridges)
+        )
+        labels = None if teacher.labels is None else teacher.labels.written(constants)
+        return replace(self, ridges=units, teacher=replace(teacher, ridges=terms, labels=labels))
 
     @property
     def weight(self) -> Combination:

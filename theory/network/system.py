@@ -293,6 +293,19 @@ class System(Shown):
         """The search phase: linearisation, rates, search time."""
         return Escape(self.loss_function, self.states, self.velocities)
 
+    @cached_property
+    def written(self) -> System:
+        """The system with named constants c_1, c_2, ... in the place of long decimals that were typed, for equations.
+
+        The system itself where its functions have none.
+
+        >>> from theory.network.derivation import derive
+        >>> derive("1.2345678*x + 0.5*x**3").written.escape.B
+        -45*mu**4/4 - 6*c_1*mu**2 + 3*c_1*mu + 9*mu/2 - c_1**2
+        """
+        network = self.network.written
+        return self if network is self.network else replace(self, network=network)
+
     @property
     def information_exponent(self) -> int | Symbol | None:
         """The smallest k >= 1 with sigma_k phi_k != 0, a symbol where a function has no formula."""
@@ -359,7 +372,7 @@ class System(Shown):
 
     def formulas(self) -> dict[str, Expr]:
         """The velocities."""
-        return {f"d{state}/dt": f for state, f in self.odes.items()}
+        return {f"d{state}/dt": f for state, f in self.written.odes.items()}
 
     def _repr_latex_(self) -> str:
         return self.latex()

@@ -27,7 +27,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import sympy as sp
-from sympy import QQ, Expr, Poly, S
+from sympy import QQ, Expr, Poly, S, Symbol
 
 from theory.calculus.expectations import is_closed
 from theory.calculus.tidy import tidy
@@ -43,18 +43,20 @@ from theory.search.roots import (
     drive_of,
     is_linear,
     isolated,
+    isolation,
     named,
     rational,
     rational_roots,
     scanned,
 )
-from theory.shown import Several, Shown, short
+from theory.shown import Row, Several, Shown, short
 from theory.symbols import mu
-from theory.typeset.printing import latex
+from theory.typeset.printing import as_text, latex
 
 __all__ = ["Approach", "CriticalStrength", "critical_strengths", "isolates_exactly", "require_values", "stationary_mu"]
 
 MAX_PRINTED = 4  # degree up to which a constant is reduced modulo the minimal polynomial of mu_c
+DECIMALS = 6  # of a root that has no radicals
 MAX_DIGITS = 2000  # carried, if need be, to decide the sign of an algebraic number that is not zero
 
 
@@ -80,7 +82,7 @@ class CriticalStrength(Shown):
         exact: whether the roots were isolated with certainty (A is a polynomial), not by a scan to a tolerance.
     """
 
-    shows = "mu ± error, multiplicity, sign, order, constant, diverges, regime, exact"
+    shows = "mu ± error, definition, multiplicity, sign, order, constant, diverges, regime, exact"
 
     mu: Expr
     error: Expr
@@ -106,6 +108,27 @@ class CriticalStrength(Shown):
         return self._steepest.constant
 
     @property
+    def definition(self) -> str:
+        """What defines the root: itself, or the polynomial that it is the only root of there; its error if scanned."""
+        if self.error != 0:
+            return f"error {float(self.error):.0e}"
+        isolated = isolation(self.mu)
+        if isolated is None:
+            return as_text(self.mu)
+        poly, low, high = isolated
+        return f"root of {as_text(poly.as_expr())} in ({float(low):g}, {float(high):g})"
+
+    @property
+    def latex(self) -> str:
+        """The same in LaTeX."""
+        isolated = isolation(self.mu)
+        if isolated is None:
+            return latex(self.mu)
+        poly, low, high = isolated
+        root, ends = latex(poly.as_expr()), f"({float(low):g}, {float(high):g})"
+        return rf"\text{{the root of }} {root} \text{{ in }} {ends}"
+
+    @property
     def diverges(self) -> bool:
         """Whether tau is infinite at mu_c."""
         return self.order > 0
@@ -121,10 +144,18 @@ class CriticalStrength(Shown):
         """What happens exactly at mu_c under the flow: u alone, trapped or undecided."""
         return {1: "u alone", -1: "trapped", 0: "undecided"}[self.sign]
 
+    def quantities(self) -> list[Row]:
+        """What it holds; what defines the root only where its own row does not say it."""
+        return [row for row in super().quantities() if row.name != "definition" or isolation(self.mu) is not None]
+
     def _repr_latex_(self) -> str:
         distance = "" if self.order == 0 else rf" \,/\, |\mu - \mu_c|^{{{self.order}}}"
-        shown = rf"\mu_c = {latex(self.mu)},\quad \tau \sim {latex(self.constant)}{distance}"
-        return rf"$\displaystyle {shown}$"
+        place, number, isolated = self.latex, self.constant, isolation(self.mu)
+        if isolated is not None:
+            place = rf"{float(self.mu):.15f}"[: DECIMALS + 2] + rf"\ldots\ ({place})"
+            is_short = isolated[0].degree() <= MAX_PRINTED
+            number = sp.together(number.subs(self.mu, Symbol("mu_c"))) if is_short else number.evalf(DECIMALS)
+        return rf"$\displaystyle \mu_c = {place},\quad \tau \sim {latex(number)}{distance}$"
 
 
 def _unit(constant: Expr) -> dict[Expr, Expr]:

@@ -33,12 +33,14 @@ from sympy import Expr, Symbol
 
 from theory.calculus.expectations import is_closed
 from theory.errors import InputError
+from theory.language.activations import constants_of
 from theory.network.derivation import takes_text
+from theory.network.linearisation import Escape
 from theory.network.system import System
 from theory.shown import Shown
 from theory.symbols import L_q, L_r, T, c, d, eta, kappa, mu, rho
+from theory.typeset.constants import Constants
 from theory.typeset.layout import Equation
-from theory.typeset.printing import latex
 
 __all__ = [
     "VANISHING",
@@ -171,6 +173,7 @@ class EscapeTime(Shown):
         regime: how the start is left, "linear" or "plain-2".
         time: T; C, the constant of the way out, is a number that an integration gives.
         definitions: what its symbols stand for.
+        written: the definitions in equations, with named constants for long decimals.
     """
 
     shows = "regime"
@@ -178,20 +181,21 @@ class EscapeTime(Shown):
     regime: str
     time: Expr
     definitions: Mapping[Symbol, Expr]
+    written: Mapping[Symbol, Expr]
 
     def formulas(self) -> dict[str, Expr]:
         """T, and the definitions."""
-        return {"T": self.time, **{str(name): value for name, value in self.definitions.items()}}
+        return {"T": self.time, **{str(name): value for name, value in self.written.items()}}
 
     @property
     def equations(self) -> tuple[Equation, ...]:
         """The law and its definitions."""
-        return tuple(Equation.of(str(name), name, value) for name, value in {T: self.time, **self.definitions}.items())
+        defined = (Equation.of(str(name), name, value) for name, value in {T: self.time, **self.written}.items())
+        return (*defined, *constants_of(Constants.within(*self.written.values())))
 
     def latex(self) -> str:
         """Return the law and its definitions as an `align*` block."""
-        lines = [("T", self.time), *((latex(name), value) for name, value in self.definitions.items())]
-        body = " \\\\\n".join(f"{left} &= {latex(value)}" for left, value in lines)
+        body = " \\\\\n".join(f"{each.left} &= {each.rights[0]}" for each in self.equations)
         return f"\\begin{{align*}}\n{body}\n\\end{{align*}}"
 
     def _repr_latex_(self) -> str:
@@ -212,14 +216,14 @@ def escape_time(system: System) -> EscapeTime:
     """
     escape = system.escape
     if escape.square is not None and escape.G2 != 0:
-        return _lora(system)
+        return EscapeTime("linear", *_lora(escape), _lora(system.written.escape)[1])
     if escape.is_linear and escape.B is not None and escape.square is None:
         raise InputError(
             f"model {system.network.name}: its linearised velocities are not those of LoRA, of which this is the law; "
             "accepted are the models lora, misaligned and plain as derived."
         )
     if escape.on_sphere and escape.exponent == 2:
-        return _plain(system)
+        return EscapeTime("plain-2", *_plain(escape), _plain(system.written.escape)[1])
     raise InputError(
         f"{system.loss_function.student.name} with model {system.network.name}, information exponent "
         f"{escape.exponent}: the start is not linearly unstable; accepted are LoRA with G != 0, and plain training "
@@ -227,8 +231,8 @@ def escape_time(system: System) -> EscapeTime:
     )
 
 
-def _lora(system: System) -> EscapeTime:
-    escape = system.escape
+def _lora(escape: Escape) -> tuple[Expr, dict[Symbol, Expr]]:
+    """Return T and the definitions."""
     assert escape.square is not None  # else another law
     size, length = sp.sqrt(escape.square), mu if escape.A is not None else rho
     trace, drive = escape.square * B, escape.square * G**2
@@ -244,11 +248,12 @@ def _lora(system: System) -> EscapeTime:
         B: escape.B if escape.B is not None and is_closed(escape.B) else -2 * L_r,
         J_0: sp.Function("J")(mu, length**2),
     }
-    return EscapeTime("linear", exit_time(tau, start - sp.log(sp.Abs(Z + z_0))), definitions)
+    return exit_time(tau, start - sp.log(sp.Abs(Z + z_0))), definitions
 
 
-def _plain(system: System) -> EscapeTime:
-    drift = system.escape.drift
+def _plain(escape: Escape) -> tuple[Expr, dict[Symbol, Expr]]:
+    """Return T and the definitions."""
+    drift = escape.drift
     assert drift is not None
     definitions = {
         tau: saddle_time(c, h, J_0, kappa, eta),
@@ -256,4 +261,4 @@ def _plain(system: System) -> EscapeTime:
         h: 1 - 2 * eta * L_r,
         c: drift,
     }
-    return EscapeTime("plain-2", exit_time(tau, -sp.log(sp.Abs(Z)) - sp.log(S)), definitions)
+    return exit_time(tau, -sp.log(sp.Abs(Z)) - sp.log(S)), definitions

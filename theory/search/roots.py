@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+from itertools import count, pairwise
 
 import mpmath
 import sympy as sp
@@ -33,6 +33,7 @@ __all__ = [
     "drive_of",
     "is_linear",
     "isolated",
+    "isolation",
     "named",
     "rational",
     "rational_roots",
@@ -156,6 +157,27 @@ def named(poly: Poly, root: Expr) -> Expr:
     """Return a polynomial at an algebraic number; radicals are multiplied out."""
     value = poly.as_expr().subs(mu, root)
     return value if root.has(sp.CRootOf) else sp.expand(value)
+
+
+def isolation(root: Expr) -> tuple[Poly, Expr, Expr] | None:
+    """Return the polynomial in mu of which a root in (0, 1) that has no radicals is the only one in (a, b), a and b.
+
+    (0, 1) where it is alone there, else the shortest decimals next to it that do. None for any other number.
+
+    >>> poly, low, high = isolation(sp.CRootOf(5 * mu**3 + 5 * mu**2 + mu - 1, 0))
+    >>> poly.as_expr(), low, high
+    (5*mu**3 + 5*mu**2 + mu - 1, 0, 1)
+    >>> isolation(sp.CRootOf(200 * mu**3 - 300 * mu**2 + 100 * mu - 3, 1))[1:]
+    (2/5, 1/2)
+    """
+    scale, number = root.as_coeff_Mul()
+    if not isinstance(number, sp.CRootOf):
+        return None
+    stretched = number.poly.as_expr().subs(number.poly.gen, mu / scale)
+    _, poly = Poly(stretched, mu, domain=QQ).clear_denoms(convert=True)[1].primitive()
+    cells = ((S(int(root.evalf(DIGITS) * 10**n)), S(10) ** n) for n in count())
+    ends = ((low / size, (low + 1) / size) for low, size in cells)
+    return next((poly, *pair) for pair in ends if poly.count_roots(*pair) == 1)
 
 
 # --- isolation to a tolerance -----------------------------------------------------------------------------------

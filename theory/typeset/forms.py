@@ -15,6 +15,7 @@ from math import gcd, lcm
 import sympy as sp
 
 from theory.symbols import TAKEN
+from theory.typeset.constants import Constant
 
 __all__ = [
     "HALF",
@@ -60,10 +61,12 @@ class Leaf:
 
     @cached_property
     def key(self) -> tuple:
-        """Where it stands in a product: decimals, constants, symbols in the order of the paper, functions."""
+        """Where it stands in a product: decimals, constants, the named first, symbols as in the paper, functions."""
         f = self.expr
         if isinstance(f, sp.Symbol):
             return (4.5 if f.name in VARIABLES else 2, RANK.get(f.name) or _unranked(f.name), f.name, ())
+        if isinstance(f, Constant):
+            return (0.4, f.index, "", ())
         if not self.arguments:
             return (0 if f.is_Float else 1 if f.is_NumberSymbol else 5, 0, getattr(f, "sort_text", str(f)), ())
         is_exponential = isinstance(f, sp.exp)
@@ -73,7 +76,7 @@ class Leaf:
     @property
     def is_symbol(self) -> bool:
         """Whether it counts as a letter of a polynomial."""
-        return isinstance(self.expr, sp.Symbol)
+        return isinstance(self.expr, sp.Symbol | Constant)
 
     @cached_property
     def is_constant(self) -> bool:
@@ -170,23 +173,23 @@ def ordered(terms: Iterable[Product]) -> Sum:
     stands before a function, as in 1 + erf(x).
     """
     given = list(terms)
-    letters = sorted(
-        {base for t in given for base, _ in t.factors if isinstance(base, Leaf) and base.is_symbol}, key=_letter
-    )
+    polynomial = all(map(is_monomial, given))  # elsewhere named constants are no letters: r - q + c_1 f(q)
+    bases = {base for t in given for base, _ in t.factors if isinstance(base, Leaf) and base.is_symbol}
+    letters = sorted((base for base in bases if polynomial or not base.is_constant), key=_letter)
     ranked = sorted(given, key=lambda term: _rank(term, letters))
     if not letters and len(ranked) == 2 and not ranked[1].factors and ranked[1].number * ranked[0].number > 0:
         return Sum((ranked[1], ranked[0]))
     first = next((i for i, term in enumerate(ranked) if term.number > 0), 0)
     if first == 0:
         return Sum(tuple(ranked))
-    if len(letters) == 1 and ranked[-1].number > 0 and all(map(is_monomial, ranked)):
+    if len(letters) == 1 and ranked[-1].number > 0 and polynomial:
         return Sum(tuple(reversed(ranked)))
     return Sum((ranked[first], *ranked[:first], *ranked[first + 1 :]))
 
 
 def _letter(base: Base) -> tuple:
-    """Slopes of the loss come first in a sum, else the order of a product."""
-    return (not is_slope(base), base.key)
+    """Slopes of the loss come first in a sum and constants last, else the order of a product."""
+    return (not is_slope(base), base.is_constant, base.key)
 
 
 def _rank(term: Product, letters: Sequence[Base]) -> tuple:
@@ -252,7 +255,10 @@ def _generic(term: Product) -> Fraction | None:
 
 
 def _generic_symbol(base: Base) -> Fraction | None:
-    return GENERIC.get(base.expr.name) if isinstance(base, Leaf) and isinstance(base.expr, sp.Symbol) else None
+    if not isinstance(base, Leaf) or not base.is_symbol:
+        return None
+    constant = base.expr.value if isinstance(base.expr, Constant) else None
+    return GENERIC.get(base.expr.name) if constant is None else Fraction(int(constant.p), int(constant.q))
 
 
 def _generic_sum(f: Sum) -> Fraction | None:

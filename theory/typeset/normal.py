@@ -331,5 +331,31 @@ def _together(slope: tuple[Base, Fraction], terms: list[Product]) -> Product:
     return _product([Product(common, (slope,)), inner])
 
 
-SUM_RULES: tuple[Callable[[list[Product]], tuple[Fraction, list[Product]]], ...] = (by_slopes, over_pi, over_a_number)
+def by_constants(terms: list[Product]) -> tuple[Fraction, list[Product]]:
+    """Write c_1^2 (r - 2 q + 1)/2: what named constants are multiplied by in a polynomial stands together."""
+    groups: dict[tuple[tuple[Base, Fraction], ...], list[Product]] = {}
+    for term in filter(is_monomial, terms):
+        constants = tuple(factor for factor in term.factors if factor[0].is_constant)
+        groups.setdefault(constants, []).append(term)
+    together = {constants: group for constants, group in groups.items() if constants and len(group) > 1}
+    if not together:
+        return ONE, terms
+    grouped = {id(term) for group in together.values() for term in group}
+    rest = [term for term in terms if id(term) not in grouped]
+    return ONE, [*rest, *(_over_constants(*each) for each in together.items())]
+
+
+def _over_constants(constants: tuple[tuple[Base, Fraction], ...], terms: Sequence[Product]) -> Product:
+    """Return constants * (...), with the number that leaves integers outside."""
+    common = content(terms)
+    inner = _sum([Product(t.number / common, tuple(f for f in t.factors if f not in constants)) for t in terms])
+    return _product([Product(common, constants), inner])
+
+
+SUM_RULES: tuple[Callable[[list[Product]], tuple[Fraction, list[Product]]], ...] = (
+    by_slopes,
+    by_constants,
+    over_pi,
+    over_a_number,
+)
 """What is done to a sum, in this order: each returns a number outside and the terms inside."""

@@ -14,10 +14,11 @@ from sympy.printing.latex import LatexPrinter
 from sympy.printing.str import StrPrinter
 
 from theory.symbols import x
-from theory.typeset.constants import NONE, Constants
+from theory.typeset.constants import NONE, Constants, is_long
 from theory.typeset.forms import HALF, ONE, Base, Leaf, Product, Raised, Sum
 from theory.typeset.metrics import width
 from theory.typeset.normal import absolute, normal
+from theory.typeset.ratios import shortened
 from theory.typeset.tree import parse
 
 __all__ = ["as_text", "bracketed", "latex", "latex_of_factor"]
@@ -40,7 +41,7 @@ class _Latex(LatexPrinter):
         self.constants = constants
 
     def _print_Add(self, expr: sp.Expr, order: str | None = None) -> str:
-        return self.form(self.constants.shortened(normal(expr)))
+        return self.form(shortened(normal(expr)))
 
     _print_Mul = _print_Pow = _print_Rational = _print_Integer = _print_Add
     _print_Half = _print_One = _print_Zero = _print_NegativeOne = _print_Add
@@ -63,7 +64,6 @@ class _Latex(LatexPrinter):
 
     def product(self, f: Product, inline: bool) -> str:
         """Return a product, as a fraction where it has a denominator."""
-        f = self.constants.applied(f)
         sign, (number, below) = "-" if f.number < 0 else "", _ratio(abs(f.number), self.constants)
         over = [factor for factor in f.factors if factor[1] > 0]
         under = [(base, -power) for base, power in f.factors if power < 0]
@@ -207,7 +207,7 @@ def _ratio(number: Fraction, constants: Constants | None) -> tuple[str, str]:
     """Return numerator and denominator; a ratio that was typed as a decimal, or is long, as a decimal over 1."""
     if constants is not None and number in constants.typed:
         return constants.typed[number], "1"
-    if constants is None or not constants.writes_as_decimal(number):
+    if constants is None or not is_long(number):
         return str(number.numerator), str(number.denominator)
     return str(sp.Float(sp.Rational(number.numerator, number.denominator), DIGITS)).rstrip("0"), "1"
 
@@ -220,7 +220,7 @@ class _Text(StrPrinter):
         self.constants = constants
 
     def _print_Add(self, expr: sp.Expr, order: str | None = None) -> str:
-        return self.form(normal(expr) if self.constants is None else self.constants.shortened(normal(expr)))
+        return self.form(normal(expr) if self.constants is None else shortened(normal(expr)))
 
     _print_Mul = _print_Pow = _print_Rational = _print_Integer = _print_Add
     _print_Half = _print_One = _print_Zero = _print_NegativeOne = _print_Add
@@ -245,7 +245,6 @@ class _Text(StrPrinter):
 
     def product(self, f: Product) -> str:
         """Return a product."""
-        f = f if self.constants is None else self.constants.applied(f)
         sign, (number, below) = "-" if f.number < 0 else "", _ratio(abs(f.number), self.constants)
         over = [self.factor(base, power) for base, power in f.factors if power > 0]
         under = [self.factor(base, -power) for base, power in f.factors if power < 0]

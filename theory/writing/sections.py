@@ -135,7 +135,7 @@ class Writer:
         return Meanings(tuple((Math(latex(symbol)), prose(text)) for symbol, text in meanings.items()))
 
     def _expansion(self) -> Iterator[Block]:
-        loss = self.system.loss_function
+        loss = self.system.loss_function.written
         yield Paragraph.of(
             r"In $\mathrm{L}^{2}(\mathcal{N}(0, r))$, with "
             r"$\mathrm{He}_k^{[r]}(x) = r^{k/2} \mathrm{He}_k(x / \sqrt{r})$,"
@@ -171,15 +171,12 @@ class Writer:
         coefficients = {k: coefficient(f, k, variance) for k in range(ORDERS) if k not in vanishing}
         vanishing |= {k for k, value in coefficients.items() if value == 0}
         closed = {k: coefficients[k] for k in coefficients if k not in vanishing and _is_short(coefficients[k])}
-        written = self.system.loss_function.latex_of
-        yield Equations.of(*(Equation.of(f"{label}-{k}", left % k, written(value)) for k, value in closed.items()))
-        others = [k for k in coefficients if k not in vanishing and k not in closed]
+        yield Equations.of(*(Equation.of(f"{label}-{k}", left % k, value) for k, value in closed.items()))
+        rest = {k: coefficients[k] for k in coefficients if k not in vanishing and k not in closed}
         if f.is_family:
-            rest = {k: written(coefficients[k]) for k in others}
             yield Equations.of(*(Equation.of(f"{label}-{k}", left % k, value) for k, value in rest.items()))
             rest = {}
-        else:
-            rest = {k: _decimal(coefficients[k].subs(r, 1)) for k in others}
+        rest = {k: _decimal(value.subs(r, 1)) for k, value in rest.items()}
         if rest:
             yield Paragraph.of(
                 f"Orders {_listed(rest)} have no short closed form; by quadrature, at variance one and to the digits "
@@ -250,9 +247,10 @@ class Writer:
         projected = f" and with the constraint on ${', '.join(bound)}$ projected out" if bound else ""
         yield Paragraph.of(f"Gradient flow, by the chain rule through $q$ and $r${projected}:")
         yield Equations.of(*flow_of(system.velocities))
-        if system.is_exact and all(sp.count_ops(f) <= LONGEST_ODE for f in system.odes.values()):
+        written = system.written
+        if system.is_exact and all(sp.count_ops(f) <= LONGEST_ODE for f in written.odes.values()):
             yield Paragraph.of("With $L_{q}$ and $L_{r}$ substituted:")
-            yield Equations.of(*flow_of(system.odes, "ode"))
+            yield Equations.of(*flow_of(written.odes, "ode"))
 
     def _linearisation(self) -> Iterator[Tagged]:
         system, escape = self.system, self.system.escape

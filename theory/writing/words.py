@@ -164,7 +164,7 @@ def general_sums(system: System) -> tuple[Equation, ...]:
 
 def labels(system: System, target: str) -> str:
     """Return the definition of the labels."""
-    given = system.loss_function.labels
+    given = system.loss_function.written.labels
     noise = "" if given.noise == 0 else rf" + \sqrt{{{latex(given.noise)}}}\, \xi"
     if given.transform == y:
         return rf"$y = \varphi(\langle {target}, x \rangle){noise}$"

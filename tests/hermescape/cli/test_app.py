@@ -271,3 +271,11 @@ def test_no_progress_where_there_is_no_terminal() -> None:
 
 def test_symbols_of_the_package_and_of_plain_sympy_agree() -> None:
     assert str(mu) == "mu"
+
+
+def test_whole_numbers_may_be_powers_of_ten() -> None:
+    plain = read("simulate", "linear", *FAST, "--max-steps", "1000", "--seed", "7")
+    given = ["--mu", "0.3", "--d", "2e2", "--batch", "5e1", "--lr", "0.1", "--replicas", "2e1"]
+    assert read("simulate", "linear", *given, "--max-steps", "1e3", "--seed", "7") == plain
+    sized = ("--lr", "0.01", "--batch", "100", "--d")
+    assert read("derive", "linear", *sized, "1e4") == read("derive", "linear", *sized, "10000")

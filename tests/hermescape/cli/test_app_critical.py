@@ -33,7 +33,8 @@ def test_json(run) -> None:
     assert (found["exact"], found["points"], found["rate_scale"], found["slowdown"]) == (True, [], "raw", 1)
     inner, end = found["critical"]
     assert inner["expression"] == "CRootOf(5*x**3 + 5*x**2 + x - 1, 0)"
-    assert end["expression"] == "1"
+    assert inner["definition"] == "root of 5*mu**3 + 5*mu**2 + mu - 1 in (0, 1)"
+    assert (end["expression"], end["definition"], end["latex"]) == ("1", "1", "1")
     assert end["constant"] == pytest.approx(1 / 450)
     assert (end["order"], end["multiplicity"], end["sign_B"], end["diverges"], end["above"]) == (2, 1, -1, True, None)
     assert inner["below"] == inner["above"] == {"order": 2, "constant": inner["constant"]}
@@ -52,7 +53,14 @@ def test_json_of_a_scan(run) -> None:
 
 def test_tables(run) -> None:
     out = run("he3", "--critical", "--mu", "0.2")[1]
-    for text in ("search phase", "0.320724347323", "CRootOf", "isolated with certainty", "trapped", "shortest tau"):
+    for text in (
+        "search phase",
+        "0.320724347323",
+        "root of 5*mu**3",
+        "isolated with certainty",
+        "trapped",
+        "shortest tau",
+    ):
         assert text in out
     out = run("he3", "--teacher", "x**3", "--critical")[1]
     assert "u alone" in out

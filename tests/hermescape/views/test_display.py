@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import re
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from typing import Any
 
@@ -41,6 +42,7 @@ def checked(page: str) -> set[str]:
     return parser.seen
 
 
+ONE: Any = {"executor": ThreadPoolExecutor(1)}
 RELU = hermescape.derive("relu")
 PLAN = {
     "pretraining": hermescape.derive("linear", model="pretrain"),
@@ -81,6 +83,40 @@ RESULTS = {
     "Report": lambda: hermescape.check("linear", mu=[0.3], dimension=100, replicas=20),
     "SweepConfig": lambda: hermescape.SweepConfig("flow", {"student": "relu"}, {"mu": [0.1, 0.2]}),
 }
+
+
+ARRAYS: dict[str, Any] = {
+    "sweep": lambda: hermescape.sweep(
+        {"kind": "flow", "grid": {"student": ["linear", "relu"], "mu": [0.2, 0.4]}}, **ONE
+    ),
+    "samples": lambda: hermescape.sweep(
+        {"kind": "montecarlo", "samples": True, "fixed": {"student": "linear", **SMALL}, "grid": {"seed": [0, 1]}},
+        **ONE,
+    ),
+    "phases": lambda: hermescape.phase_diagram("linear", [0.2, 1.0], dimension=[1e3, 1e6]),
+    "lengths": lambda: hermescape.phase_diagram(
+        hermescape.derive("linear", model="misaligned"), [0.2], dimension=1e4, rho=[0.3, 0.8]
+    ),
+    "exits": lambda: hermescape.exit_times("linear", {"u": 1e-6, "m": 0.01}, event=Exit(0.5), t_max=100.0, mu=[0.3, 1]),
+    "runs": lambda: hermescape.trajectories(hermescape.experiment("linear", **SMALL), [0, 10]),
+    "final": lambda: hermescape.simulate("linear", **SMALL).final,
+    "sample": lambda: hermescape.simulate("linear", **SMALL).to_dataset(),
+    "states": lambda: RESULTS["Trajectory"]().states,
+    "total": lambda: hermescape.total_time(hermescape.Composition(**PLAN), [0.1, 0.5]),
+    "paths": lambda: hermescape.sde_paths(
+        "linear", {"u": 1e-4, "m": 0.02}, [0.0, 1.0], dimension=1e4, kappa=1.0, dt=0.1, replicas=2, seed=0, mu=0.4
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ARRAYS)
+def test_labelled_arrays_say_what_each_means(kind: str) -> None:
+    found = ARRAYS[kind]()
+    checked(found._repr_html_().partition("<details>")[0])
+    assert found.heading != "Labelled arrays"
+    assert [row.name for row in found.quantities() if not row.meaning] == []
+    numbers = [each for each in (*found.coords.values(), *found.data_vars.values()) if each.dtype.kind == "f"]
+    assert [each.name for each in numbers if "time" in each.attrs["long_name"] and "units" not in each.attrs] == []
 
 
 @pytest.mark.parametrize("kind", RESULTS)

@@ -15,7 +15,7 @@ from theory.language.activations import REGISTRY, activation, he
 from theory.network.derivation import derive
 from theory.network.system import System
 from theory.search.critical import critical_strengths, isolates_exactly, stationary_mu
-from theory.search.roots import scanned
+from theory.search.roots import isolation, scanned
 from theory.symbols import alpha, mu, q, r, x
 
 HALF = sp.Rational(1, 2)
@@ -238,6 +238,35 @@ def test_it_prints_as_mathematics() -> None:
     shown = critical_strengths(derive("he2"))[0]._repr_latex_()
     assert r"\mu_c = 1" in shown
     assert r"\frac{1}{36}" in shown
+    inner, end = critical_strengths(derive("he3"))
+    assert inner._repr_latex_() == (
+        r"$\displaystyle \mu_c = 0.320724\ldots\ (\text{the root of } 5 \mu^{3} + 5 \mu^{2} + \mu - 1"
+        r" \text{ in } (0, 1)),"
+        r"\quad \tau \sim \frac{455 \mu_{c}^{2} + 735 \mu_{c} + 351}{13950} \,/\, |\mu - \mu_c|^{2}$"
+    )
+    place = float(inner.mu)
+    assert (455 * place**2 + 735 * place + 351) / 13950 == pytest.approx(float(inner.constant), rel=1e-12)
+    assert inner.definition == "root of 5*mu**3 + 5*mu**2 + mu - 1 in (0, 1)"
+    assert inner.definition in str(inner)
+    assert "definition" not in str(end)
+    long = critical_strengths(derive("he5"))[0]._repr_latex_()
+    assert long.endswith(r"\tau \sim 0.000581051 \,/\, |\mu - \mu_c|^{2}$")
+    assert all("RootOf" not in text for text in (str(inner), inner._repr_latex_(), long))
+
+
+@pytest.mark.parametrize("scale", [1, sp.Rational(1, 3)])
+def test_a_root_is_told_from_the_others_of_its_polynomial(scale: sp.Expr) -> None:
+    """x (1 - 2 x) (1 - 3 x) = 1/100 has three real roots, none of them rational."""
+    poly = sp.Poly(100 * mu * (1 - 2 * mu) * (1 - 3 * mu) - 1, mu)
+    roots = [scale * root for root in sp.real_roots(poly)]
+    assert all(isinstance(root.as_coeff_Mul()[1], sp.CRootOf) for root in roots)
+    for root in roots:
+        named, low, high = isolation(root)
+        assert named.is_irreducible
+        assert abs(named.as_expr().subs(mu, root).evalf(20)) < 1e-15
+        assert low < root < high
+        assert named.count_roots(low, high) == 1
+    assert isolation(sp.sqrt(2) / 2) is None
 
 
 def test_stationary_points_are_those_of_tau() -> None:

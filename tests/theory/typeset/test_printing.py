@@ -1,6 +1,7 @@
 """Text and LaTeX of what is derived: one normal form, equal to the expression, quick, and as a person writes it."""
 
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -15,12 +16,16 @@ from hypothesis import strategies as some
 from sympy import Expr, Rational, S, Symbol
 
 from theory import symbols
+from theory.calculus.bivariate import Phi2
+from theory.calculus.cache import dump, load
 from theory.calculus.expectations import is_closed
-from theory.language.activations import REGISTRY
+from theory.language.activations import REGISTRY, activation, register
+from theory.language.hermite import coefficient
 from theory.language.parser import parse as read_activation
 from theory.network.derivation import derive
+from theory.network.system import System
 from theory.symbols import L_q, L_r, m, mu, q, r, rho, s, u, x
-from theory.typeset.constants import Constants
+from theory.typeset.constants import DECIMAL, Constant, Constants, valued
 from theory.typeset.printing import as_text, latex
 from theory.typeset.tree import parse, render
 
@@ -192,19 +197,109 @@ def test_forms(f: Expr, text: str | None, formula: str | None) -> None:
 # --- decimals
 
 
-def test_long_decimals_have_names_and_no_ratio_of_long_integers_is_printed() -> None:
-    system = derive(SELU)
+LONG = {
+    "selu": SELU,
+    "leaky": "1.23456789012345*x + 2.3456789012345*max(x, 0)",
+    "shifted": "max(x - 0.12345678901234567, 0) + 1.23456789012345*x",
+    "cubic": "1.23456789012345*x**3 + 2.3456789012345*x + 0.98765432109876",
+    "gelu": "0.5*x*(1 + erf(0.70710678118654752*x))",
+    "waves": "sin(1.23456789012345*x) + 0.98765432109876*x",
+    "clipped": "max(-1.23456789012345, min(2.4691357802469, x))",
+    "tanh": "0.12345678901234*tanh(0.7978845608028654*(x + 0.044715*x**3)) + 0.5*x",
+}
+DECIMALS = re.compile(r"\d*\.\d{12,}|\d{13,}")
+
+
+def printed(system: System) -> tuple[Expr, ...]:
+    """What `derive` prints of a system, in closed form."""
+    escape, loss = system.escape, system.loss_function
+    assert escape.A is not None
+    assert escape.B is not None
+    assert escape.tau is not None
+    return loss.expr, *loss.gradient(), escape.A, escape.B, escape.tau
+
+
+def valued_text(f: Expr, constants: Constants) -> Expr:
+    """What the text of an expression says, with the values of its constants."""
+    names = {constant.name: constant.value for constant in constants.named}
+    return sp.sympify(as_text(f), locals={**NAMES, "Phi2": Phi2, "GAP": S.Zero, **names})
+
+
+@pytest.mark.parametrize("text", [LONG[name] for name in LONG if name != "tanh"])
+def test_what_is_written_of_long_decimals_reads_back_as_what_is_derived(text: str) -> None:
+    system = derive(text)
     constants = system.loss_function.constants
-    assert constants.named == (("c_1", "1.0507009873554805"), ("c_2", "1.6732632423543772"))
-    assert as_text(system.loss_function.student.expr, constants) == "c_1*(Max(0, x) + c_2*Min(0, exp(x) - 1))"
-    values = {name: Rational(decimal) for name, decimal in constants.named}
-    for f in (*system.loss_function.gradient(), system.escape.A, system.escape.B):
-        for text in (as_text(f), as_text(f, constants), latex(f, constants)):
-            assert not re.search(r"\d{19}", text)
-        if "Phi2" not in as_text(f):
-            read = sp.sympify(as_text(f, constants), locals=NAMES).subs(values)
-            assert abs(value(read) - value(f)) < 1e-12
+    exact, named = (printed(each) for each in (system, system.written))
+    for f, g in zip(exact, named, strict=True):
+        at = {symbol: GENERIC[symbol] for symbol in f.free_symbols | g.free_symbols}
+        assert abs(sp.N((valued_text(g, constants) - f).subs(at), 30)) < sp.Float("1e-25")
+        assert not DECIMALS.search(as_text(g) + latex(g))
+        assert not valued(g).atoms(Constant)
+    assert not any(f.atoms(Constant) for f in exact)
+
+
+@pytest.mark.parametrize("text", LONG.values(), ids=LONG)
+def test_no_long_decimal_is_set_but_in_the_definition_of_its_name(text: str) -> None:
+    system = derive(text)
+    constants = [(f"c_{{{c.index}}}", c.decimal) for c in system.loss_function.constants.named]
+    assert [decimal for _, decimal in constants] == [d for d in DECIMAL.findall(text) if len(d) > 12][: len(constants)]
+    steps = [(step.left, step.right) for step in system.loss_function.kernel_steps()]
+    sides = [(each.left, side) for each in system.equations for side in each.rights]
+    assert len(steps) > 0
+    assert not any(DECIMALS.search(right) for _, right in steps)
+    assert sorted({each for each in sides if DECIMALS.search(each[1])}) == sorted(constants)
+
+
+def test_long_decimals_have_names() -> None:
+    system = derive(SELU)
+    written = system.written
+    assert [(c.name, c.decimal) for c in system.loss_function.constants.named] == [
+        ("c_1", "1.0507009873554805"),
+        ("c_2", "1.6732632423543772"),
+    ]
+    assert as_text(written.loss_function.student.expr) == "c_1*(Max(0, x) + c_2*Min(0, exp(x) - 1))"
+    assert as_text(coefficient(written.loss_function.student, 2)).count("(c_2 - 1)") == 1
     assert sp.sympify(as_text(system.escape.A, None), locals=NAMES) == sp.sympify(str(system.escape.A), locals=NAMES)
+    assert derive("relu").written is derive("relu")
+    assert written.written is written
+
+
+def test_a_multiple_of_a_long_decimal_has_no_name_of_its_own() -> None:
+    """1.23456789012345 He_3(x): the coefficient of He_1 vanishes by the names as it does by the numbers."""
+    f = derive("1.23456789012345*x**3 - 3.70370367037035*x").written.loss_function.student
+    assert as_text(f.expr) == "c_1*(x**3 - 3*x)"
+    assert coefficient(f, 1) == 0
+
+
+def test_decimals_of_a_registered_name_of_a_transform_and_of_an_expression_have_names() -> None:
+    register("bump_of_many_digits", "1.23456789012345*exp(-x**2)")
+    assert as_text(activation("bump_of_many_digits(2*x)").written().expr) == "c_1*exp(-4*x**2)"
+    labelled = derive("relu", label="y + 1.23456789012345*y**2").written
+    assert as_text(labelled.loss_function.teacher.expr) == "Max(0, x) + c_1*Max(0, x)**2"
+    assert as_text(activation(-sp.Rational("1.23456789012345") * x**3).written().expr) == "-c_1*x**3"
+
+
+def test_a_kink_that_no_constant_can_carry_leaves_the_numbers_and_its_digits() -> None:
+    text = "max(x**3 - 1.23456789012345*x - 0.98765432109876, 0)"
+    system = derive(text)
+    assert system.is_exact == system.written.is_exact
+    assert not re.search(r"\d{19}", as_text(system.written.loss_function.student.expr))
+
+
+def test_a_sum_without_named_constants_is_divided_by_its_longest_number() -> None:
+    velocity = derive("relu", alpha=Rational("1.23456789012345")).velocities[u]
+    assert as_text(velocity) == "1.23456789012345*(-L_q*m - 2*L_r*(mu*m + 1.23456789012345*u))"
+
+
+def test_a_constant_is_a_number_that_keeps_its_name() -> None:
+    c, d = Constant(1, "0.12345678901234567"), Constant(2, "1.23456789012345")
+    assert sp.Max(c, d) == d
+    assert sp.sign(c - d) == -1
+    assert (sp.floor(d), sp.ceiling(c)) == (1, 1)
+    assert sp.N(c, 17) == sp.Float("0.12345678901234567", 17)
+    assert pickle.loads(pickle.dumps(c * d + x)) == c * d + x
+    assert load(dump(c * d + q)) == c * d + q
+    assert c != Constant(1, "0.5") != c.value
 
 
 def test_short_decimals_are_printed_as_typed_in_the_definition() -> None:
@@ -212,6 +307,7 @@ def test_short_decimals_are_printed_as_typed_in_the_definition() -> None:
     f = derive(text).loss_function.student.expr
     assert as_text(f, Constants.of(text)) == "Max(0, x) + 0.1*sin(3*x)"
     assert as_text(f) == "Max(0, x) + sin(3*x)/10"
+    assert Constants.of("0.044715*x**3 + 1e-9*x + 0.0009765625").named == ()
 
 
 # --- quick

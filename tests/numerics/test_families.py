@@ -1,0 +1,243 @@
+"""Numbers of families: against an independent quadrature, against each member, and what is compiled for all of them."""
+
+import mpmath
+import numpy as np
+import pytest
+import sympy as sp
+from sympy import Rational, Symbol
+
+from hermescape import Task, derive, search_time, search_times, simulate
+from numerics.compile import keeping
+from numerics.flows.flow import Exit, SciPy, exit_times, integrate
+from numerics.integrals.evaluate import value
+from theory.errors import ParameterError
+from theory.language.activations import REGISTRY, activation
+from theory.language.families import holds
+from theory.language.parameters import points
+from theory.network.system import System
+from theory.symbols import mu, q, r, x
+
+FAMILIES = {
+    "erf(beta*x)": ("beta > 0", {"beta": "0.7"}),
+    "x/(1 + exp(-beta*x))": ("beta", {"beta": "1.702"}),
+    "max(x - beta, 0)": ("beta", {"beta": "0.3"}),
+    "sin(beta*x)": ("beta", {"beta": "1.5"}),
+    "tanh(beta*x)": ("beta", {"beta": "2"}),
+}
+# A, B, tau at mu = 0.4, by a quadrature of 30 digits that shares nothing with the code
+REFERENCE = {
+    "erf(beta*x)": (0.18072411577595453, -0.61518934302216512, 20.340701887243083),
+    "x/(1 + exp(-beta*x))": (0.28736413613635536, -0.21278515894823487, 4.9991387632568100),
+    "max(x - beta, 0)": (0.27148825589578290, 0.11215225879728676, 3.0003433647316629),
+    "sin(beta*x)": (0.18577689432005997, -1.7215096471581740, 50.454230086178102),
+    "tanh(beta*x)": (0.21844304186978096, -2.7990010469498849, 59.013036457092031),
+}
+SIX = {
+    "erf(beta*x)": ["beta > 0"],
+    "max(x, 0) + a*min(x, 0)": ["a"],
+    "c1*x + c3*He(3, x)": ["c1", "c3"],
+    "sin(beta*x)": ["beta > 0"],
+    "exp(-beta*x**2)": ["beta > 0"],
+    "x*(1 + erf(beta*x))/2": ["beta"],
+}
+
+
+def family(text: str, **options: object) -> System:
+    return derive(text, parameters=[FAMILIES[text][0]] if text in FAMILIES else SIX[text], **options)  # type: ignore[arg-type]
+
+
+# --- values -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", FAMILIES)
+def test_values_of_an_independent_quadrature(text: str) -> None:
+    _, values = FAMILIES[text]
+    found = search_time(family(text), "0.4", parameters=values)
+    for got, wanted in zip((found.A, found.B, found.tau), REFERENCE[text], strict=True):
+        assert got == pytest.approx(wanted, rel=1e-11)
+
+
+@pytest.mark.parametrize("text", ["erf(beta*x)", "tanh(beta*x)"])
+def test_the_reference_itself(text: str) -> None:
+    """A once more, by mpmath on its definition, with nothing of the package."""
+    beta, m = mpmath.mpf(FAMILIES[text][1]["beta"]), mpmath.mpf("0.4")
+    f = {"erf(beta*x)": mpmath.erf, "tanh(beta*x)": mpmath.tanh}[text]
+    with mpmath.workdps(25):
+
+        def integrand(z: mpmath.mpf) -> mpmath.mpf:
+            slope = mpmath.diff(lambda w: f(beta * w), m * z)
+            return z * slope * (f(beta * z) - f(beta * m * z)) * mpmath.exp(-z * z / 2)
+
+        drive = mpmath.quad(integrand, [-14, -3, 0, 3, 14]) / mpmath.sqrt(2 * mpmath.pi)
+    assert float(drive) == pytest.approx(REFERENCE[text][0], rel=1e-12)
+
+
+@pytest.mark.parametrize("text", SIX)
+def test_symbolic_results_at_random_points_equal_the_concrete_derivation(text: str) -> None:
+    system = family(text)
+    at = {q: Rational(3, 10), r: Rational(1, 2), mu: Rational(2, 5)}
+    for point in points(system.network.domain, 20):
+        member = system.member({s.name: v for s, v in point.items()})
+        pairs = [(system.loss, member.loss), (system.escape.A, member.escape.A), (system.escape.B, member.escape.B)]
+        for symbolic, concrete in pairs:
+            got, wanted = (sp.N(f.subs(at).subs(point), 30) for f in (symbolic, concrete))
+            assert abs(got - wanted) <= sp.Float("1e-12") * max(abs(wanted), sp.Float("1e-6"))
+
+
+def test_across_the_border_of_chambers_each_value_has_its_own_formula() -> None:
+    system = derive("max(x - b, 0) - max(x - c, 0)", parameters=["b", "c"])
+    rng = np.random.default_rng(1)
+    for b, c in [*rng.uniform(-1.5, 1.5, (8, 2)).round(3).tolist(), [0.5, 0.5000001], [0.5, 0.4999999]]:
+        found = search_time(system, 0.4, b=b, c=c)
+        wanted = search_time(f"max(x - ({b}), 0) - max(x - ({c}), 0)", 0.4)
+        assert pytest.approx(wanted.A, rel=1e-9, abs=1e-13) == found.A
+        assert pytest.approx(wanted.B, rel=1e-9, abs=1e-13) == found.B
+    assert search_time(system, 0.4, b=0.5, c=0.5).tau is None  # on the wall: sigma = 0
+
+
+def test_a_formula_refuses_values_of_another_chamber() -> None:
+    system = derive("max(x - b, 0) - max(x - c, 0)", parameters=["b", "c"], near={"b": 0, "c": 1})
+    assert holds(system.conditions, dict(zip(system.network.parameters_of_functions, (0, 1), strict=True)))
+    with pytest.raises(ParameterError, match=r"accepted with this formula: b < c"):
+        system.network.accepts({"mu": 0.4, "b": 2.0, "c": 1.0})
+
+
+# --- identities -------------------------------------------------------------------------------------------------
+
+beta, a = Symbol("beta", positive=True), Symbol("a", real=True)
+
+
+def test_leaky_relu_leaves_earlier_by_one_plus_the_square_of_its_slope() -> None:
+    leaky, relu = family("max(x, 0) + a*min(x, 0)"), derive("relu")
+    assert sp.factor(leaky.escape.A - (1 + a**2) * relu.escape.A) == 0
+    assert sp.factor(leaky.escape.B - (1 + a**2) * relu.escape.B) == 0
+    for slope in (Rational(-3, 2), Rational(1, 5), Rational(7, 3)):
+        ratio = leaky.escape.tau.subs(a, slope) * (1 + slope**2) / relu.escape.tau
+        assert abs(sp.N(ratio.subs(mu, Rational(2, 7)), 30) - 1) < 1e-25
+    assert sp.expand(leaky.loss.subs(a, 1) - derive("linear").loss) == 0
+    assert sp.simplify(leaky.loss.subs(a, -1) - derive("abs").loss) == 0
+
+
+def test_erf_goes_from_linear_to_sign() -> None:
+    system = family("erf(beta*x)")
+    assert sp.simplify(system.loss.subs(beta, 1) - derive("erf").loss) == 0
+    kernel, sign = system.loss_function.kernel(), derive("sign", model="plain").loss_function.kernel()
+    at = {q: Rational(3, 10), r: Rational(1, 2)}
+    assert sp.simplify(sp.limit(kernel.subs(at), beta, sp.oo) - sign.subs(at)) == 0
+    linear = derive("linear").loss_function.kernel()
+    assert sp.limit(kernel.subs(at) / beta**2, beta, 0) == 4 / sp.pi * linear.subs(at)
+    slope = sp.limit(system.escape.B.subs(mu, Rational(1, 2)) / beta, beta, sp.oo)  # B diverges like beta
+    assert slope.is_finite
+    assert slope < 0
+
+
+def test_a_line_and_a_cubic() -> None:
+    c1, c3 = sp.symbols("c1 c3", real=True)
+    drive = sp.cancel(family("c1*x + c3*He(3, x)").escape.A / (1 - mu))
+    wanted = c1**2 + 3 * c1 * c3 * (4 * mu**2 + mu - 1) + 9 * c3**2 * mu * (5 * mu**3 + 5 * mu**2 + mu - 1)
+    assert sp.expand(drive - wanted) == 0
+
+
+@pytest.mark.parametrize("text", ["erf(beta*x)", "tanh(beta*x)", "max(x - beta, 0)"])
+def test_a_derivative_of_tau_by_the_parameter(text: str) -> None:
+    system = derive(text, parameters={"beta": "> 0"})
+    there, step = {mu: Rational(2, 5), beta: Rational(7, 10)}, Rational(1, 10**5)
+    tau = system.escape.tau
+    ahead, behind = (value(tau, {**there, beta: there[beta] + side * step}, digits=20).value for side in (1, -1))
+    got = value(tau.diff(beta), there, digits=15).value
+    assert float(got) == pytest.approx(float((ahead - behind) / (2 * step)), rel=1e-8)
+
+
+# --- the registry -----------------------------------------------------------------------------------------------
+
+SMOOTH = [name for name in REGISTRY if name not in ("sign", "step") and not name.startswith("he1")]
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_a_scale_of_one_changes_nothing(name: str) -> None:
+    scaled = derive(f"{name}(beta*x)", parameters={"beta": "> 0"})
+    plain = derive(name)
+    assert scaled.member(beta=1).loss_function.student.expr == plain.loss_function.student.expr
+    got, wanted = search_time(scaled, 0.4, beta=1), search_time(plain, 0.4)
+    for mine, known in zip((got.A, got.B, got.tau), (wanted.A, wanted.B, wanted.tau), strict=True):
+        assert f"{mine:.8g}" == f"{known:.8g}"
+
+
+# --- arrays, flows and simulations ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["erf(beta*x)", "tanh(beta*x)"])
+def test_arrays_of_parameters_equal_points(text: str) -> None:
+    system, scales = family(text), np.linspace(0.5, 2.0, 7)
+    curve = search_times(system, 0.4, beta=scales)
+    for i, scale in enumerate(scales):
+        assert curve.tau[i] == pytest.approx(search_time(system, 0.4, beta=float(scale)).tau, rel=1e-9)
+    with pytest.raises(ParameterError, match="gamma given as an array"):
+        search_times(system, 0.4, parameters={"gamma": scales})
+    with pytest.raises(ParameterError):
+        search_times(system, 0.4, beta=[[1.0]])
+
+
+@pytest.mark.parametrize("text", ["erf(beta*x)", "max(x - beta, 0)", "tanh(beta*x)"])
+def test_a_flow_takes_the_parameter_at_run_time(text: str) -> None:
+    system = family(text)
+    start, stop = {"u": 1e-4, "m": 0.05}, Exit(0.5)
+    for scale in (0.4, 0.9):
+        got = integrate(system, start, event=stop, t_max=1e4, mu=0.3, beta=scale)
+        wanted = integrate(system.member(beta=scale), start, event=stop, t_max=1e4, mu=0.3)
+        assert got.exit_time == pytest.approx(wanted.exit_time, rel=1e-9)
+    slow = integrate(system, start, event=stop, t_max=1e4, mu=0.3, beta=0.9, engine=SciPy())
+    assert slow.exit_time == pytest.approx(got.exit_time, rel=1e-6)
+    with pytest.raises(ParameterError):
+        integrate(system, start, event=stop, t_max=1e4, mu=0.3)
+
+
+def count(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Count the modules that are compiled, each by its source."""
+    compiled: list[str] = []
+    original = keeping._generated.__wrapped__
+
+    def noted(*args: object, **options: object) -> object:
+        compiled.append(str(args[0]))
+        return original(*args, **options)
+
+    monkeypatch.setattr(keeping, "_generated", noted)
+    return compiled
+
+
+def test_a_thousand_values_compile_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    system, start = family("erf(beta*x)"), {"u": 1e-4, "m": 0.05}
+    scales = np.linspace(0.4, 2.0, 1000)
+    exits = exit_times(system, start, event=Exit(0.5), t_max=1e4, mu=0.3, beta=scales)
+    assert exits.exit_time.notnull().all()
+    compiled = count(monkeypatch)
+    again = exit_times(system, start, event=Exit(0.5), t_max=1e4, mu=0.3, beta=scales + 0.01)
+    assert again.exit_time.notnull().all()
+    assert not set(compiled) - set(compiled[:2])
+    one = integrate(system, start, event=Exit(0.5), t_max=1e4, mu=0.3, beta=float(scales[500]))
+    assert exits.exit_time.values[500] == pytest.approx(one.exit_time, rel=1e-9)
+
+
+@pytest.mark.parametrize("text", ["erf(beta*x)", "max(x - beta, 0)", "tanh(beta*x)"])
+def test_a_simulation_of_a_family_is_that_of_its_member(text: str) -> None:
+    setting = {"mu": 0.4, "dimension": 200, "batch": 50, "step_size": 0.2, "replicas": 8, "seed": 3, "max_steps": 3000}
+    for scale in (0.5, 1.1):
+        kept = simulate(activation(text, "beta"), parameters={"beta": scale}, **setting)
+        put = simulate(activation(text, "beta").at({"beta": scale}), **setting)
+        assert np.allclose(kept.exit_steps, put.exit_steps, rtol=0, atol=1)  # the last bit of an exponent may differ
+
+
+def test_text_with_values_declares_its_own_parameters() -> None:
+    sample = simulate("erf(beta*x)", parameters={"beta": 0.7}, mu=0.4, dimension=100, replicas=4, max_steps=2000)
+    assert sample.counts.exited + sample.counts.censored == 4
+    assert Task("erf(beta*x)", parameters={"beta": 0.7}).system().network.student == activation("erf(0.7*x)")
+    with pytest.raises(ParameterError, match="no beta given"):
+        simulate(activation("erf(beta*x)", "beta"), mu=0.4, dimension=100)
+    with pytest.raises(ParameterError, match="gamma"):
+        Task("erf", parameters={"gamma": 0.7})
+
+
+def test_a_function_and_its_network_do_not_share_a_letter() -> None:
+    with pytest.raises(Exception, match="parameter c of a function given"):
+        derive("tanh(c*x)", parameters="c", model="pretrain")
+    assert x not in derive("tanh(c*x)", parameters="c").parameters

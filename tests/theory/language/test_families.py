@@ -1,0 +1,240 @@
+"""Families of functions: what declares a parameter, and where a family has one formula."""
+
+import pytest
+import sympy as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sympy import Rational, S, Symbol
+
+from theory.calculus.parity import parity
+from theory.calculus.signs import OpenSignError
+from theory.errors import (
+    InputError,
+    NotIntegrableError,
+    NotRealError,
+    ParameterError,
+    UnknownNameError,
+    UnsupportedExpressionError,
+)
+from theory.language.activations import Activation, activation
+from theory.language.families import conditions_in_words, holds
+from theory.language.hermite import coefficients, information_exponent
+from theory.language.labels import labels
+from theory.language.parameters import declared, points
+from theory.symbols import TAKEN, x
+
+beta, a = Symbol("beta", positive=True), Symbol("a", real=True)
+
+
+# --- declarations -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "shown", "assumption"),
+    [
+        ("beta", "beta real", "is_real"),
+        ("beta > 0", "beta > 0", "is_positive"),
+        ("0 < beta", "beta > 0", "is_positive"),
+        ("beta>=0", "beta >= 0", "is_nonnegative"),
+        ("beta < 0", "beta < 0", "is_negative"),
+        ("beta <= 0", "beta <= 0", "is_nonpositive"),
+        ("beta > 1/2", None, None),
+        ("0.5 < beta <= 2", "1/2 < beta <= 2", "is_positive"),
+        ("-1 < beta < 2", "-1 < beta < 2", "is_real"),
+        ("2 > beta > 1", "1 < beta < 2", "is_positive"),
+        ("beta != 0", "beta != 0", "is_nonzero"),
+    ],
+)
+def test_a_declaration_is_read(text: str, shown: str | None, assumption: str | None) -> None:
+    if shown is None or assumption is None:
+        with pytest.raises(ParameterError, match="accepted: a name, or a name and its domain"):
+            declared(text)
+        return
+    (parameter,) = declared(text)
+    assert str(parameter) == shown
+    assert getattr(parameter.symbol, assumption) is True
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("__import__", "__import__('os')", "x > 0", "y", "mu", "relu", "erf", "max", "pi", "lambda", "b > c", "b <"),
+        *(
+            "b > nan",
+            "1 < b < 0",
+            "b < 1 < c",
+            "b = 1",
+            "",
+            "b > 1e400",
+            "b != 1",
+            "b.c",
+            "b_",
+            "3",
+            "b" * 30,
+            "b" * 99,
+        ),
+    ],
+)
+def test_a_hostile_declaration_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r"accepted|free"):
+        activation("tanh(b*x)", [text])
+
+
+def test_declarations_from_mappings_and_symbols() -> None:
+    from_mapping = declared({"beta": "> 0", "a": "real", "b": "0 < b < 2"})
+    assert [str(p) for p in from_mapping] == ["beta > 0", "a real", "0 < b < 2"]
+    assert declared([beta])[0].symbol == beta
+    assert declared([Symbol("b")])[0].symbol.is_real
+    with pytest.raises(ParameterError, match="twice"):
+        declared(["b > 0", "b"])
+    with pytest.raises(ParameterError, match="at most 12"):
+        declared([f"b{i}" for i in range(200)])
+    with pytest.raises(ParameterError, match="not real"):
+        declared([Symbol("b", imaginary=True)])
+
+
+@pytest.mark.parametrize("name", sorted(TAKEN))
+def test_letters_of_the_theory_are_refused(name: str) -> None:
+    with pytest.raises(ParameterError, match=r"letter of the theory|accepted: a name|name of a function"):
+        declared(name)
+
+
+@given(st.floats(-5, 5), st.floats(0.01, 5), st.integers(1, 40))
+@settings(max_examples=60, deadline=None)
+def test_generic_points_lie_inside(low: float, width: float, count: int) -> None:
+    domain = declared([f"{low:.6f} < b < {low + width:.6f}", "c > -1", "a"])
+    found = points(domain, count)
+    assert len({tuple(point.items()) for point in found}) == count
+    assert all(p.contains(point[p.symbol]) for point in found for p in domain)
+
+
+def test_an_undeclared_name_is_answered_with_the_option() -> None:
+    with pytest.raises(UnknownNameError, match=r"did you mean .*tanh.*--param tahn"):
+        activation("tahn(x)")
+    with pytest.raises(UnknownNameError, match=r"--param beta.*parameters=\{'beta': 'real'\}"):
+        activation("erf(beta*x)")
+    with pytest.raises(UnknownNameError, match="m is a letter of the theory"):
+        activation("m*x")
+
+
+# --- functions --------------------------------------------------------------------------------------------------
+
+
+def test_symbols_of_an_expression_are_its_parameters() -> None:
+    family = activation(sp.erf(beta * x))
+    assert family.parameters == (beta,)
+    assert str(family.domain[0]) == "beta > 0"
+    plain = activation(sp.erf(Symbol("b") * Symbol("x")))
+    assert plain.parameters == (Symbol("b", real=True),)
+    assert plain == activation("erf(b*x)", "b")
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "member"),
+    [
+        ("erf(beta*x)", {"beta": 0.7}, "erf(0.7*x)"),
+        ("erf(beta*x)", {"beta": 1}, "erf"),
+        ("max(x - beta, 0)", {"beta": -2}, "max(x + 2, 0)"),
+        ("abs(x)**beta", {"beta": 2}, "x**2"),
+        ("sin(beta*x)", {"beta": "1/3"}, "sin(x/3)"),
+    ],
+)
+def test_a_member_is_what_typing_its_values_gives(text: str, values: dict, member: str) -> None:
+    domain = "beta > 0" if text == "abs(x)**beta" else "beta"
+    assert activation(text, domain).at(values) == activation(member)
+
+
+def test_a_value_outside_the_domain_is_refused() -> None:
+    family = activation("erf(beta*x)", "0 < beta <= 2")
+    assert family.at({"beta": 2}).expr == sp.erf(2 * x)
+    for bad in (0, -1, 2.1, "nan", "inf", "1e400", "x", sp.I, 10**400):
+        with pytest.raises(ParameterError, match="beta = "):
+            family.at({"beta": bad})
+
+
+def test_what_is_no_function_anywhere_is_refused() -> None:
+    with pytest.raises(NotRealError, match="looked at for b"):
+        activation("log(b*x)", "b")
+    with pytest.raises(NotIntegrableError):
+        activation("exp(p*x**2)", "p > 1")
+    assert conditions_in_words(activation("exp(p*x**2)", "p").conditions) == ("p < 1/4",)
+
+
+def test_parity_and_exponent_of_the_generic_member() -> None:
+    assert [parity(f) for f in (sp.erf(beta * x), sp.exp(-beta * x**2), x + a)] == ["odd", "even", None]
+    mixed = activation("c1*x + c3*He(3, x)", ["c1", "c3"])
+    assert information_exponent(mixed) == 1
+    assert information_exponent(mixed.at({"c1": 0})) == 3
+    assert information_exponent(activation("cos(b*x)", "b > 0")) == 2
+    assert information_exponent(activation("tanh(b*x)", "b > 0")) == 1
+    c1, c3 = mixed.parameters
+    assert coefficients(mixed, 3) == (0, c1, 0, 6 * c3)
+
+
+# --- chambers ---------------------------------------------------------------------------------------------------
+
+
+def test_the_order_of_kinks_makes_chambers() -> None:
+    first, second = activation("max(x - b, 0) + max(x - c, 0)", ["b", "c"]).chambers()
+    assert {conditions_in_words(f.conditions) for f in (first, second)} == {("b < c",), ("c < b",)}
+    assert first.kinks == second.kinks[::-1]
+    three = activation("max(x - b, 0) + max(x - c, 0) + max(x - p, 0)", ["b", "c", "p"]).chambers()
+    assert len(three) == 6
+    assert len({f.kinks for f in three}) == 6
+
+
+def test_a_domain_that_decides_leaves_one_chamber() -> None:
+    clipped = activation("min(1, max(-b, x))", "b > 0")
+    assert (clipped.conditions, clipped.kinks) == ((), (-clipped.parameters[0], 1))
+    assert activation("max(x - b, 0) + max(x - 2, 0)", "0 < b < 2").conditions == ()
+    assert len(activation("max(x - b, 0) + max(x - 2, 0)", "0 < b < 3").chambers()) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("max(x - b, 0) - max(x - c, 0)", ["b", "c"]),
+        ("max(b*x, c*x)", ["b", "c"]),
+        ("abs(x - b)*step(x - c) + b*x", ["b", "c"]),
+        ("min(max(x, b), c)", ["b", "c"]),
+        ("max(x**2 - b, 0)", ["b"]),
+        ("abs(tanh(b*x - c))", ["b", "c"]),
+        ("max(exp(x) - b, 0) + abs(b*x)", ["b"]),
+    ],
+)
+def test_every_chamber_is_the_function_there(text: str, names: list[str]) -> None:
+    """At points over the whole domain the resolved formula equals the typed one, and one chamber at most holds."""
+    chambers = activation(text, names).chambers()
+    for place in points(chambers[0].domain, 40):
+        there = [f for f in chambers if holds(f.conditions, place)]
+        assert len(there) == 1
+        for z in (Rational(-7, 3), Rational(-1, 5), Rational(3, 7), Rational(5, 2)):
+            values = {**place, x: z}
+            assert abs(sp.N(there[0].expr.subs(values) - there[0].unresolved.subs(values))) < 1e-12
+
+
+def test_a_wall_belongs_to_no_chamber() -> None:
+    family = activation("max(x - b, 0) + max(x - c, 0)", ["b", "c"])
+    b, c = family.parameters
+    with pytest.raises(OpenSignError):
+        family.within({b: S.One, c: S.One})
+    assert family.at({"b": 1, "c": 1}) == activation("2*max(x - 1, 0)")
+
+
+def test_switches_without_a_formula_for_their_zeros_are_refused() -> None:
+    with pytest.raises(UnsupportedExpressionError, match="no formula in its parameters"):
+        activation("max(x - b, cos(c*x))", ["b", "c"])
+
+
+def test_label_transforms_have_parameters_too() -> None:
+    given = labels("relu", transform="abs(y)**p", parameters=declared("p > 0"))
+    assert [str(p) for p in given.domain] == ["p > 0"]
+    assert given.mean.parameters[0].name == "p"
+    with pytest.raises(InputError, match="may be negative"):
+        labels("relu", transform="y**p", parameters=declared("p > 0"))
+
+
+def test_a_function_of_one_variable_is_no_family() -> None:
+    single = activation("relu")
+    assert (single.parameters, single.is_family, single.conditions, single.examples) == ((), False, (), ({},))
+    assert isinstance(single.at({}), Activation)
