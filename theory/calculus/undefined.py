@@ -107,12 +107,13 @@ def has_undefined(*exprs: Basic) -> bool:
 
 
 def undefined_in(*exprs: Basic) -> tuple[str, ...]:
-    """Return the names of the functions without a formula in these expressions.
+    """Return the names of the functions without a formula in these expressions, the student's first.
 
     >>> undefined_in(x * Undefined("sigma", 1, x), x)
     ('sigma',)
     """
-    return tuple(sorted({node.name for expr in exprs for node in expr.atoms(Undefined)}))
+    names = {node.name for expr in exprs for node in expr.atoms(Undefined)}
+    return tuple(sorted(names, key=lambda name: (FIRST.get(name, 1), name)))
 
 
 def refuse_undefined(*exprs: Basic) -> None:

@@ -291,7 +291,7 @@ class Activation(Shown):
     def _is_typed(self) -> bool:
         """Whether the name is a text of the language that says what the function is."""
         try:
-            return _from_text(self.name, self.domain).unresolved == self.unresolved
+            return _from_text(self.name, self.domain, self.undefined).unresolved == self.unresolved
         except InputError:
             return False
 

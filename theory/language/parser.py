@@ -475,6 +475,8 @@ class _Builder:
             f"Python parameters={{{own!r}: 'real'}}"
         )
         hint += f" ({name} is a letter of the theory; free are {FREE})" if name in TAKEN else ""
-        hint += f"; a function without a formula is declared as --function {name[:40]}. " if called else ". "
+        hint += (
+            f"; where nothing is computed, functions without a formula, as --function {name[:40]}. " if called else ". "
+        )
         listed = ", ".join(dict.fromkeys(known))
         raise UnknownNameError(f"{self.where(node)}: unknown name {name[:40]!r}; {hint}Known are {listed}.")

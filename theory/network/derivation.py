@@ -257,7 +257,7 @@ def lettered(sigma: Activation, phi: Activation) -> tuple[Activation, Activation
 
     def renamed(f: Activation) -> Activation:
         new = {name: Undefined(f"{name}tilde", 0, x) for name in taken}
-        return member(f.name, defined(f.source, new), f.domain) if set(f.undefined) & taken else f
+        return member(f.name, defined(f.unresolved, new), f.domain) if set(f.undefined) & taken else f
 
     return renamed(sigma), renamed(phi)
 

@@ -111,7 +111,7 @@ FLAT = (
 
 def any_function(names: tuple[str, ...]) -> Paragraph:
     """Return what is assumed of functions without a formula."""
-    letters = [f"${letter(name)}$" for name in sorted(names, key=lambda name: (name == "phi", name))]
+    letters = [f"${letter(name)}$" for name in names]
     which, are = ("functions", "are") if len(letters) > 1 else ("function", "is")
     return Paragraph.of(
         f"The {which} {' and '.join(letters)} {are} arbitrary: as often differentiable as the formulas below require, "
@@ -178,7 +178,7 @@ def labels(system: System, target: str) -> str:
 def named(f: Activation, symbol: str) -> Piece:
     """Return the name of an activation, or its symbol where that is too long for a title; of no formula its LaTeX."""
     if f.undefined and len(f.name) <= LONGEST_NAME:
-        return Math(latex(f.source))
+        return Math(latex(f.unresolved))
     name = " ".join(f.name.split())
     return Code(name) if len(name) <= LONGEST_NAME else Math(symbol)
 
