@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from hermescape.cli import options
-from hermescape.cli.families import combinations, single_put
+from hermescape.cli.families import combinations, numbers, single_put
 from hermescape.cli.options import MU_HELP, Digits, Force, Given, Json, Tolerance, takes, use
 from hermescape.cli.pictures import LookOf, Width, picture, plot_option
 from hermescape.output import print_json, print_parts
@@ -84,7 +84,7 @@ def escape(
         wanted.save(ax.figure)
     if as_json:
         scale = {"rate_scale": rate_scale, "slowdown": slowdown(system, rate_scale)}
-        print_json({"points": escape_points(points, shared), **scale, **report})
+        print_json({"points": escape_points(points, list(map(numbers, shared))), **scale, **report})
     else:
         print_parts(*(escape_parts(system, points, shared) if points else ()), *parts)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping
+from fractions import Fraction
 from itertools import product
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -24,6 +25,7 @@ __all__ = [
     "check_order",
     "combinations",
     "members",
+    "numbers",
     "options_of",
     "place",
     "read_families",
@@ -197,6 +199,15 @@ def combinations(grid: Mapping[str, list[str]]) -> list[dict[str, str]]:
     ([{'a': '1', 'b': '3'}, {'a': '2', 'b': '3'}], [{}])
     """
     return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+
+
+def numbers(values: Mapping[str, str]) -> dict[str, float]:
+    """Return values by name as floats, for JSON.
+
+    >>> numbers({"beta": "1/4"})
+    {'beta': 0.25}
+    """
+    return {name: float(Fraction(text)) for name, text in values.items()}
 
 
 def members(given: Mapping[str, Any], grid: Mapping[str, list[str]]) -> list[tuple[dict[str, str], dict[str, Any]]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
+from hermescape.cli.families import members, numbers, single_put
 from hermescape.cli.options import Force, Given, Json, one_form, parametrisation, takes, use, written
 from hermescape.cli.pictures import LookOf, Picture, Width, picture, plot_option
 from hermescape.output import print_json, print_parts
@@ -32,6 +33,7 @@ APART = ("dimension", "step_size", "kappa")  # of which a law takes values that 
     use("step_size", default=0.0, note="0 is the limit of small steps at this kappa"),
     *("threshold", "teacher", "model", "rho", "mix", "label", "noise", "scale", "initial_scale"),
     use("rtol", default=float(LAW_RTOL), note="behind C"),
+    values="grid",
 )
 def law(
     given: Given,
@@ -59,35 +61,60 @@ def law(
     """
     one_form(latex, as_json)
     wanted = picture(plot, width, style, force)
+    grid = single_put(given)
+    if grid and (latex or wanted is not None):
+        raise ParameterError("--latex or --plot with several values of --set given; accepted: one value each.")
     given["model"] = parametrisation(given, MODELS)
     if "mu" in MODEL_PARAMETERS[given["model"]] and given["mu"] is None and not latex:
         raise ParameterError("no --mu given; accepted: a number, in (0, 1] with model lora; none with plain.")
     from hermescape.task import Task
-    from hermescape.views.law import law_summary, law_table
-    from numerics.law import compared_laws
+    from hermescape.views.law import law_summary, law_table, laws_table
 
     rtol, apart = given.pop("rtol"), {name: given.pop(name) for name in APART}
-    task = Task(**given)
-    system = task.system()
     if latex:
-        typer.echo(_formula(system, task, apart["kappa"]))
+        task = Task(**given)
+        typer.echo(_formula(task.system(), task, apart["kappa"]))
         return
-    start: Given = {"threshold": task.threshold, "initial_scale": task.initial_scale}
-    both = compared_laws(system, by=_source(by), mu=task.mu, rho=task.length, **apart, **start, rtol=rtol)
-    settings: dict[str, object] = {
-        **{"student": given["student"], "teacher": given["teacher"] or given["student"], "model": given["model"]},
-        **{"label": given["label"], "mu": task.mu, "rho": task.length, "dimension": apart["dimension"]},
-        **{"kappa": apart["kappa"], "step_size": apart["step_size"], "threshold": task.threshold},
-        **{"noise": task.noise, "scale": task.scale, "initial_scale": task.initial_scale},
-        "time_unit": "t = step_size * steps",
-    }
+    source = _source(by)
+    rows = [(values, *_law(own, apart, source, rtol)) for values, own in members(given, grid)]
+    if grid:
+        if as_json:
+            print_json({"laws": [{"parameters": numbers(values), **law_summary(*answer)} for values, *answer in rows]})
+        else:
+            print_parts(*laws_table([(values, both) for values, _, both, _ in rows], _shown(rows[0][3])))
+        return
+    _, system, both, settings = rows[0]
     if wanted is not None:
         _draw(both, settings, wanted)
     if as_json:
         print_json(law_summary(system, both, settings))
     else:
-        shown = {written(name).lstrip("-") if name in PARAMETERS else name: settings[name] for name in settings}
-        print_parts(*law_table(system, both, shown))
+        print_parts(*law_table(system, both, _shown(settings)))
+
+
+def _law(given: Given, apart: Given, by: By, rtol: float) -> tuple[System, Compared, dict[str, object]]:
+    """Return the system, its law and the settings of both."""
+    from hermescape.task import Task
+    from numerics.law import compared_laws
+
+    task = Task(**given)
+    system = task.system()
+    start: Given = {"threshold": task.threshold, "initial_scale": task.initial_scale}
+    both = compared_laws(system, by=by, mu=task.mu, rho=task.length, **apart, **start, rtol=rtol)
+    student, teacher = (getattr(f, "name", f) for f in (given["student"], given["teacher"] or given["student"]))
+    settings: dict[str, object] = {
+        **{"student": student, "teacher": teacher, "model": given["model"]},
+        **{"label": None if given["label"] is None else str(given["label"]), "mu": task.mu, "rho": task.length},
+        **{"dimension": apart["dimension"], "kappa": apart["kappa"], "step_size": apart["step_size"]},
+        **{"threshold": task.threshold, "noise": task.noise, "scale": task.scale},
+        **{"initial_scale": task.initial_scale, "time_unit": "t = step_size * steps"},
+    }
+    return system, both, settings
+
+
+def _shown(settings: Given) -> Given:
+    """Return settings by their names on the command line."""
+    return {written(name).lstrip("-") if name in PARAMETERS else name: settings[name] for name in settings}
 
 
 def _draw(both: Compared, settings: Given, picture: Picture) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 
 from rich.table import Table
@@ -11,7 +12,7 @@ from numerics.law import Ballistic, Compared, Law, SampledLaw
 from theory.network.system import System
 from theory.search.critical import critical_strengths
 
-__all__ = ["law_summary", "law_table"]
+__all__ = ["law_summary", "law_table", "laws_table"]
 
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 
@@ -82,6 +83,21 @@ def law_table(system: System, both: Compared, settings: dict[str, object]) -> tu
         *_verdict(both),
         *([f"the search time diverges at mu = {critical}"] if critical else []),
     )
+
+
+def laws_table(
+    laws: Sequence[tuple[Mapping[str, str], Compared]], settings: Mapping[str, object]
+) -> tuple[str | Table, ...]:
+    """Return the parts that `hermescape law` prints of a family: a row for each combination of its parameters."""
+    table = Table(title="times in t = lr * steps", show_edge=False, box=None, title_justify="left")
+    for name in (*laws[0][0], "regime", "tau", "median of T", "5 %", "95 %", "law"):
+        table.add_column(name, justify="right")
+    for values, both in laws:
+        law, digits = both.law, _format(both.law)
+        times = (_time(t, digits) for t in (law.tau, law.median, law.quantile(0.05), law.quantile(0.95)))
+        table.add_row(*values.values(), law.regime, *times, both.name)
+    shown = ", ".join(f"{name} = {value:g}" for name, value in settings.items() if isinstance(value, int | float))
+    return shown, table
 
 
 def _column(law: Law) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 
 import sympy as sp
 from rich.table import Table
@@ -19,7 +18,7 @@ __all__ = ["escape_parts", "escape_points", "plain", "slowed"]
 SHOWN = 8  # digits of a number in a table
 
 
-def escape_points(searches: Sequence[Search], values: Sequence[Mapping[str, str]] = ()) -> list[dict[str, object]]:
+def escape_points(searches: Sequence[Search], values: Sequence[Mapping[str, float]] = ()) -> list[dict[str, object]]:
     """Return the JSON points of `hermescape escape`; tau is null where it is infinite, A where w0 is misaligned.
 
     `values` are those of a family's parameters, one mapping a point. Numbers beyond the range of a double are texts.
@@ -29,8 +28,7 @@ def escape_points(searches: Sequence[Search], values: Sequence[Mapping[str, str]
         {**{name: plain(getattr(s, name)) for name in names}, "interval": [plain(end) for end in s.interval]}
         for s in searches
     ]
-    rows = [{"parameters": {name: float(Fraction(text)) for name, text in row.items()}} for row in values]
-    return [{**row, **point} for row, point in zip(rows, points, strict=True)] if rows else points
+    return [{"parameters": row, **p} for row, p in zip(values, points, strict=True)] if values else points
 
 
 def escape_parts(
@@ -45,12 +43,12 @@ def escape_parts(
         rows = [{**given, **row} for given, row in zip(values, rows, strict=True)]
     if any(map(_has_digits, searches)):
         return title, *(line for row in rows for line in _lines(row))
-    table = Table(title=title, show_edge=False, box=None, title_justify="left")
+    table = Table(show_edge=False, box=None)
     for column in rows[0]:
         table.add_column(column, justify="right", overflow="fold")
     for row in rows:
         table.add_row(*row.values())
-    return (table,)
+    return title, table
 
 
 def _lines(row: dict[str, str]) -> list[str]:

@@ -108,7 +108,7 @@ def _check_cells(config: SweepConfig) -> None:
     first: InputError | None = None
     for values in config.cells():
         try:
-            check_cell(config.kind, values)
+            check_cell(config.kind, values, config.parameters)
             return
         except InputError as error:
             first = first or error

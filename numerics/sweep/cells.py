@@ -63,11 +63,12 @@ def run_cell(
     confidence: float = CONFIDENCE,
     activations: Mapping[str, str] = MappingProxyType({}),
     engine: Engine | str | None = None,
+    parameters: Mapping[str, str] = MappingProxyType({}),
 ) -> CellResult:
     """Return the result of a cell, which depends on the arguments only.
 
     `activations` are registered first, in the process where the cell runs: one that holds the name for another
-    function fails the cell.
+    function fails the cell. `parameters` declare those of the functions.
 
     >>> from numerics.sweep.config import SweepConfig
     >>> config = SweepConfig("flow", {"student": "linear", "dimension": 10**4}, {"mu": [0.3, 1.5]})
@@ -81,20 +82,22 @@ def run_cell(
         with _DERIVING:
             for name, text in activations.items():
                 register(name, text)
-        return _flow(values, engine) if kind == "flow" else _montecarlo(values, samples, confidence)
+        if kind == "flow":
+            return _flow(values, engine, parameters)
+        return _montecarlo(values, samples, confidence, parameters)
     except Exception as error:
         return CellResult({}, f"{type(error).__name__}: {' '.join(str(error).split())}")
 
 
-def check_cell(kind: Kind, values: Values) -> None:
+def check_cell(kind: Kind, values: Values, parameters: Mapping[str, str] = MappingProxyType({})) -> None:
     """Raise `InputError` for parameters that the cell would refuse at once, before anything is derived."""
     with _DERIVING:
         if kind == "montecarlo":
-            _experiment(values)
+            _experiment(values, parameters)
             return
         for name in ("student", "teacher"):
             if name in values or name == "student":
-                activation(_text(values, name))
+                activation(_text(values, name), parameters)
         _place(values)
         Exit(float(values["threshold"]))
 
@@ -160,8 +163,9 @@ def _batch(values: Values) -> int:
     return max(1, round(eta * d / kappa))
 
 
-def _experiment(values: Values) -> Experiment:
+def _experiment(values: Values, parameters: Mapping[str, str]) -> Experiment:
     """Return what is simulated."""
+    own = {name: float(values[name]) for name in parameters}
     network = network_of(
         _text(values, "student"),
         _optional(values, "teacher"),
@@ -169,7 +173,10 @@ def _experiment(values: Values) -> Experiment:
         label=_optional(values, "label"),
         noise=float(values["noise"]),
         alpha=float(values["scale"]),
+        parameters=parameters,
+        near=own,
     )
+    held = {p.name for p in network.domain}
     return Experiment.of(
         network,
         dimension=int(values["dimension"]),
@@ -181,12 +188,13 @@ def _experiment(values: Values) -> Experiment:
         max_steps=int(values["max_steps"]),
         initial_scale=float(values["initial_scale"]) if "initial_scale" in values else None,
         **_place(values),
+        **{name: value for name, value in own.items() if name in held},
     )
 
 
-def _montecarlo(values: Values, samples: bool, confidence: float) -> CellResult:
+def _montecarlo(values: Values, samples: bool, confidence: float, parameters: Mapping[str, str]) -> CellResult:
     with _DERIVING:
-        experiment = _experiment(values)
+        experiment = _experiment(values, parameters)
         simulate(experiment.but(replicas=2, max_steps=1), threads=1)  # compiles what the run then finds
     sample = simulate(experiment, threads=1)
     summary = _summary(sample, confidence)
@@ -220,18 +228,19 @@ def _summary(sample: ExitSample, confidence: float) -> dict[str, Any]:
 # --- flow -------------------------------------------------------------------------------------------------------
 
 
-def _flow(values: Values, engine: Engine | str | None) -> CellResult:
+def _flow(values: Values, engine: Engine | str | None, parameters: Mapping[str, str]) -> CellResult:
     with _DERIVING:
         model, place = _model(values), _place(values)
         kappa = _kappa(values)
         texts = (_text(values, "student"), _optional(values, "teacher"), model, _optional(values, "label"))
-        system, noisy = _systems(*texts, float(values["noise"]), float(values["scale"]))
-        parameters: dict[str, Any] = {**place} if kappa == 0 else {**place, "kappa": kappa}
+        own = tuple((name, domain, float(values[name])) for name, domain in parameters.items())
+        system, noisy = _systems(*texts, float(values["noise"]), float(values["scale"]), own)
+        at: dict[str, Any] = {**place} if kappa == 0 else {**place, "kappa": kappa}
         watched, alignment = (system if kappa == 0 else noisy).observed()
         start = _start(system, values, place)
         if watched.states != system.states:
-            at = {state: start[state.name] for state in system.states}
-            start[alignment.name] = float(system.network.alignment.subs(at))
+            states = {state: start[state.name] for state in system.states}
+            start[alignment.name] = float(system.network.alignment.subs(states))
         path = integrate(
             watched,
             start,
@@ -239,7 +248,7 @@ def _flow(values: Values, engine: Engine | str | None) -> CellResult:
             t_max=float(values["t_max"]),
             rtol=float(values["rtol"]),
             engine=engine,
-            **parameters,
+            **at,
         )
         row = {"exit_time": path.exit_time, "outcome": path.outcome.name, "kappa_used": kappa}
         try:
@@ -252,10 +261,18 @@ def _flow(values: Values, engine: Engine | str | None) -> CellResult:
 
 @lru_cache(maxsize=32)
 def _systems(
-    student: str, teacher: str | None, model: str | Model, label: str | None, noise: float, scale: float
+    student: str,
+    teacher: str | None,
+    model: str | Model,
+    label: str | None,
+    noise: float,
+    scale: float,
+    parameters: tuple[tuple[str, str, float], ...] = (),
 ) -> tuple[System, System]:
-    """Return the system of infinitesimal steps and that of finite kappa."""
-    system = derive(student, teacher, model=model, label=label, noise=noise, alpha=scale)
+    """Return the system of infinitesimal steps and that of finite kappa, with the functions' parameters put in."""
+    domains, values = {name: domain for name, domain, _ in parameters}, {name: v for name, _, v in parameters}
+    options = {"model": model, "label": label, "noise": noise, "alpha": scale}
+    system = derive(student, teacher, parameters=domains, near=values, **options).member(values)
     return system, system.sgd()
 
 

@@ -17,6 +17,9 @@ As TOML:
     [activations]              # names of one's own, as `hermescape.register` takes them
     squareplus = "(x + sqrt(x**2 + 4))/2"
 
+    [parameters]               # of a family such as student = "erf(beta*x)": beta then belongs into [fixed] or [grid]
+    beta = "> 0"
+
 The noise of SGD enters through kappa = eta d / batch, eta the `step_size` and d the `dimension`. A Monte Carlo cell has
 `step_size` and one of `batch` and `kappa`; `kappa` gives batch = round(eta d / kappa), at least 1. Neither given means
 kappa = 1, so that a sweep over d keeps it. A flow is that of infinitesimal steps, or that of finite kappa if given
@@ -47,13 +50,14 @@ from numerics.flows.engines.problem import Engine
 from numerics.parameters import KINDS, PARAMETERS, Kind, Parameter, defaults_of, finite, parameters_of, unknown
 from theory.errors import ParameterError
 from theory.language.activations import register, registered_in
+from theory.language.parameters import declared
 from theory.network.derivation import blank
 from theory.shown import Shown
 
 __all__ = ["SweepConfig", "plain"]
 
 MAX_CELLS = 1_000_000
-KEYS = ("kind", "samples", "confidence", "fixed", "grid", "activations", "engine")
+KEYS = ("kind", "samples", "confidence", "fixed", "grid", "activations", "parameters", "engine")
 LINKS = ("student", "teacher")
 RANGE_KEYS = {"start", "stop", "count", "spacing"}
 SPACINGS = ("linear", "log")
@@ -72,6 +76,8 @@ class SweepConfig(Shown):
         activations: registered in this process, by name; with the names that were registered before, as far as the
             sweep uses them, they belong to the config: worker processes are told them, and a store refuses another
             function under the same name.
+        parameters: declarations of the parameters of the functions by name, such as {"beta": "> 0"}; their values are
+            in `fixed` or `grid`.
         engine: what integrates a flow, as in `integrate`.
 
     Raises `ParameterError` for unknown names, wrong types, empty or repeated values, or batch and kappa
@@ -90,12 +96,13 @@ class SweepConfig(Shown):
     samples: bool = False
     confidence: float = CONFIDENCE
     activations: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
     engine: Engine | str | None = None
 
     def __post_init__(self) -> None:
         self._check_settings()
         fixed, grid = _table("fixed", self.fixed), _table("grid", self.grid)
-        known = parameters_of(self.kind) | _own_parameters(fixed, grid)
+        known = parameters_of(self.kind) | _own_parameters(fixed, grid) | self._of_functions()
         for name in (*fixed, *grid):
             if name not in known:
                 raise unknown(name, known, f" for kind {self.kind}")
@@ -111,6 +118,7 @@ class SweepConfig(Shown):
         object.__setattr__(self, "fixed", dict(sorted({**defaults, **values}.items())))
         object.__setattr__(self, "grid", axes)
         object.__setattr__(self, "activations", self._names())
+        self._check_functions()
         if self.size > MAX_CELLS:
             raise ParameterError(f"a grid of {self.size} cells given; accepted: at most {MAX_CELLS}; split it.")
 
@@ -132,6 +140,23 @@ class SweepConfig(Shown):
                 f"engine = {self.engine!r} given with kind {self.kind}; accepted: it with flow, which alone integrates."
             )
         chosen(self.engine)
+
+    def _of_functions(self) -> dict[str, Parameter]:
+        """Return the parameters of the functions, as the table of parameters has its own."""
+        own = declared(_table("parameters", self.parameters))
+        clash = next((p.name for p in own if p.name in PARAMETERS), None)
+        if clash is not None:
+            raise ParameterError(f"parameter {clash} declared, a name of a sweep already; accepted: another letter.")
+        return {p.name: Parameter(p.name, "number", f"parameter of the functions, {p}") for p in own}
+
+    def _check_functions(self) -> None:
+        """Refuse values outside the declared domains, and a declared parameter without values."""
+        for parameter in declared(self.parameters):
+            name = parameter.name
+            if name not in self.fixed and name not in self.grid:
+                raise ParameterError(f"no {name} given; accepted: its value in [fixed], or values in [grid].")
+            for value in self.grid.get(name, (self.fixed.get(name),)):
+                parameter.check(float(value))
 
     def _names(self) -> dict[str, str]:
         """Register the given names, and return those that the sweep uses, with what they stand for."""
@@ -164,7 +189,7 @@ class SweepConfig(Shown):
     @property
     def known(self) -> dict[str, Parameter]:
         """Every parameter that this sweep takes, those of its own models included."""
-        return parameters_of(self.kind) | _own_parameters(self.fixed, self.grid)
+        return parameters_of(self.kind) | _own_parameters(self.fixed, self.grid) | self._of_functions()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -199,6 +224,8 @@ class SweepConfig(Shown):
         An engine that was given as an object is written by its name, which says which it was but does not make it.
         """
         content = {name: getattr(self, name) for name in KEYS} | {"engine": name_of(self.engine)}
+        if not self.parameters:
+            del content["parameters"]  # stores made before families keep their digests
         return json.dumps(content, default=plain)
 
     @property

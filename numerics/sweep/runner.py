@@ -89,7 +89,7 @@ class Run:
             try:
                 future = self._executor.submit(
                     *(run_cell, config.kind, config.cell(place), config.samples, config.confidence),
-                    *(dict(config.activations), config.engine),
+                    *(dict(config.activations), config.engine, dict(config.parameters)),
                 )
             except RuntimeError as error:
                 raise _lost(place, error) from error

@@ -1,5 +1,7 @@
 """Numbers of families: against an independent quadrature, against each member, and what is compiled for all of them."""
 
+import json
+
 import mpmath
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ from hermescape import Task, derive, search_time, search_times, simulate
 from numerics.compile import keeping
 from numerics.flows.flow import Exit, SciPy, exit_times, integrate
 from numerics.integrals.evaluate import value
+from numerics.sweep import sweep
+from tests.numerics.sweep_nursery import Inline
 from theory.errors import ParameterError
 from theory.language.activations import REGISTRY, activation
 from theory.language.families import holds
@@ -241,3 +245,48 @@ def test_a_function_and_its_network_do_not_share_a_letter() -> None:
     with pytest.raises(Exception, match="parameter c of a function given"):
         derive("tanh(c*x)", parameters="c", model="pretrain")
     assert x not in derive("tanh(c*x)", parameters="c").parameters
+
+
+# --- sweeps -----------------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_has_the_parameter_as_an_axis() -> None:
+    scales = [0.5, 1.0, 1.5]
+    config = {
+        "kind": "flow",
+        "fixed": {"student": "erf(beta*x)", "dimension": 1e4},
+        "grid": {"mu": [0.2, 0.4], "beta": scales},
+        "parameters": {"beta": "> 0"},
+    }
+    table = sweep(config, executor=Inline())
+    assert (table.status == "ok").all()
+    for scale in scales:
+        wanted = search_time(family("erf(beta*x)"), 0.4, beta=scale).tau
+        assert table.tau.sel(mu=0.4, beta=scale).item() == pytest.approx(wanted, rel=1e-12)
+    sampled = {
+        "kind": "montecarlo",
+        "samples": True,
+        "fixed": {"student": "max(x - b, 0) - max(x - c, 0)", "mu": 0.3, "c": 0.5, "dimension": 100, "replicas": 4},
+        "grid": {"b": [-0.5, 0.5, 1.0]},  # two chambers, and the wall where the function vanishes
+        "parameters": {"b": "real", "c": "real"},
+    }
+    with pytest.raises(ParameterError, match="parameter c declared, a name of a sweep already"):
+        sweep(sampled | {"fixed": {**sampled["fixed"], "max_steps": 500}}, executor=Inline())
+    renamed = json.loads(json.dumps(sampled).replace('"c"', '"b2"').replace("x - c", "x - b2"))
+    status = sweep(renamed | {"fixed": {**renamed["fixed"], "max_steps": 500}}, executor=Inline()).status
+    assert status.values.tolist() == ["ok", "failed", "ok"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"parameters": {"beta": "> 0"}, "grid": {"mu": [0.2]}}, "no beta given"),
+        ({"parameters": {"beta": "> 0"}, "grid": {"beta": [-1.0]}}, "beta = -1"),
+        ({"parameters": {"x": "> 0"}, "grid": {"x": [1.0]}}, "letter of the theory"),
+        ({"grid": {"beta": [1.0]}}, "parameter beta given"),
+    ],
+)
+def test_a_sweep_refuses_parameters_without_sense(change: dict, said: str) -> None:
+    config = {"kind": "flow", "fixed": {"student": "erf(beta*x)", "dimension": 1e4}, **change}
+    with pytest.raises(ParameterError, match=said):
+        sweep(config, executor=Inline())

@@ -1,0 +1,144 @@
+"""Families on the command line: what --param declares, what --set gives, and what is refused in one line."""
+
+import json
+import sys
+
+import pytest
+
+from hermescape.cli.app import main
+
+BETA = ("--param", "beta > 0")
+PAIR = ("max(x - b, 0) - max(x - b2, 0)", "--param", "b", "--param", "b2")
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    """Run a command in this process: exit code, stdout, stderr."""
+
+    def run(*args: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["hermescape", *args])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0), *capsys.readouterr()
+
+    return run
+
+
+def test_derive_shows_parameters_and_special_places(call) -> None:
+    code, out, err = call("derive", "max(x, 0) + a*min(x, 0)", "--param", "a")
+    assert (code, err) == (0, "")
+    assert "parameters a real" in out
+    assert "a = -1: information exponent 2 in place of 1" in out
+    assert "a = 1: no kink at x = 0" in out
+    assert "holds where" not in out
+
+
+def test_derive_gives_every_chamber(call) -> None:
+    code, out, _ = call("derive", *PAIR)
+    assert code == 0
+    assert {line for line in out.splitlines() if line.startswith("holds where")} == {
+        "holds where b < b2",
+        "holds where b2 < b",
+    }
+    found = json.loads(call("derive", *PAIR, "--json")[1])
+    assert found["parameters"] == {"b": "b real", "b2": "b2 real"}
+    assert [found["conditions"], found["chambers"][0]["conditions"]] in (
+        [["b < b2"], ["b2 < b"]],
+        [["b2 < b"], ["b < b2"]],
+    )
+
+
+def test_derive_of_a_family_without_closed_form(call) -> None:
+    code, out, _ = call("derive", "tanh(beta*x)", *BETA)
+    assert code == 0
+    assert "GaussianMean(x*tanh(beta*x), 0, 1)" in out
+    assert "beta = 0.707" in out
+
+
+@pytest.mark.parametrize("name", ["relu", "erf", "tanh", "gelu", "he3", "softplus"])
+@pytest.mark.parametrize("command", [("escape", "--mu", "0.3,0.6"), ("hermite", "--order", "4"), ("kernel",)])
+def test_a_scale_of_one_prints_what_the_function_prints(call, name: str, command: tuple[str, ...]) -> None:
+    verb, *options = command
+    code, out, err = call(verb, f"{name}(beta*x)", *BETA, "--set", "beta=1", *options)
+    assert (code, err) == (0, "")
+    wanted = call(verb, name, *options)[1]
+    assert out.replace(f"{name}(1*x)", name) == wanted
+
+
+def test_escape_over_a_grid(call) -> None:
+    code, out, _ = call("escape", "erf(beta*x)", *BETA, "--set", "beta=0.5:1.5:3", "--mu", "0.2,0.4", "--json")
+    points = json.loads(out)["points"]
+    assert code == 0
+    assert [(p["parameters"]["beta"], p["mu"]) for p in points] == [(b, m) for b in (0.5, 1, 1.5) for m in (0.2, 0.4)]
+    one = json.loads(call("escape", "erf(x)", "--mu", "0.4", "--json")[1])["points"][0]
+    assert points[3]["tau"] == pytest.approx(one["tau"], rel=1e-12)
+    table = call("escape", *PAIR, "--set", "b=0,0.5", "--set", "b2=1/2", "--mu", "0.4")[1]
+    assert "infinite" in table  # on the wall the function vanishes
+
+
+def test_law_over_a_grid(call) -> None:
+    options = ("--mu", "0.4", "--d", "1e5", "--by", "formula")
+    found = json.loads(call("law", "erf(beta*x)", *BETA, "--set", "beta=0.5,1", *options, "--json")[1])["laws"]
+    one = json.loads(call("law", "erf", *options, "--json")[1])
+    assert [entry["parameters"]["beta"] for entry in found] == [0.5, 1.0]
+    assert found[1]["median"] == pytest.approx(one["median"], rel=1e-9)
+
+
+@pytest.mark.parametrize("text", ["erf(beta*x)", "max(x, 0) + beta*min(x, 0)", "tanh(beta*x)"])
+@pytest.mark.parametrize("value", ["0.6", "1.4"])
+def test_check_agrees_for_members(call, text: str, value: str) -> None:
+    given = (text, *BETA, "--set", f"beta={value}", "--mu", "0.4")
+    code, out, _ = call("check", *given, "--replicas", "100", "--json")
+    assert code == 0
+    assert json.loads(out)["passed"]
+
+
+def test_simulate_keeps_the_value(call) -> None:
+    options = ("--mu", "0.4", "--d", "200", "--replicas", "6", "--json")
+    kept = json.loads(call("simulate", "erf(beta*x)", *BETA, "--set", "beta=0.7", *options)[1])
+    put = json.loads(call("simulate", "erf(0.7*x)", *options)[1])
+    assert kept["exit_steps"]["median"] == put["exit_steps"]["median"]
+
+
+def test_latex_of_a_family_says_where_it_holds(call) -> None:
+    out = call("latex", *PAIR)[1]
+    assert "The formulas of this document hold where" in out
+    assert r"b_{2}" in out
+    leaky = call("latex", "max(x, 0) + a*min(x, 0)", "--param", "a", "--fragment", "--only", "tau,A,B")[1]
+    assert "a^{2}" in leaky
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("escape", "erf(beta*x)", "--mu", "0.4"), "--param beta"),
+        (("escape", "erf(beta*x)", *BETA, "--mu", "0.4"), "no value of beta given; accepted: --set beta=VALUE"),
+        (("escape", "erf(beta*x)", *BETA, "--set", "beta=nan", "--mu", "0.4"), "beta = 'nan'"),
+        (("escape", "erf(beta*x)", *BETA, "--set", "beta=1e400", "--mu", "0.4"), "beta = '1e400'"),
+        (("escape", "erf(beta*x)", *BETA, "--set", "beta=-1", "--mu", "0.4"), "beta > 0"),
+        (("escape", "erf(beta*x)", *BETA, "--set", "beta", "--mu", "0.4"), "NAME=VALUE"),
+        (("escape", "erf(beta*x)", *BETA, "--set", "beta=1:2", "--mu", "0.4"), "START:STOP:COUNT"),
+        (("escape", "erf(beta*x)", *BETA, "--set", "beta=1:2:99999999", "--mu", "0.4"), "COUNT"),
+        (("escape", "erf(beta*x)", *BETA, "--set", "gamma=1", "--mu", "0.4"), "values of beta"),
+        (("escape", "erf(beta*x)", *BETA, "--set", "beta=1", "--set", "beta=2", "--mu", "0.4"), "twice"),
+        (("escape", "erf(x)", "--set", "beta=1", "--mu", "0.4"), "--param declares"),
+        (("escape", "erf(x)", *BETA, "--mu", "0.4"), "none of the functions"),
+        (("check", "erf(beta*x)", *BETA, "--set", "beta=1,2", "--mu", "0.4"), "one value"),
+        (("derive", "erf(beta*x)", "--param", "__import__"), "parameter '__import__'"),
+        (("derive", "erf(beta*x)", "--param", "__import__('os').getcwd()"), "accepted: a name"),
+        (("derive", "erf(x)", "--param", "x > 0"), "letter of the theory"),
+        (("derive", "erf(beta*x)", *(a for i in range(200) for a in ("--param", f"b{i}"))), "at most 12"),
+        (("derive", "erf(b*x)", "--param", "b", "--d", "100", "--lr", "0.1", "--batch", "10"), "no value of b given"),
+        (("derive", "erf(a*x + b)", "--param", "a", "--param", "b", "--set", "a=1"), "no value of b given"),
+        (("kernel", "erf(b*x)", "--param", "b", "--at", "0.3,0.5"), "no value of b given; accepted with --at"),
+        (("escape", "erf(beta*x)", *BETA, "--set", "beta=1,2", "--critical"), "one value each"),
+        (("derive", "exp(p*x**2)", "--param", "p > 1/2"), "accepted: a name"),
+        (("derive", "exp(p*x**2)", "--param", "p > 0.5"), "E sigma(Z)^2 is infinite"),
+        (("escape", "exp(p*x**2)", "--param", "p", "--set", "p=0.3", "--mu", "0.4"), "grows too fast"),
+    ],
+)
+def test_hostile_input_is_one_line(call, args: tuple[str, ...], said: str) -> None:
+    code, out, err = call(*args)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert said in err
