@@ -160,7 +160,6 @@ def _check_names(system: System, parameters: Iterable[str]) -> None:
 def _constants(system: System, parameters: Mapping[str, float]) -> tuple[float, ...]:
     _check_names(system, parameters)
     names = [p.name for p in system.parameters]
-    system.network.require_formulas()
     system.network.accepts(parameters)
     return tuple(float(parameters[name]) for name in names)
 

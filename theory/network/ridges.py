@@ -360,8 +360,10 @@ class Network(Shown):
     def accepts(self, values: Mapping[str, float]) -> None:
         """Check the model's parameters and those of the functions, given by name.
 
-        Raises `ParameterError` outside their domains, or outside the chamber in which the formulas hold.
+        Raises `ParameterError` outside their domains, or outside the chamber in which the formulas hold, and
+        `NoFormulaError` where a function has no formula to put numbers into.
         """
+        self.require_formulas()
         self.check(values)
         given = {p.symbol: sp.sympify(values[p.name]) for p in self.domain if p.name in values}
         for parameter in self.domain:
