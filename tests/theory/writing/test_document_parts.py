@@ -21,6 +21,7 @@ FIRST = {
     "steps": "kernel-1",
     "loss": "loss",
     "slopes": "loss-definition",
+    "sums": "sums-kernel",
     "odes": "flow-u",
     "A": "drive",
     "B": "bend",
