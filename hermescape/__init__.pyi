@@ -73,6 +73,8 @@ from theory.search.critical import critical_strengths as critical_strengths
 from theory.search.law import EscapeTime as EscapeTime
 from theory.search.law import escape_time as escape_time
 from theory.search.regimes import regime as regime
+from theory.search.special import Special as Special
+from theory.search.special import special_places as special_places
 from theory.writing.document import document as document
 from theory.writing.sources import bibliography as bibliography
 from theory.writing.sources import sources as sources

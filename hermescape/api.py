@@ -30,13 +30,8 @@ def experiment(task: Task | Function, teacher: Function | None = None, **setting
     """
     given = Task.of(task, teacher, **settings)
     sigma, phi = given.links
-    network = network_of(
-        *(sigma, phi),
-        **{"model": given.named_model, "label": given.label, "noise": given.noise, "alpha": given.named_scale},
-        near=given.parameters,
-    )
     return Experiment.of(
-        network,
+        network_of(sigma, phi, **given.posed, near=given.parameters),
         dimension=given.dimension,
         batch=given.batch,
         step_size=given.step_size,

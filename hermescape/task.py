@@ -49,6 +49,7 @@ class Problem(TypedDict, total=False):
 
     label: str | Expr | None
     noise: float
+    objective: str | None
     model: str | Model | None
     rho: float | None
     mix: bool
@@ -96,6 +97,8 @@ class Task(Shown):
     """T(y), text or expression in y: SGD sees T of the noisy label; None is the identity"""
     noise: float = _default("noise")
     """Delta, variance of the label noise"""
+    objective: str | None = None
+    """what is minimised, "squared" or "correlation"; None is what the model says, squared for those of the library"""
     model: str | Model | None = None
     """parametrisation of the weight; None is misaligned where `rho` or `mix` is given, and lora elsewhere"""
     mu: float | None = None
@@ -130,7 +133,7 @@ class Task(Shown):
     def __post_init__(self) -> None:
         for name, parameter in PARAMETERS.items():
             value = getattr(self, name, None)
-            if value is not None and parameter.type in ("number", "integer", "flag"):
+            if value is not None and parameter.type in ("number", "integer", "flag", "objective"):
                 object.__setattr__(self, name, parameter.check(value))
         domain = self._declared()
         object.__setattr__(self, "student", activation(self.student, domain))
@@ -188,6 +191,12 @@ class Task(Shown):
         return self.scale if isinstance(self.named_model, str) else 1.0
 
     @property
+    def posed(self) -> dict[str, Any]:
+        """What a derivation takes besides the two links."""
+        given = {"label": self.label, "noise": self.noise, "objective": self.objective}
+        return {"model": self.named_model, "alpha": self.named_scale, **given}
+
+    @property
     def length(self) -> float | None:
         """|w0|: `rho`, or what `mix` makes of mu; None where w0 is aligned."""
         return mixed_length(self.mu) if self.mix and self.mu is not None else self.rho
@@ -207,10 +216,9 @@ class Task(Shown):
     def system(self) -> System:
         """Derive the dynamics, with the parameters of the model as symbols, and those of a family without values."""
         sigma, phi = self.links
-        model, scale = self.named_model, self.named_scale
         own = {p.name for f in (sigma, phi) for p in f.parameters} | {p.name for p in self._of_label()}
         values = {name: value for name, value in self.parameters.items() if name in own}
-        family = derive(sigma, phi, model=model, label=self.label, noise=self.noise, alpha=scale)
+        family = derive(sigma, phi, **self.posed)
         return family.member(values) if values else family
 
     def _declared(self) -> tuple[Parameter, ...]:

@@ -40,6 +40,7 @@ __all__ = [
 WEAK, STRONG = 0.2, 0.8
 LEVELS = (0.05, 0.5, 0.95)
 THRESHOLD = 0.5
+SAME = 1e-9  # of search times at different alignments: no law of theirs depends on mu
 SECONDS = 0.1  # a randomisation of a law through the diffusion
 FROM_SCRATCH = {
     1: "student and teacher share He_1: from a random start the loss slopes towards w*, and training from scratch "
@@ -119,6 +120,7 @@ class Verdict:
         search: of aligned LoRA; None for other models, and where the linearised flow has no growing direction.
         obstacle: why a LoRA model has no search time; empty where it has one.
         durations: in steps, where d, the step size and the batch are known.
+        caution: what nothing of the objective holds, in words (`Network.caution`); empty where there is no such size.
     """
 
     exponent: int | str | None
@@ -126,6 +128,7 @@ class Verdict:
     is_held: bool = False
     obstacle: str = ""
     durations: tuple[Duration, ...] = ()
+    caution: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
@@ -148,7 +151,8 @@ def verdict(system: System, durations: Sequence[Duration] = (), alignments: Alig
             search = search_of(system, alignments)
         except HermescapeError as error:
             obstacle = str(error)
-    return Verdict(system.information_exponent, search, _is_held(system), obstacle, tuple(durations))
+    held, caution = _is_held(system), system.network.caution
+    return Verdict(system.information_exponent, search, held, obstacle, tuple(durations), caution)
 
 
 def _is_held(system: System) -> bool:
@@ -238,7 +242,8 @@ faster
         lines += [_compared(meaning.search), _places(meaning.search)]
     elif meaning.obstacle:
         lines.append(f"fine-tuning has no search time: {meaning.obstacle}")
-    return lines + [_in_steps(duration) for duration in meaning.durations]
+    lines += [_in_steps(duration) for duration in meaning.durations]
+    return [*lines, meaning.caution] if meaning.caution else lines
 
 
 def _from_scratch(meaning: Verdict) -> str:
@@ -258,18 +263,26 @@ def _compared(search: Search) -> str:
     if search.weak is None or search.strong is None:
         return said
     ratio = search.strong / search.weak
+    if _is_flat(search.weak, search.strong):
+        return f"{said}: pre-training makes no difference"
     factor, word = (ratio, "slower") if ratio >= 1 else (1 / ratio, "faster")
     return f"{said}: the stronger pre-training is {factor:.3g} times {word}"
 
 
 def _places(search: Search) -> str:
-    if search.best == 0:
+    if search.weak is not None and search.strong is not None and _is_flat(search.weak, search.strong, search.shortest):
+        best = f"tau is {search.shortest:.4g} at every mu"
+    elif search.best == 0:
         best = f"tau is shortest, {search.shortest:.4g}, as mu -> 0: pre-training only lengthens it"
     else:
         best = f"tau is shortest, {search.shortest:.4g}, at mu = {search.best:.4g}"
     if not search.critical:
         return f"{best}; it diverges nowhere"
     return f"{best}; it diverges at mu = {', '.join(f'{place:.4g}' for place in search.critical)}"
+
+
+def _is_flat(*times: float) -> bool:
+    return max(times) <= (1 + SAME) * min(times)
 
 
 def _in_steps(duration: Duration) -> str:

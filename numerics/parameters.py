@@ -23,6 +23,7 @@ __all__ = [
     "KINDS",
     "MODEL_NAMES",
     "MODEL_PARAMETERS",
+    "OBJECTIVE_NAMES",
     "PARAMETERS",
     "Domain",
     "Kind",
@@ -37,13 +38,15 @@ __all__ = [
 ]
 
 Kind = Literal["flow", "montecarlo"]
-Type = Literal["text", "model", "flag", "integer", "number"]
+Type = Literal["text", "model", "objective", "flag", "integer", "number"]
 Value = str | bool | int | float
 
 KINDS: tuple[Kind, ...] = ("flow", "montecarlo")
 MODEL_PARAMETERS = {"lora": ("mu",), "misaligned": ("mu", "rho"), "plain": (), "pretrain": ("c",)}
 """The parameters of the models by name: those of `theory.network.models`, which --help cannot wait for."""
 MODEL_NAMES = tuple(MODEL_PARAMETERS)
+OBJECTIVE_NAMES = ("squared", "correlation")
+"""Those of `theory.network.objectives`, likewise."""
 LARGEST_INTEGER = 2**63 - 1
 DEFAULT_KAPPA = 1.0
 
@@ -162,6 +165,10 @@ def _model(given: object) -> object | None:
     return given if all(hasattr(given, part) for part in ("name", "network")) else _text(given)
 
 
+def _objective(given: object) -> str | None:
+    return given if isinstance(given, str) and given in OBJECTIVE_NAMES else None
+
+
 def _flag(given: object) -> bool | None:
     return given if isinstance(given, bool) else None
 
@@ -189,11 +196,13 @@ def _integer(given: object) -> int | None:
 
 
 _READERS: dict[Type, Callable[[object], Any]] = {
-    **{"text": _text, "model": _model, "flag": _flag, "integer": _integer, "number": finite},
+    **{"text": _text, "model": _model, "objective": _objective},
+    **{"flag": _flag, "integer": _integer, "number": finite},
 }
 _ACCEPTED: dict[Type, str] = {
     "text": "a text that is not empty",
     "model": f"{', '.join(MODEL_NAMES)}, or a model of your own",
+    "objective": " or ".join(OBJECTIVE_NAMES),
     "flag": "true or false",
     "integer": "an integer of 64 bits, such as 1000 or 1e6",
     "number": "a finite number",
@@ -217,6 +226,7 @@ _TABLE = (
         *("scale", "number", "fixed LoRA scale A: w = w0 + A u v"),
         **{"default": 1.0, "domain": Domain(without=0.0), "option": "--alpha", "metavar": "A"},
     ),
+    Parameter("objective", "objective", "what is minimised; correlation: L = -E[f y] + E[y^2]/2; default: squared"),
     Parameter("dimension", "integer", "input dimension d", default=1000, domain=Domain(3.0), option="--d"),
     Parameter("batch", "integer", "samples a step", default=500, units="samples", domain=Domain(1.0)),
     Parameter("step_size", "number", "step size eta", default=0.2, domain=POSITIVE, option="--lr"),

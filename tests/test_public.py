@@ -15,7 +15,7 @@ NAMES = {
     *("Progress", "Workload", "predicted_work"),
     *("Heyoka", "Native", "SciPy", "Task", "phase_diagram", "staged_law"),
     *("BestPretraining", "BestAlignment", "CriticalStrength", "best_mu", "best_pretraining"),
-    *("critical_strengths", "regime", "sources", "document", "bibliography"),
+    *("critical_strengths", "regime", "special_places", "Special", "sources", "document", "bibliography"),
     *("EscapeTime", "Law", "check_law", "escape_law", "escape_time"),
     *("Outcome", "ParameterError", "Report", "Stage", "Stages", "System", "Trajectory", "__version__", "activation"),
     *("StoreError", "SweepConfig", "WorkerError", "read_sweep", "register", "sweep", "sweep_status"),

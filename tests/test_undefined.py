@@ -229,6 +229,13 @@ def test_the_document_compiles(model: str, tmp_path: Path) -> None:
     assert "undefined" not in said
 
 
+def test_the_document_of_the_correlation_loss_has_no_square() -> None:
+    text = hermescape.document(hermescape.derive("sigma(x)", functions="sigma", objective="correlation"), order=2)
+    assert r"\hescstudent''" in text
+    assert r"\hescstudent'(\hescalignment Z)^{2}" not in text
+    assert r"^{2} - 2" not in text
+
+
 @needs_latex
 @pytest.mark.parametrize("student", ["sigma(x)", "x*sigma(x)"])
 def test_a_fragment_fits_a_column(student: str, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ LAW_MODELS = ("lora", "misaligned", "plain")
     use("batch", default=None, note="chosen so that kappa is small"),
     use("step_size", default=None, note="chosen from the curvature of the loss"),
     use("replicas", default=None, note="for each mu (--law: and d); fewer where long"),
-    *("threshold", "seed", "teacher", "rho", "label", "noise", "scale", "model", "mix"),
+    *("threshold", "seed", "teacher", "rho", "label", "noise", "scale", "objective", "model", "mix"),
     use("kappa", note="with --law; chosen so that its noise shows"),
     use("initial_scale", note="with --law"),
 )

@@ -24,7 +24,7 @@ __all__ = ["cite", "toolkit", "toolkit_bibtex"]
 PAPER = "nwemadji2026"
 
 
-@takes("teacher", "model", "label", "noise", "scale")
+@takes("teacher", "model", "label", "noise", "scale", "objective")
 def cite(
     given: Given,
     activation: Annotated[str | None, typer.Argument(metavar="[ACT]", help=f"student activation: {ACTIVATION}")] = None,

@@ -29,7 +29,7 @@ LORA = Literal["lora", "misaligned"]
 @takes(
     "student",
     use("mu", kind=str, metavar="MU", note=MU_HELP),
-    *("teacher", use("model", kind=LORA), "rho", "mix", "label", "noise", "scale"),
+    *("teacher", use("model", kind=LORA), "rho", "mix", "label", "noise", "scale", "objective"),
     values="grid",
 )
 def escape(

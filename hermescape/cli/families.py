@@ -230,22 +230,22 @@ def _exact(name: str, value: str) -> Any:
 def _settings(texts: list[str], domain: tuple[Parameter, ...], *, grid: bool) -> dict[str, list[str]]:
     """Return the values of --set NAME=VALUE, decimals as they were typed."""
     own = {p.name: p for p in domain}
-    found: dict[str, list[str]] = {}
+    given: dict[str, list[str]] = {}
     for text in texts:
         name, equals, value = (part.strip() for part in text.partition("="))
         if not equals or not NAME.fullmatch(name):
             raise ParameterError(f"--set {text[:80]!r} given; accepted: NAME=VALUE such as beta=0.7.")
         if name not in own:
             raise ParameterError(f"--set {text[:80]} given; accepted: values of {', '.join(own)}.")
-        if name in found:
+        if name in given:
             raise ParameterError(f"--set {name} given twice; accepted: each parameter once.")
         values = _values(name, value)
         if len(values) > 1 and not grid:
             raise ParameterError(f"--set {text[:80]} given; accepted here: one value, such as {name}={values[0]}.")
         for one in values:
             own[name].check_exact(_exact(name, one))
-        found[name] = values
-    return found
+        given[name] = values
+    return given
 
 
 def _values(name: str, text: str) -> list[str]:

@@ -31,7 +31,7 @@ APART = ("dimension", "step_size", "kappa")  # of which a law takes values that 
     *("student", "mu", use("dimension", kind=float, note="such as 1e6")),
     use("kappa", default=0.0, note="0 is the gradient flow from a random start"),
     use("step_size", default=0.0, note="0 is the limit of small steps at this kappa"),
-    *("threshold", "teacher", "model", "rho", "mix", "label", "noise", "scale", "initial_scale"),
+    *("threshold", "teacher", "model", "rho", "mix", "label", "noise", "scale", "objective", "initial_scale"),
     use("rtol", default=float(LAW_RTOL), note="behind C"),
     values="grid",
 )
@@ -76,14 +76,14 @@ def law(
         typer.echo(_formula(task.system(), task, apart["kappa"]))
         return
     source = _source(by)
-    rows = [(values, *_law(own, apart, source, rtol)) for values, own in members(given, grid)]
+    rows = [(values, _law(own, apart, source, rtol)) for values, own in members(given, grid)]
+    system, both, settings = rows[0][1]
     if grid:
         if as_json:
-            print_json({"laws": [{"parameters": numbers(values), **law_summary(*answer)} for values, *answer in rows]})
+            print_json({"laws": [{"parameters": numbers(values), **law_summary(*answer)} for values, answer in rows]})
         else:
-            print_parts(*laws_table([(values, both) for values, _, both, _ in rows], _shown(rows[0][3])))
+            print_parts(*laws_table([(values, answer[1]) for values, answer in rows], _shown(settings)))
         return
-    _, system, both, settings = rows[0]
     if wanted is not None:
         _draw(both, settings, wanted)
     if as_json:
@@ -107,6 +107,7 @@ def _law(given: Given, apart: Given, by: By, rtol: float) -> tuple[System, Compa
         **{"label": None if given["label"] is None else str(given["label"]), "mu": task.mu, "rho": task.length},
         **{"dimension": apart["dimension"], "kappa": apart["kappa"], "step_size": apart["step_size"]},
         **{"threshold": task.threshold, "noise": task.noise, "scale": task.scale},
+        "objective": system.network.objective,
         **{"initial_scale": task.initial_scale, "time_unit": "t = step_size * steps"},
     }
     return system, both, settings
@@ -120,10 +121,11 @@ def _shown(settings: Given) -> Given:
 def _draw(both: Compared, settings: Given, picture: Picture) -> None:
     from hermescape.drawing import draw_law
     from numerics.plots import paired, size_of, titled
+    from theory.network.objectives import objective
 
     ax = draw_law(both.law, label=both.name, style=picture.style, width=picture.width)
     place = "" if settings["mu"] is None else rf", $\mu$ = {settings['mu']:g}"
-    pair = paired(settings["student"], settings["teacher"])
+    pair = paired(settings["student"], settings["teacher"]) + objective(settings["objective"]).aside
     titled(ax, rf"{pair}{place}, $d$ = {size_of(settings['dimension'])}, $\kappa$ = {settings['kappa']:g}")
     picture.save(ax.figure)
 

@@ -23,7 +23,15 @@ import typer
 
 from hermescape.cli.families import Values, options_of, read_families
 from numerics.accuracy import VALUE
-from numerics.parameters import MODEL_NAMES, MODEL_PARAMETERS, OTHER_NAMES, PARAMETERS, Parameter, model_name
+from numerics.parameters import (
+    MODEL_NAMES,
+    MODEL_PARAMETERS,
+    OBJECTIVE_NAMES,
+    OTHER_NAMES,
+    PARAMETERS,
+    Parameter,
+    model_name,
+)
 from theory.errors import ParameterError
 
 __all__ = [
@@ -65,7 +73,10 @@ Given = dict[str, Any]
 NAMES = "linear, relu, erf, tanh, gelu, he1...he20, see hermescape activations"
 ACTIVATION = f"a name ({NAMES}) or an expression in x"
 _OWN: Any = object()  # stands for what the table says
-_TYPES = {"text": str, "model": str, "flag": bool, "integer": int, "number": float}
+_TYPES: dict[str, Any] = {
+    **{"text": str, "model": Literal[MODEL_NAMES], "objective": Literal[OBJECTIVE_NAMES]},
+    **{"flag": bool, "integer": int, "number": float},
+}
 
 
 @dataclass(frozen=True)
@@ -124,8 +135,8 @@ ALIGNED = [name for name, parameters in MODEL_PARAMETERS.items() if parameters =
 def use(name: str, *, default: Any = _OWN, note: str = "", kind: Any = None, metavar: str | None = None) -> Use:
     """Return a parameter of the table with what is particular to one command."""
     own = PARAMETERS[name]
-    read = kind or (Literal[MODEL_NAMES] if own.type == "model" else _TYPES[own.type])
-    return Use(own, own.default if default is _OWN else default, note, read, metavar or own.metavar)
+    shown = own.default if default is _OWN else default
+    return Use(own, shown, note, kind or _TYPES[own.type], metavar or own.metavar)
 
 
 def takes(*names: str | Use, values: Values = "put") -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -162,7 +173,7 @@ def takes(*names: str | Use, values: Values = "put") -> Callable[[Callable[..., 
     return decorate
 
 
-DERIVED = ("student", "teacher", use("model", default="lora"), "label", "noise", "scale")
+DERIVED = ("student", "teacher", use("model", default="lora"), "label", "noise", "scale", "objective")
 """What a derivation depends on."""
 
 
@@ -197,7 +208,9 @@ def wrong_name(option: str, taken: Collection[str] = ()) -> str | None:
     '--rho given; accepted: no --rho, a symbol of --model misaligned.'
     """
     if option == "--function":
-        return "--function given; accepted by derive, latex, hermite, kernel: numbers need a formula, give an activation."
+        return (
+            "--function given; accepted by derive, latex, hermite, kernel: numbers need a formula, give an activation."
+        )
     name = option.lstrip("-").replace("-", "_")
     own = PARAMETERS.get(OTHER_NAMES.get(name, name))
     if own is None or not own.option.startswith("--"):

@@ -33,7 +33,7 @@ SHOWN = 12  # rows of the table at most
     use("kappa", default=0.0, note="the same at every d; 0 is the gradient flow"),
     "threshold",
     use("step_size", default=0.0, note="0 is the limit of small steps at this kappa"),
-    *("teacher", "label", "noise", "scale"),
+    *("teacher", "label", "noise", "scale", "objective"),
 )
 def phases(
     given: Given,
@@ -103,10 +103,11 @@ def _grid(name: str, text: str, *, logarithmic: bool) -> list[float]:
 def _draw(diagram: xr.Dataset, picture: Picture) -> None:
     from hermescape.drawing import draw_phases
     from numerics.plots import paired, size_of, titled
+    from theory.network.objectives import objective
 
     ax = draw_phases(diagram, style=picture.style, width=picture.width)
     given = diagram.attrs
-    pair = paired(given["student"], given["teacher"])
+    pair = paired(given["student"], given["teacher"]) + objective(given["objective"]).aside
     place = "" if "d" in diagram.dims else f", $d$ = {size_of(given['dimension'])}"
     titled(ax, rf"{pair}, $\kappa$ = {given['kappa']:g}, $R$ = {given['threshold']:g}{place}")
     picture.save(ax.figure)
@@ -115,6 +116,8 @@ def _draw(diagram: xr.Dataset, picture: Picture) -> None:
 def _lines(diagram: xr.Dataset) -> tuple[str | Table, ...]:
     import numpy as np
     from rich.table import Table
+
+    from theory.network.objectives import objective
 
     name = "d" if "d" in diagram.dims else "rho"
     columns = sorted({0, diagram.sizes[name] // 2, diagram.sizes[name] - 1})
@@ -127,7 +130,9 @@ def _lines(diagram: xr.Dataset) -> tuple[str | Table, ...]:
         shown = (f"{float(cell['median']):.5g} {cell.regime.item()}".replace("inf ", "") for cell in cells)
         table.add_row(f"{float(diagram.mu[row]):.4g}", *(text.replace("nan ", "") for text in shown))
     counted = ", ".join(f"{kind} {count}" for kind, count in Counter(diagram.regime.values.ravel().tolist()).items())
-    head = f"{diagram.attrs['student']} on {diagram.attrs['teacher']}, kappa = {diagram.attrs['kappa']:g}, "
+    given = diagram.attrs
+    pair = f"{given['student']} on {given['teacher']}{objective(given['objective']).aside}"
     sampled = int(np.isin(diagram.law.values, ("diffusion", "chain")).sum())
     known = [f"{sampled} medians are those of SGD's diffusion, where u leaves first"] if sampled else []
-    return head + f"exit at |m| = {diagram.attrs['threshold']:g}", table, f"points: {counted}", *known
+    head = f"{pair}, kappa = {given['kappa']:g}, exit at |m| = {given['threshold']:g}"
+    return head, table, f"points: {counted}", *known

@@ -33,7 +33,7 @@ Model = Literal["lora", "misaligned", "plain"]
     use("batch", default=None, note="chosen so that kappa is small"),
     use("step_size", default=None, note="chosen from the curvature of the loss"),
     use("replicas", default=None, note="for each mu; fewer where long"),
-    *("threshold", "seed", "teacher", use("model", kind=Model), "rho", "label", "noise", "scale"),
+    *("threshold", "seed", "teacher", use("model", kind=Model), "rho", "label", "noise", "scale", "objective"),
 )
 def report(
     given: Given,

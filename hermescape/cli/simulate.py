@@ -26,7 +26,7 @@ SHOWN = 4
 
 @takes(
     *("student", "mu", "dimension", "batch", "step_size", "replicas", "threshold", "seed"),
-    *("teacher", "model", "rho", "mix", "label", "noise", "scale", "c", "initial_scale", "max_steps"),
+    *("teacher", "model", "rho", "mix", "label", "noise", "scale", "objective", "c", "initial_scale", "max_steps"),
     values="keep",
 )
 def simulate(
@@ -64,7 +64,8 @@ def simulate(
     if as_json:
         print_json(exit_summary(sample))
     else:
-        print_parts(exit_table(sample))
+        caution = sample.experiment.network.caution
+        print_parts(exit_table(sample), *([caution] if caution else []))
 
 
 def _foreseen(task: Task, threads: int | None) -> tuple[float, ...]:

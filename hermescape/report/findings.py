@@ -61,6 +61,7 @@ class Request:
     label: str | None = None
     noise: float = 0.0
     scale: float = 1.0
+    objective: str | None = None
     dimension: int = 1000
     batch: int | None = None
     step_size: float | None = None
@@ -74,7 +75,7 @@ class Request:
     @property
     def task(self) -> Task:
         """What is learnt; the rest says where from and how much is simulated."""
-        names = ("model", "rho", "label", "noise", "scale", "dimension", "threshold", "seed")
+        names = ("model", "rho", "label", "noise", "scale", "objective", "dimension", "threshold", "seed")
         return Task(self.student, self.teacher, **{name: getattr(self, name) for name in names})
 
     @property

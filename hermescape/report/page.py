@@ -99,7 +99,8 @@ def _title(findings: Findings) -> str:
     student, teacher = loss.student.name, loss.labels.link.name
     pair = _short(student) if student == teacher else f"{_short(student)} on {_short(teacher)}"
     network = findings.system.network
-    return f"{pair}, {network.words.title or network.name}: from the population loss to the escape time"
+    training = f"{network.words.title or network.name}{network.minimised.aside}"
+    return f"{pair}, {training}: from the population loss to the escape time"
 
 
 def _short(name: str) -> str:
@@ -145,7 +146,10 @@ def _settings(findings: Findings, seconds: float) -> list[tuple[str, object]]:
     return facts
 
 
-CONFIRMED = ("student", "teacher", "model", "rho", "noise", "alpha", "threshold", "seed", "time_unit", "initial_scale")
+CONFIRMED = (
+    *("student", "teacher", "model", "objective", "rho", "noise", "alpha", "threshold", "seed", "time_unit"),
+    "initial_scale",
+)
 """What a check repeats of the settings."""
 
 

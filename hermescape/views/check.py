@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 
 from hermescape.verify.report import Case, Report
+from theory.network.objectives import objective
 
 __all__ = ["check_lines"]
 
@@ -23,7 +24,7 @@ def _median_lines(report: Report) -> tuple[Part, ...]:
     settings = report.settings
     batches = sorted({row.batch for row in report.rows})
     head = (
-        f"{settings['student']} on {settings['teacher']}: d = {settings['d']}, lr = {settings['lr']:.4g}, "
+        f"{_pair(report)}: d = {settings['d']}, lr = {settings['lr']:.4g}, "
         f"batch = {', '.join(map(str, batches))}, {settings['replicas']} runs each, exit at |m| = "
         f"{settings['threshold']:g}, seed {settings['seed']}; times in t = lr * steps"
     )
@@ -51,6 +52,12 @@ def _median_lines(report: Report) -> tuple[Part, ...]:
     return head, table, *notes, tail, "passed" if report.passed else "FAILED: at least one row does not agree"
 
 
+def _pair(report: Report, *, model: bool = False) -> str:
+    settings = report.settings
+    of = f", model {settings['model']}" if model else ""
+    return f"{settings['student']} on {settings['teacher']}{of}{objective(settings['objective']).aside}"
+
+
 def _short(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
 
@@ -61,7 +68,7 @@ def _short(value: float | None) -> str:
 def _law_lines(report: Report) -> tuple[Part, ...]:
     settings = report.settings
     head = (
-        f"{settings['student']} on {settings['teacher']}, model {settings['model']}: exit at |m| = "
+        f"{_pair(report, model=True)}: exit at |m| = "
         f"{settings['threshold']:g}, seed {settings['seed']}; times in t = lr * steps"
     )
     tail = ["p: Kolmogorov-Smirnov test against the law; the last two: against wrong laws, which have to be rejected"]

@@ -11,6 +11,7 @@ from hermescape.verdict import Alignments
 from hermescape.views.search import slowed
 from numerics.best.alignment import BestAlignment
 from numerics.rates.search_time import RateScale, slowdown
+from theory.network.objectives import objective
 from theory.network.system import System
 from theory.search.critical import Approach, CriticalStrength, isolates_exactly
 
@@ -31,6 +32,7 @@ def critical_report(
     return {
         "student": loss.student.name,
         "teacher": loss.teacher.name,
+        "objective": system.network.objective,
         "rate_scale": rate_scale,
         "slowdown": factor,
         "critical_mu": [float(c.mu) for c in roots],
@@ -75,7 +77,8 @@ def _best(best: BestAlignment, factor: int) -> dict[str, Any]:
 
 def critical_parts(report: dict[str, Any]) -> tuple[str | Table, ...]:
     """Return the parts that `hermescape escape --critical` prints."""
-    head = f"critical strengths of {report['student']} on {report['teacher']} ({slowed(report['slowdown'])})"
+    pair = f"{report['student']} on {report['teacher']}{objective(report['objective']).aside}"
+    head = f"critical strengths of {pair} ({slowed(report['slowdown'])})"
     tier = "isolated with certainty" if report["exact"] else "found to a tolerance, by a scan of A in steps of 1/64"
     table = Table(show_edge=False, box=None, pad_edge=False)
     for column in ("mu_c", "root", "B", "tau below", "tau above", "at mu_c", "exactly"):
@@ -107,6 +110,8 @@ def _short_form(row: dict[str, Any]) -> str:
 def _best_line(best: dict[str, Any]) -> str:
     if not best["attained"]:
         return f"tau falls towards mu -> 0+, to {best['tau']:.8g}: it is shortest without pre-training"
+    if best["end"] == "everywhere":
+        return f"tau = {best['tau']:.8g} at every mu (certain)"
     where = {"low": ", the lower end", "high": ", the upper end", None: ""}[best["end"]]
     tier = "certain" if best["exact"] else f"tolerance {best['error']:.0e}"
     return f"shortest tau = {best['tau']:.8g} at mu = {best['mu']:.8g}{where} ({tier})"

@@ -47,6 +47,7 @@ def derivation(system: System, order: int | None = None) -> dict[str, object]:
         "model": system.network.name,
         "label": as_text(loss.labels.transform),
         "noise": float(loss.labels.noise),
+        "objective": system.network.objective,
         "information_exponent": _exponent(system),
         "generative_exponent": _generative(system),
         "exact": system.is_exact,
@@ -159,7 +160,8 @@ def derivation_table(system: System, *, expand: bool = False, order: int | None 
     example = {s: v for f in system.network.functions for s, v in f.examples[0].items()}
     for row in (*_flow_rows(system, expand), *_search_rows(system, expand)):
         table.add_row(row.name, _tier(row.functions, row.at, example), as_text(row.value))
-    head = f"student {student}    teacher {teacher}    model {system.network.name}"
+    network = system.network
+    head = f"student {student}    teacher {teacher}    model {network.name}{network.minimised.aside}"
     return (
         head,
         *family_lines(system),

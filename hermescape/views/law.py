@@ -66,7 +66,8 @@ def _details(law: Law) -> dict[str, object]:
 
 def law_table(system: System, both: Compared, settings: dict[str, object]) -> tuple[str | Table, ...]:
     """Return the parts that `hermescape law` prints: a column for each law, and which of them answers."""
-    loss = system.loss_function
+    loss, network = system.loss_function, system.network
+    setting = f"model {network.name}{network.minimised.aside}"
     shown = ", ".join(f"{name} = {value:g}" for name, value in settings.items() if isinstance(value, int | float))
     laws = {_column(each): each for each in (both.formula, both.sampled) if each is not None}
     table = Table(title="times in t = lr * steps", show_edge=False, box=None, title_justify="left")
@@ -78,7 +79,7 @@ def law_table(system: System, both: Compared, settings: dict[str, object]) -> tu
         table.add_row(quantity, *(rows.get(quantity, "") for rows in columns))
     critical = ", ".join(f"{alignment:.6g}" for alignment in _critical(system))
     return (
-        f"{loss.student.name} on {loss.teacher.name}, model {system.network.name}: regime {both.law.regime}; {shown}",
+        f"{loss.student.name} on {loss.teacher.name}, {setting}: regime {both.law.regime}; {shown}",
         table,
         *_verdict(both),
         *([f"the search time diverges at mu = {critical}"] if critical else []),

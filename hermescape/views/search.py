@@ -36,7 +36,8 @@ def escape_parts(
 ) -> tuple[str | Table, ...]:
     """Return what `hermescape escape` prints: a table, and where digits were asked for one quantity a line."""
     loss = system.loss_function
-    title = f"search phase of {loss.student.name} on {loss.teacher.name} ({slowed(searches[0].slowdown)})"
+    pair = f"{loss.student.name} on {loss.teacher.name}{system.network.minimised.aside}"
+    title = f"search phase of {pair} ({slowed(searches[0].slowdown)})"
     beyond = any(isinstance(s.tau, sp.Float) and not _has_digits(s) for s in searches)
     rows = [_quantities(s, system.escape.A is not None, beyond) for s in searches]
     if values:

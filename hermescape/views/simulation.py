@@ -24,6 +24,7 @@ def exit_summary(sample: ExitSample) -> dict[str, object]:
         "replicas": len(sample.status),
         "censored": counts.censored,
         "diverged": counts.diverged,
+        "caution": sample.experiment.network.caution or None,
         "settings": sample.experiment.parameters(),
     }
 

@@ -20,6 +20,7 @@ from sympy import Expr, S
 from numerics.accuracy import BEST_ALIGNMENT
 from numerics.integrals.evaluate import exact_number
 from numerics.rates.search_time import search_time
+from theory.calculus.expectations import is_closed
 from theory.errors import HermescapeError, ParameterError, QuadratureError
 from theory.network.derivation import takes_text
 from theory.network.system import System
@@ -33,7 +34,7 @@ __all__ = ["BestAlignment", "End", "best_mu"]
 PANELS = 64
 SMALLEST = 12  # mu -> 0+ is extrapolated from 2^-12, 2^-11 and 2^-10
 DIGITS = 15
-End = Literal["low", "high"]
+End = Literal["low", "high", "everywhere"]
 LARGEST = 1e300  # longer search times are all the same to the minimiser
 
 
@@ -45,7 +46,7 @@ class BestAlignment(Shown):
         mu: the alignment, exact (`error` 0) or a Float; 0 where tau falls towards mu -> 0+ and has no minimum.
         tau: the search time there, or its limit.
         error: tolerance in mu, or in tau where mu is 0.
-        end: "low" or "high" where it is an end of the interval, None inside.
+        end: "low" or "high" where it is an end of the interval, None inside; "everywhere" where tau is the same at all.
         exact: whether the minimum is certain, tau being algebraic with isolated stationary points.
     """
 
@@ -60,7 +61,7 @@ class BestAlignment(Shown):
     @property
     def is_attained(self) -> bool:
         """Whether tau is shortest at an alignment > 0; False where it decreases all the way to mu -> 0+."""
-        return self.mu != 0
+        return self.mu != 0 or self.end == "everywhere"
 
 
 @takes_text
@@ -92,7 +93,9 @@ def best_mu(
     ends = tuple(exact_number(end, "mu") for end in (low, high))
     if not 0 <= ends[0] < ends[1] <= 1:
         raise ParameterError(f"interval {low}, {high} given; accepted: 0 <= low < high <= 1, an interval of mu.")
-    inside = stationary_mu(system)
+    inside, tau = stationary_mu(system), system.escape.tau
+    if tau is not None and is_closed(tau) and not tau.has(mu):
+        return BestAlignment(ends[0], tau, 0.0, "everywhere", True)
     if inside is None:
         return _sampled(system, ends, tolerance)
     return _exact(system, ends, [v for v in inside if ends[0] < v < ends[1]])

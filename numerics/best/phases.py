@@ -108,6 +108,7 @@ def phase_diagram(
     regime, median, tau, law = (np.array([[point[i] for point in row] for row in rows]) for i in range(4))
     axes, time = ("mu", name), {"units": "eta * step"}
     student, teacher = system.loss_function.student.name, system.loss_function.teacher.name
+    pair = f"{student} on {teacher}{system.network.minimised.aside}"
     return Labelled(
         {
             "regime": (axes, regime, {"long_name": "how the start is left"}),
@@ -120,9 +121,10 @@ def phase_diagram(
             for key, values in {"mu": alignments, name: other}.items()
         },
         {
-            "title": f"Phase diagram: {student} on {teacher}, kappa = {kappa:g}, exit at |m| = {threshold:g}",
+            "title": f"Phase diagram: {pair}, kappa = {kappa:g}, exit at |m| = {threshold:g}",
             "student": student,
             "teacher": teacher,
+            "objective": system.network.objective,
             **shared,
             **({} if rho is None else {"dimension": dimension}),
         },

@@ -99,6 +99,11 @@ class Composition(Shown):
                 f"kappa given {'with the system ' + drifting[0] if drifting else 'among the parameters'}; accepted: "
                 "systems without .sgd(), and the field kappa, which adds drift and noise to both phases."
             )
+        if self.pretraining.network.caution:
+            raise ParameterError(
+                f"model {self.pretraining.network.name} with objective {self.pretraining.network.objective} given; "
+                "accepted: squared; without the student's own term the norm of a free weight grows without bound."
+            )
         self.pretraining.network.check(self.parameters)
 
     def _own(self, system: System) -> dict[str, Any]:

@@ -154,7 +154,7 @@ class _Key:
         self.system = system
         loss = system.loss_function
         velocities = tuple(system.velocities[s] for s in system.states)
-        seen = (loss.student.expr, loss.teacher.expr, loss.labels.second_moment)
+        seen = (loss.student.expr, loss.own, loss.teacher.expr, loss.labels.second_moment)
         self._content = (*seen, system.states, system.parameters, system.gap, velocities)
 
     def __eq__(self, other: object) -> bool:

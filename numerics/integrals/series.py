@@ -7,7 +7,9 @@ c = q / sqrt(r),
 
 and for aligned pre-training, q = mu, r = mu^2, with l_k = sqrt((k + 1)(k + 2)) s_{k+2},
 
-    A = (1/mu) sum_k (k s_k + l_k) (p_k - s_k),     B = -(1/mu^2) sum_k [k s_k^2 + l_k (s_k - p_k)].
+    A = (1/mu) sum_k (k s_k + l_k) (p_k - s_k),     B = -(1/mu^2) sum_k [k s_k^2 + l_k (s_k - p_k)],
+
+of the correlation loss those without k s_k^2 and with p_k in place of p_k - s_k.
 
 *Order N* keeps k = 0, ..., N in every sum (in l_k, s up to N + 2). In this convention a ReLU pair at mu = 0.032 has
 tau = 1.286 at order 16 and 3.019 at order 1024, against 3.3927: B converges like N^(-1/2).
@@ -299,8 +301,12 @@ def kernel_series(
     return _sum(s, p, lambda k: ratio**k, order, shift=0, power=0)
 
 
-def aligned_series(student: Expr, teacher: Expr, mu: float, order: int) -> tuple[Estimate, Estimate]:
+def aligned_series(
+    student: Expr, teacher: Expr, mu: float, order: int, *, own: bool = True
+) -> tuple[Estimate, Estimate]:
     """Return A and B of aligned pre-training at mu, cut at `order`; the errors are their remainders.
+
+    `own` is whether the student's own value is in the residual (`Loss.own`): False is the correlation loss.
 
     Raises `NotIntegrableError` where no remainder is finite (a student that jumps, or a kink that meets a jump),
     `ParameterError` for the order, `QuadratureError` for functions that vary too fast.
@@ -312,12 +318,12 @@ def aligned_series(student: Expr, teacher: Expr, mu: float, order: int) -> tuple
     _check_order(order)
     g, phi = _Function.of(student, mu), _Function.of(teacher, 1.0)
     s, p = _expansion(g, order), _expansion(phi, order)
-    gap = _difference(p, s, phi - g, order)
-    own = _sum(s, s, lambda k: k, order, shift=0, power=1)
+    gap = _difference(p, s, phi - g, order) if own else p
+    square = _sum(s, s, lambda k: k, order, shift=0, power=1) if own else Estimate(0.0, 0.0)
     cross = _sum(s, gap, lambda k: k, order, shift=0, power=1)
     ladder = _sum(s, gap, lambda k: np.sqrt((k + 1) * (k + 2)), order, shift=2, power=1)
     A = Estimate((cross.value + ladder.value) / mu, (cross.error + ladder.error) / mu)
-    B = Estimate((ladder.value - own.value) / mu**2, (ladder.error + own.error) / mu**2)
+    B = Estimate((ladder.value - square.value) / mu**2, (ladder.error + square.error) / mu**2)
     if not (np.isfinite(A.error) and np.isfinite(B.error)):
         raise NotIntegrableError(
             f"student {student}, teacher {teacher}: the Hermite series of A and B have no finite remainder; accepted "

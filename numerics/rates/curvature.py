@@ -21,9 +21,10 @@ def require_slope(system: System) -> None:
 
 
 def largest_curvature(system: System) -> float:
-    """Return the largest curvature of the loss at the teacher: E sigma'^2 across it, E Z^2 sigma'^2 along it.
+    """Return the largest curvature of the squared loss at the teacher: E sigma'^2 across it, E Z^2 sigma'^2 along it.
 
-    A scale alpha > 1 multiplies it by alpha^2.
+    A scale alpha > 1 multiplies it by alpha^2. The correlation loss, which has none of the student's own, takes its
+    scale of step sizes from it too.
 
     >>> from theory.network.derivation import derive
     >>> largest_curvature(derive("relu")), round(largest_curvature(derive("linear", alpha=2)), 12)

@@ -364,8 +364,9 @@ def _parts(grid: _Grid, tolerance: float) -> _Parts | None:
         values, errors, rounding = results[:2], np.zeros((2, len(grid.mu))), results[2:]
     else:
         loss = system.loss_function
-        links = (loss.student.expr, loss.teacher.expr) if grid.is_aligned else None
-        values, errors = interpolated(parts, grid.at, grid.mu, grid.rho, inside, tolerance, links)
+        links = (loss.student.expr, loss.own, loss.teacher.expr) if grid.is_aligned else None
+        at = cast(Mapping[Symbol, float], grid.at)  # arrays of parameters are put into functions without closed forms
+        values, errors = interpolated(parts, at, grid.mu, grid.rho, inside, tolerance, links)
         rounding = np.zeros_like(errors)
     return _Parts(values, np.where(inside, errors, np.inf), rounding, *start)
 
@@ -465,7 +466,7 @@ def _lost(
     for size in (scale, curve.G):
         kept &= (size > MODEST[0]) & (size < MODEST[1])
     kept &= (curve.rate > 0) & np.isfinite(curve.tau) & (curve.error <= tolerance * curve.tau)
-    if system.escape.A is not None and system.loss_function.student.expr == system.loss_function.teacher.expr:
+    if system.escape.A is not None and system.loss_function.ends_at_teacher:
         kept &= curve.mu != 1  # w0 = w*
     return ~kept
 

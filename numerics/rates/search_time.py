@@ -138,8 +138,7 @@ def _search_time(system: System, place: Place, order: int | None, tolerance: flo
 
 def _is_teacher(system: System, place: Place) -> bool:
     """Whether w0 = w* with the teacher's own link: the loss is at its minimum there, and A vanishes identically."""
-    loss = system.loss_function
-    return system.escape.A is not None and place.mu == 1 and loss.student.expr == loss.teacher.expr
+    return system.escape.A is not None and place.mu == 1 and system.loss_function.ends_at_teacher
 
 
 def _to_order(system: System, place: Place, order: int) -> Search:
@@ -147,7 +146,7 @@ def _to_order(system: System, place: Place, order: int) -> Search:
         raise ParameterError("order with model misaligned given; accepted: model lora, whose series is derived.")
     loss = system.loss_function
     with np.errstate(all="ignore"):
-        parts = aligned_series(loss.student.expr, loss.teacher.expr, float(place.mu), order)
+        parts = aligned_series(loss.student.expr, loss.teacher.expr, float(place.mu), order, own=bool(loss.own))
     if not all(math.isfinite(part.value) for part in parts):
         raise QuadratureError(
             f"order = {order} given: the series at mu = {place.mu} exceeds a double; accepted: no order there."
@@ -306,6 +305,7 @@ def gradient_noise(system: System, mu: float, *, rho: float | None = None) -> fl
         if math.isfinite(noise_at):
             return noise_at
     raise NotIntegrableError(
-        f"student {system.loss_function.student.name} at mu = {mu}: the variance of SGD's gradient, E[(sigma(l) - y)^2 "
-        "sigma'(l)^2], is infinite or exceeds a double; accepted: a smaller mu or rho."
+        f"student {system.loss_function.student.name} at mu = {mu}: the variance of SGD's gradient, "
+        f"{'E[(sigma(l) - y)^2' if system.loss_function.own else 'E[y^2'} sigma'(l)^2], is infinite or exceeds a "
+        "double; accepted: a smaller mu or rho."
     )

@@ -12,9 +12,9 @@ quadratures with their errors. The error stated is
 e_j those of the nodes, Lambda_n <= 1 + (2/pi) log n (Rivlin), |c| the largest of the last four coefficients, and D the
 largest deviation from quadrature at points that are no nodes, beyond the errors of both. A piece whose second term
 is not small gets twice the nodes. One whose first term is too large for many of its points, as where A vanishes
-towards mu = 1, takes A from the one integral E[Z sigma'(mu Z) (phi(Z) - sigma(mu Z))] in place of several that cancel;
-its error is relative but for the rounding of the difference, and it has to agree with them. What remains is stated, and
-those who ask for less have to integrate.
+towards mu = 1, takes A from the one integral E[Z sigma'(mu Z) (phi(Z) - own(mu Z))] in place of several that cancel,
+own as in `Loss.own`; its error is relative but for the rounding of the difference, and it has to agree with them. What
+remains is stated, and those who ask for less have to integrate.
 """
 
 from __future__ import annotations
@@ -69,14 +69,15 @@ class Line:
         symbols: their arguments.
         numbers: values of these; that of mu is replaced.
         rho: the length; None where w0 is aligned.
-        links: student and teacher as functions of x, for the one integral of A; None where that is not A.
+        links: student, its part of the residual and teacher as functions of x, for the one integral of A; None where
+            that is not A.
     """
 
     parts: tuple[Expr, Expr]
     symbols: tuple[Symbol, ...]
     numbers: tuple[float, ...]
     rho: float | None
-    links: tuple[Expr, Expr] | None = None
+    links: tuple[Expr, Expr, Expr] | None = None
 
     def alignment(self, t: float) -> float:
         """Return mu at a coordinate."""
@@ -116,11 +117,11 @@ class Line:
         return both
 
     def _drive(self, alignment: Expr, tolerance: float) -> tuple[float, float]:
-        """E[Z sigma'(mu Z) (phi(Z) - sigma(mu Z))] and its error."""
+        """E[Z sigma'(mu Z) (phi(Z) - own(mu Z))] and its error."""
         if self.links is None:
             raise ArithmeticError
-        student, teacher = self.links
-        inside, slope = student.subs(x, alignment * x), student.diff(x).subs(x, alignment * x)
+        student, own, teacher = self.links
+        inside, slope = own.subs(x, alignment * x), student.diff(x).subs(x, alignment * x)
         drive = quadrature.mean(x * slope * (teacher - inside), 0.0, 1.0, tolerance=tolerance)
         return float(drive.value), float(drive.error) + self._rounding
 
@@ -128,9 +129,9 @@ class Line:
     def _rounding(self) -> float:
         """Of the difference in that integral, where mu is near 1: by Cauchy and Schwarz."""
         assert self.links is not None
-        student, teacher = self.links
+        student, own, teacher = self.links
         lever, *norms = (
-            math.sqrt(float(quadrature.mean(f**2, 0.0, 1.0).value)) for f in (x * student.diff(x), student, teacher)
+            math.sqrt(float(quadrature.mean(f**2, 0.0, 1.0).value)) for f in (x * student.diff(x), own, teacher)
         )
         return DIFFERENCE_ROUNDING * UNIT_ROUNDING * lever * sum(norms)
 
@@ -157,7 +158,7 @@ def interpolated(
     rho: Array,
     inside: NDArray[np.bool_],
     tolerance: float,
-    links: tuple[Expr, Expr] | None = None,
+    links: tuple[Expr, Expr, Expr] | None = None,
 ) -> tuple[Array, Array]:
     """Return both parts and their errors over points, rows of two; infinite errors where there is no surrogate.
 
@@ -168,7 +169,8 @@ def interpolated(
         rho: lengths, |mu| where w0 is aligned.
         inside: which points are asked for.
         tolerance: of tau, relative.
-        links: student and teacher as functions of x, where w0 is aligned and A is what they give.
+        links: student, its part of the residual and teacher as functions of x, where w0 is aligned and A is what they
+            give.
     """
     values, errors = np.full((2, len(mu)), np.nan), np.full((2, len(mu)), np.inf)
     aligned = rho_symbol not in at

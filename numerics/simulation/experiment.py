@@ -282,6 +282,8 @@ class Experiment(Shown):
         represent the labels (teacher != student, or a transform) end elsewhere, and nothing is said of them.
         """
         network, threshold, bound = self.network, self.stop.threshold, self.recovered_alignment
+        if not network.minimised.own:
+            return None  # no student is perfect
         if threshold is None or threshold <= bound or not network.is_single_index:
             return None
         if network.labels.link != network.student or network.labels.transform != y:
@@ -304,7 +306,7 @@ class Experiment(Shown):
     def parameters(self) -> dict[str, str | int | float]:
         """Return every setting as text or number ("none" where unset), as attributes of labelled arrays."""
         network = self.network
-        settings: dict[str, object] = {"model": network.name}
+        settings: dict[str, object] = {"model": network.name, "objective": network.objective}
         if network.is_single_index:
             labels = network.labels
             transform = None if labels.transform == y else labels.transform

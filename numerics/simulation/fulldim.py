@@ -3,7 +3,8 @@ r"""One-pass mini-batch SGD with real vectors in R^d: the ground truth of the re
 Nothing here is reduced: frozen and trained vectors are vectors of R^d, a batch is a B by d matrix of standard normals,
 and the functions are evaluated by the array module, not by the code generator. With the network's units
 f(x) = sum_i a_i sigma_i(<w_i, x>), labels y, and G_i = sum_b a_i sigma_i'(<w_i, x_b>) (f(x_b) - y_b) x_b / B, all at
-the old state, every trained vector v, of coefficient c_i in w_i, and every trained scalar s move by
+the old state and of the correlation loss with -y_b in place of f(x_b) - y_b, every trained vector v, of coefficient c_i
+in w_i, and every trained scalar s move by
 
     v <- v - eta (sum_i c_i G_i + lambda_v v),       s <- s - eta (sum_i <dw_i/ds, G_i> + dL/da_i da_i/ds + lambda_s s)
 
@@ -208,7 +209,8 @@ class _Replica:
             labels = functions.label(sum(b * phi(inputs @ w) for b, phi, w in links) + noise)
             fields = [inputs @ w for w in weights]
             values = [unit(field) for (unit, _), field in zip(functions.units, fields, strict=True)]
-            residual = sum(a * value for a, value in zip(amplitudes.tolist(), values, strict=True)) - labels
+            student = sum(a * value for a, value in zip(amplitudes.tolist(), values, strict=True))
+            residual = -labels if experiment.network.objective == "correlation" else student - labels
             for i, (_, slope) in enumerate(functions.units):
                 total[i] += float(amplitudes[i]) * ((residual * slope(fields[i])) @ inputs)
                 slopes[i] += float((residual * values[i]).sum()) if fixed.scalars else 0.0

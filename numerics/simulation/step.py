@@ -5,7 +5,7 @@ their frozen coordinates and L lower triangular across them. With n = rank + vec
 sides at the old state:
 
 1. *Fields.* (l, l*) = F z for z ~ N(0, I_k) a sample, H = [W; W*] = F O^T by QR, O an orthonormal n x n basis,
-   k = min(units + teacher terms, n). c_ib = a_i sigma_i'(l_ib) (f - y)_b.
+   k = min(units + teacher terms, n). c_ib = a_i sigma_i'(l_ib) (f - y)_b, without f of the correlation loss.
 2. *Gradients of the units' weights in the basis O*: the first k columns are sum_b c_ib z_jb / B, each other one is
    S N(0, I), S S^T = c c^T / B^2.
 3. *Across the span*: S T, T Bartlett's lower trapezoidal factor, T_ii = chi_{nu - i + 1}, normals below.
@@ -58,7 +58,7 @@ class Step:
         self.frozen = np.pad(experiment.frame.coordinates, ((0, 0), (0, count)))
         self.teacher = self.weights.teacher @ self.frozen
         self.eta, self.batch = float(experiment.sgd.step_size), int(experiment.sgd.batch)
-        self.noise = experiment.noise**0.5
+        self.noise, self.own = experiment.noise**0.5, float(network.minimised.own)
         self.across = int(experiment.sgd.dimension) - self.rank - count + degrees_of_freedom_shift
         functions = [(filled(r.function.expr), filled(r.function.derivative)) for r in network.ridges]
         self.units = [_member(_vectorised((x, *_own(network)), pair), network) for pair in functions]
@@ -91,13 +91,13 @@ class Step:
         return moved, self._retract(inside, -self.eta * at.trained.T @ out)
 
     def _residuals(self, rng: np.random.Generator, amplitudes: Array, fields: Array) -> tuple[Array, Array, Array]:
-        """Return f - y and c of the samples, and the units' values."""
+        """Return the residual and c of the samples, and the units' values."""
         count = len(self.units)
         pairs = [unit(np.ascontiguousarray(fields[:, i])) for i, unit in enumerate(self.units)]
         values = np.stack([value for value, _ in pairs], axis=1)
         slopes = np.stack([slope for _, slope in pairs], axis=1)
         noise = self.noise * rng.standard_normal(self.batch) if self.noise else np.zeros(self.batch)
-        residual = values @ amplitudes - self.label(fields[:, count:], noise)
+        residual = self.own * (values @ amplitudes) - self.label(fields[:, count:], noise)
         return residual, amplitudes * slopes * residual[:, None], values
 
     def _scalar_gradient(self, scalars: Array, rows: Array, gradient: Array, residual: Array, values: Array) -> Array:

@@ -3,7 +3,8 @@ r"""The step of one unit with one trained vector, unrolled by code generation: O
 The network's weight w = sum_k b_k F_k + c v, with frozen vectors F_k of coordinates in an orthonormal basis e_1, ...
 (e_1 the teacher's direction), and v = n (m e_1 + t e_2 + p e_3) with e_3 across the frozen span, needs two standard
 normals a sample, z_1 = <e_1, x> and z_2 = <f, x>, f the unit vector along the rest of w, and one chi-square for
-everything across the span. With all right-hand sides at the old state and r_i = (sigma(l_i) - y_i) sigma'(l_i):
+everything across the span. With all right-hand sides at the old state and r_i = (sigma(l_i) - y_i) sigma'(l_i), of the
+correlation loss -y_i sigma'(l_i):
 
     l   = w_1 z1 + k z2,        k = |(w_2, w_3)|,     f = (w_2, w_3) / k
     G1  = sum_i r_i z1_i / B,   G_f = sum_i r_i z2_i / B,   R = sum_i r_i^2 / B^2
@@ -63,7 +64,7 @@ ALONG = Symbol("z_vg", real=True)
 MAX_RANK = 2
 
 Triple = tuple[Expr, Expr, Expr]
-"""sigma(x), sigma'(x) and the label in z = <w*, x> and n"""
+"""what of sigma(x) the residual has, sigma'(x), and the label in z = <w*, x> and n"""
 Kernel = Callable[[np.random.Generator, Array, Array, "Scalars", tuple[int, int]], tuple[int, int]]
 
 
@@ -125,18 +126,19 @@ def is_unrolled(experiment: Experiment) -> bool:
 
 
 def functions(experiment: Experiment) -> Triple:
-    """Return student, derivative and label as functions of the fields, removable holes filled."""
+    """Return the student in the residual, its derivative and the label as functions of the fields, holes filled."""
     network = experiment.network
     label = cast(Expr, filled(network.labels.link.expr).xreplace({x: Z})) + NOISE
     if network.labels.transform != y:
         label = cast(Expr, filled(network.labels.transform, y).xreplace({y: label}))
-    return filled(network.student.expr), filled(network.student.derivative), label
+    own = network.minimised.own * filled(network.student.expr)
+    return own, filled(network.student.derivative), label
 
 
 def residual_is_linear(given: Triple) -> bool:
     """Whether the residual is a linear combination of x, z and n, without a constant."""
-    student, derivative, label = given
-    residual = None if derivative.free_symbols & {x, Z, NOISE} else expand(student - label).as_poly(x, Z, NOISE)
+    own, derivative, label = given
+    residual = None if derivative.free_symbols & {x, Z, NOISE} else expand(own - label).as_poly(x, Z, NOISE)
     return residual is not None and residual.is_linear and residual.is_homogeneous
 
 

@@ -175,6 +175,7 @@ def _experiment(values: Values, parameters: Mapping[str, str]) -> Experiment:
         alpha=float(values["scale"]),
         parameters=parameters,
         near=own,
+        objective=_optional(values, "objective"),
     )
     held = {p.name for p in network.domain}
     return Experiment.of(
@@ -234,7 +235,8 @@ def _flow(values: Values, engine: Engine | str | None, parameters: Mapping[str, 
         kappa = _kappa(values)
         texts = (_text(values, "student"), _optional(values, "teacher"), model, _optional(values, "label"))
         own = tuple((name, domain, float(values[name])) for name, domain in parameters.items())
-        system, noisy = _systems(*texts, float(values["noise"]), float(values["scale"]), own)
+        numbers = float(values["noise"]), float(values["scale"])
+        system, noisy = _systems(*texts, *numbers, _optional(values, "objective"), own)
         at: dict[str, Any] = {**place} if kappa == 0 else {**place, "kappa": kappa}
         watched, alignment = (system if kappa == 0 else noisy).observed()
         start = _start(system, values, place)
@@ -267,11 +269,12 @@ def _systems(
     label: str | None,
     noise: float,
     scale: float,
+    objective: str | None,
     parameters: tuple[tuple[str, str, float], ...] = (),
 ) -> tuple[System, System]:
     """Return the system of infinitesimal steps and that of finite kappa, with the functions' parameters put in."""
     domains, values = {name: domain for name, domain, _ in parameters}, {name: v for name, _, v in parameters}
-    options = {"model": model, "label": label, "noise": noise, "alpha": scale}
+    options = {"model": model, "label": label, "noise": noise, "alpha": scale, "objective": objective}
     system = derive(student, teacher, parameters=domains, near=values, **options).member(values)
     return system, system.sgd()
 

@@ -232,7 +232,10 @@ def _cuts(node: Expr, lo: Expr, hi: Expr) -> list[Expr]:
     return sorted(points, key=_in_order if any(c.free_symbols for c in points) else float)
 
 
-_in_order = cmp_to_key(lambda a, b: sign_of(a - b))
+@cmp_to_key
+def _in_order(a: Expr, b: Expr) -> int:
+    """Order points by their differences."""
+    return sign_of(a - b)
 
 
 def _is_below(a: Expr, b: Expr) -> bool:

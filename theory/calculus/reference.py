@@ -210,11 +210,11 @@ def mean(f: Expr, mean: Number, variance: Number, *, digits: int = 30) -> mpmath
 
 
 def drive(
-    student: Expr, slope: Expr, teacher: Expr, mu: Number, *, digits: int = 30, most: int | None = None
+    own: Expr, slope: Expr, teacher: Expr, mu: Number, *, digits: int = 30, most: int | None = None
 ) -> mpmath.mpf:
-    """Return A = E[Z sigma'(mu Z) (phi(Z) - sigma(mu Z))], one integral, so that where A is small nothing cancels.
+    """Return A = E[Z sigma'(mu Z) (phi(Z) - own(mu Z))], one integral, so that where A is small nothing cancels.
 
-    `most` bounds the points of a rule.
+    `own` is sigma, or 0 of the correlation loss; `slope` is sigma', `most` bounds the points of a rule.
 
     >>> from theory.symbols import x
     >>> mpmath.nprint(drive(sp.erf(x), 2 * sp.exp(-(x**2)) / sp.sqrt(sp.pi), sp.erf(x), "0.5", digits=20), 15)
@@ -222,7 +222,7 @@ def drive(
     """
     with mpmath.workdps(digits + 10):
         scale = _number(mu)
-        sigma, bend, phi = _Law.of(student, scale), _Law.of(slope, scale), _Law.of(teacher, ONE)
+        sigma, bend, phi = _Law.of(own, scale), _Law.of(slope, scale), _Law.of(teacher, ONE)
 
         def silent(z: mpmath.mpf) -> bool:
             return bend.is_silent(scale * z) or (sigma.is_silent(scale * z) and phi.is_silent(z))

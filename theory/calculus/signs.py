@@ -208,16 +208,16 @@ def witnesses(symbols: tuple[Symbol, ...], facts: tuple[Expr, ...] = ()) -> tupl
 
     Raises `OpenSignError` where facts contradict each other.
     """
-    random, found = Random(1), []
+    random, chosen = Random(1), []
     for _ in range(400 * WITNESSES):
         point = {symbol: _generic(symbol, random) for symbol in symbols}
         if all(sp.N(fact.xreplace(point)) > 0 for fact in facts):
-            found.append(point)
-        if len(found) == WITNESSES:
-            return tuple(found)
-    if not found:
+            chosen.append(point)
+        if len(chosen) == WITNESSES:
+            return tuple(chosen)
+    if not chosen:
         raise OpenSignError(facts[0] if facts else sp.S.Zero)
-    return tuple(found)
+    return tuple(chosen)
 
 
 def _generic(symbol: Symbol, random: Random) -> Expr:

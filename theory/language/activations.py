@@ -198,7 +198,7 @@ class Activation(Shown):
         if not given:
             return self
         name, texts = self.name, {symbol.name: _as_typed(values[symbol.name]) for symbol in given}
-        name = re.sub(r"[A-Za-z]\w*", lambda found: texts.get(found[0], found[0]), name)
+        name = re.sub(r"[A-Za-z]\w*", lambda match: texts.get(match[0], match[0]), name)
         rest = tuple(p for p in self.domain if p.symbol not in given)
         expr = self.unresolved.xreplace(given)
         return member(name, expr, rest) if expr.free_symbols - {x} else Activation(name, expr)
@@ -216,11 +216,11 @@ class Activation(Shown):
         >>> [f.conditions for f in both]
         [(-b + c,), (b - c,)]
         """
-        found = [self]
+        known: list[Activation] = [self]
         for place in points(self.domain, count) if self.conditions else ():
-            if holds(integrable(self.unresolved), place) and not any(holds(f.conditions, place) for f in found):
-                found.append(self.within(place))
-        return tuple(found)
+            if holds(integrable(self.unresolved), place) and not any(holds(f.conditions, place) for f in known):
+                known.append(self.within(place))
+        return tuple(known)
 
     def _check(self) -> None:
         if any(branch.has(sp.zoo, sp.nan, sp.oo, -sp.oo) for branch in self.pieces.branches):
@@ -417,8 +417,8 @@ def member(name: str, expr: Expr, domain: tuple[Parameter, ...], place: Point | 
     domain = domain_of(expr, domain)
     symbols = {p.symbol for p in domain}
     given = shared_point([expr], domain) if place is None else {s: v for s, v in place.items() if s in symbols}
-    found = chamber(expr, domain, given)
-    return Activation(name, found.expr, domain, found.conditions, expr, found.point)
+    there = chamber(expr, domain, given)
+    return Activation(name, there.expr, domain, there.conditions, expr, there.point)
 
 
 def _as_typed(value: float | Expr | str) -> str:

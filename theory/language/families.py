@@ -52,15 +52,15 @@ def integrable(expr: Expr) -> tuple[Expr, ...]:
     >>> integrable(sp.exp(c * x**2) + x)
     (1 - 4*c,)
     """
-    found: dict[Expr, None] = {}
+    conditions: dict[Expr, None] = {}
     for node in expr.atoms(sp.exp, sp.sinh, sp.cosh):
         exponent = sp.expand(node.args[0])
         if exponent.is_polynomial(x) and sp.degree(exponent, x) == 2:
             rate = exponent.coeff(x, 2)
             condition = sp.expand(1 - 4 * rate)
             if rate.free_symbols and not condition.is_positive:
-                found[condition] = None
-    return tuple(found)
+                conditions[condition] = None
+    return tuple(conditions)
 
 
 def shared_point(exprs: Iterable[Expr], domain: tuple[Parameter, ...]) -> Point:

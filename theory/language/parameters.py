@@ -120,13 +120,13 @@ def declared(given: Declarations) -> tuple[Parameter, ...]:
         given = [given]
     elif isinstance(given, Mapping):
         given = [_joined(name, domain) for name, domain in given.items()]
-    found = [_one(item) for item in given]
-    if len(found) > MOST:
-        raise ParameterError(f"{len(found)} parameters given; accepted: at most {MOST}; give the others numbers.")
-    twice = sorted({p.name for p in found if [other.name for other in found].count(p.name) > 1})
+    parameters = [_one(item) for item in given]
+    if len(parameters) > MOST:
+        raise ParameterError(f"{len(parameters)} parameters given; accepted: at most {MOST}; give the others numbers.")
+    twice = sorted({p.name for p in parameters if [other.name for other in parameters].count(p.name) > 1})
     if twice:
         raise ParameterError(f"{', '.join(twice)} declared twice; accepted: each parameter once.")
-    return tuple(found)
+    return tuple(parameters)
 
 
 def _joined(name: object, domain: object) -> str:

@@ -7,10 +7,11 @@ with dv/dt from `theory.network.vectors.velocity`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache, wraps
 from inspect import Parameter as Kind
 from inspect import signature
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sympy as sp
 from sympy import Expr, S, Symbol
@@ -25,6 +26,7 @@ from theory.language.labels import Labels, labels, shown_labels
 from theory.language.parameters import Declarations, Parameter, declared
 from theory.network.models import Model
 from theory.network.models import model as find_model
+from theory.network.objectives import objective as find_objective
 from theory.network.ridges import Network
 from theory.network.system import System
 from theory.network.vectors import Combination, Vector, gradient, velocity
@@ -81,6 +83,7 @@ def derive(
     label: str | Expr | None = None,
     noise: float | Expr = S.Zero,
     alpha: float | Expr = S.One,
+    objective: str | None = None,
     parameters: Declarations = None,
     functions: Functions = None,
     near: Mapping[str, float | Expr | str] | None = None,
@@ -95,6 +98,8 @@ def derive(
         label: label transform T, text or expression in y such as "y**2"; the identity by default.
         noise: variance Delta of the label noise, a number or `theory.symbols.Delta`.
         alpha: fixed LoRA scale, a number or `theory.symbols.alpha`.
+        objective: what is minimised, "squared" or "correlation" (L = -K(q, r) + E y^2/2); by default what the model
+            says, the squared loss for those of the library.
         parameters: what student, teacher and label have besides x and y: declarations such as {"beta": "> 0"} or
             ["a", "0 < b < 2"]. Symbols of SymPy expressions declare themselves. Student and teacher share a name.
         functions: names of functions of one argument without a formula, which student and teacher may use: what is
@@ -103,7 +108,7 @@ def derive(
 
     Raises:
         InputError: text that is no activation, a function that is not real or not integrable, a label transform that
-            leaves the loss undefined or is one of a function without a formula, an unknown model.
+            leaves the loss undefined or is one of a function without a formula, an unknown model or objective.
 
     >>> system = derive("linear")
     >>> system.odes[system.states[0]]
@@ -112,6 +117,8 @@ def derive(
     (1 - mu, -1)
     >>> derive("linear", model="misaligned", noise=0.1).states
     (u, m, s)
+    >>> derive("he3", objective="correlation").escape.tau  # nothing of the student's own: B = 0
+    1/(18*mu**2)
     >>> leaky = derive("max(x, 0) + a*min(x, 0)", parameters={"a": "real"})
     >>> sp.factor(leaky.escape.A), leaky.parameters
     (-(a**2 + 1)*(mu - 1)/2, (mu, a))
@@ -125,7 +132,8 @@ def derive(
             "written as the teacher, such as teacher 'phi(x)**2'."
         )
     given = labels(phi, transform=label, noise=noise, parameters=domain)
-    return _derive(_parametrisation(model, alpha), sigma, given, (sigma.name, given.mean.name))
+    wanted = None if objective is None else find_objective(objective).name
+    return _derive(_parametrisation(model, alpha), sigma, given, (sigma.name, given.mean.name), wanted)
 
 
 def takes_text(verb: Callable[Concatenate[System, P], R]) -> Callable[Concatenate[Given, P], R]:
@@ -167,19 +175,19 @@ def _given(verb: Callable[Concatenate[System, P], R], *, put: bool) -> Callable[
     flat = any(p.kind is Kind.VAR_KEYWORD for p in own.values())
 
     @wraps(verb)
-    def of(system: Given, *args: P.args, **options: P.kwargs) -> R:
-        found = system if isinstance(system, System) else derive(system)
-        names = [p.name for p in found.network.domain]
+    def of(system: Given, *args: Any, **options: Any) -> R:
+        whole = system if isinstance(system, System) else derive(system)
+        names = [p.name for p in whole.network.domain]
         if not names:
-            return verb(found, *args, **options)
+            return verb(whole, *args, **options)
         given = dict(options.get("parameters") or {}) if gathers else {}
         given |= {name: options.pop(name) for name in names if name in options and name not in set(own) - {"system"}}
         values = {name: given[name] for name in names if name in given and not _is_array(given[name])}
-        member = found.member(values) if put else found.within(values) if len(values) == len(names) else found
+        member = whole.member(values) if put else whole.within(values) if len(values) == len(names) else whole
         still = {p.name for p in member.network.domain}
         left = {name: value for name, value in given.items() if name not in names or name in still}
         if gathers and (left or "parameters" in options):
-            options["parameters"] = left  # type: ignore[typeddict-item]
+            options["parameters"] = left
         elif flat:
             options.update(left)
         return verb(member, *args, **options)
@@ -199,6 +207,7 @@ def network_of(
     label: str | Expr | None = None,
     noise: float | Expr = S.Zero,
     alpha: float | Expr = S.One,
+    objective: str | None = None,
     parameters: Declarations = None,
     near: Mapping[str, float | Expr | str] | None = None,
 ) -> Network:
@@ -212,7 +221,7 @@ def network_of(
     sigma, phi, domain = _links(student, teacher, parameters, None, near)
     refuse_undefined(sigma.expr, phi.expr)
     given = shown_labels(phi, transform=label, noise=noise, parameters=domain)
-    return _parametrisation(model, alpha).network(sigma, given)
+    return _posed(_parametrisation(model, alpha), sigma, given, objective)
 
 
 def _links(
@@ -278,9 +287,17 @@ def _parametrisation(model: str | Model, alpha: float | Expr) -> Model:
 
 
 @lru_cache(maxsize=256)
-def _derive(parametrisation: Model, sigma: Activation, given: Labels, _names: tuple[str, str]) -> System:
+def _derive(
+    parametrisation: Model, sigma: Activation, given: Labels, _names: tuple[str, str], objective: str | None
+) -> System:
     """Derive a system; equal activations of other names (which the system prints) are other entries."""
-    return system_of(parametrisation.network(sigma, given))
+    return system_of(_posed(parametrisation, sigma, given, objective))
+
+
+def _posed(parametrisation: Model, sigma: Activation, given: Labels, objective: str | None) -> Network:
+    """Return a model's network with an objective, its own if None."""
+    network = parametrisation.network(sigma, given)
+    return network if objective is None else replace(network, objective=objective)
 
 
 def system_of(network: Network) -> System:

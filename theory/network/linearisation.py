@@ -28,7 +28,7 @@ from sympy.utilities.iterables import strongly_connected_components
 from theory.calculus.cache import remembered
 from theory.calculus.expectations import is_closed
 from theory.calculus.tidy import tidy
-from theory.errors import HermescapeError, NotIntegrableError
+from theory.errors import NotIntegrableError
 from theory.language.hermite import HermiteSymbol, coefficient, information_exponent, is_zero
 from theory.network.equations import A as DRIVE
 from theory.network.equations import G as SLOPE
@@ -283,7 +283,7 @@ class Escape(Shown):
         if self.square is not None or (len(self._growth) == 1 and self._growth[0][1] != 0):
             trace, drive = self._growth[0]
             if drive == 0:
-                raise HermescapeError("G vanishes for every mu: the loss does not depend on the alignment")
+                return 1 / trace if trace.is_positive else None  # u alone, or nothing
             return _half_of(-trace, _root(trace, drive), drive)
         return 1 / self.rate if len(self._growth) > 1 or self.rate.is_positive else None
 

@@ -15,7 +15,10 @@ For a single-index network, with entries q and r, that is
     L(q, r) = 1/2 E_r[sigma^2] - K(q, r) + 1/2 E[y^2],     K(q, r) = E[sigma(l) phi(l*)],
     L_q = -E[sigma'(l) phi'(l*)],    L_r = 1/4 E_r[(sigma^2)''] - 1/2 E[sigma''(l) phi(l*)].
 
-docs/theory.md numbers them eq-loss and eq-price.
+Where the objective is the correlation loss (`theory.network.objectives`) no product of two units stands in L: its terms
+in E_r[sigma^2] and (sigma^2)'' are absent, and a sample's residual is -y.
+
+docs/theory.md numbers them eq-loss, eq-price and eq-correlation.
 """
 
 from __future__ import annotations
@@ -95,6 +98,10 @@ class Loss(Shown):
         terms = self.network.teacher.ridges
         return (*self.network.ridges, *(Ridge(-term.coefficient, term.function, term.weight) for term in terms))
 
+    def _counts(self, p: int, k: int) -> bool:
+        """Whether the product of two ridges stands in L: that of two units does not in the correlation loss."""
+        return self.network.minimised.own != 0 or max(p, k) >= len(self.network.ridges)
+
     def _entry(self, p: int, k: int) -> Expr:
         """Return the inner product of two weights: the entry's symbol, or a constant of the teacher."""
         pair = self._signed[p].weight, self._signed[k].weight
@@ -138,6 +145,7 @@ class Loss(Shown):
                 *[
                     ridge.coefficient * (self._own(i, 0) if k == i else self._kernel_of(i, k))
                     for k, ridge in enumerate(self._signed)
+                    if self._counts(i, k)
                 ]
             )
         return slopes
@@ -151,13 +159,13 @@ class Loss(Shown):
 
     def _slope(self, p: int, k: int) -> Expr:
         e = self._signed
-        return e[p].coefficient * e[k].coefficient * self._kernel_of(p, k, 1, 1)
+        return e[p].coefficient * e[k].coefficient * self._kernel_of(p, k, 1, 1) if self._counts(p, k) else S.Zero
 
     def _bend(self, p: int) -> Expr:
         e = self._signed
-        total = e[p].coefficient ** 2 * self._own(p, 2) / 4
+        total = e[p].coefficient ** 2 * self._own(p, 2) / 4 if self._counts(p, p) else S.Zero
         for k, other in enumerate(e):
-            if k != p:
+            if k != p and self._counts(p, k):
                 total += e[p].coefficient * other.coefficient * self._kernel_of(p, k, 2, 0) / 2
         return total
 
@@ -175,13 +183,14 @@ class Loss(Shown):
             return self.expr
         e, total = self._signed, S.Zero
         for p, ridge in enumerate(e):
-            total += ridge.coefficient**2 * self._own(p, 0) / 2
+            total += ridge.coefficient**2 * self._own(p, 0) / 2 if self._counts(p, p) else S.Zero
             for k in range(p):
-                total += ridge.coefficient * e[k].coefficient * self._kernel_of(p, k)
+                if self._counts(p, k):
+                    total += ridge.coefficient * e[k].coefficient * self._kernel_of(p, k)
         return total + self.network.teacher.noise / 2
 
     def noise_covariance(self) -> sp.Matrix:
-        r"""Return C_ik = E[c_i c_k], c_i = a_i sigma_i'(l_i)(f - y): what the gradients of two units share in the bulk.
+        r"""Return C_ik = E[c_i c_k], c_i = a_i sigma_i'(l_i)(c f - y): what two units' gradients share in the bulk.
 
         E[s_i' s_k' s_p s_q] over up to four correlated variables, those of equal fields merged.
 
@@ -192,11 +201,12 @@ class Loss(Shown):
         if network.is_single_index:
             return sp.Matrix([[self.noise()]])
         size, extra = len(network.ridges), network.teacher.noise
+        residual = [(p, ridge) for p, ridge in enumerate(self._signed) if self._counts(p, p)]
 
         def entry(i: int, k: int) -> Expr:
             total = extra * self._product((i, k), ())
-            for p, first in enumerate(self._signed):
-                for n, second in enumerate(self._signed):
+            for p, first in residual:
+                for n, second in residual:
                     total += first.coefficient * second.coefficient * self._product((i, k), (p, n))
             return network.ridges[i].coefficient * network.ridges[k].coefficient * total
 
@@ -243,9 +253,19 @@ class Loss(Shown):
     def _phi(self) -> Distribution:
         return Distribution.of(self.teacher.expr)
 
+    @property
+    def own(self) -> Expr:
+        """The student's part of a sample's residual own(l) - y: sigma, or 0 of the correlation loss."""
+        return self.network.minimised.own * self.student.expr
+
+    @property
+    def ends_at_teacher(self) -> bool:
+        """Whether w = w* is a minimum: student and learnt link are one function, and its square is in the loss."""
+        return self.own != 0 and self.student.expr == self.teacher.expr
+
     @cached_property
-    def _sigma_squared(self) -> Distribution:
-        return Distribution.of(self.student.expr**2)
+    def _own_squared(self) -> Distribution:
+        return Distribution.of(self.own**2)
 
     def kernel(self, overlap: Expr = q, variance: Expr = r) -> Expr:
         """Return K(q, r) = E[sigma(l) phi(l*)]."""
@@ -257,7 +277,7 @@ class Loss(Shown):
 
     def _content(self, *at: Expr) -> tuple[Expr, ...]:
         given = self.labels
-        return (self.student.expr, given.link.expr, given.transform, given.noise, *map(sp.sympify, at))
+        return (self.student.expr, self.own, given.link.expr, given.transform, given.noise, *map(sp.sympify, at))
 
     @property
     def expr(self) -> Expr:
@@ -266,7 +286,7 @@ class Loss(Shown):
 
     @remembered(_content)
     def _expr(self) -> Expr:
-        own = gaussian_mean(self._sigma_squared, S.Zero, r)
+        own = gaussian_mean(self._own_squared, S.Zero, r)
         return tidy_sum(own / 2 - self.kernel() + self.target / 2)
 
     @property
@@ -293,23 +313,24 @@ class Loss(Shown):
         return "sigma", "sigma" if self.student.expr == self.teacher.expr else "phi"
 
     def drive(self, mu: Expr) -> Expr:
-        """Return -dL(mu, mu^2)/dmu = E[Z sigma'(mu Z) (phi(Z) - sigma(mu Z))], one expectation.
+        """Return -dL(mu, mu^2)/dmu = E[Z sigma'(mu Z) (phi(Z) - own(mu Z))], one expectation.
 
         >>> from theory.language.activations import activation
         >>> from theory.language.labels import labels
         >>> Loss.of(activation("tanh"), labels("linear")).drive(S.One)
         GaussianMean(x*(1 - tanh(x)**2)*(x - tanh(x)), 0, 1)
         """
-        sigma, phi = self.student, self.teacher
-        slope, value = (f.subs(x, mu * x) for f in (sigma.derivative, sigma.expr))
-        return GaussianMean(x * slope * (phi.expr - value), S.Zero, S.One)
+        slope, value = (f.subs(x, mu * x) for f in (self.student.derivative, self.own))
+        return GaussianMean(x * slope * (self.teacher.expr - value), S.Zero, S.One)
 
     def _edge_gradient(self, mu: Expr) -> Expr:
         """Return (L_q, L_r) at q = mu, r = mu^2, where l = mu Z and l* = Z, as one expectation each."""
-        sigma, phi = self.student.expr, self.teacher.expr
-        slope, bend, value = (sp.diff(sigma, x, k).subs(x, mu * x) for k in (1, 2, 0))
+        phi, own = self.teacher.expr, self.network.minimised.own
+        value, slope, bend = (sp.diff(self.student.expr, x, k).subs(x, mu * x) for k in range(3))
         along = GaussianMean(slope * sp.diff(phi, x), S.Zero, S.One)
-        return sp.Tuple(-along, GaussianMean(slope**2 + bend * (value - phi), S.Zero, S.One) / 2)
+        sign = 1 if own else -1  # of the correlation loss nothing but -E[sigma'' phi] is left
+        across = GaussianMean(sign * (own * slope**2 + bend * (own * value - phi)), S.Zero, S.One)
+        return sp.Tuple(-along, sign * across / 2)
 
     @remembered(_content)
     def _gradient(self, overlap: Expr, variance: Expr) -> Expr:
@@ -317,7 +338,7 @@ class Loss(Shown):
             return self._edge_gradient(overlap)
         sigma, phi = self._sigma, self._phi
         slope = -gaussian_kernel(sigma.diff(), phi.diff(), overlap, variance)
-        own = gaussian_mean(self._sigma_squared.diff(2), S.Zero, variance)
+        own = gaussian_mean(self._own_squared.diff(2), S.Zero, variance)
         return sp.Tuple(slope, tidy_sum(own / 4 - gaussian_kernel(sigma.diff(2), phi, overlap, variance) / 2))
 
     def second(self, name: Symbol, argument: Symbol, overlap: Expr, variance: Expr) -> Expr:
@@ -343,23 +364,25 @@ class Loss(Shown):
         """Return L_qq, L_qr or L_rr; `by_variance` counts the r."""
         left, right = self._sigma.diff(2 + by_variance), self._phi.diff(2 - by_variance)
         cross = -(S.Half**by_variance) * gaussian_kernel(left, right, overlap, variance)
-        own = gaussian_mean(self._sigma_squared.diff(4), S.Zero, variance) / 8 if by_variance == 2 else S.Zero
+        own = gaussian_mean(self._own_squared.diff(4), S.Zero, variance) / 8 if by_variance == 2 else S.Zero
         return tidy_sum(cross + own)
 
     def noise(self, overlap: Expr = q, variance: Expr = r) -> Expr:
-        r"""Return J(q, r) = E[F], F = (sigma(l) - y)^2 sigma'(l)^2: the gradient's variance in a bulk direction.
+        r"""Return J(q, r) = E[F], F = (own(l) - y)^2 sigma'(l)^2: the gradient's variance in a bulk direction.
 
         >>> from theory.language.activations import activation
         >>> from theory.language.labels import labels
         >>> Loss.of(activation("linear"), labels("linear", noise=Delta)).noise()
         Delta - 2*q + r + 1
+
+        With `own` = 0, the correlation loss, that is E[y^2 sigma'(l)^2].
         """
         return self._moment(2, S.One, 0, exact(overlap, "overlap"), exact(variance, "variance"))
 
     def noise_moments(self, overlap: Expr = q, variance: Expr = r) -> dict[Symbol, Expr]:
-        """Return the moments of a sample's gradient g = (sigma(l) - y) sigma'(l) x that a covariance needs.
+        """Return the moments of a sample's gradient g = (own(l) - y) sigma'(l) x that a covariance needs.
 
-        With f = (sigma - y) sigma' they are J = E f^2, M_ss = E[f^2 l*^2] - J, M_ls = E[l* d(f^2)/dl],
+        With f = (own - y) sigma' they are J = E f^2, M_ss = E[f^2 l*^2] - J, M_ls = E[l* d(f^2)/dl],
         M_ll = E[d^2(f^2)/dl^2], N_s = E[f^3 l*], N_l = E[d(f^3)/dl] and N_4 = E f^4. By Stein's lemma these give
         E[f^2 a.x b.x] and E[f^3 a.x] for any two vectors (`theory.network.vectors`).
         """
@@ -377,11 +400,11 @@ class Loss(Shown):
 
     @remembered(_content)
     def _moment(self, n: int, weight: Expr, order: int, overlap: Expr, variance: Expr) -> Expr:
-        """Return E[weight(l*) d^order f^n/dl^order], f = (sigma - y) sigma': kernels of products."""
-        sigma, slope = self.student.expr, self.student.derivative
+        """Return E[weight(l*) d^order f^n/dl^order], f = (own - y) sigma': kernels of products."""
+        own, slope = self.own, self.student.derivative
         total = []
-        for k in range(n + 1):
-            left = Distribution.of(sigma ** (n - k) * slope**n).diff(order)
+        for k in range(n + 1) if own != 0 else [n]:
+            left = Distribution.of(own ** (n - k) * slope**n).diff(order)
             factor = weight * (self.labels.moment(k) if k else 1)
             total += [
                 (-1) ** k * sp.binomial(n, k) * c * gaussian_kernel(left, right, overlap, variance)

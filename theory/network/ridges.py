@@ -29,6 +29,8 @@ from theory.language.activations import Activation, exact_value
 from theory.language.families import conditions_in_words, holds
 from theory.language.labels import Labels
 from theory.language.parameters import Parameter, domain_of
+from theory.network.objectives import Objective
+from theory.network.objectives import objective as find_objective
 from theory.network.vectors import Argument, Combination, Gram, Vector
 from theory.shown import Shown
 from theory.symbols import Delta, J, L_q, L_r, q, r
@@ -104,7 +106,7 @@ class Network(Shown):
         penalty: weight decay by trained scalar or vector: lambda gives lambda p^2 / 2, or lambda |v|^2 / 2.
         progress: the overlap <v, b>/|v| whose modulus reaching a threshold is the exit; the first of `overlaps` if
             None.
-        objective: what is minimised, half the mean square of the residual.
+        objective: what is minimised, a name of `theory.network.objectives.OBJECTIVES`.
         check: raises `ParameterError` for parameters outside their domain, given by name.
         values: numbers of parameters, where they have been given: `at`.
         words: how it is spoken of.
@@ -131,8 +133,7 @@ class Network(Shown):
     sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.objective != "squared":
-            raise InputError(f"objective {self.objective!r} given; accepted: 'squared', half the mean square residual.")
+        find_objective(self.objective)  # refuses other names
         shared = {s.name for s in self.parameters_of_functions} & {s.name for s in (*self.states, *self.parameters)}
         if shared:
             raise InputError(
@@ -154,7 +155,8 @@ class Network(Shown):
             )
 
     def __hash__(self) -> int:
-        return hash((self.name, self.ridges, self.teacher, self.scalars, self.parameters, self.scale, self.sources))
+        content = (self.name, self.ridges, self.teacher, self.objective, self.scalars, self.parameters, self.scale)
+        return hash((*content, self.sources))
 
     @classmethod
     def single(
@@ -170,10 +172,41 @@ class Network(Shown):
     @property
     def brief(self) -> str:
         """What learns what, and the weight."""
-        shown = ", ".join(filter(None, (f"model {self.name}", self.words.short)))
+        shown = ", ".join(filter(None, (f"model {self.name}", self.words.short))) + self.minimised.aside
         if not self.is_single_index:
             return f"{len(self.ridges)} units on {len(self.teacher.ridges)} teacher terms, {shown}"
         return f"{self.student.name} on {self.labels.mean.name}, {shown}"
+
+    @property
+    def minimised(self) -> Objective:
+        """What is minimised."""
+        return find_objective(self.objective)
+
+    @property
+    def unheld(self) -> tuple[Symbol | Vector, ...]:
+        """What is trained beside directions, where no term of the student's own holds it: scalars, free vectors."""
+        if self.minimised.own:
+            return ()
+        return (*self.scalars, *(v for v in self.vectors if v.has_free_length))
+
+    @property
+    def caution(self) -> str:
+        """Say what nothing of the objective holds; empty where there is no such size.
+
+        >>> from theory.language.activations import activation
+        >>> from theory.language.labels import labels
+        >>> from theory.network.models import Plain
+        >>> replace(Plain().network(activation("erf"), labels("erf")), objective="correlation").caution
+        ''
+        """
+        if not self.unheld:
+            return ""
+        sizes = ", ".join(part.name if isinstance(part, Symbol) else f"|{part.name}|" for part in self.unheld)
+        held = "nothing but weight decay" if set(self.unheld) & set(self.penalty) else "nothing"
+        return (
+            f"correlation loss: it has no term of the student's own, so that {held} holds {sizes}, which may grow "
+            "without bound; the time until |m| reaches a threshold is defined, an end of training is not"
+        )
 
     @property
     def is_single_index(self) -> bool:
@@ -294,7 +327,7 @@ class Network(Shown):
 
     @cached_property
     def noise_covariance(self) -> sp.MatrixBase:
-        """The symbols C_ik = E[c_i c_k], c_i = a_i sigma_i'(l_i) (f - y): J of a single-index network."""
+        """The symbols C_ik = E[c_i c_k], c_i = a_i sigma_i'(l_i) (c f - y): J of a single-index network."""
         size = len(self.ridges)
         if self.is_single_index:
             return sp.Matrix([[J]])
@@ -331,17 +364,17 @@ class Network(Shown):
 
         Raises `InputError` where two functions declare one name differently.
         """
-        found: dict[str, Parameter] = {}
+        known: dict[str, Parameter] = {}
         declared = [p for f in self.functions for p in f.domain if p.symbol in f.parameters]
         labels = self.teacher.labels
         declared += domain_of(sp.Tuple(self.teacher.noise, S.Zero if labels is None else labels.transform), declared)
         for parameter in declared:
-            if found.setdefault(parameter.name, parameter).symbol != parameter.symbol:
+            if known.setdefault(parameter.name, parameter).symbol != parameter.symbol:
                 raise InputError(
-                    f"parameter {parameter.name} declared as {found[parameter.name]} and as {parameter}; accepted: one "
+                    f"parameter {parameter.name} declared as {known[parameter.name]} and as {parameter}; accepted: one "
                     "declaration, shared by student, teacher and label."
                 )
-        return tuple(found[name] for name in sorted(found))
+        return tuple(known[name] for name in sorted(known))
 
     @property
     def parameters_of_functions(self) -> tuple[Symbol, ...]:

@@ -11,7 +11,8 @@ aligned edge, q = mu and r = mu^2, with sigma_k = sigma_k^[mu^2], that is
     A = sum_k (k sigma_k / mu + sigma_{k+2} / mu^3) (phi_k mu^k - sigma_k) / (k! mu^{2k}),
     B = sum_k [sigma_{k+2} (phi_k mu^k - sigma_k) / mu^4 - k sigma_k^2 / mu^2] / (k! mu^{2k}) = -2 L_r.
 
-*Order N* keeps k = 0, ..., N in every sum, so that sigma_{N+2} occurs: the convention of `numerics.integrals.series`.
+The correlation loss lacks what is quadratic in sigma: the first term of L, and those of A and B. *Order N* keeps
+k = 0, ..., N in every sum, so that sigma_{N+2} occurs: the convention of `numerics.integrals.series`.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ class HermiteSums(Shown):
 
     def _norm(self, k: int, variance: Expr) -> Expr:
         own, target = self._sigma(k, variance) ** 2 / variance**k, self._phi(k) ** 2 if self._is_plain else 0
-        return (own + target) / (2 * sp.factorial(k))
+        return (self._own * own + target) / (2 * sp.factorial(k))
 
     def _slope(self, k: int, overlap: Expr, variance: Expr) -> Expr:
         if k == 0:
@@ -132,12 +133,21 @@ class HermiteSums(Shown):
 
     def _bend(self, k: int, overlap: Expr, variance: Expr) -> Expr:
         here, beyond = self._sigma(k, variance), self._sigma(k + 2, variance)
-        above = beyond * (here - self._phi(k) * overlap**k) + k * variance * here**2
+        above = beyond * (self._own * here - self._phi(k) * overlap**k) + self._own * k * variance * here**2
         return above / (2 * sp.factorial(k) * variance ** (k + 2))
 
     def _drive(self, k: int) -> Expr:
         here, beyond = self._sigma(k, mu**2), self._sigma(k + 2, mu**2)
-        return (k * mu**2 * here + beyond) * (self._phi(k) * mu**k - here) / (sp.factorial(k) * mu ** (2 * k + 3))
+        return (
+            (k * mu**2 * here + beyond)
+            * (self._phi(k) * mu**k - self._own * here)
+            / (sp.factorial(k) * mu ** (2 * k + 3))
+        )
+
+    @property
+    def _own(self) -> Expr:
+        """The factor of the student's own: 1, or 0 of the correlation loss."""
+        return self.system.network.minimised.own
 
     @property
     def _is_plain(self) -> bool:

@@ -165,14 +165,14 @@ class System(Shown):
         >>> [system.conditions for system in family.chambers()]
         [(-b + c,), (b - c,)]
         """
-        found = [self]
+        known: list[System] = [self]
         for place in points(self.network.domain, count) if self.conditions else ():
-            if not any(holds(system.conditions, place) for system in found):
+            if not any(holds(system.conditions, place) for system in known):
                 try:
-                    found.append(self.within({symbol.name: value for symbol, value in place.items()}))
+                    known.append(self.within({symbol.name: value for symbol, value in place.items()}))
                 except NotIntegrableError:
                     continue
-        return tuple(found)
+        return tuple(known)
 
     def grouped(self, rows: Sequence[Mapping[str, Any]], *, put: bool = False) -> list[tuple[System, list[int]]]:
         """Return the system of each chamber that values of the parameters lie in, with the places of those rows.
@@ -186,21 +186,21 @@ class System(Shown):
         >>> [(s.conditions, places) for s, places in family.grouped([{"a": 1}, {"a": -1}, {"a": 2}, {"a": 0.0}])]
         [((a,), [0, 2]), ((-a,), [1]), ((), [3])]
         """
-        own, found = self.network.domain, list[tuple[System, list[int], Mapping[Symbol, Expr]]]()
+        own, groups = self.network.domain, list[tuple[System, list[int], Mapping[Symbol, Expr]]]()
         if not own:
             return [(self, list(range(len(rows))))]
         for i, row in enumerate(rows):
             point = {p.symbol: exact_value(p.name, row[p.name]) for p in own if p.name in row}
             for parameter in own:
                 parameter.check_exact(point[parameter.symbol])
-            for system, places, values in found:
+            for system, places, values in groups:
                 if values == point if put or not system.network.domain else holds(system.conditions, point):
                     places.append(i)
                     break
             else:
                 system = self.member(row) if put else self.within(row)
-                found.append((system, [i], point))
-        return [(system, places) for system, places, _ in found]
+                groups.append((system, [i], point))
+        return [(system, places) for system, places, _ in groups]
 
     def _of(self, network: Network) -> System:
         """Return the same system of another network: finite kappa and observables are kept."""

@@ -8,8 +8,8 @@ of A, with A ~ a delta^k and B ~ b delta^n, delta = mu - mu_c, on the side where
     n < k, b s^n > 0    tau ~ 1 / (alpha^2 |b| |delta|^n),             generic: n = 0, tau -> 1 / (alpha^2 B),
     n = k               tau ~ 2 / ((beta + sqrt(beta^2 + 4 alpha^2 a^2)) |delta|^k),     beta = alpha^2 b s^n.
 
-A = -dL(mu, mu^2)/dmu, so that mu = 1 is a root where student and teacher are the same function. There A'(1) is minus
-the curvature E[(Z sigma'(Z))^2], B(1) = -E[sigma'(Z)^2], and p = 2 with C = |B(1)| / A'(1)^2.
+A = -dL(mu, mu^2)/dmu, so that mu = 1 is a root of the squared loss where student and teacher are the same function.
+There A'(1) is minus the curvature E[(Z sigma'(Z))^2], B(1) = -E[sigma'(Z)^2], and p = 2 with C = |B(1)| / A'(1)^2.
 
 *Exactly at mu_c* every point of the line u = 0 is an equilibrium of the flow, and u grows at the rate
 B (1 - m^2) + A' m^2: *u alone* escapes for B > 0, the start *traps* the flow for B < 0 (there is no slow manifold that

@@ -108,7 +108,8 @@ def drive_of(escape: Escape) -> Expr:
 def _flat(escape: Escape) -> HermescapeError:
     return HermescapeError(
         f"student {escape.loss.student.name} on {escape.loss.teacher.name}: A = 0 for every mu, so that no alignment "
-        "is critical; give a student that depends on its input."
+        "is critical and none drives the search; give a student that depends on its input"
+        f"{'' if escape.loss.own else ', or a teacher with which it shares a Hermite order'}."
     )
 
 
@@ -185,20 +186,20 @@ def isolation(root: Expr) -> tuple[Poly, Expr, Expr] | None:
 
 @dataclass(frozen=True)
 class Samples:
-    """Numbers of A: its closed form, or the one integral E[Z sigma'(mu Z) (phi(Z) - sigma(mu Z))] by the oracle.
+    """Numbers of A: its closed form, or the one integral E[Z sigma'(mu Z) (phi(Z) - own(mu Z))] by the oracle.
 
     The derivatives of the integral are central differences of nine points, so that a student with a kink, whose A
     has no derivative that is derived, needs none.
     """
 
     drive: Expr
-    functions: tuple[Expr, Expr, Expr] | None  # sigma, sigma' and phi where A has no closed form
+    functions: tuple[Expr, Expr, Expr] | None  # own, sigma' and phi where A has no closed form
 
     @classmethod
     def of(cls, escape: Escape) -> Samples:
         """Return the samples of a search."""
         drive, loss = drive_of(escape), escape.loss
-        functions = None if is_closed(drive) else (loss.student.expr, loss.student.derivative, loss.teacher.expr)
+        functions = None if is_closed(drive) else (loss.own, loss.student.derivative, loss.teacher.expr)
         return cls(drive, functions)
 
     def roughly(self, alignment: mpmath.mpf, scale: mpmath.mpf | int = 0) -> mpmath.mpf:
@@ -269,10 +270,10 @@ def scanned(escape: Escape) -> list[Root]:
 
 def _end(escape: Escape, sample: Samples, scale: mpmath.mpf) -> Root | None:
     """Return the root at mu = 1 where there is one."""
-    own, one = escape.loss.student == escape.loss.teacher, mpmath.mpf(1)
-    if not own and abs(sample(one)) > TOUCHING * scale:
+    certain, one = escape.loss.ends_at_teacher, mpmath.mpf(1)
+    if not certain and abs(sample(one)) > TOUCHING * scale:
         return None
-    return Root(S.One, _multiplicity(sample, one, scale), None, S.Zero if own else ERROR)
+    return Root(S.One, _multiplicity(sample, one, scale), None, S.Zero if certain else ERROR)
 
 
 def _multiplicity(sample: Samples, root: mpmath.mpf, scale: mpmath.mpf) -> int:

@@ -66,8 +66,8 @@ def special_places(system: System) -> tuple[Special, ...]:
     network = system.network
     if not network.domain or not network.is_single_index:
         return ()
-    found = [*_exponents(system), *_kinks(system), *_ends(system)]
-    return tuple(dict.fromkeys(found))
+    places = [*_exponents(system), *_kinks(system), *_ends(system)]
+    return tuple(dict.fromkeys(places))
 
 
 def _zeros(f: Expr, domain: tuple[Parameter, ...]) -> Iterator[tuple[str, dict[Symbol, Expr]]]:
@@ -161,8 +161,8 @@ def _towards(parameter: Parameter, end: Expr) -> list[Expr]:
 
 
 def _scale(parameter: Parameter, end: Expr, power: sp.Rational) -> str:
-    plain = end == sp.oo or (end == 0 and parameter.low == 0)
-    base = parameter.name if plain else f"|{parameter.name}{f' - {end}' if end.is_finite and end != 0 else ''}|"
+    plain, distance = end == sp.oo or (end == 0 and parameter.low == 0), f" - {end}"
+    base = parameter.name if plain else f"|{parameter.name}{'' if end in (0, -sp.oo) else distance}|"
     if power == 1:
         return base
     return f"{base}^{power}" if power.is_Integer and power > 0 else f"{base}^({power})"

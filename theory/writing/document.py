@@ -176,9 +176,9 @@ def _pair(system: System) -> Text:
 
 
 def _name(system: System) -> str:
-    """Return what labels begin with: student, teacher where it is another, model where it is not the default."""
+    """Return what labels begin with: student, teacher where it is another, model and objective likewise."""
     loss, model = system.loss_function, system.network.name
     pair = [loss.student.name, *([] if loss.labels.link == loss.student else ["on", loss.labels.link.name])]
-    parts = [*pair, *([] if model == DEFAULT else [model])]
+    parts = [*pair, *([] if model == DEFAULT else [model]), *([] if loss.own else [loss.network.objective])]
     slugs = (re.sub("[^A-Za-z0-9]+", "-", part)[:LONGEST_NAME].strip("-") for part in parts)
     return "-".join(slug for slug in slugs if slug)

@@ -29,11 +29,13 @@ Tagged = tuple[str, Block]
 DIGITS = 6  # of a critical strength
 
 CONSTANT = Equation.of("law-constant", "C", r"\lim_{c \to 0} \left[\frac{t(c \to R)}{\tau} + \log c\right]")
-BULK = r"\mathbb{E}[(\sigma(\ell) - y)^{2} \sigma'(\ell)^{2}]"
-ALONG = r"\mathbb{E}[(\sigma(\ell) - y)^{2} \sigma'(\ell)^{2} (\ell^{*})^{2}]"
 WAY = (
     r"The time $t(c \to R)$ is that of the flow, at this $\kappa$, along its unstable manifold from $|m| = c$ to $|m| "
     r"= R$, so that one integration gives $C$. The median of $T$ has $|Z| = 0.674$."
+)
+END = (
+    r" As $m$ ends at $(1 - \mu) / \sqrt{1 - 2 \mu + \rho^{2}}$ where student and teacher are the same function, a "
+    "larger $R$ is not reached."
 )
 BATCHES = r"the noise of batches of $b$ samples enters by $\kappa = \eta d / b$, which is kept as $d$ grows"
 
@@ -44,6 +46,17 @@ def _text(part: str, words: str) -> Tagged:
 
 def _shown(part: str, *equations: Equation) -> Tagged:
     return part, Equations(equations)
+
+
+def bulk(own: bool, weight: str = "") -> str:
+    """Return the second moment of a sample's gradient in a bulk direction; `own`: the student's value is in it."""
+    residual = r"(\sigma(\ell) - y)" if own else "y"
+    return rf"\mathbb{{E}}[{residual}^{{2}} \sigma'(\ell)^{{2}}{weight}]"
+
+
+def along(own: bool) -> str:
+    """Return it in the direction of w*."""
+    return bulk(own, r" (\ell^{*})^{2}")
 
 
 def times(factor: Expr, symbol: str) -> str:
@@ -68,7 +81,7 @@ def search_law(escape: Escape) -> Iterator[Tagged]:
         rf"From a random direction $v$ and $u = u_{{0}}$, where ${drive} \neq 0$, the first time at which $|m| \geq R$ "
         r"is, as $d$ grows and with $Z \sim \mathcal{N}(0, 1)$,",
     )
-    yield _shown("law", *search_equations(escape.square, aligned=escape.A is not None))
+    yield _shown("law", *search_equations(escape.square, aligned=escape.A is not None, own=bool(escape.loss.own)))
     yield _text(
         "law",
         r"At a step size $\eta > 0$, $\tau = \eta / \log(1 + \eta \lambda_{+})$, which tends to $1 / \lambda_{+}$ as "
@@ -76,7 +89,7 @@ def search_law(escape: Escape) -> Iterator[Tagged]:
     )
 
 
-def search_equations(square: Expr, aligned: bool) -> tuple[Equation, ...]:
+def search_equations(square: Expr, aligned: bool, *, own: bool = True) -> tuple[Equation, ...]:
     """Return T and its symbols; the square is that of the LoRA scale."""
     drive, slope, length = ("A", "|A|", r"\mu") if aligned else ("G", "|a_{m}|", r"\rho")
     ratio = rf"\frac{{\lambda_{{+}}^{{2}} + {times(square, f'{drive}^{{2}}')}}}{{{times(square, f'{slope} S')}}}"
@@ -89,7 +102,7 @@ def search_equations(square: Expr, aligned: bool) -> tuple[Equation, ...]:
         Equation.of(
             "law-shift", "z_{0}", rf"\frac{{\lambda_{{+}} u_{{0}} \sqrt{{d}}}}{{{times(sp.sqrt(square), 'S')}}}"
         ),
-        Equation.of("law-noise", "J_{0}", at_start(length, BULK)),
+        Equation.of("law-noise", "J_{0}", at_start(length, bulk(own))),
         CONSTANT,
     )
 
@@ -120,8 +133,7 @@ def regimes(system: System) -> Iterator[Tagged]:
     if escape.A is None or escape.square is None:
         yield _text(
             "regimes",
-            r"Where $G = 0$, the Hessian at $w_{0}$ decides what leads out. As $m$ ends at $(1 - \mu) / \sqrt{1 - "
-            r"2 \mu + \rho^{2}}$ where student and teacher are the same function, a larger $R$ is not reached.",
+            r"Where $G = 0$, the Hessian at $w_{0}$ decides what leads out." + (END if escape.loss.own else ""),
         )
         return
     places = _places(system)
@@ -129,7 +141,7 @@ def regimes(system: System) -> Iterator[Tagged]:
     if places is None or any(bend > 0 for _, bend, _ in places):
         yield from _alone(escape.square)
     if places is None or any(bend < 0 < turn for _, bend, turn in places):
-        yield from _driven(escape.square)
+        yield from _driven(escape)
     if places is None or any(bend < 0 and turn <= 0 for _, bend, turn in places):
         yield _text(
             "regimes",
@@ -184,16 +196,17 @@ def alone_equations(square: Expr) -> tuple[Equation, ...]:
     )
 
 
-def _driven(square: Expr) -> Iterator[Tagged]:
+def _driven(escape: Escape) -> Iterator[Tagged]:
+    assert escape.square is not None
     yield _text(
         "regimes",
         r"If $B < 0 < A'$ there, the flow stays for ever. SGD leaves by its noise alone, which keeps "
         r"$\mathbb{E} u^{2} = \nu / d$ and thereby turns $v$ at the rate $g / d$, as long as that is positive:",
     )
-    yield _shown("regimes", *driven_equations(square))
+    yield _shown("regimes", *driven_equations(escape.square, own=bool(escape.loss.own)))
 
 
-def driven_equations(square: Expr) -> tuple[Equation, ...]:
+def driven_equations(square: Expr, *, own: bool = True) -> tuple[Equation, ...]:
     """Return T where noise alone leads out, and its symbols."""
     noise = times(square, r"\kappa J_{0}")
     wider = times(square, r"\kappa \nu J_{*}")
@@ -204,7 +217,7 @@ def driven_equations(square: Expr) -> tuple[Equation, ...]:
         Equation.of("law-driven", "T", rf"\frac{{d}}{{g}} \left[{start}\right]"),
         Equation.of("law-driven-rate", "g", rf"\frac{{{noise}}}{{2 |B|}} {turning}"),
         Equation.of("law-driven-level", r"\nu", rf"\frac{{\kappa J_{{0}}}}{{2 |B| - {curvature}}}"),
-        Equation.of("law-driven-noise", "J_{*}", at_start(r"\mu", ALONG)),
+        Equation.of("law-driven-noise", "J_{*}", at_start(r"\mu", along(own))),
     )
 
 
@@ -212,19 +225,6 @@ def driven_equations(square: Expr) -> tuple[Equation, ...]:
 
 FAST = r"\int_{0}^{R} \frac{\mathrm{d} m}{|b(m)|} + \frac{\zeta}{\sqrt{d}} Z + O(d^{-1})"
 WIDTH = r"\frac{1}{b(0)^{2}} + \kappa \int_{0}^{R} \frac{D(m)}{|b(m)|^{3}} \mathrm{d} m"
-SADDLE = (
-    Equation.of("law", "T", r"\tau \left[\frac{1}{2} \log d - \log |Z| - \log S + C\right] + o(1)"),
-    Equation.of("law-spread", "S^{2}", r"1 + \frac{\kappa V_{0}}{2 c_{k_*} h + \eta c_{k_*}^{2} - \kappa J_{0}}"),
-    Equation.of(
-        "law-time",
-        r"\frac{1}{\tau}",
-        r"\frac{1}{\eta} \log \frac{h + \eta c_{k_*}}{\sqrt{h^{2} + \eta \kappa J_{0}}}",
-    ),
-    Equation.of("law-left", "h", r"1 - 2 \eta L_{r}"),
-    Equation.of("law-noise", "J_{0}", BULK),
-    Equation.of("law-along", "V_{0}", ALONG),
-    CONSTANT,
-)
 POWER = r"\frac{d^{(k_{*} - 2)/2}}{|c_{k_*}| \left(k_{*} - 2\right) |Z|^{k_{*} - 2}}"
 
 
@@ -246,21 +246,21 @@ def sphere_law(escape: Escape) -> Iterator[Tagged]:
     near = r"c_{k_*} + O(m)" if exponent == 1 else r"c_{k_*}\, m^{k_{*} - 1} + O(m^{k_{*}})"
     yield _shown("tau", Equation.of("start", rate_of(m), near), *escape.equations)
     if isinstance(exponent, Symbol):
-        yield from _by_exponent()
+        yield from _by_exponent(bool(escape.loss.own))
     elif exponent % 2 == 0 and drift.is_negative:
         yield _text("law", r"As $c_{k_*} < 0$, $m = 0$ attracts, and the start traps: $T = \infty$.")
     else:
-        yield from {1: _ballistic, 2: _saddle}.get(exponent, _power)()
+        yield from _saddle(bool(escape.loss.own)) if exponent == 2 else _ballistic() if exponent == 1 else _power()
 
 
-def _by_exponent() -> Iterator[Tagged]:
-    """Yield the laws of every information exponent."""
+def _by_exponent(own: bool) -> Iterator[Tagged]:
+    """Yield the laws of every information exponent; `own`: the student's value is in the residual."""
     trap = r"Where $k_{*}$ is even and $c_{k_*} < 0$, $m = 0$ attracts, and the start traps: $T = \infty$. Else:"
     yield _text("law", trap)
-    cases = (("ballistic", "= 1", _ballistic), ("saddle", "= 2", _saddle), ("power", r"\geq 3", _power))
+    cases = (("ballistic", "= 1", _ballistic()), ("saddle", "= 2", _saddle(own)), ("power", r"\geq 3", _power()))
     for name, case, law in cases:
         yield _text("law", rf"Case $k_{{*}} {case}$.")
-        for part, block in law():
+        for part, block in law:
             yield part, _relabelled(block, name)
 
 
@@ -284,13 +284,30 @@ def _ballistic() -> Iterator[Tagged]:
     )
 
 
-def _saddle() -> Iterator[Tagged]:
+def saddle_equations(*, own: bool = True) -> tuple[Equation, ...]:
+    """Return T where m = 0 is a saddle, and its symbols."""
+    return (
+        Equation.of("law", "T", r"\tau \left[\frac{1}{2} \log d - \log |Z| - \log S + C\right] + o(1)"),
+        Equation.of("law-spread", "S^{2}", r"1 + \frac{\kappa V_{0}}{2 c_{k_*} h + \eta c_{k_*}^{2} - \kappa J_{0}}"),
+        Equation.of(
+            "law-time",
+            r"\frac{1}{\tau}",
+            r"\frac{1}{\eta} \log \frac{h + \eta c_{k_*}}{\sqrt{h^{2} + \eta \kappa J_{0}}}",
+        ),
+        Equation.of("law-left", "h", r"1 - 2 \eta L_{r}"),
+        Equation.of("law-noise", "J_{0}", bulk(own)),
+        Equation.of("law-along", "V_{0}", along(own)),
+        CONSTANT,
+    )
+
+
+def _saddle(own: bool) -> Iterator[Tagged]:
     yield _text(
         "law",
         r"From a random direction the first time at which $|m| \geq R$ is, as $d$ grows and with $Z \sim "
         r"\mathcal{N}(0, 1)$,",
     )
-    yield _shown("law", *SADDLE)
+    yield _shown("law", *saddle_equations(own=own))
     yield _text(
         "law",
         rf"all of them at $q = 0$, $r = 1$; {BATCHES}. As $\eta \to 0$, $1 / \tau \to c_{{k_*}} - \kappa J_{{0}} / 2$; "

@@ -99,8 +99,8 @@ class Writer:
             Paragraph.of(
                 rf"Inputs are $x \sim \mathcal{{N}}(0, I_{{d}})$, labels {words.labels(system, target)}, and the "
                 rf"student is $\sigma(\langle w, x \rangle)$. {system.network.words.setting.replace('LoRA', lora, 1)} "
-                "One-pass SGD on the squared loss, in the limit of small steps, moves the summary statistics below "
-                "[@saad1995]."
+                f"One-pass SGD on the {system.network.objective} loss, in the limit of small steps, moves the summary "
+                "statistics below [@saad1995]."
             ),
         )
         yield "definitions", Equations(self._definitions())
@@ -221,7 +221,9 @@ class Writer:
     def _loss(self) -> Iterator[Tagged]:
         loss = self.system.loss_function
         noise = "" if loss.labels.noise == 0 else ", noise included"
-        yield "loss", Paragraph.of(f"The population loss is half the mean squared error{noise}.")
+        is_squared = bool(loss.own)
+        caution = "" if is_squared else f" {words.caution(self.system)}"
+        yield "loss", Paragraph.of(f"The population loss is {loss.network.minimised.words}{noise}.{caution}")
         if self._is_bare:
             value, *slopes = loss.equations
             yield "loss", Equations.of(value)
@@ -229,7 +231,7 @@ class Writer:
             yield "loss", Equations(tuple(slopes))
             return
         yield "slopes", Paragraph.of(words.BY_PRICE)
-        yield "slopes", Equations(words.PRICE)
+        yield "slopes", Equations(words.price(loss))
         unsolved = words.UNSOLVED if loss.has_formula else "For these functions,"
         yield "loss", Paragraph.of("In closed form," if loss.is_closed else unsolved)
         yield "loss", Equations(loss.equations)

@@ -111,7 +111,11 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule("hu2022", "low-rank adaptation", _named("hu2022")),
     Rule("saad1995", "closed equations of one-pass SGD in the overlaps", lambda _: True),
-    Rule("benarous2021", "the information exponent", _named("benarous2021")),
+    Rule(
+        "benarous2021",
+        "the information exponent",
+        lambda system: "benarous2021" in system.network.sources or system.loss_function.own == 0,
+    ),
     Rule(
         "arnaboldi2023", "escape from the start of plain training, the noise of SGD included", _named("arnaboldi2023")
     ),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 
+from sympy import Symbol
+
 from theory.calculus.undefined import letter
 from theory.language.activations import Activation
 from theory.network.equations import rate_of
+from theory.network.loss import Loss
 from theory.network.system import System
 from theory.symbols import y
 from theory.typeset.layout import Equation
@@ -20,12 +23,12 @@ __all__ = [
     "FLAT",
     "LINEARISED",
     "ON_EDGE",
-    "PRICE",
     "SUMS",
     "SUMS_ON_SPHERE",
     "TITLE",
     "UNSOLVED",
     "any_function",
+    "caution",
     "complete",
     "conventions",
     "cut",
@@ -33,6 +36,7 @@ __all__ = [
     "labels",
     "meaning",
     "named",
+    "price",
     "slopes",
 ]
 
@@ -65,19 +69,6 @@ AGAIN = {
     "odd gates": "By symmetry:",
 }
 
-PRICE = (
-    Equation.of(
-        "loss-definition",
-        "L(q, r)",
-        r"\frac{1}{2} \mathbb{E}_{r}[\sigma^{2}] - K(q, r) + \frac{1}{2} \mathbb{E}[y^{2}]",
-    ),
-    Equation.of("price-q", "L_{q}", r"-\mathbb{E}[\sigma'(\ell)\, \varphi'(\ell^{*})]"),
-    Equation.of(
-        "price-r",
-        "L_{r}",
-        r"\frac{1}{4} \mathbb{E}_{r}[(\sigma^{2})''] - \frac{1}{2} \mathbb{E}[\sigma''(\ell)\, \varphi(\ell^{*})]",
-    ),
-)
 
 BY_PRICE = "By Price's theorem [@price1958] its derivatives are kernels again:"
 UNSOLVED = "Not every expectation has a closed form; those left are computed by quadrature, with an error estimate:"
@@ -134,7 +125,7 @@ def complete(order: int) -> str:
 
 def general_sums(system: System) -> tuple[Equation, ...]:
     """Return kernel, loss, drive and bend, or the flow on the sphere, as sums over Hermite coefficients."""
-    escape, given = system.escape, system.loss_function.labels
+    escape, given, is_squared = system.escape, system.loss_function.labels, bool(system.loss_function.own)
     own, other, overlap, power = (
         (r"\sigma_{k}", r"\varphi_{k}", latex(system.states[0]), "")
         if escape.on_sphere
@@ -143,7 +134,7 @@ def general_sums(system: System) -> tuple[Equation, ...]:
     at, below = (f"{overlap}, 1", "") if escape.on_sphere else ("q, r", r"\, r^{k}")
     square = f"{own}^{{2}}" if escape.on_sphere else f"({own})^{{2}}"
     kernel = rf"\sum_{{k \geq 0}} \frac{{{own} {other}}}{{k!{below}}} {overlap}^{{k}}"
-    terms = rf"{square} - 2 {own} {other} {overlap}^{{k}} + {power} {other}^{{2}}"
+    terms = rf"{square if is_squared else ''} - 2 {own} {other} {overlap}^{{k}} + {power} {other}^{{2}}".strip()
     rest = "" if given.noise == 0 else rf" + \frac{{{latex(given.noise)}}}{{2}}"
     found = [Equation.of("sums-kernel", f"K({at})", kernel)] if system.loss_function.has_formula else []
     if given.transform == y:
@@ -151,15 +142,52 @@ def general_sums(system: System) -> tuple[Equation, ...]:
         found.append(Equation.of("sums-loss", f"L({at})", loss))
     if escape.A is not None:
         here, beyond = r"\sigma_{k}^{[\mu^{2}]}", r"\sigma_{k + 2}^{[\mu^{2}]}"
-        apart = rf"(\mu^{{k}} {other} - {here})"
+        apart, less = (rf"(\mu^{{k}} {other} - {here})", rf" - k \mu^{{2}} ({here})^{{2}}")
+        if not is_squared:
+            apart, less = rf"\mu^{{k}} {other}", ""
         drive = rf"\frac{{(k \mu^{{2}} {here} + {beyond}) {apart}}}{{k!\, \mu^{{2 k + 3}}}}"
-        bend = rf"\frac{{{beyond} {apart} - k \mu^{{2}} ({here})^{{2}}}}{{k!\, \mu^{{2 k + 4}}}}"
+        bend = rf"\frac{{{beyond} {apart}{less}}}{{k!\, \mu^{{2 k + 4}}}}"
         found.append(Equation.of("sums-drive", r"A(\mu)", rf"\sum_{{k \geq 0}} {drive}"))
         found.append(Equation.of("sums-bend", r"B(\mu)", rf"\sum_{{k \geq 0}} {bend}"))
     if escape.on_sphere:
         flow = rf"(1 - {overlap}^{{2}}) \sum_{{k \geq 1}} \frac{{{own} {other}}}{{(k - 1)!}} {overlap}^{{k - 1}}"
         found.append(Equation.of("sums-flow", rate_of(system.states[0]), flow))
     return tuple(found)
+
+
+def price(loss: Loss) -> tuple[Equation, ...]:
+    """Return the definition of the loss and, by Price's theorem, its slopes."""
+    square, bend = (
+        (r"\frac{1}{2} \mathbb{E}_{r}[\sigma^{2}]", r"\frac{1}{4} \mathbb{E}_{r}[(\sigma^{2})'']")
+        if loss.own
+        else ("", "")
+    )
+    return (
+        Equation.of(
+            "loss-definition", "L(q, r)", rf"{square} - K(q, r) + \frac{{1}}{{2}} \mathbb{{E}}[y^{{2}}]".strip()
+        ),
+        Equation.of("price-q", "L_{q}", r"-\mathbb{E}[\sigma'(\ell)\, \varphi'(\ell^{*})]"),
+        Equation.of(
+            "price-r", "L_{r}", rf"{bend} - \frac{{1}}{{2}} \mathbb{{E}}[\sigma''(\ell)\, \varphi(\ell^{{*}})]".strip()
+        ),
+    )
+
+
+def caution(system: System) -> str:
+    """Say what the correlation loss leaves out, and what of the student's sizes it does not hold."""
+    network = system.network
+    sizes = [latex(part) if isinstance(part, Symbol) else f"|{part.name}|" for part in network.unheld]
+    said = (
+        "It has no term of the student's own and may be negative; $L_{q}$ is that of the squared loss, and on the "
+        "sphere, where $L_{r}$ plays no part, so is the flow [@benarous2021]."
+    )
+    if not sizes:
+        return said
+    held = "Nothing but weight decay" if set(network.unheld) & set(network.penalty) else "Nothing"
+    return (
+        f"{said} {held} holds ${', '.join(sizes)}$, which may grow without bound: the time until $|m|$ reaches a "
+        "threshold is defined, an end of training is not."
+    )
 
 
 def labels(system: System, target: str) -> str:

@@ -31,7 +31,7 @@ def test_help_names_every_command() -> None:
 def test_derive_json() -> None:
     found = read("derive", "relu")
     assert set(found) == {
-        *("student", "teacher", "model", "label", "noise", "information_exponent"),
+        *("student", "teacher", "model", "label", "noise", "objective", "information_exponent"),
         *("generative_exponent", "exact", "loss", "odes", "A", "B", "G2", "tau", "verdict"),
     }
     assert found["exact"] is True

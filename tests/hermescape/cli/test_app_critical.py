@@ -26,7 +26,7 @@ def test_json(run) -> None:
     found = json.loads(out)
     assert (code, err) == (0, "")
     assert set(found) == {
-        *("points", "rate_scale", "slowdown", "student", "teacher"),
+        *("points", "rate_scale", "slowdown", "student", "teacher", "objective"),
         *("critical_mu", "exact", "critical", "best"),
     }
     assert found["critical_mu"] == pytest.approx([0.32072, 1], abs=5e-6)

@@ -1,6 +1,7 @@
 """The verdict must be able to fail, and must not depend on the machine."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +19,20 @@ from theory.errors import InputError, ParameterError
 def test_agreement(name: str) -> None:
     report = hermescape.check(name, mu=[0.3, 0.6], replicas=300, seed=5)
     assert report.passed, [(case.mu, case.sentence) for case in report.cases]
+
+
+@pytest.mark.parametrize("name", ["relu", "he3"])
+def test_the_correlation_loss_agrees_and_is_not_the_squared_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = hermescape.check(name, mu=[0.4], replicas=300, seed=5, objective="correlation")
+    assert report.passed, [(case.mu, case.sentence) for case in report.cases]
+    assert report.settings["objective"] == "correlation"
+    simulated = checking.experiment_at
+
+    def squared(task: hermescape.Task, *place: Any, **sizes: Any) -> Experiment:
+        return simulated(replace(task, objective="squared"), *place, **sizes)
+
+    monkeypatch.setattr(checking, "experiment_at", squared)
+    assert not hermescape.check(name, mu=[0.4], replicas=300, seed=5, objective="correlation").passed
 
 
 @pytest.mark.slow

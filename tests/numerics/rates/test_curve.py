@@ -159,7 +159,7 @@ def test_interpolated_search_times_are_those_of_quadrature(name: str) -> None:
 def test_where_the_drive_vanishes_it_is_one_integral() -> None:
     """A of tanh at 0.999 is 1e-4: integrals that cancel leave 2e-9 of tau."""
     system = derive("tanh")
-    line = Line((system.escape.A, system.escape.B), (mu,), (0.0,), None, (sp.tanh(surrogate.x),) * 2)
+    line = Line((system.escape.A, system.escape.B), (mu,), (0.0,), None, (sp.tanh(surrogate.x),) * 3)
     coarse, fine = (tabulated(line, -2, 1e-10, fine=fine) for fine in (False, True))
     place = np.array([0.999])
     truth = float(value(system.escape.A, {mu: "0.999"}, digits=18).value)

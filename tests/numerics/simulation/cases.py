@@ -43,6 +43,7 @@ def made(name: str, settings: dict[str, Any]) -> Experiment:
         label=rest.pop("label", None),
         noise=rest.pop("noise", 0.0),
         alpha=rest.pop("scale", 1.0),
+        objective=rest.pop("objective", None),
     )
     places = {key: rest.pop(key) for key in ("mu", "rho", "c") if key in rest}
     given = {key: value for key, value in places.items() if value is not None}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from numerics.simulation import fulldim
+from numerics.simulation import fulldim, montecarlo
 from tests.numerics.simulation.cases import noisy as make
 from tests.numerics.simulation.cases import p_value, same
 from theory.errors import ParameterError
@@ -83,3 +83,21 @@ def test_torch_has_the_law_of_numpy(changes: dict[str, Any]) -> None:
     setting = make("relu", replicas=200, max_steps=40, teacher=sp.erf(x), **changes)
     one, other = (fulldim.simulate(setting.but(seed=seed), array_module=m) for seed, m in ((1, "numpy"), (2, "torch")))
     assert p_value(one, other) > 1e-3
+
+
+CORRELATED: dict[str, dict[str, Any]] = {
+    "relu": {},
+    "he2": {"step_size": 0.05, "teacher": sp.erf(x) + x**2},
+    "linear": {"batch": 5},  # its batch is drawn rotated
+    "erf": {"model": "plain", "mu": None, "rho": None, "initial_scale": None, "noise": 0.0, "threshold": None},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CORRELATED)
+def test_the_correlation_loss_is_that_of_real_vectors(name: str) -> None:
+    """The reduced step against SGD in R^d, whose residual is -y; the squared loss has another law."""
+    settings = {"objective": "correlation", "max_steps": 40} | CORRELATED[name]
+    full = fulldim.simulate(make(name, **settings, replicas=600, seed=2))
+    assert p_value(montecarlo.simulate(make(name, **settings)), full) > 1e-3
+    assert p_value(montecarlo.simulate(make(name, **settings | {"objective": "squared"})), full) < 1e-6

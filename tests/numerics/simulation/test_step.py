@@ -1,5 +1,6 @@
 """The step of any network: its law against the unrolled one and against R^d, where it is degenerate, and its bits."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -181,6 +182,18 @@ def test_coefficients_and_decay_have_the_law_of_r_d(name: str) -> None:
     if penalty:
         without = setting(pair("erf", **fields, noise=NOISE), 8, replicas=300, max_steps=15)
         assert p_value(montecarlo.simulate(without), full) < 1e-6
+
+
+@pytest.mark.slow
+def test_the_correlation_loss_has_the_law_of_r_d() -> None:
+    """Trained amplitudes, an adapter and weight decay; the squared loss has another law."""
+    fields: dict[str, Any] = {"amplitudes": (a1, a2), "scalars": (u1, u2, a1, a2), "penalty": {"a2": Rational(1, 2)}}
+    laws = [replace(pair("erf", **fields, noise=NOISE), objective=kind) for kind in ("correlation", "squared")]
+    one, other = (setting(network, 8, replicas=300, max_steps=15) for network in laws)
+    full = fulldim.simulate(one.but(seed=2))
+    assert moved(full)
+    assert p_value(montecarlo.simulate(one), full) > 1e-3
+    assert p_value(montecarlo.simulate(other), full) < 1e-6
 
 
 @pytest.mark.slow

@@ -74,6 +74,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "step_size": 0.05,
         "label": y / 2,
     },
+    "correlation": {"batch": 5, "objective": "correlation"},
 }
 
 

@@ -13,6 +13,7 @@ from theory.language.labels import labels
 from theory.network.constraints import Free, Sphere
 from theory.network.derivation import derive, system_of
 from theory.network.models import MODELS, TEACHER, AlignedLoRA, MisalignedLoRA
+from theory.network.objectives import OBJECTIVES
 from theory.network.ridges import Network, Ridge, Teacher
 from theory.network.vectors import Combination, Gram, Vector
 from theory.symbols import alpha
@@ -59,6 +60,17 @@ NETWORKS = {
     "decay": decayed(),
     "trained amplitude": with_amplitude(),
 }
+CORRELATED = (
+    "lora",
+    "misaligned",
+    "plain",
+    "pretrain",
+    "two units, erf",
+    "two units, relu",
+    "decay",
+    "trained amplitude",
+)
+NETWORKS |= {f"{name}, correlation loss": replace(NETWORKS[name], objective="correlation") for name in CORRELATED}
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -108,9 +120,10 @@ def test_velocities_are_projected_gradients_in_the_vectors(name: str) -> None:
             assert abs(velocity(key) - expected) < 1e-9, key
 
 
+@pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("name", ["erf", "relu", "he3"])
-def test_slopes_of_two_units_are_differences_of_their_loss(name: str) -> None:
-    system = system_of(two_units(name))
+def test_slopes_of_two_units_are_differences_of_their_loss(name: str, objective: str) -> None:
+    system = system_of(replace(two_units(name), objective=objective))
     at = dict(zip(system.states, map(sp.Rational, ("3/10", "-1/5", "1/10", "1/4", "3/20", "-1/10")), strict=True))
     entries = {key: f.subs(at) for key, f in system.entries.items()}
     for key, slope in system.network.slopes.items():
@@ -121,7 +134,8 @@ def test_slopes_of_two_units_are_differences_of_their_loss(name: str) -> None:
         assert abs(system.loss_function.slopes[slope].subs(entries).evalf(30) - difference) < 1e-9
 
 
-def test_the_noise_of_two_equal_units_is_that_of_one() -> None:
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_noise_of_two_equal_units_is_that_of_one(objective: str) -> None:
     """C_ik = E[c_i c_k] with equal weights and amplitudes: J of one unit of twice the amplitude, in quarters."""
     f, target, v = activation("erf"), Vector("w*"), Vector("v", Sphere())
     m = sp.Symbol("m", real=True)
@@ -132,8 +146,9 @@ def test_the_noise_of_two_equal_units_is_that_of_one() -> None:
         teacher=Teacher((Ridge(sp.S.One, f, Combination.of(target)),)),
         gram=Gram({(target, target): sp.S.One, (v, target): m, (v, v): sp.S.One}),
         overlaps={m: (v, target)},
+        objective=objective,
     )
-    twin, one = system_of(network), derive("erf", model="plain")
+    twin, one = system_of(network), derive("erf", model="plain", objective=objective)
     at = {m: sp.Rational(2, 5)}
     entries = {key: f.subs(at) for key, f in twin.entries.items()}
     known = (one.loss_function.noise() / 4).subs({key: f.subs(at) for key, f in one.entries.items()}).evalf(20)
@@ -153,7 +168,8 @@ def test_the_noise_of_two_equal_units_is_that_of_one() -> None:
     ("change", "said"),
     [
         ({"penalty": {sp.Symbol("w"): sp.S.One}}, "penalty on w"),
-        ({"objective": "logistic"}, "squared"),
+        ({"objective": "logistic"}, "'squared', .*, or 'correlation'"),
+        ({"objective": ["squared"]}, "accepted: 'squared'"),
         (
             {
                 "parameters": (sp.Symbol("beta", real=True),),

@@ -63,6 +63,20 @@ def test_the_noise_is_that_of_every_pair(student: str, teacher: str) -> None:
         agree(any_[name], one[name], student, teacher)
 
 
+def test_the_correlation_loss() -> None:
+    any_, one = (
+        derive(*pair, functions=BOTH, noise=Delta, objective="correlation")
+        for pair in (("sigma(x)", "phi(x)"), ("erf", "he3"))
+    )
+    agree(any_.loss, one.loss, "erf", "he3")
+    for f, value in zip(any_.loss_function.gradient(), one.loss_function.gradient(), strict=True):
+        agree(f, value, "erf", "he3")
+    for name in ("A", "B", "tau"):
+        agree(getattr(any_.escape, name), getattr(one.escape, name), "erf", "he3")
+    agree(any_.loss_function.noise(), one.loss_function.noise(), "erf", "he3")
+    assert str(any_.escape.A) == "GaussianMean(x*phi(x)*sigma'(mu*x), 0, 1)"
+
+
 def test_kinks_are_among_them() -> None:
     any_, one = general(), concrete("relu", "relu")
     agree(any_.loss, one.loss, "relu", "relu")

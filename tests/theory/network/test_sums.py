@@ -21,9 +21,10 @@ BOTH = ["sigma", "phi"]
 POLYNOMIALS = [("he3", "he3"), ("he2 + x", "he3 - he1/2"), ("x**4 - x + 1", "he5"), ("he5", "x**2")]
 
 
+@pytest.mark.parametrize("objective", ["squared", "correlation"])
 @pytest.mark.parametrize(("student", "teacher"), POLYNOMIALS)
-def test_polynomials_are_summed_exactly(student: str, teacher: str) -> None:
-    system = derive(student, teacher, noise=Delta)
+def test_polynomials_are_summed_exactly(student: str, teacher: str, objective: str) -> None:
+    system = derive(student, teacher, noise=Delta, objective=objective)
     sums, loss = hermite_sums(system, 5), system.loss_function
     assert sums.is_complete
     slope, bend = sums.slopes
@@ -59,8 +60,9 @@ def test_they_end_where_the_series_of_numerics_end(student: str, teacher: str, o
     assert not sums.is_complete
 
 
-def test_slopes_are_the_derivatives_of_the_loss() -> None:
-    sums = hermite_sums(derive("sigma(x)", "phi(x)", functions=BOTH, noise=0.3), 4)
+@pytest.mark.parametrize("objective", ["squared", "correlation"])
+def test_slopes_are_the_derivatives_of_the_loss(objective: str) -> None:
+    sums = hermite_sums(derive("sigma(x)", "phi(x)", functions=BOTH, noise=0.3, objective=objective), 4)
     slope, bend = sums.slopes
     assert sp.expand(sums.loss.diff(q) - slope) == 0
     assert sp.expand(sums.loss.diff(r) - bend) == 0

@@ -12,7 +12,7 @@ from theory.typeset.layout import Equation
 from theory.typeset.tree import Row, parse
 from theory.writing.blocks import Equations, Paragraph
 from theory.writing.document import derivation
-from theory.writing.law import POWER, SADDLE, alone_equations, driven_equations, search_equations
+from theory.writing.law import POWER, alone_equations, driven_equations, saddle_equations, search_equations
 
 D, Z, C, KAPPA, ETA, DRIVE, BEND, TURN, BULK, ALONG, U = 1e5, -0.7, 0.4, 1.7, 0.05, 0.3, -0.9, 2.5, 0.8, 1.9, 3e-3
 KNOWN = {"d": D, "Z": Z, "C": C, r"\kappa": KAPPA, r"\eta": ETA, "A": DRIVE, "G": DRIVE, "A'": TURN, "B": BEND}
@@ -116,7 +116,7 @@ def test_the_law_on_the_sphere() -> None:
     left = 1 - 2 * eta * 0.6
     tau = law.saddle_time(drift, left, bulk, kappa, eta)
     width = law.saddle_spread(drift, left, bulk, along, kappa, eta)
-    found = solved(SADDLE, KNOWN)
+    found = solved(saddle_equations(), KNOWN)
     assert found["T"] == pytest.approx(expected(law.exit_time(tau, -sp.log(sp.Abs(Z)) - sp.log(width))), rel=1e-12)
     assert value(POWER.replace("(k_{*} - 2)/2", "1").replace("k_{*}", "4"), KNOWN) == pytest.approx(
         D / (1.9 * 2 * Z**2), rel=1e-12
