@@ -66,6 +66,7 @@ from theory.language.smoothing import smoothing as smoothing
 from theory.network.derivation import derive as derive
 from theory.network.linearisation import Escape as Escape
 from theory.network.loss import Loss as Loss
+from theory.network.sums import hermite_sums as hermite_sums
 from theory.network.system import System as System
 from theory.search.critical import CriticalStrength as CriticalStrength
 from theory.search.critical import critical_strengths as critical_strengths

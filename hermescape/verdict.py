@@ -114,7 +114,8 @@ class Verdict:
     """What a derivation means.
 
     Attributes:
-        exponent: the information exponent k of the pair; None where there is none.
+        exponent: the information exponent k of the pair, a symbol of functions without a formula; None where there is
+            none.
         is_held: whether plain training is driven back to m = 0: k is even, and sigma_k phi_k < 0.
         search: of aligned LoRA; None for other models, and where the linearised flow has no growing direction.
         obstacle: why a LoRA model has no search time; empty where it has one.
@@ -122,7 +123,7 @@ class Verdict:
         caution: what nothing of the objective holds, in words (`Network.caution`); empty where there is no such size.
     """
 
-    exponent: int | None
+    exponent: int | str | None
     search: Search | None
     is_held: bool = False
     obstacle: str = ""
@@ -142,6 +143,8 @@ def verdict(system: System, durations: Sequence[Duration] = (), alignments: Alig
     >>> he3.exponent, round(he3.search.weak, 3), [round(mu, 4) for mu in he3.search.critical]
     (3, 11.866, [0.3207, 1.0])
     """
+    if not system.loss_function.has_formula:
+        return Verdict(str(system.information_exponent), None)
     search, obstacle = None, ""
     if _alignments(system) == (WEAK, STRONG) and system.escape.is_linear:
         try:
@@ -247,6 +250,8 @@ def _from_scratch(meaning: Verdict) -> str:
     k = meaning.exponent
     if k is None:
         return f"information exponent infinite: {NONE_SHARED}"
+    if isinstance(k, str):
+        return f"information exponent {k}: the smallest k >= 1 with sigma_k phi_k != 0"
     power = f"^({k - 2}/2)" if k % 2 else f"^{(k - 2) // 2}" if k > 4 else ""
     said = HELD if meaning.is_held else FROM_SCRATCH[min(k, 3)]
     return f"information exponent {k}: {said.format(k=k, power=power)}"

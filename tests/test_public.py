@@ -29,6 +29,7 @@ NAMES = {
         "exit_times",
         "experiment",
         "generative_exponent",
+        "hermite_sums",
     ),
     *("information_exponent", "integrate", "integrate_stages", "kernel_series", "labels", "sde_paths", "search_time"),
     "search_times",

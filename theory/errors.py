@@ -11,6 +11,7 @@ __all__ = [
     "HermescapeError",
     "InputError",
     "NoClosedFormError",
+    "NoFormulaError",
     "NotIntegrableError",
     "NotRealError",
     "ParameterError",
@@ -37,6 +38,10 @@ class ActivationSyntaxError(InputError):
 
 class UnknownNameError(ActivationSyntaxError):
     """A name in the text is neither the variable, nor a known function, nor a registered activation."""
+
+
+class NoFormulaError(InputError):
+    """Numbers were asked for of a function of which only the name is known."""
 
 
 class NotRealError(InputError):

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from hermescape.cli.families import Order, check_order, refuse_symbols
 from hermescape.cli.options import DERIVED, Given, Json, one_form, takes, use, written
 from hermescape.output import print_json, print_parts
 from theory.errors import ParameterError
@@ -22,6 +23,7 @@ def derive(
     expand: Annotated[
         bool, typer.Option("--expand", help="ODEs and tau with L_q, L_r, A and B put in, however long")
     ] = False,
+    order: Order = None,
     latex: Annotated[bool, typer.Option("--latex", help="print align blocks that compile")] = False,
     as_json: Json = False,
 ) -> None:
@@ -30,6 +32,9 @@ def derive(
     Time is t = lr * steps. With --d, --lr and --batch the exit time is also given in steps.
     """
     one_form(latex, as_json)
+    check_order(order)
+    if latex and order is not None:
+        raise ParameterError("--latex and --order given; accepted: hermescape latex with --order.")
     if expand and (latex or as_json):
         raise ParameterError(
             "--expand given with --latex or --json; accepted: it alone (JSON holds the ODEs so already)."
@@ -43,24 +48,23 @@ def derive(
         )
     if 0 < len(missing) < len(SIZES):
         raise ParameterError(f"no {' and no '.join(missing)} given; accepted: --d, --lr and --batch together, or none.")
+    if not missing:
+        refuse_symbols(given, "--d")
     from hermescape.task import Task
     from hermescape.verdict import durations, verdict, verdict_lines
     from hermescape.views.derivation import derivation, derivation_table
 
     task = Task(**given, **{name: value for name, value in sizes.items() if value is not None})
     system = task.system()
-    if system.network.domain and not missing:
-        wanted = system.network.domain[0].name
-        raise ParameterError(f"no value of {wanted} given; accepted with --d, --lr and --batch: --set {wanted}=VALUE.")
     chambers = system.chambers()
     if latex:
         typer.echo("\n".join(chamber.latex() for chamber in chambers))
         return
     meaning = verdict(system, () if missing else durations(system, task.dimension, task.step_size, task.batch))
     if as_json:
-        others = {"chambers": [derivation(chamber) for chamber in chambers[1:]]} if len(chambers) > 1 else {}
-        print_json({**derivation(system), "verdict": meaning.as_dict(), **others})
+        others = {"chambers": [derivation(chamber, order) for chamber in chambers[1:]]} if len(chambers) > 1 else {}
+        print_json({**derivation(system, order), "verdict": meaning.as_dict(), **others})
     else:
-        print_parts(*derivation_table(system, expand=expand), *verdict_lines(meaning))
+        print_parts(*derivation_table(system, expand=expand, order=order), *verdict_lines(meaning))
         for chamber in chambers[1:]:
-            print_parts("", *derivation_table(chamber, expand=expand))
+            print_parts("", *derivation_table(chamber, expand=expand, order=order))

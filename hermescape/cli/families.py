@@ -1,4 +1,7 @@
-"""Families on the command line: `--param` declares parameters of the functions, `--set` gives them values."""
+"""Families on the command line: `--param` declares parameters of the functions, `--set` gives them values.
+
+Commands that only derive take `--function` too, a function without a formula.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ if TYPE_CHECKING:
     from theory.language.parameters import Parameter
 
 __all__ = [
+    "Order",
     "Values",
+    "check_order",
     "combinations",
     "members",
     "numbers",
@@ -49,11 +54,31 @@ SET = {
     )
     for grid in (False, True)
 }
+FUNCTION = typer.Option(
+    "--function",
+    metavar="NAME",
+    help="a function without a formula, such as sigma or phi: sigma(x) is then any activation; may be repeated",
+)
+MOST_ORDERS = 40
+Order = Annotated[
+    int | None,
+    typer.Option(
+        "--order",
+        metavar="K",
+        help="Hermite sums besides, in symbols sigma_k and phi_k; terms of k > K are left out of every sum",
+    ),
+]
+
+
+def check_order(order: int | None) -> None:
+    """Refuse an order that no Hermite sum is given to."""
+    if order is not None and not 0 <= order <= MOST_ORDERS:
+        raise ParameterError(f"--order {order} given; accepted: an integer from 0 to {MOST_ORDERS}.")
 
 
 def options_of(kind: Values) -> list[inspect.Parameter]:
-    """Return the two options of a command."""
-    named = {"param": PARAM, "settings": SET[kind == "grid"]}
+    """Return the options of a command."""
+    named = {"param": PARAM, "settings": SET[kind == "grid"], **({"functions": FUNCTION} if kind == "symbols" else {})}
     return [
         inspect.Parameter(
             name,
@@ -65,13 +90,20 @@ def options_of(kind: Values) -> list[inspect.Parameter]:
     ]
 
 
-def read_families(given: dict[str, Any], param: list[str] | None, settings: list[str] | None, kind: Values) -> None:
+def read_families(
+    given: dict[str, Any],
+    kind: Values,
+    param: list[str] | None = None,
+    settings: list[str] | None = None,
+    functions: list[str] | None = None,
+) -> None:
     """Replace the texts of a command's functions by functions with these parameters, at these values where they are.
 
     What a command of kind "keep" gets besides is `parameters`, values by name; one of kind "grid" gets `grid`, lists
     of values by name.
 
-    Raises `ParameterError` for a parameter that no function has, a value of none, or a value that is missing.
+    Raises `ParameterError` for a parameter or a function that is declared and not used, a value of no parameter, or a
+    value that is missing.
     """
     if kind in ("keep", "grid"):
         given["parameters" if kind == "keep" else "grid"] = {}
@@ -81,11 +113,12 @@ def read_families(given: dict[str, Any], param: list[str] | None, settings: list
                 f"--set {settings[0]} given; accepted: --set with a parameter that --param declares, such as "
                 "--param 'beta > 0' --set beta=0.7."
             )
-        return
+        if not functions:
+            return
     from theory.language.parameters import declared
 
     domain = declared(param)
-    held = _functions(given, domain)
+    held = _functions(given, domain, functions)
     stray = [p.name for p in domain if p.name not in held]
     if stray:
         raise ParameterError(f"--param {stray[0]} given, which is in none of the functions; accepted: it left out.")
@@ -102,17 +135,23 @@ def read_families(given: dict[str, Any], param: list[str] | None, settings: list
         place(given, {name: value for name, (value,) in values.items()}, keep=kind == "keep")
 
 
-def _functions(given: dict[str, Any], domain: tuple[Parameter, ...]) -> set[str]:
+def _functions(given: dict[str, Any], domain: tuple[Parameter, ...], names: list[str] | None) -> set[str]:
     """Read a command's functions, and return the names of the parameters that they have."""
     from theory.language.activations import activation
     from theory.language.labels import transform_of
     from theory.language.parameters import parameters_of
 
-    held: set[str] = set()
+    held, used = set[str](), set[str]()
     for name in ("student", "teacher"):
         if given.get(name) is not None:
-            given[name] = activation(given[name], domain)
+            given[name] = activation(given[name], domain, names)
             held |= {symbol.name for symbol in given[name].parameters}
+            used |= {*given[name].undefined}
+    for name in names or ():
+        if name not in used:
+            raise ParameterError(
+                f"--function {name} given, which student and teacher do not use; accepted: it left out."
+            )
     if given.get("label") is not None:
         given["label"] = transform_of(given["label"], domain)
         held |= {symbol.name for symbol in parameters_of(given["label"])}
@@ -133,8 +172,11 @@ def place(given: dict[str, Any], values: Mapping[str, str], *, keep: bool = Fals
 
 
 def refuse_symbols(given: Mapping[str, Any], option: str) -> None:
-    """Refuse an option that asks for numbers where the functions have parameters without values."""
+    """Refuse an option that asks for numbers where functions have parameters without values, or no formula."""
     for f in (given[name] for name in ("student", "teacher") if given.get(name) is not None):
+        if not isinstance(f, str) and f.undefined:
+            name = f.undefined[0]
+            raise ParameterError(f"{option} given, and {name} has no formula; accepted with {option}: an activation.")
         if not isinstance(f, str) and f.is_family:
             name = f.parameters[0].name
             raise ParameterError(f"no value of {name} given; accepted with {option}: --set {name}=VALUE.")

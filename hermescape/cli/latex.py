@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from hermescape.cli.families import Order, check_order
 from hermescape.cli.options import DERIVED, Force, Given, Json, Rename, check_output, parse_names, takes
 from hermescape.output import print_json, save
 from theory.errors import ParameterError
@@ -26,6 +27,7 @@ def latex(
     given: Given,
     fragment: Annotated[bool, typer.Option("--fragment", help="no preamble and no title, for a paper")] = False,
     only: Annotated[str | None, typer.Option(metavar="LIST", help=ONLY)] = None,
+    order: Order = None,
     text: Annotated[
         bool | None,
         typer.Option("--text/--no-text", help="words between the equations; default: not with --fragment"),
@@ -55,6 +57,7 @@ def latex(
 
     It needs amsmath and amssymb. Symbols are macros \hesc...; --rename changes what they print.
     """
+    check_order(order)
     check_output(output, ".tex", force)
     check_output(bib, ".bib", force)
     names = parse_names(rename)
@@ -62,7 +65,14 @@ def latex(
     from theory.writing.document import document
     from theory.writing.sources import bibliography
 
-    options = {"only": only, "text": text, "width": width, "prefix": prefix, "label_prefix": label_prefix}
+    options = {
+        "only": only,
+        "order": order,
+        "text": text,
+        "width": width,
+        "prefix": prefix,
+        "label_prefix": label_prefix,
+    }
     system = Task(**given).system()
     try:
         written = document(system, names, fragment, numbered=numbered, **options)

@@ -161,7 +161,7 @@ def takes(*names: str | Use, values: Values = "put") -> Callable[[Callable[..., 
             given = {one.parameter.name: one.read(options.pop(one.parameter.name)) for one in uses}
             try:
                 if families:
-                    read_families(given, options.pop("param"), options.pop("settings"), values)
+                    read_families(given, values, **{one.name: options.pop(one.name) for one in families})
                 function(given, **options)
             except ParameterError as error:
                 raise ParameterError(_on_command_line(str(error), given)) from error
@@ -207,6 +207,10 @@ def wrong_name(option: str, taken: Collection[str] = ()) -> str | None:
     >>> wrong_name("--rho", {"--model"})
     '--rho given; accepted: no --rho, a symbol of --model misaligned.'
     """
+    if option == "--function":
+        return (
+            "--function given; accepted by derive, latex, hermite, kernel: numbers need a formula, give an activation."
+        )
     name = option.lstrip("-").replace("-", "_")
     own = PARAMETERS.get(OTHER_NAMES.get(name, name))
     if own is None or not own.option.startswith("--"):

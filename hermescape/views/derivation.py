@@ -15,9 +15,11 @@ from sympy import Expr, Symbol
 
 from hermescape.views.hermite import expansion, tier_of
 from theory.calculus.expectations import is_closed
+from theory.calculus.undefined import has_undefined, undefined_in
 from theory.errors import InputError
 from theory.language.families import conditions_in_words
 from theory.language.labels import generative_exponent
+from theory.network.sums import HermiteSums, hermite_sums
 from theory.network.system import System
 from theory.search.special import special_places
 from theory.symbols import L_q, L_r, mu, q, r, rho, x
@@ -32,12 +34,12 @@ MOST_OPERATIONS = 12  # in L_q and L_r together, beyond which no ODE is as short
 
 
 def _text(expr: Expr | None) -> str | None:
-    """Return exact SymPy text, or None where there is nothing closed to print."""
-    return as_text(expr, None) if expr is not None and is_closed(expr) else None
+    """Return exact SymPy text, or None where there is nothing to print: what is not closed, but for no formula."""
+    return as_text(expr, None) if expr is not None and (is_closed(expr) or has_undefined(expr)) else None
 
 
-def derivation(system: System) -> dict[str, object]:
-    """Return the JSON object of `hermescape derive`."""
+def derivation(system: System, order: int | None = None) -> dict[str, object]:
+    """Return the JSON object of `hermescape derive`, with Hermite sums where an order is given."""
     loss, escape = system.loss_function, system.escape
     return {
         "student": loss.student.name,
@@ -46,7 +48,7 @@ def derivation(system: System) -> dict[str, object]:
         "label": as_text(loss.labels.transform),
         "noise": float(loss.labels.noise),
         "objective": system.network.objective,
-        "information_exponent": system.information_exponent,
+        "information_exponent": _exponent(system),
         "generative_exponent": _generative(system),
         "exact": system.is_exact,
         "loss": _text(system.loss),
@@ -56,7 +58,29 @@ def derivation(system: System) -> dict[str, object]:
         "G2": _text(escape.G2),
         "tau": _text(escape.tau),
         **_family(system),
+        **_any_function(system),
+        **({} if order is None else {"sums": _sums(hermite_sums(system, order))}),
     }
+
+
+def _exponent(system: System) -> int | str | None:
+    """Return the information exponent, a symbol as text."""
+    k = system.information_exponent
+    return str(k) if isinstance(k, Symbol) else k
+
+
+def _any_function(system: System) -> dict[str, object]:
+    """Return the names of functions without a formula, and what numbers would be made of else: L_q, L_r and J."""
+    loss = system.loss_function
+    names = undefined_in(loss.student.expr, loss.teacher.expr)
+    if not names:
+        return {}
+    slope, bend = loss.gradient()
+    return {"functions": list(names), "L_q": _text(slope), "L_r": _text(bend), "J": _text(loss.noise())}
+
+
+def _sums(sums: HermiteSums) -> dict[str, object]:
+    return {"order": sums.order, "complete": sums.is_complete, **sums.texts()}
 
 
 def _family(system: System) -> dict[str, object]:
@@ -110,14 +134,17 @@ class _Row:
     at: tuple[Symbol, ...]
 
 
-def derivation_table(system: System, *, expand: bool = False) -> tuple[str | Table, ...]:
+def derivation_table(system: System, *, expand: bool = False, order: int | None = None) -> tuple[str | Table, ...]:
     """Return the parts that `hermescape derive` prints.
 
     Args:
         system: what was derived.
         expand: ODEs and search time with L_q, L_r, A and B put in, however long.
+        order: of Hermite sums, which are printed then.
     """
-    exponent, constants = _generative_note(_generative(system)), system.loss_function.constants
+    constants = system.loss_function.constants
+    exponent = [_generative_note(_generative(system))] if system.loss_function.has_formula else []
+    sums = () if order is None else sum_lines(hermite_sums(system, order))
     system = system.written
     loss = system.loss_function
     student, teacher = (f"{f.name}: {as_text(f.unresolved, constants)}" for f in (loss.student, loss.teacher))
@@ -126,9 +153,10 @@ def derivation_table(system: System, *, expand: bool = False) -> tuple[str | Tab
         table.add_column(column, overflow="fold")
     for constant in constants.named:
         table.add_row(constant.name, "as typed", constant.decimal)
-    shown = expansion(loss.student, SHOWN_COEFFICIENTS - 1, sp.S.One)
-    for k, (text, error) in enumerate(zip(shown["coefficients"], shown["errors"], strict=True)):
-        table.add_row(f"sigma_{k}", tier_of(error), text)
+    if not loss.student.undefined:
+        shown = expansion(loss.student, SHOWN_COEFFICIENTS - 1, sp.S.One)
+        for k, (text, error) in enumerate(zip(shown["coefficients"], shown["errors"], strict=True)):
+            table.add_row(f"sigma_{k}", tier_of(error), text)
     example = {s: v for f in system.network.functions for s, v in f.examples[0].items()}
     for row in (*_flow_rows(system, expand), *_search_rows(system, expand)):
         table.add_row(row.name, _tier(row.functions, row.at, example), as_text(row.value))
@@ -137,8 +165,9 @@ def derivation_table(system: System, *, expand: bool = False) -> tuple[str | Tab
     return (
         head,
         *family_lines(system),
-        exponent,
+        *exponent,
         table,
+        *sums,
         *_footnotes(system, expand),
         *map(str, special_places(system)),
     )
@@ -182,6 +211,17 @@ def _search_rows(system: System, expand: bool) -> Iterator[_Row]:
         is_longer = form is not None and not (closed and len(as_text(escape.tau)) <= len(as_text(form)))
         shown = form if form is not None and is_longer and not (expand and closed) else escape.tau
         yield _Row("tau", shown, (escape.tau,), start or (mu,))
+    if not escape.loss.has_formula:
+        noise = escape.loss.noise()
+        yield _Row("J(q, r)", noise, (noise,), (q, r))
+
+
+def sum_lines(sums: HermiteSums) -> tuple[str, ...]:
+    """Return Hermite sums, a line each, and where they end."""
+    end = "nothing is left out" if sums.is_complete else f"the terms of k > {sums.order} are left out of every sum"
+    at = ", ".join(map(as_text, sums.place))
+    said = f"Hermite sums, sigma_k(r) = E_r[He_k^[r] sigma], K, L and its slopes at {at}; {end}:"
+    return (said, *(f"  {name} = {text}" for name, text in sums.texts().items()))
 
 
 def _footnotes(system: System, expand: bool) -> Iterator[str]:
@@ -189,19 +229,27 @@ def _footnotes(system: System, expand: bool) -> Iterator[str]:
         at = ", ".join(f"{name} = {as_text(system.entries[name])}" for name in (q, r))
         yield f"L_q = dL/dq and L_r = dL/dr at {at}"
     student = system.loss_function.student
-    if not student.is_polynomial or sp.degree(student.expr, x) >= SHOWN_COEFFICIENTS:
+    if student.undefined:
+        pass
+    elif not student.is_polynomial or sp.degree(student.expr, x) >= SHOWN_COEFFICIENTS:
         yield "further sigma_k: hermescape hermite ACT --order K"
     yield "time t = lr * steps; He_k probabilists', sigma_k = E[He_k(Z) sigma(Z)], q = <w, w*>, r = <w, w>"
     if system.escape.B is None and system.escape.is_linear:
         yield "no rate: the student jumps or has an infinite slope, so that L_r is infinite at the start"
     if not system.is_exact:
-        yield "GaussianKernel(f, g, q, r) = E f(l) g(l*), GaussianMean(f, M, v) = E f(M + sqrt(v) Z), by quadrature"
+        nodes = "GaussianKernel(f, g, q, r) = E f(l) g(l*), GaussianMean(f, M, v) = E f(M + sqrt(v) Z)"
+        names = ", ".join(undefined_in(*(f.expr for f in system.network.functions)))
+        yield f"{nodes}, of any {names} as smooth as they need" if names else f"{nodes}, by quadrature"
+        for name in (name for name in ("sigma", "phi") if f"{name}tilde" in names):
+            yield f"{name}tilde is the {name} that was typed: {name} stands for a whole function"
 
 
 def _tier(expressions: tuple[Expr, ...], at: tuple[Symbol, ...], example: Mapping[Symbol, Expr]) -> str:
     """Return exact, or quadrature with the error at 1/2 (mu, or q and r), of a family at an example of it."""
     if all(map(is_closed, expressions)):
         return "exact"
+    if has_undefined(*expressions):
+        return "expectation"
     from numerics.integrals.evaluate import evaluator
 
     values = [*[0.5] * len(at), *map(float, example.values())]

@@ -51,7 +51,7 @@ def expansion(sigma: Activation, order: int, variance: Expr, constants: Constant
         if all(map(is_closed, closed)):
             texts = [as_text(value, constants) for value in closed]
             return {**head, "exact": True, "coefficients": texts, "errors": [0.0] * len(closed)}
-    if sigma.is_family:
+    if sigma.is_family or sigma.undefined:
         texts = [
             as_text(GaussianMean(_hermite_in(k, variance) * sigma.expr, sp.S.Zero, variance)) for k in range(order + 1)
         ]

@@ -9,6 +9,7 @@ from sympy import Expr, Symbol
 from hermescape.views.numbers import plain
 from numerics.integrals.evaluate import exact_number, value
 from theory.calculus.expectations import Distribution, gaussian_kernel, is_closed
+from theory.calculus.undefined import has_undefined
 from theory.errors import ParameterError, QuadratureError
 from theory.language.activations import Activation, activation, require_finite_kernel
 from theory.network.system import GAP, guard
@@ -39,7 +40,8 @@ def kernel_report(
     kernel = gaussian_kernel(*pair, q, r)
     exact = is_closed(kernel)
     report = {"student": sigma.name, "teacher": phi.name, "exact": exact}
-    report |= _written(sigma, phi) if written and exact else {"kernel": as_text(kernel, None) if exact else None}
+    says = exact or has_undefined(kernel)
+    report |= _written(sigma, phi) if written and says else {"kernel": as_text(kernel, None) if says else None}
     if at is None:
         return report
     at_edge = at[r] == at[q] ** 2
@@ -77,7 +79,8 @@ def _covariance(overlap: str, norm: str) -> dict[Symbol, Expr]:
 def kernel_lines(table: dict[str, Any]) -> tuple[str, ...]:
     """Return the lines that `hermescape kernel` prints."""
     head = f"student {table['student']}    teacher {table['teacher']}    K(q, r) = E[sigma(l) phi(l*)]"
-    formula = f"K(q, r) = {table['kernel']}" if table["exact"] else "no closed form: computed by quadrature (--at Q,R)"
+    says = table["kernel"] is not None
+    formula = f"K(q, r) = {table['kernel']}" if says else "no closed form: computed by quadrature (--at Q,R)"
     lines = (head, formula, *(f"{name} = {decimal}" for name, decimal in table.get("constants", {}).items()))
     if "value" not in table:
         return lines

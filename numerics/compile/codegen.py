@@ -35,6 +35,7 @@ from numerics.compile.interpreted import HYPERBOLIC, TRIGONOMETRIC, meanings
 from numerics.compile.keeping import generated
 from theory.calculus.bivariate import Phi2, Phi2Angle
 from theory.calculus.stable import dawson, logistic, rise, softplus, stable
+from theory.calculus.undefined import refuse_undefined
 from theory.errors import ParameterError, UnsupportedExpressionError
 
 __all__ = [
@@ -197,6 +198,7 @@ def printed(node: sp.Basic) -> str:
     """
     kind = next((base for base in _KINDS_WITH_SUBCLASSES if isinstance(node, base)), type(node))
     if kind not in PRINTERS:
+        refuse_undefined(node)
         raise _refuse(node, "rewrite it with these (at a kink, give the derivative almost everywhere)")
     return PRINTERS[kind](node)
 

@@ -109,7 +109,7 @@ def paths(
         parameters: mu and whatever else the system depends on.
 
     Raises:
-        InputError: no closed form for the loss or its noise.
+        InputError: no closed form for the loss or its noise, or a function without a formula.
         ParameterError: a parameter outside its domain, or a start that does not fit the system.
 
     >>> from theory.network.derivation import derive
@@ -120,6 +120,7 @@ def paths(
     """
     from numerics.labelled import Labelled
 
+    system.network.require_formulas()
     _check(system, start, times, dimension, kappa, dt, replicas, seed)
     noisy = system.sgd()
     wanted = {p.name: float(kappa) if p.name == "kappa" else parameters.get(p.name) for p in noisy.parameters}

@@ -115,6 +115,7 @@ def escape_law(
     >>> [round(escape_law(derive("he2"), **place, by=by).median, 1) for by in ("formula", "diffusion", "auto")]
     [6.8, 6.2, 6.2]
     """
+    system.network.require_formulas()
     if by != "formula":
         start: dict[str, Any] = {"threshold": threshold, "initial_scale": initial_scale, "parameters": parameters}
         options = {"mu": mu, "rho": rho, "dimension": dimension, "kappa": kappa, "step_size": step_size, **start}

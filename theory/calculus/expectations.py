@@ -27,6 +27,7 @@ from theory.calculus.nodes import exact
 from theory.calculus.pieces import Pieces, pieces
 from theory.calculus.terms import Term, as_terms, differentiate, multiply, place
 from theory.calculus.tidy import tidy
+from theory.calculus.undefined import has_undefined
 from theory.errors import NoClosedFormError, NotIntegrableError
 from theory.symbols import x
 
@@ -291,7 +292,8 @@ def gaussian_mean(f: Distribution, mean: Expr, variance: Expr) -> Expr:
             pass
     total = sp.Add(*[_mass(mass, mean, variance, lambda _: S.One) for mass in f.masses])
     regular = f.regular.as_expr()
-    return total if regular == 0 else total + GaussianMean(regular, mean, variance)
+    number, rest = _apart(regular)
+    return total if regular == 0 else total + number * GaussianMean(rest, mean, variance)
 
 
 @remembered(_content)
@@ -359,7 +361,14 @@ def _split_masses(f: Distribution, g: Distribution, q: Expr, r: Expr, v: Expr) -
         *[_mass(mass, S.Zero, v, lambda c: gaussian_mean(f, q * c / v, sp.expand(r - q**2 / v))) for mass in g.masses],
     )
     left, right = f.regular.as_expr(), g.regular.as_expr()
-    return total if S.Zero in (left, right) else total + GaussianKernel(left, right, q, r, v)
+    (number, left), (factor, right) = _apart(left), _apart(right)
+    return total if S.Zero in (left, right) else total + number * factor * GaussianKernel(left, right, q, r, v)
+
+
+def _apart(f: Expr) -> tuple[Expr, Expr]:
+    """Return the whole number that stands before a function, taken out where a person reads the expectation itself."""
+    number, rest = sp.expand(f).as_content_primitive() if has_undefined(f) else (S.One, f)
+    return (number, rest) if number.is_Integer else (S.One, f)
 
 
 def _mass(mass: Mass, mean: Expr, variance: Expr, rest) -> Expr:

@@ -17,6 +17,7 @@ from theory.calculus.expectations import Distribution, gaussian_kernel, gaussian
 from theory.calculus.gaussian import Problem, problems, reduce
 from theory.calculus.terms import Gate, Term, multiply, place
 from theory.calculus.tidy import tidy
+from theory.calculus.undefined import has_undefined
 from theory.shown import Shown, short
 from theory.symbols import q, r
 from theory.typeset.layout import Equation
@@ -25,6 +26,7 @@ from theory.typeset.printing import bracketed, latex, latex_of_factor
 __all__ = ["RULES", "Step", "explain", "kernel_steps"]
 
 MOST_STEPS = 40
+SERIES = r"\sum_{k \geq 0} \frac{\sigma_{k}^{[r]} \varphi_{k}}{k!\, r^{k}} q^{k}"
 
 RULES: dict[str, str] = {
     "class": r"Every switch is resolved into signs: both functions are sums of powers, exponentials and gates "
@@ -45,6 +47,8 @@ RULES: dict[str, str] = {
     "odd gates": r"An odd number of centred gates has mean zero, by symmetry.",
     "mehler": r"Mehler's formula [@mehler1866]: $K(q, r) = \sum_k \mathbb{E}_r[\sigma^{(k)}]\, "
     r"\mathbb{E}_1[\varphi^{(k)}]\, q^k / k!$, finite as soon as one function is a polynomial.",
+    "series": r"For functions without a formula the kernel is the sum over their Hermite coefficients "
+    r"[@mehler1866]:",
     "collect": r"Terms collected.",
     "quadrature": r"No rule closes this expectation; it is computed by quadrature [@trefethen2014], split at "
     r"kinks, with an error.",
@@ -93,9 +97,12 @@ def kernel_steps(sigma: Distribution, phi: Distribution) -> tuple[Step, ...]:
     """
     left, kernel = "K(q, r)", gaussian_kernel(sigma, phi, q, r)
     law = S.Zero, ((r, q), (q, S.One))
-    if not is_closed(kernel):
+    is_finite = sigma.polynomial_degree is not None or phi.polynomial_degree is not None
+    if has_undefined(kernel) and not is_finite:
+        return (Step("series", left, SERIES),)
+    if not is_closed(kernel) and not has_undefined(kernel):
         return (Step("quadrature", left, latex(kernel)),)
-    if sigma.polynomial_degree is not None or phi.polynomial_degree is not None:
+    if is_finite:
         return (Step("mehler", left, _mehler(sigma, phi)), Step("collect", left, latex(kernel)))
     both = multiply(place(sigma.terms or (), 0, 2), place(phi.terms or (), 1, 2))
     steps = explain(both, (law[0], law[0]), law[1])

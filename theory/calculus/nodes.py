@@ -2,7 +2,8 @@
 
 SymPy makes code from an expression by printing it, and prints a function that it does not know by its *name*: an
 undefined function may be named by any text, which would then run. So an expression that somebody hands over is looked
-at first, node by node, and every type, and every name of a symbol, that is not in the lists here is refused.
+at first, node by node, and every type, and every name of a symbol, that is not in the lists here is refused. A function
+without a formula is a node of our own (`theory.calculus.undefined`), of which no printer makes code.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import BooleanAtom
 
 from theory.calculus.bivariate import Phi2, Phi2Angle
+from theory.calculus.undefined import Undefined
 from theory.errors import ParameterError, UnsupportedExpressionError
 
 __all__ = ["CONDITIONS", "ELEMENTARY", "SPECIAL", "check_nodes", "exact"]
@@ -62,6 +64,9 @@ def check_nodes(expr: Basic, name: str = "the expression") -> None:
         node = remaining.pop()
         if isinstance(node, _LEAVES):
             continue
+        if type(node) is Undefined and _is_name(node.name):
+            remaining.append(node.argument)
+            continue
         if type(node) not in _INNER and not _is_plain_symbol(node):
             raise UnsupportedExpressionError(
                 f"{name} contains {_shown(node)}; accepted are numbers, symbols with the name of a variable, and "
@@ -71,7 +76,11 @@ def check_nodes(expr: Basic, name: str = "the expression") -> None:
 
 
 def _is_plain_symbol(node: Basic) -> bool:
-    return type(node) in (sp.Symbol, sp.Dummy) and node.name.isidentifier() and not iskeyword(node.name)  # type: ignore[attr-defined]
+    return type(node) in (sp.Symbol, sp.Dummy) and _is_name(node.name)  # type: ignore[attr-defined]
+
+
+def _is_name(text: str) -> bool:
+    return text.isidentifier() and not iskeyword(text)
 
 
 def _shown(node: Basic) -> str:

@@ -21,14 +21,17 @@ from typing import Literal
 import mpmath
 import sympy as sp
 from sympy import Expr, Rational, Symbol
+from sympy.core.function import UndefinedFunction
 
 from theory.calculus.nodes import check_nodes, exact
 from theory.calculus.parity import parity
-from theory.calculus.pieces import Pieces, pieces, real_zeros
+from theory.calculus.pieces import SWITCHES, Pieces, pieces, real_zeros
 from theory.calculus.removable import evaluator, filling, holes
 from theory.calculus.terms import as_terms
+from theory.calculus.undefined import undefined_in, with_undefined
 from theory.errors import InputError, NotIntegrableError, NotRealError, ParameterError
 from theory.language.families import Point, chamber, holds, integrable, shared_point
+from theory.language.functions import Functions, check_function, declared_functions
 from theory.language.parameters import Declarations, Parameter, declared, domain_of, parameters_of, points
 from theory.language.parser import RESERVED, parse
 from theory.lazy import Lazy
@@ -128,9 +131,14 @@ class Activation(Shown):
 
     def __post_init__(self) -> None:
         check_nodes(self.expr, self.name)
+        if self.undefined and self.expr.has(*SWITCHES):
+            raise InputError(
+                f"{self.name}: a switch beside {self.undefined[0]}, which has no formula; accepted: smooth "
+                "expressions, without max, min, abs, sign and step."
+            )
         if self.is_family:
             self._look_at_members()
-        else:
+        elif not self.undefined:
             self._check()
 
     def _look_at_members(self) -> None:
@@ -150,6 +158,11 @@ class Activation(Shown):
     def parameters(self) -> tuple[Symbol, ...]:
         """The parameters of a family, by name; none of a single function."""
         return parameters_of(self.unresolved)
+
+    @property
+    def undefined(self) -> tuple[str, ...]:
+        """The names of functions without a formula in it, of which it is assumed to be as smooth as is needed."""
+        return undefined_in(self.expr)
 
     @property
     def is_family(self) -> bool:
@@ -258,6 +271,8 @@ class Activation(Shown):
     @cached_property
     def max_variance(self) -> Expr:
         """The supremum of r for which E sigma(sqrt(r) Z)^2 is finite; oo for sub-Gaussian growth."""
+        if self.undefined:
+            return sp.oo
         if self.is_family:
             bounds = [1 / (1 - needed) for needed in integrable(self.expr)]
             return sp.Min(*(sp.Max(bound, 0) + sp.oo * sp.Heaviside(-bound) for bound in bounds)) if bounds else sp.oo
@@ -276,7 +291,7 @@ class Activation(Shown):
     def _is_typed(self) -> bool:
         """Whether the name is a text of the language that says what the function is."""
         try:
-            return _from_text(self.name, self.domain).unresolved == self.unresolved
+            return _from_text(self.name, self.domain, self.undefined).unresolved == self.unresolved
         except InputError:
             return False
 
@@ -343,16 +358,22 @@ def constants_of(constants: Constants) -> tuple[Equation, ...]:
     return tuple(Equation.of(f"constant-{c.index}", latex(c), c.decimal) for c in constants.named)
 
 
-def activation(value: str | Expr | Activation, parameters: Declarations = None) -> Activation:
+def activation(
+    value: str | Expr | Activation, parameters: Declarations = None, functions: Functions = None
+) -> Activation:
     """Return an `Activation` from a registry name, an expression as text, a SymPy expression, or itself.
 
     Args:
         value: the function. Symbols of a SymPy expression other than x are the parameters of a family, a symbol
             without assumptions a real one.
         parameters: declarations (`theory.language.parameters.declared`) of the parameters that a text may use.
+        functions: names of functions without a formula that a text may use; undefined functions of SymPy declare
+            themselves.
 
     >>> activation("max(x, 0)") == activation("relu")
     True
+    >>> activation("x*sigma(x)", functions=["sigma"]).derivative
+    x*sigma'(x) + sigma(x)
     >>> leaky = activation("max(x, 0) + a*min(x, 0)", {"a": "real"})
     >>> leaky.parameters, leaky.kinks
     ((a,), (0,))
@@ -364,10 +385,11 @@ def activation(value: str | Expr | Activation, parameters: Declarations = None) 
         return value
     if isinstance(value, str):
         text = value.strip()
-        return _from_text(text, declared(parameters))
-    if isinstance(value, Expr):
-        expr, domain = real_symbols(value, declared(parameters))
-        return member(str(value), expr, domain)
+        return _from_text(text, declared(parameters), declared_functions(functions, REGISTRY))
+    if isinstance(value, Expr | UndefinedFunction):
+        named = with_undefined(value, partial(check_function, taken=REGISTRY))
+        expr, domain = real_symbols(named, declared(parameters))
+        return member(str(named), expr, domain)
     raise InputError(
         f"{value!r} is not an activation; accepted are a name ({', '.join(list(REGISTRY)[:9])}, he1...he20), an "
         "expression in x as text, or a SymPy expression in x."
@@ -375,11 +397,11 @@ def activation(value: str | Expr | Activation, parameters: Declarations = None) 
 
 
 @lru_cache(maxsize=256)
-def _from_text(text: str, domain: tuple[Parameter, ...] = ()) -> Activation:
-    taken = [p.name for p in domain if p.name in REGISTRY]
+def _from_text(text: str, domain: tuple[Parameter, ...] = (), functions: tuple[str, ...] = ()) -> Activation:
+    taken = [p.name for p in domain if p.name in REGISTRY or p.name in functions]
     if taken:
-        raise ParameterError(f"parameter {taken[0]!r} given: it is the name of an activation; accepted: another name.")
-    expr = parse(text, names=REGISTRY, parameters=[p.symbol for p in domain])
+        raise ParameterError(f"parameter {taken[0]!r} given: it is the name of a function; accepted: another name.")
+    expr = parse(text, names=REGISTRY, parameters=[p.symbol for p in domain], functions=functions)
     return member("linear" if text == "x" else text, expr, domain)
 
 

@@ -23,6 +23,7 @@ from sympy import Expr, S, Symbol
 
 from theory.calculus.expectations import Distribution, gaussian_mean, is_closed
 from theory.calculus.nodes import check_nodes, exact
+from theory.calculus.undefined import refuse_undefined
 from theory.errors import InputError, NotIntegrableError, NotRealError, ParameterError
 from theory.language.activations import Activation, activation, member, real_symbols
 from theory.language.families import shared_point
@@ -222,6 +223,7 @@ def generative_exponent(
     [1, 2, 1, 2]
     """
     phi = activation(link)
+    refuse_undefined(phi.expr)
     least = 2 if phi.parity == "even" else 1
     best: tuple[int, Expr] | None = None
     searched: list[Expr] = []

@@ -30,6 +30,7 @@ from typing import Any, NoReturn, cast
 import sympy as sp
 from sympy import Expr, Integer, Rational, S, Symbol
 
+from theory.calculus.undefined import Undefined
 from theory.errors import ActivationSyntaxError, InputError, NotRealError, UnknownNameError
 from theory.symbols import FREE, TAKEN, x, y
 
@@ -115,6 +116,7 @@ def parse(
     variable: Symbol = x,
     names: Mapping[str, Expr] | None = None,
     parameters: Iterable[Symbol] = (),
+    functions: Iterable[str] = (),
 ) -> Expr:
     """Return the SymPy expression that `text` stands for, without ever evaluating the text.
 
@@ -124,6 +126,7 @@ def parse(
         names: further names, each an expression in `variable`; `name` stands for it, `name(z)` for it at z.
             They win over functions and constants of the same name.
         parameters: further symbols, each written by its name: what is parsed is then a family of functions.
+        functions: names of functions of one argument without a formula.
 
     Raises:
         UnknownNameError: a name that is neither the variable, nor a constant, a function or one of `names`.
@@ -136,13 +139,15 @@ def parse(
     8*x**3 - 6*x - exp(-(x - 1)**2)
     >>> parse("erf(beta*x)", parameters=[Symbol("beta", positive=True)])
     erf(beta*x)
+    >>> parse("x*sigma(2*x)", functions=["sigma"])
+    x*sigma(2*x)
     >>> parse("x^2")
     Traceback (most recent call last):
     theory.errors.ActivationSyntaxError: 'x^2': the operator ^ [BitXor] at column 1 is not accepted. ...
     """
     if len(text) > MAX_LENGTH:
         raise ActivationSyntaxError(f"{len(text)} characters; accepted are at most {MAX_LENGTH}. Shorten it.")
-    builder = _Builder(" ".join(text.split()), variable, names or {}, {p.name: p for p in parameters})
+    builder = _Builder(" ".join(text.split()), variable, names or {}, {p.name: p for p in parameters}, tuple(functions))
     try:
         return builder.build(builder.tree()).expr
     except InputError:
@@ -223,6 +228,7 @@ class _Builder:
     variable: Symbol
     names: Mapping[str, Expr]
     parameters: Mapping[str, Symbol]
+    functions: tuple[str, ...] = ()
 
     def tree(self) -> ast.expr:
         """Parse with Python's grammar, and bound the tree level by level, without recursion."""
@@ -285,6 +291,8 @@ class _Builder:
             return _Bounded(self.variable, 1, 1)
         if name in self.parameters:
             return _Bounded(self.parameters[name], 1, 1)
+        if name in self.functions:
+            self.refuse(node, f"{name} without an argument", f"Write {name}({self.variable}).")
         if name in self.names:
             return _measure(self.names[name])
         name = _PRINTED.get(name, name)
@@ -333,10 +341,12 @@ class _Builder:
             if isinstance(arg, ast.Starred):
                 self.refuse_kind(arg)
         plain = _PRINTED.get(name, name)
-        if name in self.names or plain in _UNARY:
+        if name in self.functions or name in self.names or plain in _UNARY:
             if len(args) != 1:
-                self.refuse(node, f"{name} of {len(args)} arguments", f"It takes one, as in {name}(x).")
+                self.refuse(node, f"{name} of {len(args)} arguments", f"It takes one, as in {name}({self.variable}).")
             a = self.build(args[0])
+            if name in self.functions:
+                return self.make(node, lambda: Undefined(name, 0, a.expr), a.size + 1, a.degree, a.bits)
             return self.substitute(node, name, a) if name in self.names else self.apply(node, plain, a)
         if plain in _EXTREMA:
             return self.extremum(node, plain, args)
@@ -344,7 +354,7 @@ class _Builder:
             return self.hermite(node, args)
         if plain in (self.variable.name, *self.parameters, *_CONSTANTS):
             self.refuse(node, f"{name}(...), no function,", f"Write a product as {name}*(...).")
-        self.unknown(node, name)
+        self.unknown(node, name, called=True)
 
     def apply(self, node: ast.expr, name: str, a: _Bounded) -> _Bounded:
         bits = a.bits + (self.growth(a, _GROWING[name]) if name in _GROWING and a.is_constant else 0)
@@ -454,8 +464,9 @@ class _Builder:
         kind = type(culprit if isinstance(culprit, ast.operator | ast.unaryop) else node).__name__
         self.refuse(place, f"{construct} [{kind}]", remedy)
 
-    def unknown(self, node: ast.expr, name: str) -> NoReturn:
-        known = [self.variable.name, *self.parameters, *self.names, *KNOWN_FUNCTIONS, *_CONSTANTS]
+    def unknown(self, node: ast.expr, name: str, *, called: bool = False) -> NoReturn:
+        declared = (*self.parameters, *self.functions)
+        known = [self.variable.name, *declared, *self.names, *KNOWN_FUNCTIONS, *_CONSTANTS]
         near = [_HABITS[name]] if name in _HABITS else get_close_matches(name, known, n=3)
         hint = f"did you mean {' or '.join(dict.fromkeys(near))}? " if near else ""
         own = name[:40] if name not in TAKEN else "beta"
@@ -463,6 +474,9 @@ class _Builder:
             f"accepted is the one variable {self.variable}, and parameters that are declared, as --param {own} or in "
             f"Python parameters={{{own!r}: 'real'}}"
         )
-        hint += f" ({name} is a letter of the theory; free are {FREE}). " if name in TAKEN else ". "
+        hint += f" ({name} is a letter of the theory; free are {FREE})" if name in TAKEN else ""
+        hint += (
+            f"; where nothing is computed, functions without a formula, as --function {name[:40]}. " if called else ". "
+        )
         listed = ", ".join(dict.fromkeys(known))
         raise UnknownNameError(f"{self.where(node)}: unknown name {name[:40]!r}; {hint}Known are {listed}.")

@@ -17,8 +17,11 @@ import sympy as sp
 from sympy import Expr, S, Symbol
 
 from theory.calculus.nodes import exact
-from theory.language.activations import Activation, activation, exact_value
+from theory.calculus.undefined import Undefined, defined, refuse_undefined
+from theory.errors import NoFormulaError
+from theory.language.activations import Activation, activation, exact_value, member
 from theory.language.families import shared_point
+from theory.language.functions import Functions
 from theory.language.labels import Labels, labels, shown_labels
 from theory.language.parameters import Declarations, Parameter, declared
 from theory.network.models import Model
@@ -27,6 +30,7 @@ from theory.network.objectives import objective as find_objective
 from theory.network.ridges import Network
 from theory.network.system import System
 from theory.network.vectors import Combination, Vector, gradient, velocity
+from theory.symbols import x, y
 
 __all__ = ["blank", "derive", "network_of", "system_of", "takes_families", "takes_text", "velocities"]
 
@@ -81,6 +85,7 @@ def derive(
     alpha: float | Expr = S.One,
     objective: str | None = None,
     parameters: Declarations = None,
+    functions: Functions = None,
     near: Mapping[str, float | Expr | str] | None = None,
 ) -> System:
     """Derive the dynamics of `student` learning y = T(phi(<w*, x>) + noise) by one-pass SGD, for small steps.
@@ -97,11 +102,13 @@ def derive(
             says, the squared loss for those of the library.
         parameters: what student, teacher and label have besides x and y: declarations such as {"beta": "> 0"} or
             ["a", "0 < b < 2"]. Symbols of SymPy expressions declare themselves. Student and teacher share a name.
+        functions: names of functions of one argument without a formula, which student and teacher may use: what is
+            derived holds for all of them, expectations are left as they are.
         near: values of the parameters, in whose chamber a family is derived; of a generic point by default.
 
     Raises:
         InputError: text that is no activation, a function that is not real or not integrable, a label transform that
-            leaves the loss undefined, an unknown model or objective.
+            leaves the loss undefined or is one of a function without a formula, an unknown model or objective.
 
     >>> system = derive("linear")
     >>> system.odes[system.states[0]]
@@ -115,8 +122,15 @@ def derive(
     >>> leaky = derive("max(x, 0) + a*min(x, 0)", parameters={"a": "real"})
     >>> sp.factor(leaky.escape.A), leaky.parameters
     (-(a**2 + 1)*(mu - 1)/2, (mu, a))
+    >>> derive("sigma(x)", teacher="phi(x)", functions=["sigma", "phi"]).loss_function.gradient()[0]
+    -GaussianKernel(sigma'(x), phi'(x), q, r)
     """
-    sigma, phi, domain = _links(student, teacher, parameters, near)
+    sigma, phi, domain = _links(student, teacher, parameters, functions, near)
+    if phi.undefined and label is not None and label != y:
+        raise NoFormulaError(
+            f"label {label} of {phi.name}, which has no formula, given; accepted: the label as it is, and T(phi(x)) "
+            "written as the teacher, such as teacher 'phi(x)**2'."
+        )
     given = labels(phi, transform=label, noise=noise, parameters=domain)
     wanted = None if objective is None else find_objective(objective).name
     return _derive(_parametrisation(model, alpha), sigma, given, (sigma.name, given.mean.name), wanted)
@@ -199,10 +213,13 @@ def network_of(
 ) -> Network:
     """Return the description alone, for a simulation; arguments as `derive`, but the loss need not be defined.
 
+    Raises `NoFormulaError` for a function without a formula.
+
     >>> network_of("relu", label="y/(1 + y**2)", noise=0.1).name
     'lora'
     """
-    sigma, phi, domain = _links(student, teacher, parameters, near)
+    sigma, phi, domain = _links(student, teacher, parameters, None, near)
+    refuse_undefined(sigma.expr, phi.expr)
     given = shown_labels(phi, transform=label, noise=noise, parameters=domain)
     return _posed(_parametrisation(model, alpha), sigma, given, objective)
 
@@ -211,12 +228,14 @@ def _links(
     student: str | Expr | Activation,
     teacher: str | Expr | Activation | None,
     parameters: Declarations,
+    functions: Functions,
     near: Mapping[str, float | Expr | str] | None,
 ) -> tuple[Activation, Activation, tuple[Parameter, ...]]:
     """Return student and teacher, families in the chamber of one point, and the parameters that were declared."""
     domain = declared(parameters)
-    sigma = activation(student, domain)
-    phi = sigma if teacher is None else activation(teacher, domain)
+    sigma = activation(student, domain, functions)
+    phi = sigma if teacher is None else activation(teacher, domain, functions)
+    sigma, phi = lettered(sigma, phi)
     if not (sigma.is_family or phi.is_family):
         return sigma, phi, domain
     shared = {p.name: p for f in (sigma, phi) for p in f.domain} | {p.name: p for p in domain}
@@ -227,6 +246,29 @@ def _links(
     if place:
         sigma, phi = sigma.within(place), phi.within(place)
     return sigma, phi, tuple(shared.values())
+
+
+def lettered(sigma: Activation, phi: Activation) -> tuple[Activation, Activation]:
+    r"""Rename functions without a formula where a letter of the theory would have two meanings.
+
+    `sigma` is the whole student and `phi` the whole teacher in all that is printed; inside of more, as in x sigma(x),
+    they become sigmatilde and phitilde.
+
+    >>> student = activation("x*sigma(x)", functions=["sigma"])
+    >>> lettered(student, student)[0].expr
+    x*sigmatilde(x)
+    """
+    names = {name for f in (sigma, phi) for name in f.undefined}
+    whole = (("sigma", sigma), ("phi", phi))
+    taken = {name for name, f in whole if name in names and f.expr != Undefined(name, 0, x)}
+    if not taken:
+        return sigma, phi
+
+    def renamed(f: Activation) -> Activation:
+        new = {name: Undefined(f"{name}tilde", 0, x) for name in taken}
+        return member(f.name, defined(f.unresolved, new), f.domain) if set(f.undefined) & taken else f
+
+    return renamed(sigma), renamed(phi)
 
 
 @lru_cache(maxsize=64)

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 import sympy as sp
 from sympy import Expr, Symbol
 
-from theory.calculus.expectations import is_closed
+from theory.calculus.expectations import is_closed, unevaluated
+from theory.calculus.undefined import has_undefined
 from theory.network.vectors import Combination
 from theory.symbols import q, r, rho
 from theory.typeset.layout import Equation
@@ -37,6 +38,7 @@ __all__ = [
 LONGEST = 200  # operations; longer values of A, B and G are given by their definition only
 LONGEST_RATE = 60  # the same for rates and search times, in A, B and G
 A, B, G = sp.symbols("A B G", positive=True)
+SMALLEST = r"\min \{k \geq 1 : \sigma_{k} \varphi_{k} \neq 0\}"
 VECTORS = {"w*": "w_{*}", "w_s": "w_{s}", "w0": "w_{0}"}
 
 
@@ -139,14 +141,15 @@ def jacobian_growth(rate: Expr | None, tau: Expr | None) -> tuple[Equation, ...]
     return (largest, Equation.of("time", r"\tau", r"\frac{1}{\lambda_{+}}", *_shown(tau, LONGEST_RATE)))
 
 
-def on_sphere(exponent: int, drift: Expr, tau: Expr | None) -> tuple[Equation, ...]:
+def on_sphere(exponent: int | Symbol, drift: Expr, tau: Expr | None) -> tuple[Equation, ...]:
     """Return information exponent, drift and search time of training on the sphere."""
-    equations = (Equation.of("exponent", "k_{*}", str(exponent)), Equation.of("drift", "c_{k_*}", drift))
+    order = SMALLEST if isinstance(exponent, Symbol) else str(exponent)
+    equations = (Equation.of("exponent", "k_{*}", order), Equation.of("drift", "c_{k_*}", drift))
     return equations if tau is None else (*equations, Equation.of("time", r"\tau", tau))
 
 
 def _shown(value: Expr | None, longest: int = LONGEST) -> list[str]:
-    """Return the value as LaTeX where it is closed and short enough."""
-    if value is None or not is_closed(value) or sp.count_ops(value) > longest:
+    """Return the value as LaTeX where it is short enough, and closed or one expectation of any functions."""
+    if value is None or sp.count_ops(value) > longest:
         return []
-    return [latex(value)]
+    return [latex(value)] if is_closed(value) or (has_undefined(value) and len(unevaluated(value)) == 1) else []

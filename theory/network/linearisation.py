@@ -29,7 +29,7 @@ from theory.calculus.cache import remembered
 from theory.calculus.expectations import is_closed
 from theory.calculus.tidy import tidy
 from theory.errors import NotIntegrableError
-from theory.language.hermite import coefficient, information_exponent, is_zero
+from theory.language.hermite import HermiteSymbol, coefficient, information_exponent, is_zero
 from theory.network.equations import A as DRIVE
 from theory.network.equations import G as SLOPE
 from theory.network.equations import gradient_at_start, jacobian_growth, lora_growth, no_slope, on_sphere, time_in
@@ -181,6 +181,8 @@ class Escape(Shown):
         """A(mu) = -(L_q + 2 mu L_r) = -dL(mu, mu^2)/dmu; None unless the pre-trained weight is aligned."""
         if self.base_gradient is None or not self.is_aligned:
             return None
+        if not self.loss.has_formula:
+            return self.loss.drive(mu)
         slope, bend = self.base_gradient
         return _tidy_if_closed(-slope - 2 * mu * bend)
 
@@ -201,8 +203,8 @@ class Escape(Shown):
         return _tidy_if_closed(slope**2 + 4 * overlap * slope * bend + 4 * squared * bend**2)
 
     @cached_property
-    def exponent(self) -> int | None:
-        """The information exponent k* of the pair."""
+    def exponent(self) -> int | Symbol | None:
+        """The information exponent k* of the pair, a symbol where a function has no formula."""
         return information_exponent(self.loss.student, self.loss.teacher)
 
     @cached_property
@@ -211,6 +213,8 @@ class Escape(Shown):
         k = self.exponent
         if k is None:
             return None
+        if isinstance(k, Symbol):
+            return sp.Mul(*[HermiteSymbol(letter, k) for letter in self.loss.letters]) / sp.factorial(k - 1)
         return coefficient(self.loss.student, k) * coefficient(self.loss.teacher, k) / sp.factorial(k - 1)
 
     @cached_property

@@ -30,12 +30,13 @@ import sympy as sp
 from sympy import Expr, S, Symbol
 
 from theory.calculus.cache import remembered
-from theory.calculus.expectations import Distribution, gaussian_kernel, gaussian_mean, is_closed
+from theory.calculus.expectations import Distribution, GaussianMean, gaussian_kernel, gaussian_mean, is_closed
 from theory.calculus.explain import Step, kernel_steps
 from theory.calculus.gaussian import expectation
 from theory.calculus.nodes import exact
 from theory.calculus.terms import as_terms, multiply, place
 from theory.calculus.tidy import tidy
+from theory.calculus.undefined import has_undefined
 from theory.errors import NoClosedFormError, NotIntegrableError
 from theory.language.activations import Activation, constants_of
 from theory.language.labels import Labels
@@ -286,8 +287,12 @@ class Loss(Shown):
     @remembered(_content)
     def _expr(self) -> Expr:
         own = gaussian_mean(self._own_squared, S.Zero, r)
-        target = sp.Add(*[c * gaussian_mean(g, S.Zero, S.One) for c, g in _laws(self.labels.second_moment)])
-        return tidy_sum(own / 2 - self.kernel() + target / 2)
+        return tidy_sum(own / 2 - self.kernel() + self.target / 2)
+
+    @property
+    def target(self) -> Expr:
+        """E[y^2]."""
+        return sp.Add(*[c * gaussian_mean(g, S.Zero, S.One) for c, g in _laws(self.labels.second_moment)])
 
     def gradient(self, overlap: Expr = q, variance: Expr = r) -> tuple[Expr, Expr]:
         """Return (L_q, L_r) at the given overlap and squared norm; `gradient(mu, mu**2)` is the aligned edge.
@@ -297,8 +302,40 @@ class Loss(Shown):
         slope, bend = self._gradient(exact(overlap, "overlap"), exact(variance, "variance"))
         return slope, bend
 
+    @property
+    def has_formula(self) -> bool:
+        """Whether both functions have a formula, without which there are no numbers."""
+        return not has_undefined(self.student.expr, self.teacher.expr)
+
+    @property
+    def letters(self) -> tuple[str, str]:
+        """The letters of the Hermite coefficients of student and learnt link: the same where these are one function."""
+        return "sigma", "sigma" if self.student.expr == self.teacher.expr else "phi"
+
+    def drive(self, mu: Expr) -> Expr:
+        """Return -dL(mu, mu^2)/dmu = E[Z sigma'(mu Z) (phi(Z) - own(mu Z))], one expectation.
+
+        >>> from theory.language.activations import activation
+        >>> from theory.language.labels import labels
+        >>> Loss.of(activation("tanh"), labels("linear")).drive(S.One)
+        GaussianMean(x*(1 - tanh(x)**2)*(x - tanh(x)), 0, 1)
+        """
+        slope, value = (f.subs(x, mu * x) for f in (self.student.derivative, self.own))
+        return GaussianMean(x * slope * (self.teacher.expr - value), S.Zero, S.One)
+
+    def _edge_gradient(self, mu: Expr) -> Expr:
+        """Return (L_q, L_r) at q = mu, r = mu^2, where l = mu Z and l* = Z, as one expectation each."""
+        phi, own = self.teacher.expr, self.network.minimised.own
+        value, slope, bend = (sp.diff(self.student.expr, x, k).subs(x, mu * x) for k in range(3))
+        along = GaussianMean(slope * sp.diff(phi, x), S.Zero, S.One)
+        sign = 1 if own else -1  # of the correlation loss nothing but -E[sigma'' phi] is left
+        across = GaussianMean(sign * (own * slope**2 + bend * (own * value - phi)), S.Zero, S.One)
+        return sp.Tuple(-along, sign * across / 2)
+
     @remembered(_content)
     def _gradient(self, overlap: Expr, variance: Expr) -> Expr:
+        if not self.has_formula and overlap != 0 and sp.expand(variance - overlap**2) == 0:
+            return self._edge_gradient(overlap)
         sigma, phi = self._sigma, self._phi
         slope = -gaussian_kernel(sigma.diff(), phi.diff(), overlap, variance)
         own = gaussian_mean(self._own_squared.diff(2), S.Zero, variance)
@@ -398,7 +435,8 @@ class Loss(Shown):
         """Student and learnt link, and the constants in them that have names."""
         written = self.written
         named = (("student", r"\sigma(x)", written.student), ("teacher", r"\varphi(x)", written.teacher))
-        links = (Equation.of(label, left, latex(f.unresolved, self.constants)) for label, left, f in named)
+        shown = ((label, left, latex(f.unresolved, self.constants)) for label, left, f in named)
+        links = (Equation.of(label, left, right) for label, left, right in shown if left != right)
         return (*links, *constants_of(self.constants))
 
     @property

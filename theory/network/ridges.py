@@ -23,6 +23,7 @@ from sympy import Expr, S, Symbol
 
 from theory.calculus.nodes import exact
 from theory.calculus.signs import OpenSignError
+from theory.calculus.undefined import refuse_undefined
 from theory.errors import InputError, ParameterError
 from theory.language.activations import Activation, exact_value
 from theory.language.families import conditions_in_words, holds
@@ -353,6 +354,10 @@ class Network(Shown):
         """The links of the units, then those of the teacher."""
         return tuple(dict.fromkeys(ridge.function for ridge in (*self.ridges, *self.teacher.ridges)))
 
+    def require_formulas(self) -> None:
+        """Raise `NoFormulaError` where a function has no formula, so that there are no numbers."""
+        refuse_undefined(*(f.expr for f in self.functions))
+
     @cached_property
     def domain(self) -> tuple[Parameter, ...]:
         """The parameters of the functions, by name, and where they lie.
@@ -388,8 +393,10 @@ class Network(Shown):
     def accepts(self, values: Mapping[str, float]) -> None:
         """Check the model's parameters and those of the functions, given by name.
 
-        Raises `ParameterError` outside their domains, or outside the chamber in which the formulas hold.
+        Raises `ParameterError` outside their domains, or outside the chamber in which the formulas hold, and
+        `NoFormulaError` where a function has no formula to put numbers into.
         """
+        self.require_formulas()
         self.check(values)
         given = {p.symbol: sp.sympify(values[p.name]) for p in self.domain if p.name in values}
         for parameter in self.domain:

@@ -307,8 +307,8 @@ class System(Shown):
         return self if network is self.network else replace(self, network=network)
 
     @property
-    def information_exponent(self) -> int | None:
-        """The smallest k >= 1 with sigma_k phi_k != 0."""
+    def information_exponent(self) -> int | Symbol | None:
+        """The smallest k >= 1 with sigma_k phi_k != 0, a symbol where a function has no formula."""
         return information_exponent(self.loss_function.student, self.loss_function.teacher)
 
     @property

@@ -200,13 +200,14 @@ def critical_strengths(system: System) -> tuple[CriticalStrength, ...]:
 
 
 def require_values(system: System) -> None:
-    """Raise `ParameterError` for a family without values for its parameters.
+    """Raise `ParameterError` for a family without values for its parameters, or `NoFormulaError` for no formula.
 
     >>> from theory.network.derivation import derive
     >>> require_values(derive("erf(beta*x)", parameters={"beta": "> 0"}))
     Traceback (most recent call last):
     theory.errors.ParameterError: no value of beta given; accepted: beta > 0, as beta=VALUE or --set beta=VALUE.
     """
+    system.network.require_formulas()
     if system.network.domain:
         parameter = system.network.domain[0]
         name = parameter.name

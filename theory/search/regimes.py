@@ -138,6 +138,7 @@ def regime(
     >>> print(regime(derive("linear"), 1).because)
     A = 0, B = -1 < 0 and A' = -1: w0 is a minimum of the loss along every direction, which noise does not leave
     """
+    system.network.require_formulas()
     escape, noise = system.escape, _exact("kappa", kappa)
     if noise.is_negative:
         raise ParameterError(f"kappa = {kappa} given; accepted: a number >= 0; 0 is the gradient flow.")

@@ -68,7 +68,7 @@ class Leaf:
         if isinstance(f, Constant):
             return (0.4, f.index, "", ())
         if not self.arguments:
-            return (0 if f.is_Float else 1 if f.is_NumberSymbol else 5, 0, str(f), ())
+            return (0 if f.is_Float else 1 if f.is_NumberSymbol else 5, 0, getattr(f, "sort_text", str(f)), ())
         is_exponential = isinstance(f, sp.exp)
         first = 1 if self.is_constant and is_exponential else 5
         return (first, 1 if is_exponential else 2, type(f).__name__, tuple(arg.key for arg in self.arguments))

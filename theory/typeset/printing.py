@@ -121,6 +121,8 @@ class _Latex(LatexPrinter):
             return self._function(f, exponent)
         if isinstance(f, sp.Abs):
             return self._print_Abs(f, exponent)
+        if exponent and getattr(f, "takes_power", False):
+            return self._print(f, exp=exponent)
         text = self._print(f)
         if not exponent:
             return text

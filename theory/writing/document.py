@@ -40,6 +40,7 @@ def document(
     fragment: bool = False,
     *,
     only: Iterable[str] | str | None = None,
+    order: int | None = None,
     text: bool | None = None,
     width: str | None = None,
     numbered: Numbered = "all",
@@ -53,6 +54,7 @@ def document(
         names: LaTeX for symbols, such as {"mu": r"\alpha"}; the keys are those of `theory.typeset.macros.MACROS`.
         fragment: no preamble and no title, for a paper with amsmath and amssymb.
         only: some of `PARTS`, as "loss,odes" or a list; by default all.
+        order: of Hermite sums, which are a part of their own; none by default.
         text: whether equations come with words; by default in a document and not in a fragment.
         width: of a line, such as "3.4in", for type of 10 pt; by default 16 cm, and 345 pt for a fragment.
         numbered: "all", "last" (one number for each display) or "none".
@@ -70,15 +72,19 @@ def document(
     """
     points = None if width is None else length(width)
     setting = Setting(names or {}, fragment, prefix, label_prefix, points, numbered)  # checked before the work
-    return to_latex(derivation(system, only=only, text=not fragment if text is None else text), setting)
+    with_words = not fragment if text is None else text
+    return to_latex(derivation(system, only=only, order=order, text=with_words), setting)
 
 
-def derivation(system: System, *, only: Iterable[str] | str | None = None, text: bool = True) -> Document:
+def derivation(
+    system: System, *, only: Iterable[str] | str | None = None, order: int | None = None, text: bool = True
+) -> Document:
     """Return the derivation of a system, from its loss to its exit time.
 
     Args:
         system: a derived system.
         only: some of `PARTS`; by default all.
+        order: of Hermite sums; none by default.
         text: whether equations come with words.
 
     Raises:
@@ -89,11 +95,11 @@ def derivation(system: System, *, only: Iterable[str] | str | None = None, text:
     ['Kernel', 'Population loss']
     """
     chosen = _chosen(only)
-    sections, there = _sections(system, chosen, text)
+    sections, there = _sections(Writer(system, order), chosen, text)
     for part in [] if only is None else sorted(chosen - there):
         raise ParameterError(
             f"only = {part!r} given, which this derivation of model {system.network.name} does not have; accepted: "
-            f"{', '.join(part for part in PARTS if part in _sections(system, set(PARTS), text)[1])}."
+            f"{', '.join(part for part in PARTS if part in _sections(Writer(system, order), set(PARTS), text)[1])}."
         )
     present = {*system.states, *system.parameters, *sp.sympify(system.loss).free_symbols}
     local = set(MODEL_SYMBOLS.values()) - {MODEL_SYMBOLS[x] for x in present if x in MODEL_SYMBOLS}
@@ -112,11 +118,11 @@ def _chosen(only: Iterable[str] | str | None) -> set[str]:
     return set(given)
 
 
-def _sections(system: System, chosen: set[str], text: bool) -> tuple[tuple[Section, ...], set[str]]:
+def _sections(writer: Writer, chosen: set[str], text: bool) -> tuple[tuple[Section, ...], set[str]]:
     """Return the sections of some parts, and which parts there are; without words all equations stand together."""
     sections: list[Section] = []
     there: set[str] = set()
-    for title, tagged in Writer(system).sections():
+    for title, tagged in writer.sections():
         kept = [(part, block) for part, block in tagged if part in chosen and block != Equations.of()]
         kept = [each for each in kept if text or isinstance(each[1], Equations)]
         there |= {part for part, _ in kept}
@@ -124,7 +130,7 @@ def _sections(system: System, chosen: set[str], text: bool) -> tuple[tuple[Secti
             sections.append(Section(title, _merged(block for _, block in kept)))
     if sections and "definitions" not in chosen:
         first = sections[0]
-        sections[0] = Section(first.title, _merged((Equations(_constants(system, sections)), *first.blocks)))
+        sections[0] = Section(first.title, _merged((Equations(_constants(writer.system, sections)), *first.blocks)))
     if not text and chosen != set(PARTS):
         sections = [Section("", _merged(block for section in sections for block in section.blocks))]
     return tuple(section for section in sections if section.blocks), there

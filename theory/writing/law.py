@@ -7,9 +7,10 @@ document that it belongs to: law or regimes, and tau for what comes before the l
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import sympy as sp
-from sympy import Expr
+from sympy import Expr, Symbol
 
 from theory.network.equations import rate_of
 from theory.network.linearisation import Escape
@@ -152,7 +153,8 @@ def regimes(system: System) -> Iterator[Tagged]:
 def _places(system: System) -> list[tuple[CriticalStrength, int, float]] | None:
     """Return the roots of A with the signs of B and A'; None where they are not isolated with certainty."""
     drive = system.escape.A
-    if drive is None or drive == 0 or system.network.domain or not isolates_exactly(system):
+    is_open = system.network.domain or not system.loss_function.has_formula
+    if drive is None or drive == 0 or is_open or not isolates_exactly(system):
         return None
     turn = sp.diff(drive, mu)
     return [(place, place.sign, float(turn.subs(mu, place.mu))) for place in critical_strengths(system)]
@@ -243,10 +245,30 @@ def sphere_law(escape: Escape) -> Iterator[Tagged]:
     )
     near = r"c_{k_*} + O(m)" if exponent == 1 else r"c_{k_*}\, m^{k_{*} - 1} + O(m^{k_{*}})"
     yield _shown("tau", Equation.of("start", rate_of(m), near), *escape.equations)
-    if exponent % 2 == 0 and drift.is_negative:
+    if isinstance(exponent, Symbol):
+        yield from _by_exponent(bool(escape.loss.own))
+    elif exponent % 2 == 0 and drift.is_negative:
         yield _text("law", r"As $c_{k_*} < 0$, $m = 0$ attracts, and the start traps: $T = \infty$.")
     else:
         yield from _saddle(bool(escape.loss.own)) if exponent == 2 else _ballistic() if exponent == 1 else _power()
+
+
+def _by_exponent(own: bool) -> Iterator[Tagged]:
+    """Yield the laws of every information exponent; `own`: the student's value is in the residual."""
+    trap = r"Where $k_{*}$ is even and $c_{k_*} < 0$, $m = 0$ attracts, and the start traps: $T = \infty$. Else:"
+    yield _text("law", trap)
+    cases = (("ballistic", "= 1", _ballistic()), ("saddle", "= 2", _saddle(own)), ("power", r"\geq 3", _power()))
+    for name, case, law in cases:
+        yield _text("law", rf"Case $k_{{*}} {case}$.")
+        for part, block in law:
+            yield part, _relabelled(block, name)
+
+
+def _relabelled(block: Block, ending: str) -> Block:
+    """Give equations labels that no other case has."""
+    if not isinstance(block, Equations):
+        return block
+    return Equations(tuple(replace(each, label=f"{each.label}-{ending}") for each in block.equations))
 
 
 def _ballistic() -> Iterator[Tagged]:

@@ -13,12 +13,14 @@ from sympy import Expr
 
 from theory.calculus.expectations import is_closed
 from theory.calculus.explain import MOST_STEPS, RULES, Step
+from theory.calculus.undefined import Undefined, undefined_in
 from theory.language.activations import Activation
 from theory.language.families import conditions_in_words
 from theory.language.hermite import coefficient
 from theory.language.parameters import Parameter
 from theory.network.constraints import Free
 from theory.network.equations import flow_of, weight_of
+from theory.network.sums import hermite_sums
 from theory.network.system import System
 from theory.symbols import MEANINGS, L_q, L_r, q, r, t
 from theory.typeset.layout import Equation
@@ -37,6 +39,7 @@ PARTS = {
     "steps": "how K is derived, rule by rule",
     "slopes": "L_q and L_r as expectations, by Price's theorem",
     "loss": "L, L_q and L_r",
+    "sums": "K, L, A and B as sums over Hermite coefficients, to an order that is given",
     "odes": "the flow",
     "A": "the drive A, or G",
     "B": "the bend B",
@@ -65,8 +68,8 @@ def _domain(parameter: Parameter) -> str:
 class Writer:
     """Sections of a document, each block with its part; remembers the rules that have been used."""
 
-    def __init__(self, system: System) -> None:
-        self.system = system
+    def __init__(self, system: System, order: int | None = None) -> None:
+        self.system, self.order = system, order
         self.same = system.loss_function.student.expr == system.loss_function.teacher.expr
         self.rules: set[str] = set()
 
@@ -76,6 +79,8 @@ class Writer:
         yield "Hermite expansion", (("coefficients", block) for block in self._expansion())
         yield "Kernel", self._kernel()
         yield "Population loss", self._loss()
+        if self.order is not None:
+            yield "Hermite sums", (("sums", block) for block in self._sums(self.order))
         yield "Dynamics of the summary statistics", (("odes", block) for block in self._flow())
         yield "Search phase: linearisation", self._linearisation()
         yield "Escape time", self._escape_time()
@@ -103,14 +108,22 @@ class Writer:
         if system.conditions:
             where = " and ".join(f"${f}$" for f in conditions_in_words(system.conditions, latex))
             yield "definitions", Paragraph.of(f"The formulas of this document hold where {where}.")
-        yield "definitions", words.CONVENTIONS
+        if not system.loss_function.has_formula:
+            yield "definitions", words.any_function(undefined_in(*(f.expr for f in system.network.functions)))
+        yield "definitions", words.conventions(of_any=self._is_bare)
 
     def _definitions(self) -> tuple[Equation, ...]:
         """Define what the letters stand for; one function that is both student and teacher once."""
-        if not self.same:
+        if not self.same or self._is_bare:
             return self.system.definitions
         student, _, *others = self.system.definitions
         return (Equation(student.label, rf"{student.left} = \varphi(x)", student.rights), *others)
+
+    @property
+    def _is_bare(self) -> bool:
+        """Whether student and teacher are functions without a formula, and nothing else."""
+        loss = self.system.loss_function
+        return isinstance(loss.student.expr, Undefined) and isinstance(loss.teacher.expr, Undefined)
 
     def _symbols(self) -> Meanings:
         """Say what the letters mean; a model of one's own may have its own."""
@@ -151,7 +164,9 @@ class Writer:
         yield from self._coefficients(loss.teacher, "teacher", r"\varphi_{%d}", sp.S.One)
 
     def _coefficients(self, f: Activation, label: str, left: str, variance: Expr) -> Iterator[Block]:
-        """Give closed coefficients as equations, others as numbers at variance one."""
+        """Give closed coefficients as equations, others as numbers at variance one; of no formula none."""
+        if f.undefined:
+            return
         vanishing = {"even": set(range(1, ORDERS, 2)), "odd": set(range(0, ORDERS, 2))}.get(f.parity or "", set())
         coefficients = {k: coefficient(f, k, variance) for k in range(ORDERS) if k not in vanishing}
         vanishing |= {k for k, value in coefficients.items() if value == 0}
@@ -209,13 +224,24 @@ class Writer:
         is_squared = bool(loss.own)
         caution = "" if is_squared else f" {words.caution(self.system)}"
         yield "loss", Paragraph.of(f"The population loss is {loss.network.minimised.words}{noise}.{caution}")
-        yield "slopes", Paragraph.of("By Price's theorem [@price1958] its derivatives are kernels again:")
+        if self._is_bare:
+            value, *slopes = loss.equations
+            yield "loss", Equations.of(value)
+            yield "slopes", Paragraph.of(words.BY_PRICE)
+            yield "loss", Equations(tuple(slopes))
+            return
+        yield "slopes", Paragraph.of(words.BY_PRICE)
         yield "slopes", Equations(words.price(loss))
-        unsolved = (
-            "Not every expectation has a closed form; those left are computed by quadrature, with an error estimate:"
-        )
+        unsolved = words.UNSOLVED if loss.has_formula else "For these functions,"
         yield "loss", Paragraph.of("In closed form," if loss.is_closed else unsolved)
         yield "loss", Equations(loss.equations)
+
+    def _sums(self, order: int) -> Iterator[Block]:
+        sums = hermite_sums(self.system, order)
+        yield Paragraph.of(words.SUMS_ON_SPHERE if self.system.escape.on_sphere else words.SUMS)
+        yield Equations(words.general_sums(self.system))
+        yield Paragraph.of(words.complete(order) if sums.is_complete else words.cut(order))
+        yield Equations(sums.equations)
 
     def _flow(self) -> Iterator[Block]:
         system = self.system
@@ -246,6 +272,8 @@ class Writer:
         for equation in escape.equations:
             if equation.label != "time":
                 yield LINEARISED.get(equation.label, "tau"), Equations.of(equation)
+            if equation.label == "bend" and escape.A is not None and not escape.loss.has_formula:
+                yield "A", Paragraph.of(words.ON_EDGE)
         if escape.G2 == 0:
             yield "tau", Paragraph.of(words.FLAT)
 

@@ -77,8 +77,10 @@ def _named(key: str) -> Callable[[System], bool]:
     return lambda system: key in system.network.sources
 
 
-def _step(rule: str) -> Callable[[System], bool]:
-    return lambda system: rule in _rules(system.loss_function.student.expr, system.loss_function.teacher.expr)
+def _step(*rules: str) -> Callable[[System], bool]:
+    return lambda system: bool(
+        _rules(system.loss_function.student.expr, system.loss_function.teacher.expr).intersection(rules)
+    )
 
 
 @lru_cache(maxsize=16)
@@ -94,6 +96,11 @@ def _pair(*activations: sp.Expr) -> Callable[[System], bool]:
         return loss.student.expr == loss.teacher.expr and loss.student.expr in activations
 
     return applies
+
+
+def _by_parts(system: System) -> bool:
+    """Whether Stein's lemma closes the kernel, or is behind A as one expectation of functions without a formula."""
+    return _step("stein")(system) or (not system.loss_function.has_formula and system.escape.A is not None)
 
 
 RULES: tuple[Rule, ...] = (
@@ -118,8 +125,8 @@ RULES: tuple[Rule, ...] = (
         lambda system: system.loss_function.labels.transform != y,
     ),
     Rule("price1958", "derivatives of a Gaussian expectation by its covariance: L_q and L_r", lambda _: True),
-    Rule("mehler1866", "the kernel as a sum over Hermite coefficients, finite here", _step("mehler")),
-    Rule("stein1981", "powers of a Gaussian variable by parts", _step("stein")),
+    Rule("mehler1866", "the kernel as a sum over Hermite coefficients", _step("mehler", "series")),
+    Rule("stein1981", "powers of a Gaussian variable by parts", _by_parts),
     Rule("sheppard1899", "the arcsine of two centred gates", _step("sheppard")),
     Rule("plackett1954", "the bivariate normal distribution function of two gates off centre", _step("two gates")),
     Rule("chosaul2009", "the arc-cosine kernels", _pair(REGISTRY["relu"], REGISTRY["step"])),
@@ -140,7 +147,7 @@ def sources(system: System) -> tuple[Source, ...]:
     >>> [source.key for source in sources(derive("erf"))]
     ['nwemadji2026', 'hu2022', 'saad1995', 'price1958', 'sheppard1899', 'williams1997']
     >>> sources(derive("he3", model="plain"))[-1].why
-    'the kernel as a sum over Hermite coefficients, finite here'
+    'the kernel as a sum over Hermite coefficients'
     """
     return Several(Source(rule.key, rule.why) for rule in RULES if rule.applies(system))
 

@@ -21,6 +21,7 @@ FIRST = {
     "steps": "kernel-1",
     "loss": "loss",
     "slopes": "loss-definition",
+    "sums": "sums-kernel",
     "odes": "flow-u",
     "A": "drive",
     "B": "bend",
@@ -41,7 +42,7 @@ def labels(text: str) -> list[str]:
 
 @pytest.mark.parametrize("part", [part for part in PARTS if part != "sources"])
 def test_a_part_is_one_display_with_its_own_equations(part: str) -> None:
-    text = document(system("he3"), fragment=True, only=part)
+    text = document(system("he3"), fragment=True, only=part, order=3)
     assert labels(text)[0] == FIRST[part]
     assert text.count(r"\begin{align}") == 1 + any(label.startswith("part-") for label in labels(text))
     others = {FIRST[other] for other in FIRST if other != part}
@@ -49,9 +50,10 @@ def test_a_part_is_one_display_with_its_own_equations(part: str) -> None:
 
 
 def test_all_parts_together_are_the_whole() -> None:
-    whole = document(system("relu"))
-    assert document(system("relu"), only=PARTS) == whole
-    assert document(system("relu"), only=" , ".join(reversed(PARTS))) == whole
+    whole = document(system("relu"), order=3)
+    assert document(system("relu"), only=PARTS, order=3) == whole
+    assert document(system("relu"), only=" , ".join(reversed(PARTS)), order=3) == whole
+    assert document(system("relu"), only=[part for part in PARTS if part != "sums"]) == document(system("relu"))
 
 
 def test_parts_are_in_the_order_of_the_document() -> None:
