@@ -216,7 +216,7 @@ class Task(Shown):
     def system(self) -> System:
         """Derive the dynamics, with the parameters of the model as symbols, and those of a family without values."""
         sigma, phi = self.links
-        own = {p.name for f in (sigma, phi) for p in f.parameters} | {p.name for p in self._of_label()}
+        own = {symbol.name for symbol in self._of_functions()}
         values = {name: value for name, value in self.parameters.items() if name in own}
         family = derive(sigma, phi, **self.posed)
         return family.member(values) if values else family
@@ -225,17 +225,18 @@ class Task(Shown):
         """Return the parameters of functions that values are given of, and the model does not have."""
         if not isinstance(self.parameters, Mapping):
             return ()
-        known = {*KNOWN, *(str(s) for s in _symbols(self.parametrisation))}
+        known = {"mu", "rho", "alpha", *(str(s) for s in _symbols(self.parametrisation))}
         symbols = [s for f in (self.student, self.teacher) if isinstance(f, Activation) for s in f.domain]
         named = {p.name for p in symbols}
         return (*symbols, *declared([n for n in self.parameters if n not in known and n not in named]))
 
-    def _of_label(self) -> tuple[Symbol, ...]:
-        return () if self.label is None else parameters_of(cast(Expr, self.label))
+    def _of_functions(self) -> tuple[Symbol, ...]:
+        """Return the parameters of links and label."""
+        label = () if self.label is None else (cast(Expr, self.label),)
+        return parameters_of(*(f.unresolved for f in self.links), *label)
 
     def _names(self) -> list[str]:
-        own = {symbol.name for f in self.links for symbol in f.parameters} | {s.name for s in self._of_label()}
-        return [*(str(symbol) for symbol in _symbols(self.parametrisation)), *sorted(own)]
+        return [str(symbol) for symbol in (*_symbols(self.parametrisation), *self._of_functions())]
 
     def _given(self) -> dict[str, float]:
         known = {"mu": self.mu, "rho": self.length, "c": self.c}
@@ -247,9 +248,9 @@ class Task(Shown):
         """Move the parameters that are fields into their fields, and read the numbers of all others."""
         if not isinstance(self.parameters, Mapping):
             raise ParameterError(f"parameters = {self.parameters!r} given; accepted: numbers by name.")
-        own = dict(self.parameters)
+        own, functions = dict(self.parameters), {s.name for s in self._of_functions()}
         for name, place in KNOWN.items():
-            if name not in own:
+            if name not in own or name in functions:
                 continue
             if getattr(self, place) != PARAMETERS[place].default:
                 raise ParameterError(f"{place} given, and {name} in parameters; accepted: one of them.")

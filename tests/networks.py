@@ -6,7 +6,7 @@ import mpmath
 import sympy as sp
 from sympy import S
 
-from theory.language.activations import activation
+from theory.language.activations import Activation, activation
 from theory.language.labels import labels
 from theory.network.constraints import Sphere
 from theory.network.models import Model
@@ -33,7 +33,7 @@ def of(model: Model, name: str = "erf", teacher: str | None = None) -> Network:
     return model.network(activation(name), labels(activation(teacher or name)))
 
 
-def two_units(name: str, noise: sp.Expr = S.Zero) -> Network:
+def two_units(name: str | Activation, noise: sp.Expr = S.Zero) -> Network:
     """Return two units of unequal amplitudes on two oblique teachers, with one adapter: w_i = w0_i + u_i v."""
     f, frozen = activation(name), (*TEACHERS, *BASES)
     entries: dict[tuple[Vector, Vector], sp.Expr] = {

@@ -1,6 +1,7 @@
 """Numbers of families: against an independent quadrature, against each member, and what is compiled for all of them."""
 
 import json
+from pathlib import Path
 
 import mpmath
 import numpy as np
@@ -8,16 +9,19 @@ import pytest
 import sympy as sp
 from sympy import Rational, Symbol
 
-from hermescape import Task, derive, search_time, search_times, simulate
+from hermescape import Task, derive, search_time, search_times, simulate, smoothing
 from numerics.compile import keeping
 from numerics.flows.flow import Exit, SciPy, exit_times, integrate
 from numerics.integrals.evaluate import value
 from numerics.sweep import sweep
+from tests.networks import two_units
 from tests.numerics.sweep_nursery import Inline
+from theory.calculus.cache import dump, entry, load
 from theory.errors import ParameterError
 from theory.language.activations import REGISTRY, activation
 from theory.language.families import holds
 from theory.language.parameters import points
+from theory.network.loss import Loss
 from theory.network.system import System
 from theory.symbols import mu, q, r, x
 
@@ -290,3 +294,38 @@ def test_a_sweep_refuses_parameters_without_sense(change: dict, said: str) -> No
     config = {"kind": "flow", "fixed": {"student": "erf(beta*x)", "dimension": 1e4}, **change}
     with pytest.raises(ParameterError, match=said):
         sweep(config, executor=Inline())
+
+
+# --- letters ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a", "b", "c", "p", "gamma", "np", "a1", "rows", "state", "m0"])
+def test_any_free_letter_gives_the_same_numbers(name: str) -> None:
+    setting = {"mu": 0.4, "dimension": 100, "replicas": 4, "max_steps": 300, "seed": 1}
+    got = simulate(f"erf({name}*x)", parameters={name: 0.7}, **setting).exit_steps
+    assert got.tolist() == simulate("erf(0.7*x)", **setting).exit_steps.tolist()
+    assert search_time(derive(f"erf({name}*x)", parameters=name), 0.4, parameters={name: 0.7}).tau == pytest.approx(
+        REFERENCE["erf(beta*x)"][2], rel=1e-12
+    )
+
+
+def test_letters_that_are_used_inside_do_not_meet_those_of_a_function() -> None:
+    smoothed = smoothing(activation("max(x, 0) + a*min(x, 0)", "a"))
+    at = {Symbol("M", real=True): Rational(1, 2), r: Rational(1, 3), a: Rational(1, 5)}
+    single = smoothing("max(x, 0) + min(x, 0)/5", Rational(1, 2), Rational(1, 3))
+    assert abs(sp.N(smoothed.subs(at) - single, 20)) < 1e-15
+    two = two_units(activation("erf(c*x)", "c > 0"))
+    c = two.parameters_of_functions[0]
+    whole, member = Loss(two), Loss(two.member({"c": 2}))
+    place = {s: Rational(k + 1, 9) for k, s in enumerate(sorted(member.value.free_symbols, key=str))}
+    assert abs(sp.N(whole.value.subs(c, 2).subs(place) - member.value.subs(place), 20)) < 1e-12
+
+
+def test_a_derivation_of_a_family_is_kept_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HERMESCAPE_CACHE", str(tmp_path))
+    for symbol in (beta, a, Symbol("b", nonnegative=True), Symbol("b", real=True, nonzero=True)):
+        assert load(json.loads(json.dumps(dump(sp.erf(symbol * x))))) == sp.erf(symbol * x)
+    for stranger in (sp.Dummy("b"), Symbol("b", integer=True), Symbol("b.c", real=True)):
+        assert entry("name", stranger) is None
+    with pytest.raises(ValueError, match="no name of a symbol"):
+        load(["S", "__import__('os')", "real"])

@@ -78,9 +78,9 @@ alpha = Symbol("alpha", real=True, nonzero=True)
 Delta = Symbol("Delta", nonnegative=True)
 
 _LETTERS = "ABCDEGIJKLNOQRSTZdefgklmnqrstuvwxy"
-_WORDS = "mu rho eta kappa tau alpha lambda lamda Delta sigma phi varphi xi ell pi He"
+_WORDS = "alignment mu rho eta kappa tau alpha lambda lamda Delta sigma phi varphi xi ell pi He"
 TAKEN = frozenset((*_LETTERS, *_WORDS.split(" ")))
-"""Names that the theory prints: no parameter of a function has one."""
+"""Names that the theory prints: no parameter of a function has one, nor one that begins with z_."""
 FREE = "a, b, c, p, beta, gamma, or one with an index such as c1"
 """Names that it leaves to parameters of functions."""
 

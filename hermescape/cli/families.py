@@ -33,9 +33,9 @@ __all__ = [
     "single_put",
 ]
 
-Values = Literal["put", "keep", "grid", "symbols"]
+Values = Literal["put", "keep", "grid", "either", "symbols"]
 """What a command does with values of parameters: put them into the functions, keep the functions and pass the values
-on, take grids of values, or do without values where none are given."""
+on, take grids of values, take grids or (as it decides itself) no values, or do without values where none are given."""
 
 MOST = 10_000  # values of a grid
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -78,7 +78,9 @@ def check_order(order: int | None) -> None:
 
 def options_of(kind: Values) -> list[inspect.Parameter]:
     """Return the options of a command."""
-    named = {"param": PARAM, "settings": SET[kind == "grid"], **({"functions": FUNCTION} if kind == "symbols" else {})}
+    named = {"param": PARAM, "settings": SET[kind in ("grid", "either")]}
+    if kind == "symbols":
+        named["functions"] = FUNCTION
     return [
         inspect.Parameter(
             name,
@@ -105,8 +107,9 @@ def read_families(
     Raises `ParameterError` for a parameter or a function that is declared and not used, a value of no parameter, or a
     value that is missing.
     """
-    if kind in ("keep", "grid"):
-        given["parameters" if kind == "keep" else "grid"] = {}
+    many = kind in ("grid", "either")
+    if kind == "keep" or many:
+        given["grid" if many else "parameters"] = {}
     if not param:
         if settings:
             raise ParameterError(
@@ -122,14 +125,14 @@ def read_families(
     stray = [p.name for p in domain if p.name not in held]
     if stray:
         raise ParameterError(f"--param {stray[0]} given, which is in none of the functions; accepted: it left out.")
-    values = _settings(settings or [], domain, grid=kind == "grid")
+    values = _settings(settings or [], domain, grid=many)
     missing = [p for p in domain if p.name not in values]
-    if missing and (kind != "symbols" or len(missing) < len(domain)):
+    if missing and (kind not in ("symbols", "either") or len(missing) < len(domain)):
         raise ParameterError(
             f"no value of {missing[0].name} given; accepted: --set {missing[0].name}=VALUE ({missing[0]})"
             f"{', or no value at all' if kind == 'symbols' else ''}."
         )
-    if kind == "grid":
+    if many:
         given["grid"] = values
     elif values:
         place(given, {name: value for name, (value,) in values.items()}, keep=kind == "keep")
@@ -171,15 +174,12 @@ def place(given: dict[str, Any], values: Mapping[str, str], *, keep: bool = Fals
         given["label"] = given["label"].xreplace(exact)
 
 
-def refuse_symbols(given: Mapping[str, Any], option: str) -> None:
-    """Refuse an option that asks for numbers where functions have parameters without values, or no formula."""
+def refuse_symbols(given: Mapping[str, Any], option: str = "") -> None:
+    """Refuse what asks for numbers where the functions have parameters without values: an option, or the command."""
     for f in (given[name] for name in ("student", "teacher") if given.get(name) is not None):
-        if not isinstance(f, str) and f.undefined:
-            name = f.undefined[0]
-            raise ParameterError(f"{option} given, and {name} has no formula; accepted with {option}: an activation.")
         if not isinstance(f, str) and f.is_family:
-            name = f.parameters[0].name
-            raise ParameterError(f"no value of {name} given; accepted with {option}: --set {name}=VALUE.")
+            name, here = f.parameters[0].name, f" with {option}" if option else ""
+            raise ParameterError(f"no value of {name} given; accepted{here}: --set {name}=VALUE ({f.domain[0]}).")
 
 
 def single_put(given: dict[str, Any]) -> dict[str, list[str]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
-from hermescape.cli.families import members, numbers, single_put
+from hermescape.cli.families import members, numbers, refuse_symbols, single_put
 from hermescape.cli.options import Force, Given, Json, one_form, parametrisation, takes, use, written
 from hermescape.cli.pictures import LookOf, Picture, Width, picture, plot_option
 from hermescape.output import print_json, print_parts
@@ -33,7 +33,7 @@ APART = ("dimension", "step_size", "kappa")  # of which a law takes values that 
     use("step_size", default=0.0, note="0 is the limit of small steps at this kappa"),
     *("threshold", "teacher", "model", "rho", "mix", "label", "noise", "scale", "objective", "initial_scale"),
     use("rtol", default=float(LAW_RTOL), note="behind C"),
-    values="grid",
+    values="either",
 )
 def law(
     given: Given,
@@ -64,6 +64,8 @@ def law(
     grid = single_put(given)
     if grid and (latex or wanted is not None):
         raise ParameterError("--latex or --plot with several values of --set given; accepted: one value each.")
+    if not grid and not latex:
+        refuse_symbols(given)
     given["model"] = parametrisation(given, MODELS)
     if "mu" in MODEL_PARAMETERS[given["model"]] and given["mu"] is None and not latex:
         raise ParameterError("no --mu given; accepted: a number, in (0, 1] with model lora; none with plain.")

@@ -38,6 +38,11 @@ ATOMS = {"pi": sp.pi, "I": sp.I, "E": sp.E, "oo": sp.oo, "true": sp.true}
 NODES: dict[str, Callable[..., Expr]] = {
     kind.__name__: kind for kind in (*ELEMENTARY, *CONDITIONS, sp.Tuple, sp.Lambda)
 }
+DOMAINS: dict[str, dict[str, bool]] = {
+    name: {name: True} for name in ("real", "positive", "negative", "nonnegative", "nonpositive")
+}
+DOMAINS["nonzero"] = {"real": True, "nonzero": True}
+"""Assumptions of the parameters of families."""
 _ATOM_NAMES = {atom: name for name, atom in ATOMS.items()}
 _SYMBOLS = {symbol.name: symbol for symbol in vars(symbols).values() if isinstance(symbol, sp.Symbol)}
 
@@ -60,9 +65,7 @@ def dump(expr: sp.Basic) -> Any:
     if isinstance(expr, Constant):
         return ["C", expr.index, expr.decimal]
     if isinstance(expr, sp.Symbol):
-        if _SYMBOLS.get(expr.name) != expr:
-            raise _NotStorable
-        return expr.name
+        return expr.name if _SYMBOLS.get(expr.name) == expr else _dump_parameter(expr)
     if expr in _ATOM_NAMES:
         return [_ATOM_NAMES[expr]]
     name = type(expr).__name__
@@ -71,6 +74,15 @@ def dump(expr: sp.Basic) -> Any:
     if name not in NODES:
         raise _NotStorable
     return [name, *map(dump, expr.args)]
+
+
+def _dump_parameter(symbol: sp.Symbol) -> list[str]:
+    """Return the name of a parameter of a family, and which of `DOMAINS` its assumptions are."""
+    plain = type(symbol) is sp.Symbol and symbol.name.isidentifier()
+    for name, assumptions in DOMAINS.items() if plain else ():
+        if sp.Symbol(symbol.name, **assumptions) == symbol:
+            return ["S", symbol.name, name]
+    raise _NotStorable
 
 
 def load(stored: Any) -> Any:
@@ -82,6 +94,11 @@ def load(stored: Any) -> Any:
     if not isinstance(stored, list):
         raise TypeError(f"{stored!r} is no stored expression")
     head, *args = stored
+    if head == "S":
+        name, assumed = args
+        if not str(name).isidentifier():
+            raise ValueError(f"{name!r} is no name of a symbol")
+        return sp.Symbol(name, **DOMAINS[assumed])
     if head == "Q":
         numerator, denominator = args
         return sp.Rational(int(numerator), int(denominator))

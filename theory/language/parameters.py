@@ -231,7 +231,7 @@ def check_name(name: str) -> None:
             f"parameter {name[:40]!r} given; accepted: up to 20 ASCII letters, digits and underscores, the first a "
             f"letter: {FREE}."
         )
-    if name in TAKEN:
+    if name in TAKEN or name.startswith("z_"):
         raise ParameterError(f"parameter {name!r} given: {name} is a letter of the theory; accepted: {FREE}.")
     if name in RESERVED:
         raise ParameterError(f"parameter {name!r} given: {name} is the name of a function; accepted: {FREE}.")

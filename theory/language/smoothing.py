@@ -4,7 +4,7 @@ d^k S/da^k at a = 0 is E_r[sigma^(k)], hence every Hermite coefficient, and S so
 dS/dr = (1/2) d^2 S/da^2.
 """
 
-from sympy import Expr
+from sympy import Expr, Symbol
 
 from theory.calculus.expectations import Distribution, gaussian_mean
 from theory.language.activations import Activation, activation
@@ -13,10 +13,19 @@ from theory.symbols import a, r
 __all__ = ["smoothing"]
 
 
-def smoothing(sigma: str | Expr | Activation, mean: Expr = a, variance: Expr = r) -> Expr:
+M = Symbol("M", real=True)
+
+
+def smoothing(sigma: str | Expr | Activation, mean: Expr | None = None, variance: Expr = r) -> Expr:
     r"""Return E sigma(mean + sqrt(variance) Z): closed form, or a `GaussianMean` node where no rule closes it.
+
+    The mean is `theory.symbols.a` if not given, and M for a family that has a parameter a.
 
     >>> smoothing("exp(x)")
     exp(a + r/2)
+    >>> smoothing(activation("exp(a*x)", "a"))
+    exp(M*a + a**2*r/2)
     """
-    return gaussian_mean(Distribution.of(activation(sigma).expr), mean, variance)
+    f = activation(sigma)
+    centre = (M if a in f.parameters else a) if mean is None else mean
+    return gaussian_mean(Distribution.of(f.expr), centre, variance)

@@ -51,7 +51,7 @@ from theory.typeset.printing import latex
 __all__ = ["Loss"]
 
 
-C, V, W = sp.Symbol("c", real=True), sp.Symbol("v", positive=True), sp.Symbol("w", positive=True)
+C, V, W = sp.Symbol("z_c", real=True), sp.Symbol("z_v", positive=True), sp.Symbol("z_w", positive=True)
 """The entries of a pair: covariance and both variances."""
 
 

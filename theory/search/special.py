@@ -24,6 +24,7 @@ from theory.language.hermite import coefficient
 from theory.language.parameters import Parameter
 from theory.network.derivation import takes_families
 from theory.network.system import System
+from theory.shown import Several, Shown
 from theory.symbols import mu, x
 
 __all__ = ["Special", "special_places"]
@@ -36,7 +37,7 @@ MOST_OPERATIONS = 200  # of what is factored
 
 
 @dataclass(frozen=True)
-class Special:
+class Special(Shown):
     """A place in the domain of the parameters, and what changes there.
 
     Attributes:
@@ -45,29 +46,37 @@ class Special:
         kind: exponent, kink or end.
     """
 
+    shows = "place, what, kind"
+
     place: str
     what: str
     kind: str
+
+    @property
+    def brief(self) -> str:
+        """The place, and what changes there."""
+        return str(self)
 
     def __str__(self) -> str:
         return f"{self.place}: {self.what}"
 
 
 @takes_families
-def special_places(system: System) -> tuple[Special, ...]:
+def special_places(system: System) -> Several[Special]:
     """Return the special places of a family; none of a single function.
 
     >>> from theory.network.derivation import derive
     >>> for place in special_places(derive("max(x, 0) + a*min(x, 0)", parameters="a")): print(place)
+    a = -1: information exponent 2 in place of 1
     a = 1: no kink at x = 0
     a -> -infinity: A ~ |a|^2, B ~ |a|^2
     a -> infinity: A ~ a^2, B ~ a^2
     """
     network = system.network
     if not network.domain or not network.is_single_index:
-        return ()
+        return Several()
     places = [*_exponents(system), *_kinks(system), *_ends(system)]
-    return tuple(dict.fromkeys(places))
+    return Several(dict.fromkeys(places))
 
 
 def _zeros(f: Expr, domain: tuple[Parameter, ...]) -> Iterator[tuple[str, dict[Symbol, Expr]]]:
