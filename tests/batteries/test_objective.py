@@ -374,3 +374,16 @@ def test_pre_training_whose_norm_runs_away_is_not_composed() -> None:
         Composition(correlated("linear", model="pretrain"), fine, start, 1e4, 0.5, place)
     composed = Composition(derive("linear", model="pretrain"), fine, start, 1e4, 0.5, place)
     assert np.isfinite(composed.fine_tune(0.2)[0])
+
+
+def test_a_family_has_it_too() -> None:
+    """tau(a) = tau(ReLU) of the squared loss over 1 + a^2; of this one K(mu, mu^2) = (1 + a^2) mu/2, so that A is."""
+    leaky = correlated("max(x, 0) + a*min(x, 0)", parameters={"a": "real"})
+    (a,) = (p for p in leaky.parameters if p != mu)
+    assert sp.simplify(leaky.escape.A - (1 + a**2) / 2) == 0
+    assert leaky.escape.B == 0
+    assert leaky.member(a=0).escape.tau == 2
+    assert leaky.member(a=0).network.objective == "correlation"
+    written = run("derive", "erf(beta*x)", "--param", "beta > 0", "--objective", "correlation")
+    assert written.returncode == 0
+    assert "correlation loss" in written.stdout
