@@ -1,9 +1,9 @@
 """Results as pictures: each `draw_...` takes a result, draws it on `ax` (a new figure without), and returns the Axes.
 
-`system.plot.search_time()`, `law.plot()`, `path.plot()` and `sample.plot()` are `draw_search_time`, `draw_law`,
-`draw_trajectory` and `draw_sample`. A new figure is in the style `screen`, or in another of `numerics.plots.STYLES`; a
-notebook shows it, and `ax.figure.savefig("a.pdf")` embeds its fonts. On Axes of your own, sizes and ink are those of
-your style.
+`system.plot.search_time()`, `law.plot()`, `path.plot()`, `sample.plot()` and `report.plot()` of bifurcations are
+`draw_search_time`, `draw_law`, `draw_trajectory`, `draw_sample` and `draw_bifurcations`. A new figure is in the style
+`screen`, or in another of `numerics.plots.STYLES`; a notebook shows it, and `ax.figure.savefig("a.pdf")` embeds its
+fonts. On Axes of your own, sizes and ink are those of your style.
 
 >>> from theory.network.derivation import derive
 >>> ax = draw_search_time(derive("linear"), style="paper", width=3.4)
@@ -26,6 +26,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from numerics import plots
+from numerics.best.bifurcations import Bifurcations
 from numerics.flows.flow import Trajectory
 from numerics.law import Law
 from numerics.rates.curve import search_times
@@ -34,6 +35,7 @@ from numerics.simulation.statistics import ExitSample
 from theory.errors import InputError
 from theory.network.system import System
 from theory.search.critical import critical_strengths
+from theory.typeset.printing import latex
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Place",
     "SystemPlots",
+    "draw_bifurcations",
     "draw_law",
     "draw_phases",
     "draw_sample",
@@ -207,6 +210,27 @@ def draw_phases(diagram: xr.Dataset, **place: Unpack[Place]) -> Axes:
         )
 
 
+def draw_bifurcations(report: Bifurcations, *, label: str = "critical alignment", **place: Unpack[Place]) -> Axes:
+    r"""Draw critical alignments over a parameter, with their folds and where they enter or leave at mu = 0 and 1.
+
+    >>> from numerics.best.bifurcations import bifurcations
+    >>> ax = draw_bifurcations(bifurcations("c1*x + c3*He(3, x)", over="c1", between=(-2, 4), c3=1))
+    >>> [text.get_text() for text in finished(ax).get_legend().get_texts()]
+    ['critical alignment', 'fold', 'end at $\\mu$ = 0 or 1']
+    """
+    points = [(p.kind, float(p.value), None if p.mu is None else float(p.mu)) for p in report.points]
+    curves = [(branch.values, branch.mu) for branch in report.branches]
+    between = (float(report.borders[0]), float(report.borders[-1]))
+    with _on(place) as ax:
+        shown = {"between": between, "name": name_of_parameter(report.family, report.name)}
+        return plots.critical_branches(ax, curves, points, **shown, label=label, index=plots.next_look(ax))
+
+
+def name_of_parameter(system: System, name: str) -> str:
+    """Return what an axis calls a parameter of a family."""
+    return f"${latex(next(p.symbol for p in system.network.domain if p.name == name))}$"
+
+
 # --- what a result's own `plot` is ----------------------------------------------------------------------------------
 
 
@@ -239,5 +263,6 @@ def plots_of(result: Any) -> SystemPlots | Callable[..., Axes]:
     """
     if isinstance(result, System):
         return SystemPlots(result)
-    draw = {Trajectory: draw_trajectory, ExitSample: draw_sample}.get(type(result), draw_law)
+    drawings = {Trajectory: draw_trajectory, ExitSample: draw_sample, Bifurcations: draw_bifurcations}
+    draw = drawings.get(type(result), draw_law)
     return partial(draw, result)

@@ -8,6 +8,7 @@ in one of the style sheets that lie here: `paper`, `screen` and `slides`.
 'log'
 """
 
+from numerics.plots.branches import critical_branches
 from numerics.plots.dark import for_light_and_dark
 from numerics.plots.flows import phase_portrait, runs_of, trajectories
 from numerics.plots.functions import hermite_spectrum, kernel_surface
@@ -26,6 +27,7 @@ __all__ = [
     "Sheet",
     "add_legend",
     "blank",
+    "critical_branches",
     "collapse",
     "exit_points",
     "exit_times",
