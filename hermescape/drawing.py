@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import matplotlib as mpl
 import numpy as np
+import sympy as sp
 from matplotlib.axes import Axes
 
 from numerics import plots
@@ -203,11 +204,12 @@ def draw_phases(diagram: xr.Dataset, **place: Unpack[Place]) -> Axes:
     >>> draw_phases(phase_diagram(derive("linear"), [0.4, 0.5], dimension=[1e3, 1e6])).get_ylabel()
     'dimension $d$'
     """
-    name = "d" if "d" in diagram.dims else "rho"
+    name = str(diagram["median"].dims[1])
+    critical = (diagram["critical_mu"].values, diagram[f"critical_{name}"].values) if "along" in diagram.dims else None
+    shown = {"label": "" if name in ("d", "rho") else name_of_parameter(name), "critical": critical}
+    mu, other, median, regime = (diagram[column].values for column in ("mu", name, "median", "regime"))
     with _on(place) as ax:
-        return plots.phase_diagram(
-            ax, diagram["mu"].values, diagram[name].values, diagram["median"].values, diagram["regime"].values, name
-        )
+        return plots.phase_diagram(ax, mu, other, median, regime, name, **shown)
 
 
 def draw_bifurcations(report: Bifurcations, *, label: str = "critical alignment", **place: Unpack[Place]) -> Axes:
@@ -222,13 +224,17 @@ def draw_bifurcations(report: Bifurcations, *, label: str = "critical alignment"
     curves = [(branch.values, branch.mu) for branch in report.branches]
     between = (float(report.borders[0]), float(report.borders[-1]))
     with _on(place) as ax:
-        shown = {"between": between, "name": name_of_parameter(report.family, report.name)}
+        shown = {"between": between, "name": name_of_parameter(report.name)}
         return plots.critical_branches(ax, curves, points, **shown, label=label, index=plots.next_look(ax))
 
 
-def name_of_parameter(system: System, name: str) -> str:
-    """Return what an axis calls a parameter of a family."""
-    return f"${latex(next(p.symbol for p in system.network.domain if p.name == name))}$"
+def name_of_parameter(name: str) -> str:
+    r"""Return what an axis calls a parameter of a family.
+
+    >>> name_of_parameter("beta"), name_of_parameter("c1")
+    ('$\\beta$', '$c_{1}$')
+    """
+    return f"${latex(sp.Symbol(name))}$"
 
 
 # --- what a result's own `plot` is ----------------------------------------------------------------------------------

@@ -104,7 +104,7 @@ def of_polynomial(drive: Expr, part: Parameter) -> tuple[list[Bifurcation], Call
         points += [Bifurcation(_kind(f, place), *place) for place in _common(f, f.diff(mu), part)]
     for f, g in combinations(moving, 2):
         points += [Bifurcation("crossing", *place) for place in _common(f, g, part)]
-    whole = sp.prod([f.as_expr() for f in moving])
+    whole = sp.Mul(*[f.as_expr() for f in moving])
 
     def count(between: Parameter) -> int:
         places = (middle(between, sp.Rational(i, 2 * i + 1)) for i in sp.primerange(2, sp.oo))

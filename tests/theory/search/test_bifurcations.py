@@ -48,6 +48,8 @@ def analysed(drive: sp.Expr) -> tuple[list[tuple], list[int]]:
         ((p - 1) * mu**2 * (1 - mu) * (mu - Q(1, 3)), [("flat", 1, None)], [1, 1]),
         # a double root for every p is one critical alignment
         ((3 * mu - 1) ** 2 * (1 + p**2), [], [1]),
+        # nothing that moves
+        ((1 - mu) * (1 + p**2), [], [0]),
         # the discriminant vanishes where the roots are complex or outside
         ((mu - 5) ** 2 - p, [], [0]),
     ],
