@@ -270,6 +270,11 @@ BEST_PARAMETER = Tolerance(
     "of the value",
     "the same for a parameter of a family",
 )
+BEST_MEDIAN = Tolerance(
+    1e-4,
+    "of the value",
+    "medians of a law carry some nine digits, and their minimum is flat",
+)
 BIFURCATION = Tolerance(
     1e-10,
     "of the parameter",

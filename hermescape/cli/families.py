@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Values", "members", "options_of", "place", "read_families"]
 
-Values = Literal["put", "keep", "grid", "symbols"]
+Values = Literal["put", "keep", "grid", "symbols", "some"]
 """What a command does with values of parameters: put them into the functions, keep the functions and pass the values
-on, take grids of values, or do without values where none are given."""
+on, take grids of values, do without values where none are given, or put those that are given."""
 
 MOST = 10_000  # values of a grid
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -80,7 +80,7 @@ def read_families(given: dict[str, Any], param: list[str] | None, settings: list
         raise ParameterError(f"--param {stray[0]} given, which is in none of the functions; accepted: it left out.")
     values = _settings(settings or [], domain, grid=kind == "grid")
     missing = [p for p in domain if p.name not in values]
-    if missing and (kind != "symbols" or len(missing) < len(domain)):
+    if missing and kind != "some" and (kind != "symbols" or len(missing) < len(domain)):
         raise ParameterError(
             f"no value of {missing[0].name} given; accepted: --set {missing[0].name}=VALUE ({missing[0]})"
             f"{', or no value at all' if kind == 'symbols' else ''}."
