@@ -13,6 +13,10 @@ from hermescape.verify.check import check_law as check_law
 from hermescape.verify.report import Report as Report
 from numerics.best.alignment import BestAlignment as BestAlignment
 from numerics.best.alignment import best_mu as best_mu
+from numerics.best.bifurcations import Bifurcations as Bifurcations
+from numerics.best.bifurcations import bifurcations as bifurcations
+from numerics.best.parameter import BestParameter as BestParameter
+from numerics.best.parameter import best_parameter as best_parameter
 from numerics.best.phases import phase_diagram as phase_diagram
 from numerics.best.stopping import BestPretraining as BestPretraining
 from numerics.best.stopping import Composition as Composition

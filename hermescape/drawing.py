@@ -1,9 +1,10 @@
 """Results as pictures: each `draw_...` takes a result, draws it on `ax` (a new figure without), and returns the Axes.
 
-`system.plot.search_time()`, `law.plot()`, `path.plot()` and `sample.plot()` are `draw_search_time`, `draw_law`,
-`draw_trajectory` and `draw_sample`; `plot()` of labelled arrays is `draw_phases` or `draw_arrays`. A new figure is in
-the style `screen`, or in another of `numerics.plots.STYLES`; a notebook shows it, and `ax.figure.savefig("a.pdf")`
-embeds its fonts. On Axes of your own, sizes and ink are those of your style.
+`system.plot.search_time()`, `law.plot()`, `path.plot()`, `sample.plot()` and `report.plot()` of bifurcations are
+`draw_search_time`, `draw_law`, `draw_trajectory`, `draw_sample` and `draw_bifurcations`; `plot()` of labelled arrays is
+`draw_phases` or `draw_arrays`. A new figure is in the style `screen`, or in another of `numerics.plots.STYLES`; a
+notebook shows it, and `ax.figure.savefig("a.pdf")` embeds its fonts. On Axes of your own, sizes and ink are those of
+your style.
 
 >>> from theory.network.derivation import derive
 >>> ax = draw_search_time(derive("linear"), style="paper", width=3.4)
@@ -24,9 +25,11 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import matplotlib as mpl
 import numpy as np
+import sympy as sp
 from matplotlib.axes import Axes
 
 from numerics import plots
+from numerics.best.bifurcations import Bifurcations
 from numerics.flows.flow import Trajectory
 from numerics.law import Law
 from numerics.rates.curve import search_times
@@ -35,6 +38,7 @@ from numerics.simulation.statistics import ExitSample
 from theory.errors import InputError
 from theory.network.system import System
 from theory.search.critical import critical_strengths
+from theory.typeset.printing import latex
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -45,6 +49,7 @@ __all__ = [
     "Place",
     "SystemPlots",
     "draw_arrays",
+    "draw_bifurcations",
     "draw_law",
     "draw_phases",
     "draw_sample",
@@ -205,11 +210,37 @@ def draw_phases(diagram: xr.Dataset, **place: Unpack[Place]) -> Axes:
     >>> draw_phases(phase_diagram(derive("linear"), [0.4, 0.5], dimension=[1e3, 1e6])).get_ylabel()
     'dimension $d$'
     """
-    name = "d" if "d" in diagram.dims else "rho"
+    name = str(diagram["median"].dims[1])
+    critical = (diagram["critical_mu"].values, diagram[f"critical_{name}"].values) if "along" in diagram.dims else None
+    shown = {"label": "" if name in ("d", "rho") else name_of_parameter(name), "critical": critical}
+    mu, other, median, regime = (diagram[column].values for column in ("mu", name, "median", "regime"))
     with _on(place) as ax:
-        return plots.phase_diagram(
-            ax, diagram["mu"].values, diagram[name].values, diagram["median"].values, diagram["regime"].values, name
-        )
+        return plots.phase_diagram(ax, mu, other, median, regime, name, **shown)
+
+
+def draw_bifurcations(report: Bifurcations, *, label: str = "critical alignment", **place: Unpack[Place]) -> Axes:
+    r"""Draw critical alignments over a parameter, with their folds and where they enter or leave at mu = 0 and 1.
+
+    >>> from numerics.best.bifurcations import bifurcations
+    >>> ax = draw_bifurcations(bifurcations("c1*x + c3*He(3, x)", over="c1", between=(-2, 4), c3=1))
+    >>> [text.get_text() for text in finished(ax).get_legend().get_texts()]
+    ['critical alignment', 'fold', 'end at $\\mu$ = 0 or 1']
+    """
+    points = [(p.kind, float(p.value), None if p.mu is None else float(p.mu)) for p in report.points]
+    curves = [(branch.values, branch.mu) for branch in report.branches]
+    between = (float(report.borders[0]), float(report.borders[-1]))
+    with _on(place) as ax:
+        shown = {"between": between, "name": name_of_parameter(report.name)}
+        return plots.critical_branches(ax, curves, points, **shown, label=label, index=plots.next_look(ax))
+
+
+def name_of_parameter(name: str) -> str:
+    r"""Return what an axis calls a parameter of a family.
+
+    >>> name_of_parameter("beta"), name_of_parameter("c1")
+    ('$\\beta$', '$c_{1}$')
+    """
+    return f"${latex(sp.Symbol(name))}$"
 
 
 def draw_arrays(arrays: xr.Dataset, y: str | None = None, x: str | None = None, **place: Unpack[Place]) -> Axes:
@@ -326,5 +357,6 @@ def plots_of(result: Any) -> SystemPlots | ArrayPlots | Callable[..., Axes]:
         return SystemPlots(result)
     if hasattr(result, "data_vars"):  # xarray, which others need not load
         return ArrayPlots(result)
-    draw = {Trajectory: draw_trajectory, ExitSample: draw_sample}.get(type(result), draw_law)
+    drawings = {Trajectory: draw_trajectory, ExitSample: draw_sample, Bifurcations: draw_bifurcations}
+    draw = drawings.get(type(result), draw_law)
     return partial(draw, result)

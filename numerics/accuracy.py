@@ -265,6 +265,21 @@ BEST_ALIGNMENT = Tolerance(
     "mu",
     "the minimum of tau is flat: a finer place changes tau by 1e-12",
 )
+BEST_PARAMETER = Tolerance(
+    1e-6,
+    "of the value",
+    "the same for a parameter of a family",
+)
+BEST_MEDIAN = Tolerance(
+    1e-4,
+    "of the value",
+    "medians of a law carry some nine digits, and their minimum is flat",
+)
+BIFURCATION = Tolerance(
+    1e-10,
+    "of the parameter",
+    "what a fold, or an end at mu = 1, that is searched for may be off by: some thousand roundings of A",
+)
 LONGEST_FINE_TUNING = Tolerance(
     1e4,
     "tau",

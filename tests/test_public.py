@@ -16,6 +16,7 @@ NAMES = {
     *("Heyoka", "Native", "SciPy", "Task", "phase_diagram", "staged_law"),
     *("BestPretraining", "BestAlignment", "CriticalStrength", "best_mu", "best_pretraining"),
     *("critical_strengths", "regime", "special_places", "Special", "sources", "document", "bibliography"),
+    *("BestParameter", "Bifurcations", "best_parameter", "bifurcations"),
     *("EscapeTime", "Law", "check_law", "escape_law", "escape_time"),
     *("Outcome", "ParameterError", "Report", "Stage", "Stages", "System", "Trajectory", "__version__", "activation"),
     *("StoreError", "SweepConfig", "WorkerError", "read_sweep", "register", "sweep", "sweep_status"),

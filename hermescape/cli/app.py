@@ -23,8 +23,8 @@ from theory.lazy import Lazy
 __all__ = ["COMMANDS", "app", "main"]
 
 COMMANDS = (
-    *("derive", "latex", "activations", "hermite", "kernel", "escape", "simulate", "check", "law", "phases", "sweep"),
-    *("report", "cite", "reproduce", "bench"),
+    *("derive", "latex", "activations", "hermite", "kernel", "escape", "simulate", "check", "law", "phases", "best"),
+    *("sweep", "report", "cite", "reproduce", "bench"),
 )
 """The commands in the order of the help; each is the function of its name in the module of its name."""
 

@@ -33,9 +33,10 @@ __all__ = [
     "single_put",
 ]
 
-Values = Literal["put", "keep", "grid", "either", "symbols"]
+Values = Literal["put", "keep", "grid", "either", "symbols", "some"]
 """What a command does with values of parameters: put them into the functions, keep the functions and pass the values
-on, take grids of values, take grids or (as it decides itself) no values, or do without values where none are given."""
+on, take grids of values, take grids or (as it decides itself) no values, do without values where none are given, or put
+those that are given."""
 
 MOST = 10_000  # values of a grid
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -127,7 +128,8 @@ def read_families(
         raise ParameterError(f"--param {stray[0]} given, which is in none of the functions; accepted: it left out.")
     values = _settings(settings or [], domain, grid=many)
     missing = [p for p in domain if p.name not in values]
-    if missing and (kind not in ("symbols", "either") or len(missing) < len(domain)):
+    partial = kind == "some" or (kind in ("symbols", "either") and len(missing) == len(domain))
+    if missing and not partial:
         raise ParameterError(
             f"no value of {missing[0].name} given; accepted: --set {missing[0].name}=VALUE ({missing[0]})"
             f"{', or no value at all' if kind == 'symbols' else ''}."

@@ -25,7 +25,7 @@ from theory.errors import HermescapeError, ParameterError, QuadratureError
 from theory.network.derivation import takes_text
 from theory.network.system import System
 from theory.search.critical import stationary_mu
-from theory.search.law import growth
+from theory.search.stationary import tau_of
 from theory.shown import Shown
 from theory.symbols import mu
 
@@ -114,18 +114,12 @@ def _exact(system: System, ends: tuple[Expr, Expr], inside: list[Expr]) -> BestA
 
 
 def _tau(system: System, alignment: Expr) -> Expr:
-    """Return 1/lambda, -lambda_-/(alpha A)^2 where B < 0 so that nothing cancels; a Float unless mu is rational."""
+    """Return tau at an alignment; a Float unless mu is rational."""
     escape = system.escape
     assert escape.A is not None  # stationary_mu has seen it
     assert escape.B is not None
     assert escape.square is not None
-    drive, bend = sp.sqrt(escape.square) * escape.A.subs(mu, alignment), escape.square * escape.B.subs(mu, alignment)
-    if not alignment.is_Rational:
-        drive, bend = drive.evalf(2 * DIGITS), bend.evalf(2 * DIGITS)
-    if drive == 0:
-        return 1 / bend if bend > 0 else S.Infinity
-    tau = 1 / growth(bend, drive**2) if bend > 0 else growth(-bend, drive**2) / drive**2
-    return sp.radsimp(sp.expand(tau)) if alignment.is_Rational else tau.evalf(DIGITS)
+    return tau_of(escape.A.subs(mu, alignment), escape.B.subs(mu, alignment), escape.square)
 
 
 def _nowhere(system: System) -> HermescapeError:

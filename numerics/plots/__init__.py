@@ -8,6 +8,7 @@ in one of the style sheets that lie here: `paper`, `screen` and `slides`.
 'log'
 """
 
+from numerics.plots.branches import critical_branches
 from numerics.plots.curves import SERIES, curves_over, label_of, symbol_of
 from numerics.plots.dark import for_light_and_dark
 from numerics.plots.flows import phase_portrait, runs_of, trajectories
@@ -29,6 +30,7 @@ __all__ = [
     "add_legend",
     "blank",
     "collapse",
+    "critical_branches",
     "curves_over",
     "exit_points",
     "exit_times",

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import ArrayLike, NDArray
 
 from numerics.plots.areas import contour_lines, edges, hatched, scale_of_colours
@@ -37,6 +40,9 @@ def phase_diagram(
     median: ArrayLike,
     regime: Sequence[Sequence[str]] | NDArray[np.str_],
     name: str,
+    *,
+    label: str = "",
+    critical: tuple[ArrayLike, ArrayLike] | None = None,
 ) -> Axes:
     """Draw the median exit time as colour and contours, and every cell of every regime but the linear one hatched.
 
@@ -45,10 +51,12 @@ def phase_diagram(
     Args:
         ax: where to draw.
         mu: ascending alignments, shape (n,).
-        other: ascending dimensions (on a log axis) or lengths of w0, shape (k,).
+        other: ascending dimensions (on a log axis), lengths of w0, or values of a parameter, shape (k,).
         median: median exit times t = eta * step, shape (n, k); infinite or NaN where there is none.
         regime: names of the regimes, shape (n, k).
-        name: "d" or "rho", what `other` is.
+        name: what `other` is: "d", "rho" or a parameter.
+        label: of its axis, where it is a parameter.
+        critical: alignments and values along the curves of critical alignments, NaN between two.
     """
     x, y, times = np.asarray(mu, float), np.asarray(other, float), np.asarray(median, float).T
     kinds, is_log = np.asarray(regime).T, name == "d"
@@ -62,9 +70,12 @@ def phase_diagram(
     seen = np.isfinite(times) & (times > 0)
     if seen.any():
         _coloured(ax, (x, y), borders, np.where(seen, times, np.nan))
-    add_legend(ax, _areas(ax, borders, kinds, seen))
+    entries: list[Artist] = list(_areas(ax, borders, kinds, seen))
+    if critical is not None:
+        entries += _curves(ax, *critical)
+    add_legend(ax, entries)
     ax.set_xlabel(ALIGNMENT_LABEL)
-    ax.set_ylabel("dimension $d$" if is_log else r"length $\rho = |w_0|$")
+    ax.set_ylabel(label or ("dimension $d$" if is_log else r"length $\rho = |w_0|$"))
     ax.grid(visible=False)
     return ax
 
@@ -97,6 +108,14 @@ def _areas(ax: Axes, borders: tuple[Array, Array], kinds: NDArray[np.str_], seen
             ground = tint(0.2) if kind == "outside" else mpl.rcParams["axes.facecolor"]
             shown.append(hatched(ax, *borders, where, hatch, NAMES.get(kind, kind), facecolor=ground))
     return shown
+
+
+def _curves(ax: Axes, mu: ArrayLike, values: ArrayLike) -> list[Line2D]:
+    """Draw critical alignments in ink with an edge of the ground, and return their entry of the legend."""
+    if not np.isfinite(np.asarray(mu, float)).any():
+        return []
+    edge = [Stroke(linewidth=stroke(2.6), foreground=tint(0.0)), Normal()]
+    return ax.plot(mu, values, "--", color=tint(1.0), lw=stroke(1.2), path_effects=edge, label="critical alignment")
 
 
 def _entry(kind: str, hatch: str) -> Patch:

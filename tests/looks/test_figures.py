@@ -63,6 +63,21 @@ def plane(ax: Axes) -> Axes:
     return phase_diagram(ax, mu, d, median, kinds, "d")
 
 
+def family(ax: Axes) -> Axes:
+    """Draw exit times over a parameter, with a curve of critical alignments across them."""
+    mu, value = np.linspace(0.02, 0.98, 25), np.linspace(-2, 4, 21)
+    median = 10 ** (2 * mu[:, None] + (value + 2) / 4)
+    kinds = np.full(median.shape, "linear", dtype="<U12")
+    at = np.linspace(0.1, 0.6, 30)
+    return phase_diagram(ax, mu, value, median, kinds, "c1", label="$c_{1}$", critical=(at, 3 - 20 * (at - 0.3) ** 2))
+
+
+def folded(ax: Axes) -> Axes:
+    at = np.linspace(0, 0.6, 50)
+    points = [("fold", 3.0, 0.3), ("end", 1.2, 0.0), ("flat", 0.5, None)]
+    return plots.critical_branches(ax, [(3 - 20 * (at - 0.3) ** 2, at)], points, between=(-2, 4), name="$c_{1}$")
+
+
 def kernel(ax: Axes) -> Axes:
     q, r = np.linspace(-1.4, 1.4, 41), np.linspace(0.02, 2, 31)
     return plots.kernel_surface(ax, q, r, np.where(q**2 <= r[:, None], np.exp(q / 2) * r[:, None], np.nan))
@@ -101,6 +116,8 @@ SUBJECTS: dict[str, Any] = {
     "check": lambda ax: plots.exit_times(ax, rows()),
     "search": searched,
     "plane": plane,
+    "family": family,
+    "branches": folded,
     "kernel": kernel,
     "portrait": portrait,
     "paths": paths,
@@ -115,6 +132,8 @@ ENDS = {
     "search": (0.1, 0.9),
     "swept": (0.1, 0.9),
     "plane": (0.02, 0.98),
+    "family": (0.02, 0.98),
+    "branches": (-2, 4),
     "paths": (0, 60),
     "spectrum": (0, 6),
 }

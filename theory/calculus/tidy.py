@@ -359,9 +359,9 @@ def _sum_in_lowest_terms(parts: list[Part]) -> tuple[Expr, dict[Expr, int]]:
 
 
 def _irrationals(base: Expr) -> set[Expr]:
-    """Return the numbers inside a rational function that are not rational, such as pi or exp(2)."""
-    if base.is_number and not (base.is_Add or base.is_Mul or (base.is_Pow and base.exp.is_Integer)):
-        return set() if base.is_Rational else {base}
+    """Return what a rational function is made of besides symbols and ratios: pi, exp(2), exp(b) of a parameter b."""
+    if not (base.is_Add or base.is_Mul or (base.is_Pow and base.exp.is_Integer)):
+        return set() if base.is_Rational or base.is_Symbol else {base}
     return set().union(*map(_irrationals, base.args))
 
 

@@ -18,7 +18,7 @@ from sympy import Expr, S, Symbol
 
 from theory.calculus.nodes import exact
 from theory.calculus.undefined import Undefined, defined, refuse_undefined
-from theory.errors import NoFormulaError
+from theory.errors import NoFormulaError, ParameterError
 from theory.language.activations import Activation, activation, exact_value, member
 from theory.language.families import shared_point
 from theory.language.functions import Functions
@@ -183,6 +183,9 @@ def _given(verb: Callable[Concatenate[System, P], R], *, put: bool) -> Callable[
         given = dict(options.get("parameters") or {}) if gathers else {}
         given |= {name: options.pop(name) for name in names if name in options and name not in set(own) - {"system"}}
         values = {name: given[name] for name in names if name in given and not _is_array(given[name])}
+        arrays = [name for name in given if name in names and name not in values]
+        if put and arrays:
+            raise ParameterError(f"{arrays[0]} given as an array; accepted here: one value; search_times takes arrays.")
         member = whole.member(values) if put else whole.within(values) if len(values) == len(names) else whole
         still = {p.name for p in member.network.domain}
         left = {name: value for name, value in given.items() if name not in names or name in still}

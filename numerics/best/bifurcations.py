@@ -1,0 +1,428 @@
+r"""Bifurcations of the critical alignments of a family: exact where A is polynomial, else searched for; and branches.
+
+*Exact*: `theory.search.bifurcations`, where A is a polynomial in mu and the parameter p; nothing is missed.
+
+*Searched for* elsewhere: F = A/(mu^j (1 - mu)^k) is sampled at mu = 0 and 1 (by derivatives of A, where it has them
+there), at 2^-10, ..., 2^-6 and at 64 equal steps of mu, for 65 values of p, by its compiled closed form, or for 33 by
+quadrature; j is the order of A at mu = 0, and k = 1 where student and teacher are one function. Roots in mu are
+changes of sign, refined, and minima of |F| that reach zero when followed down. Between two values of p at which the
+signs of F at mu = 0 or 1 differ lies an *end* of a branch, F(0, p) = 0 or F(1, p) = 0. Where only the number of roots
+differs, two neighbours have met in a *fold*: the extremum of F between them is zero there, and a closed form is then
+polished by Newton's method for A = dA/dmu = 0, at 30 digits. Nothing of that is a proof: what two events between
+neighbouring values of p undo is missed, and so are roots closer to each other than a step where |F| has no sampled
+minimum, or where |F| is below 1e-13 of its largest value. Branches that cross keep their number, and are not looked
+for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+
+import mpmath
+import numpy as np
+import scipy
+import sympy as sp
+from numpy.typing import NDArray
+from sympy import Expr
+
+from numerics.accuracy import BIFURCATION, INTEGRAL
+from numerics.integrals.evaluate import Evaluator, evaluator, looser
+from theory.calculus.expectations import is_closed
+from theory.errors import HermescapeError, ParameterError, QuadratureError
+from theory.language.activations import Activation
+from theory.language.parameters import Declarations, Parameter
+from theory.lazy import Provided
+from theory.network.system import System
+from theory.search.bifurcations import Bifurcation, borders_of, counted, of_polynomial
+from theory.search.roots import drive_of
+from theory.search.window import chambers_along, family_over, middle, window
+from theory.shown import Row, Shown
+from theory.symbols import mu
+
+__all__ = ["Bifurcations", "Branch", "bifurcations"]
+
+Array = NDArray[np.float64]
+
+PANELS = 64  # of mu, and of p; half as many of p where A is integrated
+SMALLEST = 10  # alignments between 0 and 2^-10 are not sampled
+HIGHEST = 4  # order of A at mu = 0
+NOISE = 1e-13  # of the largest |F|
+SPLITS = 12  # halvings of a step of p in which several things happen
+POINTS = 101  # of a branch; half as many where A is integrated
+DIGITS = 30
+NEAR = 0.03  # in mu: a branch that ends so near a bifurcation ends in it
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """One critical alignment as a function of the parameter, between two bifurcations.
+
+    Attributes:
+        values: ascending values of the parameter, denser towards the bifurcations.
+        mu: the critical alignment at each.
+    """
+
+    values: Array
+    mu: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Bifurcations(Shown):
+    """The critical alignments of a family as one parameter varies: branches mu(p) of A(mu, p) = 0 in 0 < mu < 1.
+
+    Attributes:
+        name: of the parameter.
+        points: bifurcations, ascending in the parameter.
+        borders: the ends of the interval, and the values of the bifurcations between them.
+        counts: the number of critical alignments between every two borders.
+        branches: the critical alignments between every two borders, as arrays.
+        exact: whether the bifurcations are exact and none is missed: A is polynomial in mu and the parameter.
+        family: the system, with this parameter left.
+    """
+
+    plot = Provided()
+    """draws the branches and the bifurcations"""
+
+    name: str
+    points: tuple[Bifurcation, ...]
+    borders: tuple[Expr, ...]
+    counts: tuple[int, ...]
+    branches: tuple[Branch, ...]
+    exact: bool
+    family: System
+
+    @property
+    def folds(self) -> tuple[Bifurcation, ...]:
+        """Where two critical alignments meet and vanish."""
+        return tuple(point for point in self.points if point.kind == "fold")
+
+    @property
+    def ends(self) -> tuple[Bifurcation, ...]:
+        """Where a critical alignment enters or leaves at mu = 0 or 1."""
+        return tuple(point for point in self.points if point.kind == "end")
+
+    @property
+    def intervals(self) -> list[tuple[float, float, int]]:
+        """Every two neighbouring borders, and the number of critical alignments between them."""
+        spans = pairwise(map(float, self.borders))
+        return [(low, high, count) for (low, high), count in zip(spans, self.counts, strict=True)]
+
+    def count(self, value: float) -> int:
+        """Return the number of critical alignments in (0, 1) at a value of the parameter that is no border."""
+        for low, high, count in self.intervals:
+            if low < value < high:
+                return count
+        raise ParameterError(
+            f"{self.name} = {value!r} given; accepted: a number between {float(self.borders[0]):g} and "
+            f"{float(self.borders[-1]):g} that is no bifurcation."
+        )
+
+    @property
+    def brief(self) -> str:
+        """How many critical alignments there are where."""
+        return ", ".join(f"{count} for {low:.6g} < {self.name} < {high:.6g}" for low, high, count in self.intervals)
+
+    def quantities(self) -> list[Row]:
+        """The number of critical alignments in every interval, and every bifurcation."""
+        rows = [
+            Row(f"{low:.6g} < {self.name} < {high:.6g}", count, "critical alignments in (0, 1)")
+            for low, high, count in self.intervals
+        ]
+        rows += [Row(f"{self.name}, {point.kind}", point.value, point.words, point.error) for point in self.points]
+        return [*rows, Row("exact", self.exact, "whether the bifurcations are exact and none is missed")]
+
+
+def bifurcations(
+    system: str | Expr | Activation | System,
+    over: str,
+    between: Sequence[float | Expr | str] | None = None,
+    *,
+    parameters: Declarations = None,
+    **values: float | Expr | str,
+) -> Bifurcations:
+    """Return how the critical alignments of aligned LoRA change with a parameter of a family.
+
+    Args:
+        system: a derived family of model lora; or an activation, whose parameters are `over` and those with values.
+        over: name of the parameter.
+        between: ends of the interval of its values; by default its domain, if that is bounded.
+        parameters: declarations for an activation as text (`hermescape.derive`).
+        values: of the other parameters.
+
+    Raises:
+        ParameterError: another model, an unbounded interval, or parameters without a value.
+        InputError: a student whose A is infinite.
+        HermescapeError: A = 0 for every mu.
+
+    >>> report = bifurcations("c1*x + c3*He(3, x)", over="c1", between=(-2, 4), c3=1)
+    >>> report.counts, report.exact
+    ((0, 2, 1, 0), True)
+    >>> [(point.kind, float(point.value), float(point.mu)) for point in report.points]
+    [('fold', -0.43712097..., 0.22222964...), ('end', 0.0, 0.0), ('end', 3.0, 0.0)]
+    >>> bifurcations("sin(b*x)", over="b", between=(1, 4)).counts
+    (0, 2)
+    """
+    family = family_over(system, over, parameters, values)
+    part = window(family, over, between)
+    if not (part.low.is_finite and part.high.is_finite):
+        raise ParameterError(f"no interval of {part} given; accepted: between=(LOW, HIGH), two numbers.")
+    pieces = [_Piece(piece, member) for piece, member in chambers_along(family, part)]
+    points, borders, counts = list[Bifurcation](), list[Expr](), list[int]()
+    for piece in pieces:
+        own, inner, numbers = piece.events
+        if counts and counts[-1] == numbers[0]:  # nothing changes at the wall
+            inner, numbers = inner[1:], numbers[1:]
+        elif counts:
+            points.append(Bifurcation("wall", piece.part.low))
+        points += own
+        borders += inner[:-1]
+        counts += numbers
+    branches = [branch for piece in pieces for branch in piece.branches]
+    exact = all(piece.is_exact for piece in pieces)
+    return Bifurcations(over, tuple(points), (*borders, part.high), tuple(counts), tuple(branches), exact, family)
+
+
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """A family of one parameter where it has one formula."""
+
+    part: Parameter
+    system: System
+    _kept: dict[float, tuple[Array, Array]] = field(default_factory=dict)
+
+    @cached_property
+    def drive(self) -> Expr:
+        return drive_of(self.system.escape)
+
+    @property
+    def _cost(self) -> int:
+        return 1 if is_closed(self.drive) else 2
+
+    @cached_property
+    def _polynomial(self) -> tuple[list[Bifurcation], Callable[[Parameter], int]] | None:
+        return of_polynomial(self.drive, self.part)
+
+    @property
+    def is_exact(self) -> bool:
+        return self._polynomial is not None
+
+    @cached_property
+    def events(self) -> tuple[list[Bifurcation], list[Expr], list[int]]:
+        """Bifurcations, with the ends of the piece their values, and the number of roots between these."""
+        points, count = self._polynomial or (self._search(), lambda part: len(self.roots(float(middle(part)))))
+        borders = borders_of(points, self.part)
+        return points, borders, counted(borders, self.part, count)
+
+    # --- F = A/(mu^j (1 - mu)^k)
+
+    @cached_property
+    def _own(self) -> bool:
+        """Whether mu = 1 is a root for every value: there w0 = w*."""
+        loss = self.system.loss_function
+        return loss.student == loss.teacher
+
+    @cached_property
+    def _at_zero(self) -> tuple[int, Evaluator | None]:
+        """j, and F at mu = 0; 0 and None where A has no such derivatives."""
+        for j in range(HIGHEST):
+            leading = self._derivative(0, j)
+            if leading is None:
+                break
+            sizes = [abs(_value(leading, float(middle(self.part, sp.Rational(i, 7))))) for i in (1, 3, 6)]
+            if not all(map(math.isfinite, sizes)):
+                break
+            if max(sizes) > NOISE:
+                return j, leading
+        return 0, None
+
+    @cached_property
+    def _at_one(self) -> Evaluator | None:
+        return self._derivative(1, 1 if self._own else 0)
+
+    def _derivative(self, alignment: int, n: int) -> Evaluator | None:
+        """Return (d/dmu)^n A/n! at an end of (0, 1), negative for n = 1 at mu = 1; None where it is not known."""
+        try:
+            there = self.drive.diff(mu, n).subs(mu, alignment) / (sp.factorial(n) * (1 - 2 * alignment) ** n)
+            made = evaluator((self.part.symbol,), (there,))
+            return made if math.isfinite(_value(made, float(middle(self.part)))) else None
+        except (HermescapeError, ArithmeticError, TypeError):
+            return None
+
+    @cached_property
+    def _inside(self) -> Evaluator:
+        return evaluator((mu, self.part.symbol), (self.drive,))
+
+    def at(self, alignment: float, value: float) -> float:
+        """Return F."""
+        (j, start), end = self._at_zero, self._at_one
+        if alignment == 0 and start is not None:
+            return _value(start, value)
+        if alignment == 1 and end is not None:
+            return _value(end, value)
+        return _value(self._inside, alignment, value) / (alignment**j * (1 - alignment if self._own else 1.0))
+
+    @cached_property
+    def _nodes(self) -> Array:
+        low = [] if self._at_zero[1] is None else [0.0]
+        high = [1 - 2.0**-SMALLEST] if self._at_one is None else [1.0]
+        inner = [2.0**-j for j in range(SMALLEST, 6, -1)] + [i / PANELS for i in range(1, PANELS)]
+        return np.array([*low, *inner, *high])
+
+    def _samples(self, value: float) -> tuple[Array, Array]:
+        """Return alignments and F there, where it is no noise."""
+        if value not in self._kept:
+            f = np.array([self.at(node, value) for node in self._nodes.tolist()])
+            kept = np.isfinite(f) & (abs(f) > NOISE * np.max(abs(f), initial=0.0, where=np.isfinite(f)))
+            self._kept[value] = self._nodes[kept], f[kept]
+        return self._kept[value]
+
+    # --- roots in mu
+
+    def roots(self, value: float) -> list[float]:
+        """Return the roots in (0, 1) at a value of the parameter, ascending."""
+        nodes, f = self._samples(value)
+        signs, sizes = np.sign(f), abs(f)
+        places = [
+            self._root(float(nodes[i]), float(nodes[i + 1]), value) for i in np.flatnonzero(signs[1:] != signs[:-1])
+        ]
+        for i in range(1, len(nodes) - 1):
+            if signs[i - 1] == signs[i] == signs[i + 1] and sizes[i - 1] >= sizes[i] < sizes[i + 1]:
+                low, high = float(nodes[i - 1]), float(nodes[i + 1])
+                dip, least = self._lowest(low, high, value, float(signs[i]))
+                if least < 0:
+                    places += [self._root(low, dip, value), self._root(dip, high, value)]
+        return sorted(places)
+
+    def _root(self, low: float, high: float, value: float) -> float:
+        return _bracketed(lambda at: self.at(at, value), low, high)
+
+    def _lowest(self, low: float, high: float, value: float, side: float) -> tuple[float, float]:
+        """Return where side * F is smallest between two alignments, and its value there."""
+        least = scipy.optimize.minimize_scalar(
+            lambda at: side * self.at(at, value), bounds=(low, high), method="bounded", options={"xatol": 1e-9}
+        )
+        return float(least.x), float(least.fun)
+
+    # --- the search
+
+    def _search(self) -> list[Bifurcation]:
+        low, high = (float(end) for end in (self.part.low, self.part.high))
+        inset = BIFURCATION * (high - low)
+        values = np.linspace(low + inset, high - inset, PANELS // self._cost + 1).tolist()
+        return [point for pair in pairwise(values) for point in self._events(*pair, SPLITS)]
+
+    def _events(self, low: float, high: float, splits: int) -> list[Bifurcation]:
+        """Return what happens between two values: one thing, or what does on either half."""
+        before, after = (self.roots(value) for value in (low, high))
+        ends = [at for at in (0.0, 1.0) if self._is_passed(at, low, high)]
+        change = abs(len(before) - len(after))
+        if not (ends or change):
+            return []
+        if len(ends) == change == 1:
+            return [self._end(low, high, ends[0])]
+        if not ends and change == 2:
+            fold = self._fold((low, before), (high, after))
+            if fold is not None:
+                return [fold]
+        half = (low + high) / 2
+        if splits:
+            return self._events(low, half, splits - 1) + self._events(half, high, splits - 1)
+        if ends:
+            return [self._end(low, high, at) for at in ends]
+        middle_of = float(np.mean(before if len(before) > len(after) else after))
+        return [Bifurcation("fold", sp.Float(half), sp.Float(middle_of), high - low)]
+
+    def _is_passed(self, end: float, low: float, high: float) -> bool:
+        known = (self._at_one if end else self._at_zero[1]) is not None
+        return known and self.at(end, low) * self.at(end, high) < 0
+
+    def _end(self, low: float, high: float, end: float) -> Bifurcation:
+        """Return where a root passes mu = 0 or 1."""
+        value = _bracketed(lambda value: self.at(end, value), low, high)
+        return Bifurcation("end", sp.Float(value), sp.Integer(int(end)), float(BIFURCATION))
+
+    def _fold(self, one: tuple[float, list[float]], other: tuple[float, list[float]]) -> Bifurcation | None:
+        """Return the fold in which two neighbouring roots meet; None where it is not clear which two."""
+        (rich, roots), (poor, _) = (one, other) if len(one[1]) > len(other[1]) else (other, one)
+        edges = [float(self._nodes[0]), *map(float, np.add(roots[1:], roots[:-1]) / 2), float(self._nodes[-1])]
+        for i, between in enumerate(edges[1:-1]):
+            low, high = edges[i], edges[i + 2]
+            side = -float(np.sign(self.at(between, rich)))
+
+            def least(value: float, low: float = low, high: float = high, side: float = side) -> float:
+                return self._lowest(low, high, value, side)[1]
+
+            if least(poor) > 0 > least(rich):
+                value = _bracketed(least, *sorted((rich, poor)))
+                return self._polished(value, self._lowest(low, high, value, side)[0])
+        return None
+
+    def _polished(self, value: float, alignment: float) -> Bifurcation:
+        """Return a fold, by Newton's method where A has a closed form with derivatives there."""
+        if is_closed(self.drive):
+            p, equations = self.part.symbol, (self.drive, self.drive.diff(mu))
+
+            def at(alignment: mpmath.mpf, value: mpmath.mpf) -> list[mpmath.mpf]:
+                place = {mu: sp.Float(alignment, DIGITS), p: sp.Float(value, DIGITS)}
+                return [mpmath.mpf(f.subs(place).evalf(DIGITS)) for f in equations]
+
+            try:
+                with mpmath.workdps(DIGITS):
+                    solution = mpmath.findroot(at, (alignment, value), tol=mpmath.mpf(10) ** -DIGITS)
+            except (ValueError, TypeError, ZeroDivisionError):
+                solution = None
+            if solution is not None and abs(solution[1] - value) < math.sqrt(BIFURCATION) * (1 + abs(value)):
+                return Bifurcation(
+                    "fold", sp.Float(solution[1], 15), sp.Float(solution[0], 15), 1e-15 * (1 + abs(value))
+                )
+        return Bifurcation("fold", sp.Float(value), sp.Float(alignment), float(BIFURCATION))
+
+    # --- branches
+
+    @property
+    def branches(self) -> list[Branch]:
+        """The roots between every two bifurcations, in order: there they do not meet."""
+        points, borders, counts = self.events
+        branches = list[Branch]()
+        for low, high, count in zip(borders, borders[1:], counts, strict=False):
+            shares = (1 - np.cos(np.linspace(0, math.pi, POINTS // self._cost)[1:-1])) / 2
+            values = (float(low) + (float(high) - float(low)) * shares).tolist() if count else []
+            rows = [(value, self.roots(value)) for value in values]
+            rows = [(value, roots) for value, roots in rows if len(roots) == count]  # rounding hides some at a fold
+            at = np.array([value for value, _ in rows])
+            columns = np.array([roots for _, roots in rows]).T
+            branches += [_joined(Branch(at, column), points, (low, high)) for column in columns]
+        return branches
+
+
+def _value(f: Evaluator, *at: float) -> float:
+    """Return a number by quadrature to the first tolerance that is reached; NaN where it overflows."""
+    for tolerance in (INTEGRAL, *looser(INTEGRAL)):
+        with suppress(QuadratureError):
+            try:
+                return float(f(*at, tolerance=tolerance)[0].value)
+            except ArithmeticError:
+                return math.nan
+    return float(f(*at)[0].value)  # raises what it says
+
+
+def _bracketed(f: Callable[[float], float], low: float, high: float) -> float:
+    return float(scipy.optimize.brentq(f, low, high, xtol=1e-15, rtol=1e-14))
+
+
+def _joined(branch: Branch, points: Sequence[Bifurcation], borders: tuple[Expr, Expr]) -> Branch:
+    """Let a branch begin and end in the bifurcations that it leads to."""
+    values, alignments = branch.values.tolist(), branch.mu.tolist()
+    for border, edge in zip(borders, (0, -1), strict=True):
+        near = [float(point.mu) for point in points if point.value == border and point.mu is not None]
+        closest = min(near, key=lambda place: abs(place - alignments[edge]), default=math.inf)
+        if abs(closest - alignments[edge]) < NEAR:
+            place = edge % (len(values) + 1)
+            values.insert(place, float(border))
+            alignments.insert(place, closest)
+    return Branch(np.array(values), np.array(alignments))

@@ -1,0 +1,154 @@
+"""Bifurcations of critical alignments: the family of He_1 and He_3, and others against brute force."""
+
+import numpy as np
+import pytest
+from scipy.special import erf
+
+import hermescape
+from numerics.best.bifurcations import Bifurcations, bifurcations
+from theory.errors import HermescapeError, InputError, ParameterError
+from theory.network.derivation import derive
+from theory.search.critical import critical_strengths
+
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(240)
+WEIGHTS = WEIGHTS / np.sqrt(2 * np.pi)
+ALIGNMENTS = np.linspace(5e-4, 1 - 5e-4, 1999)
+
+
+def drive(sigma, slope) -> np.ndarray:
+    """A = E[Z sigma'(mu Z) (sigma(Z) - sigma(mu Z))] by Gauss and Hermite, for student = teacher."""
+    inside = ALIGNMENTS[:, None] * NODES
+    return (NODES * slope(inside) * (sigma(NODES) - sigma(inside))) @ WEIGHTS
+
+
+def number_of_roots(sigma, slope) -> int:
+    signs = np.sign(drive(sigma, slope))
+    return int(np.sum(signs[1:] != signs[:-1]))
+
+
+@pytest.fixture(scope="module")
+def cubic() -> Bifurcations:
+    return bifurcations("c1*x + c3*He(3, x)", over="c1", between=(-2, 4), c3=1)
+
+
+def test_linear_and_cubic_hermite(cubic: Bifurcations) -> None:
+    """None for k >= 3, one for 0 <= k < 3, two for k_f < k < 0, none below, k = c1/c3."""
+    (fold,), ends = cubic.folds, cubic.ends
+    assert float(fold.value) == pytest.approx(-0.437120971963953, abs=1e-15)
+    assert float(fold.mu) == pytest.approx(0.222229649225026, abs=1e-15)
+    assert [(end.value, end.mu) for end in ends] == [(0, 0), (3, 0)]
+    assert cubic.counts == (0, 2, 1, 0)
+    assert cubic.exact
+    family = derive("c1*x + c3*He(3, x)", parameters=["c1", "c3"])
+    for value, count in (
+        (-0.45, 0),
+        (-0.43, 2),
+        (0, 1),
+        (2.9, 1),
+        (3, 0),
+    ):  # the borders 0 and 3 belong to what is said
+        roots = critical_strengths(family.member(c1=value, c3=1))
+        assert sum(bool(root.mu < 1) for root in roots) == count
+        if value not in (0, 3):
+            assert cubic.count(value) == count
+
+
+def test_the_interval_may_be_scaled() -> None:
+    """Only k = c1/c3 counts: the fold is at 2 k_f for c3 = 2."""
+    wide = bifurcations("c1*x + c3*He(3, x)", over="c1", between=(-2, 7), c3=2)
+    assert float(wide.folds[0].value) == pytest.approx(2 * -0.437120971963953, abs=1e-15)
+    assert wide.counts == (0, 2, 1, 0)
+
+
+def test_branches_are_roots_and_end_in_bifurcations(cubic: Bifurcations) -> None:
+    for branch in cubic.branches:
+        k, at = branch.values, branch.mu
+        left = k**2 + 3 * k * (4 * at**2 + at - 1) + 9 * at * (5 * at**3 + 5 * at**2 + at - 1)
+        assert np.max(abs(left)) < 1e-12
+        assert np.all(np.diff(k) > 0)
+    assert len(cubic.branches) == 3
+    starts = [branch.mu[0] for branch in cubic.branches if branch.values[0] == float(cubic.folds[0].value)]
+    assert starts == [float(cubic.folds[0].mu)] * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "over", "between", "sigma", "slope", "known"),
+    [
+        (
+            "erf(2*x) + a*x",
+            "a",
+            (-2, 1),
+            lambda a: lambda z: erf(2 * z) + a * z,
+            lambda a: lambda z: 4 / np.sqrt(np.pi) * np.exp(-4 * z**2) + a,
+            # F(0) = sigma'(0) E sigma' vanishes at -E sigma' = -(4/sqrt(pi))/3, the larger of two zeros
+            {"end": -4 / (3 * np.sqrt(np.pi))},
+        ),
+        ("sin(b*x)", "b", (1, 3.5), lambda b: lambda z: np.sin(b * z), lambda b: lambda z: b * np.cos(b * z), {}),
+    ],
+)
+def test_searched_for_against_brute_force(text, over, between, sigma, slope, known) -> None:
+    report = bifurcations(text, over, between)
+    assert not report.exact
+    values = np.linspace(*between, 41)[1:-1] + 1e-3
+    counts = [number_of_roots(sigma(v), slope(v)) for v in values]
+    assert [report.count(v) for v in values] == counts
+    for end in report.ends:
+        assert float(end.value) == pytest.approx(known["end"], abs=1e-9)
+    (fold,) = report.folds
+    low, high = float(fold.value) - 1e-4, float(fold.value) + 1e-4
+    assert abs(number_of_roots(sigma(low), slope(low)) - number_of_roots(sigma(high), slope(high))) == 2
+    least = np.argmin(abs(drive(sigma(float(fold.value)), slope(float(fold.value)))[100:-300]))
+    assert ALIGNMENTS[100 + least] == pytest.approx(float(fold.mu), abs=2e-3)
+
+
+def test_the_search_agrees_with_what_is_exact(cubic: Bifurcations, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("numerics.best.bifurcations.of_polynomial", lambda *_: None)
+    report = bifurcations("c1*x + c3*He(3, x)", over="c1", between=(-2, 4.1), c3=1)
+    assert (report.exact, report.counts) == (False, cubic.counts)
+    for ours, exact in zip(report.points, cubic.points, strict=True):
+        assert ours.kind == exact.kind
+        assert abs(float(ours.value - exact.value)) <= ours.error
+        assert float(ours.mu) == pytest.approx(float(exact.mu), abs=1e-12)
+
+
+@pytest.mark.slow
+def test_without_a_closed_form() -> None:
+    """tanh(2 x) - a x: F(0) vanishes where a = E sigma', one derivative of one function by quadrature."""
+    report = bifurcations("tanh(2*x) - a*x", "a", (0.5, 0.9))
+    mean = float((2 / np.cosh(2 * NODES) ** 2) @ WEIGHTS)
+    assert report.counts == (0, 2, 1)
+    assert float(report.ends[0].value) == pytest.approx(mean, abs=1e-6)  # 240 nodes of a function with poles
+    a = float(report.folds[0].value)
+    numbers = [
+        number_of_roots(lambda z, v=v: np.tanh(2 * z) - v * z, lambda z, v=v: 2 / np.cosh(2 * z) ** 2 - v)
+        for v in (a - 1e-3, a + 1e-3)
+    ]
+    assert numbers == [0, 2]
+
+
+def test_what_has_no_bifurcations_is_refused() -> None:
+    family = derive("erf(b*x)", parameters="b > 0")
+    with pytest.raises(ParameterError, match="no interval of b > 0"):
+        bifurcations(family, "b")
+    with pytest.raises(ParameterError, match="model lora"):
+        bifurcations(derive("erf(b*x)", parameters="b > 0", model="misaligned"), "b", (1, 2))
+    with pytest.raises(InputError, match="continuous"):
+        bifurcations("step(x - b)", "b", (1, 2))
+    with pytest.raises(HermescapeError, match="A = 0"):
+        bifurcations(derive("b", parameters="b"), "b", (1, 2))
+    with pytest.raises(ParameterError, match="no bifurcation"):
+        bifurcations("b*x**2 + x**4", "b", (-10, 10)).count(-5)
+
+
+def test_it_shows_and_draws_itself(cubic: Bifurcations) -> None:
+    text = str(hermescape.bifurcations("c1*x + c3*He(3, x)", over="c1", between=(-2, 4), c3=1))
+    assert "-0.437121 < c1 < 0" in text
+    assert "-0.43712097 (exact)" in text
+    ax = cubic.plot()
+    assert (ax.get_xlabel(), ax.get_xlim(), ax.get_ylim()) == ("$c_{1}$", (-2, 4), (0, 1))
+    marks = [line for line in ax.lines if len(line.get_xdata()) == 1]
+    assert [(line.get_marker(), float(line.get_xdata()[0])) for line in marks] == [
+        ("D", float(cubic.folds[0].value)),
+        ("o", 0.0),
+        ("o", 3.0),
+    ]
