@@ -184,7 +184,7 @@ def _given(verb: Callable[Concatenate[System, P], R], *, put: bool) -> Callable[
         given |= {name: options.pop(name) for name in names if name in options and name not in set(own) - {"system"}}
         values = {name: given[name] for name in names if name in given and not _is_array(given[name])}
         arrays = [name for name in given if name in names and name not in values]
-        if put and arrays:
+        if arrays and not (gathers or flat):
             raise ParameterError(f"{arrays[0]} given as an array; accepted here: one value; search_times takes arrays.")
         member = whole.member(values) if put else whole.within(values) if len(values) == len(names) else whole
         still = {p.name for p in member.network.domain}

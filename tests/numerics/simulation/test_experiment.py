@@ -58,7 +58,7 @@ def test_default_scale() -> None:
         ({"noise": float("nan")}, "noise = nan", "try 0.1"),
         ({"initial_scale": float("inf")}, "initial_scale, u at the start, = inf", "leave it out"),
         ({"model": "conv"}, "model 'conv'", "lora, misaligned, plain, pretrain"),
-        ({"teacher": sp.Symbol("k") * x}, "parameter 'k'", "k is a letter of the theory"),
+        ({"teacher": sp.Symbol("k") * x}, "parameter 'k'", "a, b, c, p, beta"),
         ({"c": 0.6}, "parameters c = 0.6, mu = 0.4 with model lora", "leave out c"),
         ({"scale": 0.0}, "alpha = 0", "other than 0"),
         ({"scale": float("inf")}, "alpha = oo", "a finite number"),
