@@ -71,6 +71,7 @@ def _lengths(task: Task) -> tuple[float, ...]:
     """Return equally likely numbers of steps until exit, by the law; none where there is no law."""
     if task.threshold is None:
         return ()
+    task = task.member
     own = {name: value for name, value in task.place.items() if name not in ("mu", "rho")}
     eta = task.step_size
     numbers: dict[str, Any] = {"dimension": task.dimension, "threshold": task.threshold, "step_size": eta}

@@ -21,7 +21,7 @@ from sympy import Expr, Symbol
 
 from numerics.parameters import PARAMETERS, mixed_length, model_name
 from theory.errors import ParameterError
-from theory.language.activations import Activation, activation
+from theory.language.activations import Activation, activation, exact_value
 from theory.language.labels import transform_of
 from theory.language.parameters import Parameter, declared, parameters_of
 from theory.network.derivation import blank, derive
@@ -220,6 +220,31 @@ class Task(Shown):
         values = {name: value for name, value in self.parameters.items() if name in own}
         family = derive(sigma, phi, **self.posed)
         return family.member(values) if values else family
+
+    @property
+    def member(self) -> Task:
+        """The task with the values of a family's parameters put into its functions; itself without any.
+
+        >>> Task("erf(beta*x)", parameters={"beta": 0.7}, mu=0.4).member == Task("erf(0.7*x)", mu=0.4)
+        True
+        """
+        own = {
+            symbol: self.parameters[symbol.name] for symbol in self._of_functions() if symbol.name in self.parameters
+        }
+        if not own:
+            return self
+        names = {symbol.name: number for symbol, number in own.items()}
+        label = self.label
+        if label is not None:
+            exact = {symbol: exact_value(symbol.name, number) for symbol, number in own.items()}
+            label = cast(Expr, label).xreplace(exact)
+        return replace(
+            self,
+            student=activation(self.student).at(names),
+            teacher=None if self.teacher is None else activation(self.teacher).at(names),
+            label=label,
+            parameters={name: value for name, value in self.parameters.items() if name not in names},
+        )
 
     def _declared(self) -> tuple[Parameter, ...]:
         """Return the parameters of functions that values are given of, and the model does not have."""

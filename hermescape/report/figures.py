@@ -25,7 +25,7 @@ from theory.language.activations import Activation
 from theory.symbols import m as m_symbol
 from theory.symbols import u as u_symbol
 
-__all__ = ["FIGURES", "Figure", "drawn"]
+__all__ = ["FIGURES", "Figure", "drawn", "svg_of"]
 
 WIDTH = 5.4  # inches: text stays readable on a phone
 ORDER = 24  # of the Hermite spectrum
@@ -66,14 +66,14 @@ def drawn(key: str, findings: Findings) -> Figure | Missing:
     if isinstance(picture, Missing):
         return picture
     draw, alt, caption = picture
-    svg, size = _svg(draw, title)
+    svg, size = svg_of(draw, title)
     return Figure(key, title, alt, caption, svg, size)
 
 
 Picture = tuple[Callable[[Axes], Axes], str, str] | Missing
 
 
-def _svg(draw: Callable[[Axes], Axes], title: str) -> tuple[bytes, tuple[int, int]]:
+def svg_of(draw: Callable[[Axes], Axes], title: str) -> tuple[bytes, tuple[int, int]]:
     """Return the drawing, the same bytes for the same content, and its size on a page, in CSS pixels."""
     sheet = plots.figure_of(draw, "", width=WIDTH)
     wide, high = (round(100 * side) for side in sheet.get_size_inches())

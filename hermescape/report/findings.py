@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Literal, cast
 
 import numpy as np
+from sympy import Expr
 
 from hermescape.api import experiment
 from hermescape.report.stages import PATIENCE, Missing, Stages, Tell
@@ -35,6 +36,7 @@ from numerics.simulation.experiment import Experiment
 from numerics.simulation.montecarlo import Paths, paths, simulate
 from numerics.simulation.statistics import ExitSample
 from theory.errors import ParameterError
+from theory.language.activations import Activation
 from theory.network.system import System
 from theory.search.regimes import Regime, regime
 
@@ -53,12 +55,12 @@ LONGEST_PATH = 2.5  # median exit times
 class Request:
     """What a report is about: the arguments of `hermescape report`."""
 
-    student: str
-    teacher: str | None = None
+    student: str | Activation
+    teacher: str | Activation | None = None
     model: Literal["lora", "misaligned", "plain"] = "lora"
     mu: tuple[float, ...] = DEFAULT_MU
     rho: float | None = None
-    label: str | None = None
+    label: str | Expr | None = None
     noise: float = 0.0
     scale: float = 1.0
     objective: str | None = None

@@ -20,7 +20,7 @@ from hermescape.report.stages import Missing, Stages, Tell
 from hermescape.verify.report import Report
 from theory.writing.document import derivation
 
-__all__ = ["page", "templates"]
+__all__ = ["POLICY", "page", "short_name", "templates"]
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # browsers then refuse to load anything
 LIBRARIES = ("numpy", "scipy", "sympy", "numba", "matplotlib", "latex2mathml")
@@ -97,13 +97,14 @@ def templates() -> Environment:
 def _title(findings: Findings) -> str:
     loss = findings.system.loss_function
     student, teacher = loss.student.name, loss.labels.link.name
-    pair = _short(student) if student == teacher else f"{_short(student)} on {_short(teacher)}"
+    pair = short_name(student) if student == teacher else f"{short_name(student)} on {short_name(teacher)}"
     network = findings.system.network
     training = f"{network.words.title or network.name}{network.minimised.aside}"
     return f"{pair}, {training}: from the population loss to the escape time"
 
 
-def _short(name: str) -> str:
+def short_name(name: str) -> str:
+    """Return a name that a title can hold."""
     return name if len(name) <= 60 else f"{name[:57]}..."
 
 

@@ -25,8 +25,10 @@ __all__ = [
     "check",
     "exponents",
     "facts",
+    "interval",
     "laws",
     "meaning",
+    "number",
     "roots",
     "search_times",
     "settings_table",
@@ -94,7 +96,8 @@ def _markup(template: str, *values: object) -> Markup:
     return Markup(template).format(*values)
 
 
-def _interval(low: object, high: object, digits: int = 4) -> Markup:
+def interval(low: object, high: object, digits: int = 4) -> Markup:
+    """Return both ends of an interval."""
     return _markup("{} … {}", number(low, digits), number(high, digits))
 
 
@@ -189,7 +192,7 @@ def _of_focus(findings: Findings) -> list[tuple[str, str]]:
     if case.sample is not None:
         middle = number(case.sample.to_time(case.sample.median), 4)
         low, high = map(case.sample.to_time, case.sample.median_interval(0.99))
-        ends = _interval(low, high)
+        ends = interval(low, high)
         named.append((f"median exit{place}, SGD", _markup("{} <small>({})</small>", middle, ends)))
     return named
 
@@ -293,7 +296,7 @@ def _law_row(case: Case) -> tuple[str, ...]:
     regime = law.regime
     if isinstance(law, SampledLaw):
         constant, regime = "–", f"{law.regime} ({law.kind})"
-    ends = _interval(law.quantile(0.05), law.quantile(0.95))
+    ends = interval(law.quantile(0.05), law.quantile(0.95))
     times = (number(law.tau), constant, number(law.median), ends)
     return (place, regime, number(kappa, 4), *times, measured, number(case.p_value, 2))
 
@@ -325,7 +328,7 @@ def _check_row(case: Checked) -> tuple[str, ...]:
         _verdict(case.verdict, case.passed),
         INFINITE if row.tau is None else number(row.tau, 5),
         *(number(time, 5) for time in times),
-        _interval(*row.sgd_interval),
+        interval(*row.sgd_interval),
         number(row.tolerance, 3),
         f"{row.exited}, {row.censored}, {row.diverged}",
     )
@@ -357,7 +360,7 @@ def _law_case(case: Checked) -> Part:
     slope = _markup(
         "Slope of the median in log d: {}, 99.5 % interval {}; by the law {}.",
         number(case.slope, 4),
-        _interval(*case.slope_interval),
+        interval(*case.slope_interval),
         number(case.slope_law, 4),
     )
     return Part(Table.of(heads, rows, caption), (slope,))

@@ -196,7 +196,7 @@ def check_law(
 
 def _asked(task: Task | Function, teacher: Function | None, settings: Problem) -> Task:
     """Return the task, which has to have an exit."""
-    asked = Task.of(task, teacher, **settings)
+    asked = Task.of(task, teacher, **settings).member
     if asked.threshold is None:
         raise ParameterError("no threshold given; accepted: a number in (0, 1), since exits are compared; try 0.5.")
     return asked

@@ -3,6 +3,7 @@ r"""Special places of a family: where an exponent, a kink or the scale of the se
 - *Exponents*: the information exponent k* of the family is that of its generic member; where sigma_k* phi_k* vanishes
   it is another one. The zeros are those of the coefficient's factors in the parameters.
 - *Kinks*: where the branches on both sides of a breakpoint agree, a kink or a jump is gone.
+- *Signs*: where A or B vanishes whatever mu is.
 - *Ends*: towards each end of a parameter's domain A and B go like a power of the parameter (or of its distance from a
   finite end), which is read off values at mu = 1/2 and other parameters at a generic point: an observation, stated for
   exponents that two decades agree on.
@@ -43,7 +44,7 @@ class Special(Shown):
     Attributes:
         place: such as "c1 = 0" or "beta -> infinity".
         what: in words.
-        kind: exponent, kink or end.
+        kind: exponent, kink, sign or end.
     """
 
     shows = "place, what, kind"
@@ -75,7 +76,7 @@ def special_places(system: System) -> Several[Special]:
     network = system.network
     if not network.domain or not network.is_single_index:
         return Several()
-    places = [*_exponents(system), *_kinks(system), *_ends(system)]
+    places = [*_exponents(system), *_kinks(system), *_signs(system), *_ends(system)]
     return Several(dict.fromkeys(places))
 
 
@@ -126,6 +127,18 @@ def _kinks(system: System) -> Iterator[Special]:
             shared = sp.gcd_list(sp.Poly(gap, x).all_coeffs())
             for place, _ in _zeros(shared, system.network.domain):
                 yield Special(place, f"no kink at x = {sp.sstr(c)}", "kink")
+
+
+def _signs(system: System) -> Iterator[Special]:
+    """Yield where A or B vanishes for every mu; elsewhere their zeros are curves (`numerics.best.bifurcations`)."""
+    for name, f in (("A", system.escape.A), ("B", system.escape.B)):
+        if f is None or not is_closed(f) or sp.count_ops(f) > MOST_OPERATIONS:
+            continue
+        for factor, power in sp.factor_list(sp.fraction(sp.together(f))[0])[1]:
+            if not factor.has(mu):
+                what = f"{name} changes its sign" if power % 2 else f"{name} = 0 for every mu"
+                for place, _ in _zeros(factor, system.network.domain):
+                    yield Special(place, what, "sign")
 
 
 def _ends(system: System) -> Iterator[Special]:
