@@ -104,15 +104,15 @@ class HermiteSums(Shown):
         Delta/2 is the last term of L; the factor 1 - m^2 of dm/dt stands outside.
         """
         escape, kept, at = self.system.escape, range(self.order + 1), self.place
-        found = {"K": [self._kernel(k, *at) for k in kept]}
-        found["L"] = [*(self._norm(k, at[1]) - f for k, f in zip(kept, found["K"], strict=True)), self._constant]
-        found |= {"L_q": [self._slope(k, *at) for k in kept], "L_r": [self._bend(k, *at) for k in kept]}
+        known = {"K": [self._kernel(k, *at) for k in kept]}
+        known["L"] = [*(self._norm(k, at[1]) - f for k, f in zip(kept, known["K"], strict=True)), self._constant]
+        known |= {"L_q": [self._slope(k, *at) for k in kept], "L_r": [self._bend(k, *at) for k in kept]}
         if escape.A is not None:
-            found |= {"A": [self._drive(k) for k in kept], "B": [-2 * self._bend(k, mu, mu**2) for k in kept]}
+            known |= {"A": [self._drive(k) for k in kept], "B": [-2 * self._bend(k, mu, mu**2) for k in kept]}
         if escape.on_sphere:
-            found = {name: list(map(sp.factor_terms, fs)) for name, fs in found.items()}
-            found["dm/dt"] = [-f for f in found["L_q"]]
-        return {name: tuple(f for f in fs if f != 0) for name, fs in found.items()}
+            known = {name: list(map(sp.factor_terms, fs)) for name, fs in known.items()}
+            known["dm/dt"] = [-f for f in known["L_q"]]
+        return {name: tuple(f for f in fs if f != 0) for name, fs in known.items()}
 
     @property
     def place(self) -> tuple[Expr, Expr]:

@@ -136,10 +136,10 @@ def general_sums(system: System) -> tuple[Equation, ...]:
     kernel = rf"\sum_{{k \geq 0}} \frac{{{own} {other}}}{{k!{below}}} {overlap}^{{k}}"
     terms = rf"{square if is_squared else ''} - 2 {own} {other} {overlap}^{{k}} + {power} {other}^{{2}}".strip()
     rest = "" if given.noise == 0 else rf" + \frac{{{latex(given.noise)}}}{{2}}"
-    found = [Equation.of("sums-kernel", f"K({at})", kernel)] if system.loss_function.has_formula else []
+    known = [Equation.of("sums-kernel", f"K({at})", kernel)] if system.loss_function.has_formula else []
     if given.transform == y:
         loss = rf"\sum_{{k \geq 0}} \frac{{{terms}}}{{2\, k!{below}}}{rest}"
-        found.append(Equation.of("sums-loss", f"L({at})", loss))
+        known.append(Equation.of("sums-loss", f"L({at})", loss))
     if escape.A is not None:
         here, beyond = r"\sigma_{k}^{[\mu^{2}]}", r"\sigma_{k + 2}^{[\mu^{2}]}"
         apart, less = (rf"(\mu^{{k}} {other} - {here})", rf" - k \mu^{{2}} ({here})^{{2}}")
@@ -147,12 +147,12 @@ def general_sums(system: System) -> tuple[Equation, ...]:
             apart, less = rf"\mu^{{k}} {other}", ""
         drive = rf"\frac{{(k \mu^{{2}} {here} + {beyond}) {apart}}}{{k!\, \mu^{{2 k + 3}}}}"
         bend = rf"\frac{{{beyond} {apart}{less}}}{{k!\, \mu^{{2 k + 4}}}}"
-        found.append(Equation.of("sums-drive", r"A(\mu)", rf"\sum_{{k \geq 0}} {drive}"))
-        found.append(Equation.of("sums-bend", r"B(\mu)", rf"\sum_{{k \geq 0}} {bend}"))
+        known.append(Equation.of("sums-drive", r"A(\mu)", rf"\sum_{{k \geq 0}} {drive}"))
+        known.append(Equation.of("sums-bend", r"B(\mu)", rf"\sum_{{k \geq 0}} {bend}"))
     if escape.on_sphere:
         flow = rf"(1 - {overlap}^{{2}}) \sum_{{k \geq 1}} \frac{{{own} {other}}}{{(k - 1)!}} {overlap}^{{k - 1}}"
-        found.append(Equation.of("sums-flow", rate_of(system.states[0]), flow))
-    return tuple(found)
+        known.append(Equation.of("sums-flow", rate_of(system.states[0]), flow))
+    return tuple(known)
 
 
 def price(loss: Loss) -> tuple[Equation, ...]:
