@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 from rich.table import Table
@@ -16,7 +16,7 @@ from sympy import Expr, Symbol
 from hermescape.views.hermite import expansion, tier_of
 from theory.calculus.expectations import is_closed
 from theory.calculus.undefined import has_undefined, undefined_in
-from theory.errors import InputError
+from theory.errors import InputError, QuadratureError
 from theory.language.families import conditions_in_words
 from theory.language.labels import generative_exponent
 from theory.network.sums import HermiteSums, hermite_sums
@@ -26,9 +26,13 @@ from theory.symbols import L_q, L_r, mu, q, r, rho, x
 from theory.typeset.constants import valued
 from theory.typeset.printing import as_text
 
+if TYPE_CHECKING:
+    from numerics.integrals.evaluate import Evaluator
+
 __all__ = ["derivation", "derivation_table", "family_lines"]
 
 SHOWN_COEFFICIENTS = 7
+ROUGH = 1e-6  # tolerance of an integral that does not reach the default one
 LONGEST = 60  # characters of an ODE in the states alone; longer ones are given in L_q and L_r
 MOST_OPERATIONS = 12  # in L_q and L_r together, beyond which no ODE is as short
 
@@ -157,7 +161,7 @@ def derivation_table(system: System, *, expand: bool = False, order: int | None 
         shown = expansion(loss.student, SHOWN_COEFFICIENTS - 1, sp.S.One)
         for k, (text, error) in enumerate(zip(shown["coefficients"], shown["errors"], strict=True)):
             table.add_row(f"sigma_{k}", tier_of(error), text)
-    example = {s: v for f in system.network.functions for s, v in f.examples[0].items()}
+    example = system.network.example
     for row in (*_flow_rows(system, expand), *_search_rows(system, expand)):
         table.add_row(row.name, _tier(row.functions, row.at, example), as_text(row.value))
     network = system.network
@@ -244,6 +248,14 @@ def _footnotes(system: System, expand: bool) -> Iterator[str]:
             yield f"{name}tilde is the {name} that was typed: {name} stands for a whole function"
 
 
+def _error(compiled: Evaluator, values: list[float]) -> float:
+    """Return the largest error, at the accuracy that is reached; raises `QuadratureError` where none is."""
+    try:
+        return float(max(estimate.error for estimate in compiled(*values)))
+    except QuadratureError:  # of a root at a kink, say
+        return float(max(estimate.error for estimate in compiled(*values, tolerance=ROUGH)))
+
+
 def _tier(expressions: tuple[Expr, ...], at: tuple[Symbol, ...], example: Mapping[Symbol, Expr]) -> str:
     """Return exact, or quadrature with the error at 1/2 (mu, or q and r), of a family at an example of it."""
     if all(map(is_closed, expressions)):
@@ -254,7 +266,7 @@ def _tier(expressions: tuple[Expr, ...], at: tuple[Symbol, ...], example: Mappin
 
     values = [*[0.5] * len(at), *map(float, example.values())]
     plain = tuple(map(valued, expressions))
-    error = max(estimate.error for estimate in evaluator((*at, *example), plain)(*values))
+    error = _error(evaluator((*at, *example), plain), values)
     where = " = ".join(symbol.name for symbol in at)
     own = "".join(f", {symbol.name} = {float(value):.3g}" for symbol, value in example.items())
     return f"quadrature (error {error:.0e} at {where} = 1/2{own})"

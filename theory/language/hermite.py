@@ -41,6 +41,7 @@ EXPONENT = Symbol("k_*", integer=True, positive=True)
 MAX_EXPONENT = 40
 PRECISIONS = (25, 40, 120, 500, 1000)
 FEW = 2  # generic points at which expectations with parameters are evaluated
+UNSETTLED = 100  # last changes by which an integral that did not settle is away from zero
 MORE = 20  # digits with which a zero of unevaluated expectations is confirmed
 
 
@@ -146,8 +147,13 @@ def is_zero(value: Expr, digits: int = 25) -> bool:
     if not nodes:
         return _has_no_digit(value, digits)
     sizes = {node: abs(node.evalf(5)) if node.in_tails else node.size() for node in nodes}  # there digits are relative
-    if not _cancels(value, sizes, digits):
-        return False
+    try:
+        if not _cancels(value, sizes, digits):
+            return False
+    except QuadratureError as error:
+        if _is_seen(value, nodes, error):
+            return False
+        raise
     try:
         return _cancels(value, sizes, digits + MORE)
     except QuadratureError:
@@ -157,6 +163,14 @@ def is_zero(value: Expr, digits: int = 25) -> bool:
 def _generic_points(value: Expr) -> Sequence[Mapping[Symbol, Expr]]:
     symbols = tuple(sorted((s for s in value.free_symbols if isinstance(s, Symbol)), key=sp.default_sort_key))
     return witnesses(symbols)[: FEW if unevaluated(value) else None]
+
+
+def _is_seen(value: Expr, nodes: Sequence[Expr], error: QuadratureError) -> bool:
+    """Whether a multiple of one integral that did not settle to all digits is far from zero beside its last change."""
+    if len(nodes) != 1 or error.best is None or value.subs(nodes[0], 0) != 0:
+        return False
+    reached, change = error.best
+    return bool(abs(reached) > UNSETTLED * abs(change))
 
 
 def _cancels(value: Expr, sizes: Mapping[Expr, Expr], digits: int) -> bool:

@@ -28,7 +28,7 @@ from theory.errors import InputError, ParameterError
 from theory.language.activations import Activation, exact_value
 from theory.language.families import conditions_in_words, holds
 from theory.language.labels import Labels
-from theory.language.parameters import Parameter, domain_of
+from theory.language.parameters import Parameter, domain_of, points
 from theory.network.objectives import Objective
 from theory.network.objectives import objective as find_objective
 from theory.network.vectors import Argument, Combination, Gram, Vector
@@ -380,6 +380,19 @@ class Network(Shown):
     def parameters_of_functions(self) -> tuple[Symbol, ...]:
         """The parameters of the functions: the network describes a family."""
         return tuple(parameter.symbol for parameter in self.domain)
+
+    @cached_property
+    def example(self) -> dict[Symbol, Expr]:
+        """A generic point of the parameters of the functions, in their chamber; empty for single functions."""
+        if not self.domain:
+            return {}
+        known = {symbol: value for f in self.functions for symbol, value in f.point}
+        return {p.symbol: known.get(p.symbol, value) for p, value in zip(self.domain, self._middle, strict=True)}
+
+    @property
+    def _middle(self) -> tuple[Expr, ...]:
+        (place,) = points(self.domain, 1)
+        return tuple(place[p.symbol] for p in self.domain)
 
     @cached_property
     def conditions(self) -> tuple[Expr, ...]:

@@ -145,7 +145,7 @@ def _ends(system: System) -> Iterator[Special]:
     escape, network = system.escape, system.network
     if escape.A is None or escape.B is None or not (is_closed(escape.A) and is_closed(escape.B)):
         return
-    point = {s: v for f in network.functions for s, v in f.point}
+    point = network.example
     for parameter in network.domain:
         others = {s: v for s, v in point.items() if s != parameter.symbol} | {mu: S.Half}
         for end in (parameter.low, parameter.high):
