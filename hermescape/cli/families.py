@@ -178,10 +178,16 @@ def place(given: dict[str, Any], values: Mapping[str, str], *, keep: bool = Fals
 
 def refuse_symbols(given: Mapping[str, Any], option: str = "") -> None:
     """Refuse what asks for numbers where the functions have parameters without values: an option, or the command."""
-    for f in (given[name] for name in ("student", "teacher") if given.get(name) is not None):
-        if not isinstance(f, str) and f.is_family:
-            name, here = f.parameters[0].name, f" with {option}" if option else ""
-            raise ParameterError(f"no value of {name} given; accepted{here}: --set {name}=VALUE ({f.domain[0]}).")
+    functions = [given[name] for name in ("student", "teacher") if given.get(name) is not None]
+    left = [p for f in functions if not isinstance(f, str) for p in f.domain]
+    label = given.get("label")
+    if not left and label is not None and not isinstance(label, str):
+        from theory.language.parameters import domain_of
+
+        left = list(domain_of(label, ()))
+    if left:
+        name, here = left[0].name, f" with {option}" if option else ""
+        raise ParameterError(f"no value of {name} given; accepted{here}: --set {name}=VALUE ({left[0]}).")
 
 
 def single_put(given: dict[str, Any]) -> dict[str, list[str]]:
