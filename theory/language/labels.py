@@ -15,7 +15,7 @@ the label correlates with He_k(l*); it governs how hard the direction is to find
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import sympy as sp
@@ -45,6 +45,7 @@ class Labels(Shown):
         link: phi.
         transform: T, an expression in y.
         noise: Delta, a number or `theory.symbols.Delta`.
+        declared: domains of parameters of the transform, where they are narrower than their symbols say.
     """
 
     shows = "link, transform, noise"
@@ -52,6 +53,7 @@ class Labels(Shown):
     link: Activation
     transform: Expr = y
     noise: Expr = S.Zero
+    declared: tuple[Parameter, ...] = field(default=(), compare=False)
 
     @cached_property
     def mean(self) -> Activation:
@@ -75,7 +77,7 @@ class Labels(Shown):
     @property
     def domain(self) -> tuple[Parameter, ...]:
         """Where the parameters of link and transform lie."""
-        return domain_of(sp.Tuple(self.link.expr, self.transform), self.link.domain)
+        return domain_of(sp.Tuple(self.link.expr, self.transform), (*self.link.domain, *self.declared))
 
     @property
     def point(self) -> dict[Symbol, Expr]:
@@ -94,7 +96,7 @@ class Labels(Shown):
 
     def written(self, constants: Constants) -> Labels:
         """Return the labels with constants in the place of their long decimals."""
-        return Labels(self.link.written(constants), constants.in_expression(self.transform), self.noise)
+        return Labels(self.link.written(constants), constants.in_expression(self.transform), self.noise, self.declared)
 
     @property
     def second_moment(self) -> Expr:
@@ -150,7 +152,8 @@ def shown_labels(
     phi, variance = activation(link), _variance(noise)
     if transform is None or transform == y:
         return Labels(phi, y, variance)
-    return Labels(phi, transform_of(transform, (*phi.domain, *declared(parameters))), variance)
+    own = declared(parameters)
+    return Labels(phi, transform_of(transform, (*phi.domain, *own)), variance, own)
 
 
 def _variance(noise: float | Expr) -> Expr:

@@ -366,8 +366,9 @@ class Network(Shown):
         """
         known: dict[str, Parameter] = {}
         declared = [p for f in self.functions for p in f.domain if p.symbol in f.parameters]
-        labels = self.teacher.labels
-        declared += domain_of(sp.Tuple(self.teacher.noise, S.Zero if labels is None else labels.transform), declared)
+        labels, noise = self.teacher.labels, self.teacher.noise
+        declared += domain_of(noise, declared)
+        declared += () if labels is None else [p for p in labels.domain if p not in declared]
         for parameter in declared:
             if known.setdefault(parameter.name, parameter).symbol != parameter.symbol:
                 raise InputError(

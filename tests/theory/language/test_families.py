@@ -21,6 +21,7 @@ from theory.language.families import conditions_in_words, holds
 from theory.language.hermite import coefficients, information_exponent
 from theory.language.labels import labels
 from theory.language.parameters import declared, points
+from theory.network.derivation import derive
 from theory.symbols import TAKEN, x
 
 beta, a = Symbol("beta", positive=True), Symbol("a", real=True)
@@ -244,3 +245,11 @@ def test_an_integral_that_does_not_settle_may_still_be_seen_not_to_vanish() -> N
     """x^0.7 for x > 0 has an infinite slope at 0, where no rule reaches 25 digits."""
     assert information_exponent("max(x, 0)**0.7") == 1
     assert information_exponent(activation("max(x, 0)**p", "p > 0")) == 1
+
+
+def test_the_domain_of_a_parameter_of_the_label_alone_is_kept() -> None:
+    system = derive("erf", teacher="relu", label="abs(y)**p", parameters={"p": "2 < p < 3"})
+    assert [str(p) for p in system.network.domain] == ["2 < p < 3"]
+    assert system.member(p="5/2").loss_function.teacher.expr == activation("max(x, 0)**2.5").expr
+    with pytest.raises(ParameterError, match="2 < p < 3"):
+        system.member(p=4)
