@@ -179,6 +179,10 @@ def place(given: dict[str, Any], values: Mapping[str, str], *, keep: bool = Fals
 def refuse_symbols(given: Mapping[str, Any], option: str = "") -> None:
     """Refuse what asks for numbers where the functions have parameters without values: an option, or the command."""
     functions = [given[name] for name in ("student", "teacher") if given.get(name) is not None]
+    here = f" with {option}" if option else ""
+    for f in functions:
+        if not isinstance(f, str) and f.undefined:
+            raise ParameterError(f"{f.undefined[0]} has no formula; accepted{here}: an activation, such as relu.")
     left = [p for f in functions if not isinstance(f, str) for p in f.domain]
     label = given.get("label")
     if not left and label is not None and not isinstance(label, str):
@@ -186,7 +190,7 @@ def refuse_symbols(given: Mapping[str, Any], option: str = "") -> None:
 
         left = list(domain_of(label, ()))
     if left:
-        name, here = left[0].name, f" with {option}" if option else ""
+        name = left[0].name
         raise ParameterError(f"no value of {name} given; accepted{here}: --set {name}=VALUE ({left[0]}).")
 
 

@@ -17,6 +17,7 @@ MARKS = {
     "end": ("o", "none", r"end at $\mu$ = 0 or 1"),
     "crossing": ("X", "full", "crossing"),
 }
+BELOW = -0.04  # so that the label of mu = 0 stands beside the first one of the parameter, not on it
 LINES = {"flat": ("-", r"$A$ = 0 for every $\mu$"), "wall": (":", "another formula beyond")}
 
 
@@ -62,7 +63,7 @@ def critical_branches(
             style = {"marker": marker, "fillstyle": fill, "ls": "none", "color": tint(1.0), "ms": mark(1.1)}
             ax.plot([value], [alignment], **style, clip_on=False, zorder=4, label=shown)
     ax.set_xlim(*between)
-    ax.set_ylim(0, 1)
+    ax.set_ylim(BELOW, 1)
     ax.set_xlabel(name)
     ax.set_ylabel(f"critical {ALIGNMENT_LABEL}")
     add_legend(ax)

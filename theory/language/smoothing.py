@@ -24,7 +24,7 @@ def smoothing(sigma: str | Expr | Activation, mean: Expr | None = None, variance
     >>> smoothing("exp(x)")
     exp(a + r/2)
     >>> smoothing(activation("exp(a*x)", "a"))
-    exp(M*a + a**2*r/2)
+    exp(a*(2*M + a*r)/2)
     """
     f = activation(sigma)
     centre = (M if a in f.parameters else a) if mean is None else mean

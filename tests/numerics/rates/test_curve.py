@@ -130,8 +130,8 @@ def test_what_one_point_refuses_is_refused() -> None:
 def test_the_table_of_many_points_is_that_of_each() -> None:
     """To its eight digits; B of a round mu may lie on the edge between two of them."""
     system, grid = derive("he3"), np.linspace(0.001, 1, 1000).round(9).tolist()
-    (shown,) = escape_parts(system, searches(system, grid)[::7])
-    (alone,) = escape_parts(system, [search_time(system, place) for place in grid[::7]])
+    _, shown = escape_parts(system, searches(system, grid)[::7])
+    _, alone = escape_parts(system, [search_time(system, place) for place in grid[::7]])
     for some, other in zip(shown.columns, alone.columns, strict=True):
         pairs = [pair for pair in zip(some.cells, other.cells, strict=True) if pair[0] != pair[1]]
         assert len(pairs) <= (3 if some.header == "B" else 0)
