@@ -145,7 +145,7 @@ def test_it_shows_and_draws_itself(cubic: Bifurcations) -> None:
     assert "-0.437121 < c1 < 0" in text
     assert "-0.43712097 (exact)" in text
     ax = cubic.plot()
-    assert (ax.get_xlabel(), ax.get_xlim(), ax.get_ylim()) == ("$c_{1}$", (-2, 4), (0, 1))
+    assert (ax.get_xlabel(), ax.get_xlim(), ax.get_ylim()[1]) == ("$c_{1}$", (-2, 4), 1)
     marks = [line for line in ax.lines if len(line.get_xdata()) == 1]
     assert [(line.get_marker(), float(line.get_xdata()[0])) for line in marks] == [
         ("D", float(cubic.folds[0].value)),
