@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -159,7 +160,11 @@ def _functions(given: dict[str, Any], domain: tuple[Parameter, ...], names: list
             )
     if given.get("label") is not None:
         given["label"] = transform_of(given["label"], domain)
-        held |= {symbol.name for symbol in parameters_of(given["label"])}
+        of_label = {symbol.name for symbol in parameters_of(given["label"])}
+        link = "student" if given.get("teacher") is None else "teacher"
+        others = tuple(p for p in domain if p.name in of_label - {q.name for q in given[link].domain})
+        given[link] = replace(given[link], domain=(*given[link].domain, *others))  # so that they keep their bounds
+        held |= of_label
     return held
 
 
@@ -183,12 +188,13 @@ def refuse_symbols(given: Mapping[str, Any], option: str = "") -> None:
     for f in functions:
         if not isinstance(f, str) and f.undefined:
             raise ParameterError(f"{f.undefined[0]} has no formula; accepted{here}: an activation, such as relu.")
-    left = [p for f in functions if not isinstance(f, str) for p in f.domain]
+    declared = [p for f in functions if not isinstance(f, str) for p in f.domain]
+    left = [p for p in declared if any(p.symbol in f.parameters for f in functions if not isinstance(f, str))]
     label = given.get("label")
     if not left and label is not None and not isinstance(label, str):
         from theory.language.parameters import domain_of
 
-        left = list(domain_of(label, ()))
+        left = list(domain_of(label, declared))
     if left:
         name = left[0].name
         raise ParameterError(f"no value of {name} given; accepted{here}: --set {name}=VALUE ({left[0]}).")

@@ -30,7 +30,7 @@ from theory.calculus.removable import evaluator, filling, holes
 from theory.calculus.terms import as_terms
 from theory.calculus.undefined import undefined_in, with_undefined
 from theory.errors import InputError, NotIntegrableError, NotRealError, ParameterError
-from theory.language.families import Point, chamber, holds, integrable, shared_point
+from theory.language.families import Point, chamber, holds, integrable, needed, shared_point
 from theory.language.functions import Functions, check_function, declared_functions
 from theory.language.parameters import Declarations, Parameter, declared, domain_of, parameters_of, points
 from theory.language.parser import RESERVED, parse
@@ -144,7 +144,8 @@ class Activation(Shown):
     def _look_at_members(self) -> None:
         """Check the family at a few points of its chamber."""
         set_once = partial(object.__setattr__, self)
-        set_once("domain", domain_of(self.unresolved, self.domain))
+        own = domain_of(self.unresolved, self.domain)
+        set_once("domain", (*own, *(p for p in self.domain if p not in own)))  # others are of a label
         if not self.point:
             set_once("point", tuple(shared_point([self.expr], self.domain).items()))
         for place in self.examples:
@@ -180,7 +181,7 @@ class Activation(Shown):
         if not self.is_family:
             return ({},)
         own = {s: v for s, v in self.point if s in self.parameters}
-        near = (p for p in points(self.domain, MEMBERS) if holds((*self.conditions, *integrable(self.unresolved)), p))
+        near = (p for p in points(self.domain, MEMBERS) if holds((*self.conditions, *needed(self.unresolved)), p))
         return tuple({s: p[s] for s in self.parameters} for p in ({**next(near, {}), **own}, *near))
 
     def at(self, values: Mapping[str, float | Expr | str]) -> Activation:
@@ -218,7 +219,7 @@ class Activation(Shown):
         """
         known: list[Activation] = [self]
         for place in points(self.domain, count) if self.conditions else ():
-            if holds(integrable(self.unresolved), place) and not any(holds(f.conditions, place) for f in known):
+            if holds(needed(self.unresolved), place) and not any(holds(f.conditions, place) for f in known):
                 known.append(self.within(place))
         return tuple(known)
 

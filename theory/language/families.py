@@ -20,7 +20,7 @@ from theory.errors import NotIntegrableError
 from theory.language.parameters import Parameter, points
 from theory.symbols import x
 
-__all__ = ["Chamber", "Point", "chamber", "conditions_in_words", "holds", "integrable", "shared_point"]
+__all__ = ["Chamber", "Point", "chamber", "conditions_in_words", "holds", "integrable", "needed", "shared_point"]
 
 Point = Mapping[Symbol, Expr]
 POINTS = 60  # generic points of the domain among which one is sought
@@ -63,18 +63,42 @@ def integrable(expr: Expr) -> tuple[Expr, ...]:
     return tuple(conditions)
 
 
+def needed(expr: Expr) -> tuple[Expr, ...]:
+    """Return what has to be positive for f to be real on the whole line and E f(Z)^2 finite.
+
+    Of roots and logarithms of what has parameters: of constants in x, and of quadratic functions without real zeros.
+
+    >>> b = sp.Symbol("b", real=True)
+    >>> needed(sp.sqrt(x**2 + b)), needed(sp.log(1 + b + sp.exp(x))), needed(b * sp.exp(-x))
+    ((b,), (), ())
+    """
+    bases = [p.base for p in expr.atoms(sp.Pow) if p.exp.is_Rational and not p.exp.is_Integer]
+    bases += [node.args[0] for node in expr.atoms(sp.log)]
+    conditions: dict[Expr, None] = {}
+    for base in bases:
+        if not (base.free_symbols - {x}) or not base.is_polynomial(x) or sp.degree(base, x) not in (0, 2):
+            continue
+        c2, c1, c0 = (sp.expand(base).coeff(x, n) for n in (2, 1, 0))
+        gap: Expr = c0 if c2 == 0 else sp.factor(4 * c2 * c0 - c1**2)
+        for condition in (sp.sympify(gap), sp.sympify(c2)):
+            number, inner = condition.as_coeff_Mul()
+            if condition.free_symbols and not condition.is_positive:
+                conditions[inner if number > 0 else -inner] = None
+    return (*conditions, *integrable(expr))
+
+
 def shared_point(exprs: Iterable[Expr], domain: tuple[Parameter, ...]) -> Point:
     """Return a generic point of the domain at which every one of these functions is square-integrable.
 
     Raises `NotIntegrableError` where there is none.
     """
-    needed = [condition for expr in exprs for condition in integrable(expr)]
+    conditions = [condition for expr in exprs for condition in needed(expr)]
     for point in points(domain, POINTS):
-        if holds(needed, point):
+        if holds(conditions, point):
             return point
     raise NotIntegrableError(
-        f"E sigma(Z)^2 is infinite wherever it was looked at in {', '.join(map(str, domain))}; accepted are domains in "
-        f"which {' and '.join(f'{condition} > 0' for condition in needed)} somewhere."
+        f"E sigma(Z)^2 is infinite, or sigma not real, wherever it was looked at in {', '.join(map(str, domain))}; "
+        f"accepted are domains in which {' and '.join(f'{condition} > 0' for condition in conditions)} somewhere."
     )
 
 
@@ -92,7 +116,7 @@ def chamber(expr: Expr, domain: tuple[Parameter, ...], point: Point) -> Chamber:
     with at(point) as notes:
         split = pieces(expr)
     resolved = split.as_expr() if notes.positive and split.formula is None else expr
-    conditions = (*integrable(expr), *notes.positive)
+    conditions = (*needed(expr), *notes.positive)
     kept = tuple(dict.fromkeys(f for f in conditions if not _is_implied(f, domain)))
     return Chamber(resolved, kept, tuple(sorted(point.items(), key=lambda item: item[0].name)))
 

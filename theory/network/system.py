@@ -20,7 +20,7 @@ from theory.calculus.cache import remembered
 from theory.calculus.expectations import is_closed
 from theory.calculus.nodes import exact
 from theory.calculus.tidy import in_lowest_terms, tidy
-from theory.errors import NotIntegrableError
+from theory.errors import NotIntegrableError, NotRealError
 from theory.language.activations import exact_value
 from theory.language.families import conditions_in_words, holds
 from theory.language.hermite import information_exponent
@@ -170,7 +170,7 @@ class System(Shown):
             if not any(holds(system.conditions, place) for system in known):
                 try:
                     known.append(self.within({symbol.name: value for symbol, value in place.items()}))
-                except NotIntegrableError:
+                except (NotIntegrableError, NotRealError):
                     continue
         return tuple(known)
 

@@ -108,6 +108,17 @@ def test_latex_of_a_family_says_where_it_holds(call) -> None:
     assert "a^{2}" in leaky
 
 
+def test_a_parameter_of_the_label_alone_keeps_its_bounds(call) -> None:
+    given = ("erf", "--label", "abs(y)**p", "--param", "2 < p < 3")
+    assert "parameters 2 < p < 3" in call("derive", *given)[1]
+    code, out, _ = call("escape", *given, "--set", "p=5/2", "--mu", "0.4")
+    assert code == 0
+    assert out.splitlines()[-1].split()[0] == "0.4"
+    code, _, err = call("law", *given, "--mu", "0.4")
+    assert (code, "no value of p given; accepted: --set p=VALUE (2 < p < 3)" in err) == (2, True)
+    assert call("escape", *given, "--set", "p=4", "--mu", "0.4")[0] == 2
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [

@@ -161,6 +161,24 @@ def test_what_is_no_function_anywhere_is_refused() -> None:
     assert conditions_in_words(activation("exp(p*x**2)", "p").conditions) == ("p < 1/4",)
 
 
+@pytest.mark.parametrize(
+    ("text", "condition"),
+    [
+        ("sqrt(x**2 + b)", "b > 0"),
+        ("log(x**2 + 2*x + b)", "b > 1"),
+        ("x*sqrt(2 - b)", "b < 2"),
+        ("sqrt(b)*erf(x)", "b > 0"),
+    ],
+)
+def test_a_family_is_derived_where_it_is_real(text: str, condition: str) -> None:
+    family = activation(text, "b")
+    assert conditions_in_words(family.conditions) == (condition,)
+    assert family.chambers() == (family,)
+    with pytest.raises(NotRealError):
+        family.at({"b": 3 if "<" in condition else -3})
+    assert activation(text, "1.5 < b < 2").conditions == ()
+
+
 def test_parity_and_exponent_of_the_generic_member() -> None:
     assert [parity(f) for f in (sp.erf(beta * x), sp.exp(-beta * x**2), x + a)] == ["odd", "even", None]
     mixed = activation("c1*x + c3*He(3, x)", ["c1", "c3"])
