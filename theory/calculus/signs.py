@@ -68,9 +68,7 @@ class Notes:
     def decide(self, f: Expr) -> int:
         """Return the sign of f at the point, and note it."""
         value = sp.N(f.xreplace(dict(self.point)), DIGITS)
-        if not value.is_number or not value.is_extended_real:
-            raise OpenSignError(f)
-        if value == 0:
+        if not value.is_number or not value.is_extended_real or value == 0:
             raise OpenSignError(f)
         side = 1 if value > 0 else -1
         condition = side * f

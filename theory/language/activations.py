@@ -201,8 +201,7 @@ class Activation(Shown):
         name, texts = self.name, {symbol.name: _as_typed(values[symbol.name]) for symbol in given}
         name = re.sub(r"[A-Za-z]\w*", lambda match: texts.get(match[0], match[0]), name)
         rest = tuple(p for p in self.domain if p.symbol not in given)
-        expr = self.unresolved.xreplace(given)
-        return member(name, expr, rest) if expr.free_symbols - {x} else Activation(name, expr)
+        return member(name, self.unresolved.xreplace(given), rest)
 
     def within(self, place: Point) -> Activation:
         """Return the family in the chamber of a point; raises `OpenSignError` on a wall between two chambers."""
