@@ -16,7 +16,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cached_property, lru_cache, update_wrapper
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -30,22 +30,41 @@ __all__ = ["contents", "generated", "is_kept", "kept"]
 def kept(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Return a decorator: `njit` with these options, its machine code kept between processes where it can be.
 
+    numba is loaded when such a function is first called, or first met by one that is compiled.
+
     >>> @kept(error_model="numpy")
     ... def twice(x):
     ...     return 2 * x
     >>> twice(3)
     6
     """
+    return lambda function: _Kept(function, options)
 
-    from numba import njit
 
-    def decorate(function: Callable[..., Any]) -> Any:
+class _Kept:
+    """A function that stands for its dispatcher, which numba makes."""
+
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+        update_wrapper(self, function)
+        self._options = options
+
+    @cached_property
+    def dispatcher(self) -> Any:
+        """numba's own object."""
+        from numba import njit
+
+        function = vars(self)["__wrapped__"]
         try:
-            return njit(cache=True, **options)(function)
+            return njit(cache=True, **self._options)(function)
         except RuntimeError:  # "no locator available"
-            return _elsewhere(function, options)
+            return _elsewhere(function, self._options)
 
-    return decorate
+    @property
+    def _numba_type_(self) -> Any:
+        return self.dispatcher._numba_type_
+
+    def __call__(self, *args: Any) -> Any:
+        return self.dispatcher(*args)
 
 
 def _elsewhere(function: Callable[..., Any], options: dict[str, Any]) -> Any:

@@ -23,11 +23,13 @@ from numerics.flows import surrogate
 from numerics.flows.engines import stepping
 from theory.calculus.expectations import is_closed
 from theory.network.system import GAP, System
-from theory.symbols import q, r
+from theory.symbols import q, r, t
 
-__all__ = ["Field", "field"]
+__all__ = ["SOURCES", "Field", "field"]
 
 _SOURCES = (*codegen.BUILDS_ON, surrogate.__file__, stepping.__file__)
+SOURCES = (__file__, *_SOURCES, *surrogate.SOURCES)
+"""Files whose content decides, with that of a system, what its field is."""
 _HEADER = f"""\
 {codegen.HEADER}
 from numba import cfunc
@@ -54,12 +56,17 @@ class Field:
     @cached_property
     def velocity(self) -> Any:
         """Native f(state, constants, table, out): d(state)/dt."""
-        return generated(self._velocity_source(), "velocity", builds_on=_SOURCES)
+        return generated(self.source, "velocity", builds_on=_SOURCES)
 
     @cached_property
     def jacobian(self) -> Any:
         """Native f(state, constants, table, out): d(velocity_i)/d(state_j), row by row."""
         return generated(self._jacobian_source(), "jacobian", builds_on=_SOURCES)
+
+    @property
+    def content(self) -> tuple[Expr, ...]:
+        """The functions without a closed form, which `source` looks up in a table."""
+        return () if self.is_closed else tuple(f.xreplace({GAP: t}) for f in self.functions.values())
 
     @property
     def inputs(self) -> tuple[Symbol, ...]:
@@ -83,7 +90,9 @@ class Field:
         n = len(self.system.states)
         return ", ".join([f"x[{i}]" for i in range(n)] + [f"p[{i}]" for i in range(len(self.inputs) - n)])
 
-    def _velocity_source(self) -> str:
+    @cached_property
+    def source(self) -> str:
+        """The source of `velocity`."""
         system, names = self.system, [f"F{k}" for k in range(len(self.functions))]
         arguments = [system.entries[q], system.entries[r], system.floored_gap]
         text = _HEADER + self._stage("arguments", self.inputs, arguments)

@@ -15,12 +15,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 from sympy import Expr, Symbol
 
 from numerics.compile.codegen import BUILDS_ON, field_source
-from numerics.compile.keeping import generated
+from numerics.compile.keeping import generated, kept
 from theory.calculus.expectations import is_closed
 from theory.errors import InputError, ParameterError
 from theory.network.derivation import takes_text
@@ -286,7 +285,7 @@ def _stepper(
     return generated(text, "run", builds_on=(*BUILDS_ON, __file__))
 
 
-@njit(error_model="numpy", nogil=True)
+@kept(error_model="numpy", nogil=True)
 def cholesky(values: Array, size: int, lower: Array) -> None:
     """Factor the packed lower triangle that follows the drift; directions without noise get a zero column."""
     offset = size

@@ -11,32 +11,30 @@ surrogate that misses its tolerance is refused.
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
-from sympy import Expr, Rational
+from sympy import Expr
 
+from numerics import accuracy
 from numerics.accuracy import SURROGATE
 from numerics.compile.keeping import contents, kept
 from numerics.integrals import evaluate, quadrature
 from numerics.integrals.evaluate import on_covariance
-from theory.calculus.cache import entry, put
+from numerics.recall import number, recalled
 from theory.errors import QuadratureError
 from theory.network.system import GAP
 from theory.symbols import t
 
-__all__ = ["HEADER", "Surrogate", "kept_table", "lookup", "tabulate"]
+__all__ = ["HEADER", "SOURCES", "Surrogate", "kept_table", "lookup", "tabulate"]
 
 Array = NDArray[np.float64]
-_SOURCES = (__file__, evaluate.__file__, quadrature.__file__)
+SOURCES = (__file__, evaluate.__file__, quadrature.__file__, str(accuracy.__file__))
+"""files whose content decides what a table is"""
 
 HEADER = 4
 """numbers at the head of a table: degrees + 1 in theta and s, s_0, s_1"""
@@ -127,33 +125,14 @@ def kept_table(functions: tuple[Expr, ...], low: float, high: float, *, toleranc
     >>> bool((first.table == second.table).all())
     True
     """
-    numbers = (Rational(low), Rational(high), Rational(tolerance))
-    named = (f.xreplace({GAP: t}) for f in functions)
-    path = entry(f"surrogate {contents(_SOURCES)}", *named, *numbers, suffix=".npz")
-    known = None if path is None else _read(path)
-    if known is not None:
-        return Surrogate(low, high, known["table"], float(known["error"]))
-    made = tabulate(functions, low, high, tolerance=tolerance)
-    if path is not None:
-        _write(path, made)
-    return made
+    named = (*(f.xreplace({GAP: t}) for f in functions), *map(number, (low, high, tolerance)))
 
+    def made() -> dict[str, Array]:
+        surrogate = tabulate(functions, low, high, tolerance=tolerance)
+        return {"table": surrogate.table, "error": np.array(surrogate.error)}
 
-def _read(path: Path) -> dict[str, Array] | None:
-    """The arrays of a file, whose checksums are looked at; None where it is not there or damaged."""
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            return {"table": kept["table"], "error": kept["error"]}
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-        return None
-
-
-def _write(path: Path, made: Surrogate) -> None:
-    """Keep a table; where that fails nothing is kept."""
-    content = io.BytesIO()
-    np.savez(content, table=made.table, error=np.array(made.error))
-    with suppress(OSError):
-        put(path, content.getvalue())
+    known = recalled(f"surrogate {contents(SOURCES)}", named, made)
+    return Surrogate(low, high, known["table"], float(known["error"]))
 
 
 def _pack(head: list[float], coefficients: Array, dropped: Array) -> Array:

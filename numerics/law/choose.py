@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from numerics.accuracy import FINEST_STEP, LARGEST_LAW_RTOL, LAW_RTOL, NEVER, SMALLEST_FLOW_RTOL
 from numerics.flows.engines.choose import chosen
+from numerics.flows.engines.native import Native
 from numerics.flows.engines.problem import Engine
 from numerics.flows.flow import Exit
 from numerics.law.ballistic import Ballistic, ballistic
@@ -121,7 +122,8 @@ def escape_law(
         options = {"mu": mu, "rho": rho, "dimension": dimension, "kappa": kappa, "step_size": step_size, **start}
         return compared_laws(system, by=by, rtol=rtol, engine=engine, **options).law
     _check_integration(rtol, engine)
-    setting = replace(setting_of(dimension, threshold, kappa, step_size, initial_scale), rtol=rtol, engine=engine)
+    setting = setting_of(dimension, threshold, kappa, step_size, initial_scale)
+    setting = replace(setting, rtol=rtol, engine=Native(keeps=True) if engine is None else engine)
     network = system.network
     if network.start is not None and not system.escape.on_sphere and not is_lora(system):
         place = {"mu": mu, "rho": rho, **(parameters or {})}

@@ -24,11 +24,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from numerics import accuracy
 from numerics.accuracy import DIFFUSION_STALL, NEVER
 from numerics.compile.formulas import compiled
+from numerics.compile.keeping import contents
 from numerics.law.ensemble import MOST_STEPS, PATHS, Ensemble, Kind, Sample, motion_of
 from numerics.law.modes import leading_mode
-from numerics.law.moments import tabulated
+from numerics.law.moments import Grid, tabulated
 from numerics.law.protocol import Law, Setting, check_level
 from numerics.law.starts import check_step, is_lora
 from numerics.rates.search_time import search_time
@@ -171,10 +173,13 @@ class SampledLaw(Shown):
     @cached_property
     def _slope(self) -> float:
         few = replace(self.ensemble, paths=max(FEWEST, self.ensemble.paths // 8))
-        low, high = (
-            float(np.median(_drawn(replace(few, dimension=self.dimension * f), self.seed).times)) for f in NEIGHBOURS
-        )
-        return self.stretch * (high - low) / math.log(NEIGHBOURS[1] / NEIGHBOURS[0])
+
+        def medians() -> dict[str, Array]:
+            drawn = [_drawn(replace(few, dimension=self.dimension * factor), self.seed) for factor in NEIGHBOURS]
+            return {"medians": np.array([np.median(each.times) for each in drawn])}
+
+        low, high = few.recalled(f"slope {_digest()}", (self.seed,), medians)["medians"]
+        return self.stretch * float(high - low) / math.log(NEIGHBOURS[1] / NEIGHBOURS[0])
 
     def cdf(self, t: float) -> float:
         """P(T <= t), between the times of the sample by straight lines."""
@@ -254,14 +259,35 @@ def sampled_law(
     scale = setting.dimension**-2.0 if initial_scale is None else float(initial_scale)
     numbers = (setting.dimension, setting.threshold, setting.kappa, scale, eta)
     ensemble = Ensemble(system, motion, place, *numbers)
-    if motion.looked_up:
-        ensemble = _tabled(ensemble, *_norms(system, place))
+    known = ensemble.recalled(f"law {_digest()}", (seed, seconds), lambda: _sampled(ensemble, place, seed, seconds))
+    drawn = replace(ensemble, paths=int(known["paths"]), table=_table_of(known["table"], known["reach"]))
+    if motion.looked_up and drawn.table is None:
+        drawn = replace(drawn, motion=motion_of(system, kind, looked_up=False))
+    return SampledLaw(known["times"], float(known["error"]), drawn, 1.0, seed, name, tau, float(name == "noise-driven"))
+
+
+def _sampled(ensemble: Ensemble, place: Mapping[str, float], seed: int, seconds: float) -> dict[str, Array]:
+    """Return the times of a sample, its error, and the paths and the table that it took."""
+    if ensemble.motion.looked_up:
+        ensemble = _tabled(ensemble, *_norms(ensemble.system, place))
     affordable, ensemble = _pilot(ensemble, seed, seconds)
     drawn = _drawn(replace(ensemble, paths=min(FEW, affordable)), seed)
     if drawn.error > ACCURATE and affordable > FEW:
         drawn = _drawn(replace(drawn.ensemble, paths=affordable), seed, drawn.samples)
     _check_sample(drawn)
-    return SampledLaw(drawn.times, drawn.error, drawn.ensemble, 1.0, seed, name, tau, float(name == "noise-driven"))
+    table, paths = drawn.ensemble.table, drawn.ensemble.paths
+    reach = [] if table is None else [table.low, table.high, table.error]
+    numbers = np.empty(0) if table is None else table.numbers
+    alone = {"error": drawn.error, "paths": paths, "reach": reach}
+    return {"times": drawn.times, "table": numbers, **{name: np.array(value, float) for name, value in alone.items()}}
+
+
+def _digest() -> str:
+    return contents((__file__, str(accuracy.__file__)))
+
+
+def _table_of(numbers: Array, reach: Array) -> Grid | None:
+    return Grid(float(reach[0]), float(reach[1]), numbers, float(reach[2])) if len(reach) else None
 
 
 def distance(law: Law, sampled: SampledLaw) -> Distance:

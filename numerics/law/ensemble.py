@@ -11,11 +11,12 @@ own, whose differences say what the numbers are worth.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -26,14 +27,15 @@ from sympy import Symbol
 
 from numerics.compile import codegen
 from numerics.compile.codegen import compile_function
-from numerics.compile.keeping import generated
-from numerics.flows import sde
+from numerics.compile.keeping import contents, generated
+from numerics.flows import sde, surrogate
 from numerics.law import chain, moments, paths
 from numerics.law.moments import Grid, Moments, moments_of
+from numerics.recall import recalled
 from theory.errors import InputError
-from theory.network.system import System
+from theory.network.system import GAP, System
 from theory.network.vectors import Combination, Vector
-from theory.symbols import r
+from theory.symbols import r, t
 
 __all__ = ["BUILDS_ON", "PATHS", "Ensemble", "Kind", "Motion", "Sample", "motion_of", "starts"]
 
@@ -41,6 +43,7 @@ Array = NDArray[np.float64]
 Kind = Literal["diffusion", "chain"]
 
 BUILDS_ON = (*codegen.BUILDS_ON, sde.__file__, moments.__file__)
+_SOURCES = (__file__, *BUILDS_ON, *surrogate.SOURCES)
 PATHS = 2**14
 SOBOL = 40
 """dimensions of the low-discrepancy sequence: the start and the first kicks"""
@@ -66,21 +69,29 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """Compiled code of one system: its paths until they leave, and the drift of the diffusion.
+    """Native code of one system, compiled when first used: its paths until they leave, and the drift of the diffusion.
 
     Attributes:
         kind: diffusion or chain.
         moments: what they ask for at every step.
         looked_up: whether by a table.
-        leave: the loop over paths.
-        drift: native drift(x, p, table, F, out); None for a chain.
+        source: of the module that is compiled.
     """
 
     kind: Kind
     moments: Moments
     looked_up: bool
-    leave: Callable[..., None]
-    drift: Callable[..., None] | None
+    source: str
+
+    @cached_property
+    def leave(self) -> Callable[..., None]:
+        """The loop over paths."""
+        return generated(self.source, "leave", builds_on=BUILDS_ON)
+
+    @cached_property
+    def drift(self) -> Callable[..., None]:
+        """Native drift(x, p, table, F, out) of a diffusion."""
+        return generated(self.source, "drift", builds_on=BUILDS_ON)
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,6 +172,18 @@ class Ensemble:
             ends = np.concatenate([begun.ends, ends])
         return Sample(times, ends, steps, generator)
 
+    def recalled(self, name: str, numbers: tuple[float, ...], make: Callable[[], Mapping[str, Array]]) -> Any:
+        """Return arrays that follow from the paths and these numbers, from disk where they have been made before."""
+        system, constants = self.system, {p: self.parameters[p.name] for p in self.system.parameters}
+        watched, length = _watched(system, self.parameters)
+        own = (self.dimension, self.threshold, self.kappa, self.scale, self.step_size, self.paths, self.noise)
+        begun = (*sde.frozen_factor(system, constants).ravel(), *_rests(system, constants), watched, length)
+        given = (*own, *begun, *self._given(self.kappa), *sde.bounds_of(system, self.parameters), *self._grid, *numbers)
+        functions = self.motion.moments.functions.values() if self.motion.looked_up else ()
+        text = f"{self.motion.source} {contents(_SOURCES)} {np.array(given).tobytes().hex()}"
+        name = f"{name} {hashlib.sha256(text.encode()).hexdigest()}"
+        return recalled(name, tuple(f.xreplace({GAP: t}) for f in functions), make)
+
     @property
     def _grid(self) -> Array:
         return moments.NONE if self.table is None else self.table.numbers
@@ -184,7 +207,6 @@ class Ensemble:
 
     def stall(self, states: Array) -> float:
         """Return the median share of the drift of m that the kappa drift takes away in these states."""
-        assert self.motion.drift is not None
         watched, _ = _watched(self.system, self.parameters)
         shares, speeds = [], np.empty((2, len(self.system.states)))
         work, given = np.empty(len(self.motion.moments.functions)), (self._given(self.kappa), self._given(0.0))
@@ -220,6 +242,12 @@ def _watched(system: System, parameters: Mapping[str, float]) -> tuple[int, floa
     return [*system.states].index(overlap), _length(system, {p: parameters[p.name] for p in system.parameters})
 
 
+def _rests(system: System, values: Mapping[Symbol, float]) -> list[float]:
+    """Return where the search phase of each trained scalar begins."""
+    network = system.network
+    return [float(sp.sympify((network.start or {})[scalar]).subs(values)) for scalar in network.scalars]
+
+
 def starts(ensemble: Ensemble, seeds: np.random.SeedSequence) -> tuple[Array, Array]:
     """Return the normals of the first kicks, and the states at the start."""
     system, count = ensemble.system, ensemble.paths
@@ -234,8 +262,7 @@ def starts(ensemble: Ensemble, seeds: np.random.SeedSequence) -> tuple[Array, Ar
     within = normals[:, :size]
     unit = within / np.sqrt((within**2).sum(axis=1) + across)[:, None]
     start = np.empty((count, len(system.states)))
-    for i, scalar in enumerate(network.scalars):
-        rest = float(sp.sympify((network.start or {})[scalar]).subs(values))
+    for i, rest in enumerate(_rests(system, values)):
         start[:, i] = rest or ensemble.scale
     start[:, len(network.scalars) :] = _length(system, values) * unit @ factor.T
     return np.ascontiguousarray(normals[:, size + 1 :]), start
@@ -247,8 +274,8 @@ def motion_of(system: System, kind: Kind, *, looked_up: bool | None = None) -> M
     Raises `InputError` for a system without one trained direction of fixed length.
 
     >>> from theory.network.derivation import derive
-    >>> motion_of(derive("he3"), "chain").looked_up, motion_of(derive("he3"), "chain").drift
-    (False, None)
+    >>> motion_of(derive("he3"), "chain").looked_up
+    False
     """
     trained_vector(system)
     content = _Content(system.sgd())
@@ -278,7 +305,4 @@ def _moments(content: _Content) -> Moments:
 def _motion(content: _Content, kind: Kind, looked_up: bool) -> Motion:
     noisy, named = content.noisy, _moments(content)
     source: Any = {"diffusion": paths.diffusion_source, "chain": chain.chain_source}[kind]
-    text = source(noisy, named, looked_up=looked_up)
-    leave = generated(text, "leave", builds_on=BUILDS_ON)
-    drift = generated(text, "drift", builds_on=BUILDS_ON) if kind == "diffusion" else None
-    return Motion(kind, named, looked_up, leave, drift)
+    return Motion(kind, named, looked_up, source(noisy, named, looked_up=looked_up))

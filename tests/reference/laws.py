@@ -17,9 +17,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from numerics.compile.keeping import generated
 from numerics.law import SampledLaw, compared_laws
-from numerics.law.ensemble import BUILDS_ON, Motion
+from numerics.law.ensemble import Motion
 from numerics.law.moments import Moments, moments_of
 from numerics.law.paths import diffusion_source
 from numerics.simulation.comparison import ks_law
@@ -140,9 +139,7 @@ def of_j_alone(law: SampledLaw) -> SampledLaw:
     flat = {M_ss: 0 * bulk, M_ls: 0 * bulk, M_ll: 0 * bulk, N_4: bulk**2}
     flat |= {N_s: (slope + 2 * bend * q) * bulk, N_l: 2 * bend * bulk}
     moments = Moments({**known, **flat}, drift=3)
-    text = diffusion_source(noisy, moments, looked_up=False)
-    leave, drift = (generated(text, name, builds_on=BUILDS_ON) for name in ("leave", "drift"))
-    motion = Motion("diffusion", moments, looked_up=False, leave=leave, drift=drift)
+    motion = Motion("diffusion", moments, False, diffusion_source(noisy, moments, looked_up=False))
     return law.redrawn(replace(law.ensemble, motion=motion, table=None))
 
 

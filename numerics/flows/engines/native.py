@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -14,10 +15,12 @@ from numpy.typing import NDArray
 
 from numerics.accuracy import EDGE_OF_SURROGATE, SMALLEST_SURROGATE
 from numerics.compile.codegen import compile_function
-from numerics.flows.engines import stepping
+from numerics.compile.keeping import contents
+from numerics.flows.engines import arrays, explicit, implicit, stepping, tableau
 from numerics.flows.engines.problem import Array, Outcome, Problem, Solution
-from numerics.flows.field import Field, field
+from numerics.flows.field import SOURCES, Field, field
 from numerics.flows.surrogate import Surrogate, kept_table
+from numerics.recall import number, recalled
 from theory.errors import ParameterError
 from theory.network.system import System
 from theory.symbols import r
@@ -35,6 +38,8 @@ WIDEST = 1e15
 RECORDED = 256
 """steps between two looks at the end of a surrogate"""
 
+_MODULES = (stepping, explicit, implicit, arrays, tableau)
+_SOURCES = (__file__, *(str(module.__file__) for module in _MODULES), *SOURCES)
 _NO_TABLE = np.empty(0)
 _UNFINISHED = (stepping.STOPPED, stepping.BUDGET)
 _OUTCOMES = {
@@ -63,6 +68,7 @@ class Native:
         norms: the smallest and largest <w, w> of many integrations, which then share one surrogate; by default each
             has one for where it starts.
         finest: the smallest rtol among them.
+        keeps: whether trajectories are kept on disk, for other processes that ask for the same.
 
     Raises `ParameterError` for another method.
     """
@@ -70,6 +76,7 @@ class Native:
     method: str = "auto"
     norms: tuple[float, float] | None = None
     finest: float = math.inf
+    keeps: bool = False
 
     def __post_init__(self) -> None:
         if self.method not in _PLANS:
@@ -77,6 +84,26 @@ class Native:
 
     def solve(self, problem: Problem) -> Solution:
         """Integrate one trajectory."""
+        return self._recalled(problem) if self.keeps else self._solved(problem)
+
+    def _recalled(self, problem: Problem) -> Solution:
+        followed = field(problem.system)
+        given = (*problem.constants, *problem.initial, problem.index, problem.threshold, problem.t_max, problem.rtol)
+        named = (*map(number, (*given, *(() if problem.times is None else problem.times))), *followed.content)
+        outcomes = list(Outcome)
+
+        def made() -> dict[str, Array]:
+            solution = self._solved(problem)
+            ended = [math.nan if solution.exit_time is None else solution.exit_time, outcomes.index(solution.outcome)]
+            return {"times": solution.times, "states": solution.states, "ended": np.array(ended)}
+
+        code = hashlib.sha256(f"{followed.source} {contents(_SOURCES)}".encode()).hexdigest()
+        known = recalled(f"trajectory {replace(self, keeps=False)} {code}", named, made)
+        exit_time, outcome = map(float, known["ended"])
+        ended = None if math.isnan(exit_time) else exit_time
+        return Solution(known["times"], known["states"], ended, outcomes[int(outcome)])
+
+    def _solved(self, problem: Problem) -> Solution:
         runs = Runs(
             problem.system,
             np.array([problem.constants]),

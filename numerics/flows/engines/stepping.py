@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import f8, void
 
 from numerics.compile.keeping import kept
 from numerics.flows.engines import explicit, implicit
@@ -31,7 +30,7 @@ __all__ = [
     "advance_recording",
 ]
 
-SIGNATURE = void(f8[::1], f8[::1], f8[::1], f8[::1])
+SIGNATURE = "void(f8[::1], f8[::1], f8[::1], f8[::1])"
 """field(state, constants, table, out)"""
 
 EXPLICIT, IMPLICIT = 0, 1
