@@ -30,7 +30,7 @@ ORDER = {
     ),
     "numerics": (
         {"__init__", "accuracy"},
-        {"compile", "workers", "plots", "parameters", "labelled"},
+        {"compile", "workers", "plots", "parameters", "labelled", "recall"},
         {"integrals", "simulation"},
         {"flows", "rates"},
         {"law", "sweep"},
