@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -20,9 +21,9 @@ from sympy import Basic, Rational, Tuple, oo
 
 from theory.calculus.cache import entry, put
 
-__all__ = ["LARGEST", "number", "recalled"]
+__all__ = ["LARGEST", "Arrays", "number", "recalled"]
 
-Arrays = Mapping[str, NDArray[np.float64]]
+Arrays = Mapping[str, NDArray[Any]]
 
 LARGEST = 2**28
 """bytes of all arrays together"""
@@ -35,7 +36,7 @@ def number(value: float) -> Basic:
     >>> number(0.1) == number(0.1 + 1e-17), number(0.1) == number(0.1 + 1e-16)
     (True, False)
     """
-    return Rational(value) if np.isfinite(value) else Tuple(Rational(int(value > 0)), oo)
+    return Rational(value) if isinstance(value, int) or np.isfinite(value) else Tuple(Rational(int(value > 0)), oo)
 
 
 def recalled(name: str, content: tuple[Basic, ...], make: Callable[[], Arrays]) -> Arrays:

@@ -6,6 +6,7 @@ import base64
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -15,7 +16,7 @@ from hermescape.report.findings import Case, Findings
 from hermescape.report.stages import Missing
 from hermescape.verify.report import Report
 from numerics import plots
-from numerics.flows.flow import Outcome, compile_flow, integrate
+from numerics.flows.flow import Native, Outcome, compile_flow, integrate
 from numerics.integrals.evaluate import on_covariance
 from numerics.integrals.hermite import hermite_coefficients
 from numerics.law import escape_law
@@ -265,18 +266,19 @@ def _portrait(findings: Findings) -> Picture:
     scale = findings.settings.scale
     lean = float(search.rate) / (scale * float(search.A))  # u/m along the unstable direction
     horizon = 60 * float(search.tau)
-    way = integrate(system, {"u": SMALLEST * lean, "m": SMALLEST}, t_max=horizon, rtol=1e-8, mu=focus.mu).columns
+    given: dict[str, Any] = {"t_max": horizon, "mu": focus.mu, "engine": Native(keeps=True)}
+    way = integrate(system, {"u": SMALLEST * lean, "m": SMALLEST}, rtol=1e-8, **given).columns
     along, up = way["u"], way["m"]
     reach = 1.4 * max(float(np.abs(along).max()), 0.1)
     across, rows = GRID[findings.settings.quick] if system.is_exact else SLOW_GRID
     u, m = np.linspace(-reach, reach, across), np.linspace(-0.998, 0.998, rows)
-    speed = compile_flow(system, {"mu": focus.mu})
+    speed = compile_flow(system, {"mu": focus.mu}, jit=False)
     field = np.array([[speed(np.array([a, b])) for a in u] for b in m])
     manifold = (np.concatenate([-along[::-1], along]), np.concatenate([-up[::-1], up]))
     starts = [(-0.6 * reach, 0.3), (0.6 * reach, -0.3), (0.9 * reach, 0.75), (-0.9 * reach, -0.75)]
     paths = []
     for a, b in starts:
-        path = integrate(system, {"u": a, "m": b}, t_max=horizon, rtol=1e-7, mu=focus.mu)
+        path = integrate(system, {"u": a, "m": b}, rtol=1e-7, **given)
         if path.outcome is Outcome.HORIZON:
             paths.append((path.columns["u"], path.columns["m"]))
     alt = (

@@ -24,7 +24,7 @@ from hermescape.verify.check import DEFAULT_MU, SAMPLE_BUDGET, check, check_law
 from hermescape.verify.report import Report
 from hermescape.views.critical import critical_report
 from hermescape.views.derivation import derivation
-from numerics.flows.flow import Exit, Trajectory, integrate
+from numerics.flows.flow import Exit, Native, Trajectory, integrate
 from numerics.flows.starts import MEDIAN, median_start
 from numerics.law import Law, compared_laws
 from numerics.parameters import MODEL_PARAMETERS
@@ -267,7 +267,7 @@ def _on_sphere(settings: Request, system: System, stages: Stages) -> Outcome:
     runs = given.replicas or LAW_RUNS[given.quick]
     horizon = math.ceil(2 * law.quantile((1 - 0.01 / runs) * getattr(law, "escaping", 1.0)) / case.lr) + 100
     setting = _setting(settings, None, case.lr, batch, runs, horizon)
-    sample = stages.attempt("runs of SGD", lambda: simulate(setting, threads=given.threads))
+    sample = stages.attempt("runs of SGD", lambda: simulate(setting, threads=given.threads, keeps=True))
     if isinstance(sample, Missing):
         return report, (Case(None, None, law, None),)
     return report, (_case(stages, settings, system, None, sample, case.lr, batch),)
@@ -311,22 +311,23 @@ def _paths(settings: Request, focus: Case) -> Paths:
     eta = sample.experiment.sgd.step_size
     recorded = _setting(settings, focus.mu, eta, sample.experiment.sgd.batch, runs, last)
     steps = np.unique(np.linspace(0, last, MOMENTS).round().astype(int))
-    return paths(recorded, steps.tolist(), threads=settings.threads)
+    return paths(recorded, steps.tolist(), threads=settings.threads, keeps=True)
 
 
 def _flow(settings: Request, system: System, focus: Case) -> Trajectory:
     """Return the flow with the kappa drift of the runs, from their median start."""
-    given = {"mu": focus.mu, "rho": settings.rho}
-    place: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    named = {"mu": focus.mu, "rho": settings.rho}
+    place: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
+    given: dict[str, Any] = {**place, "rtol": 1e-8, "engine": Native(keeps=True)}
     size = MEDIAN / math.sqrt(settings.dimension)
     start = median_start(system, settings.dimension, **place) if place else {"m": size}
     sample = focus.sample
     if sample is None or sample.median is None:
         horizon = 50.0 / largest_curvature(system)
-        path = integrate(system, start, event=Exit(settings.threshold), t_max=1e4 * horizon, rtol=1e-8, **place)
+        path = integrate(system, start, event=Exit(settings.threshold), t_max=1e4 * horizon, **given)
         last = LONGEST_PATH * path.exit_time if path.exit_time else horizon
-        return integrate(system, start, t_max=last, rtol=1e-8, **place)
+        return integrate(system, start, t_max=last, **given)
     setting = sample.experiment
     kappa = setting.sgd.kappa
     last = max(MOMENTS, math.ceil(LONGEST_PATH * sample.median)) * setting.sgd.step_size
-    return integrate(system.sgd(), start, t_max=last, rtol=1e-8, kappa=kappa, **place)
+    return integrate(system.sgd(), start, t_max=last, kappa=kappa, **given)

@@ -246,6 +246,6 @@ def _judged(task: Task, jobs: Sequence[Job], threads: int | None, progress: Prog
             experiment_at(task, place, forecast.d, forecast.batch, eta, runs=job.runs, seed=seed, steps=steps)
             for forecast, seed, steps in zip(job.plan.forecasts, job.seeds, job.steps, strict=False)
         ]
-        return judge(job, [simulate(setting, threads=threads, progress=advance) for setting in settings])
+        return judge(job, [simulate(setting, threads=threads, progress=advance, keeps=True) for setting in settings])
 
     return tuple(map(judged, jobs))

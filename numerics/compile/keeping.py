@@ -24,7 +24,9 @@ from typing import Any
 
 from theory.calculus.cache import folder, put
 
-__all__ = ["contents", "generated", "is_kept", "kept"]
+__all__ = ["contents", "generated", "inlined", "is_kept", "kept"]
+
+Example = Callable[[], tuple[Any, ...]]
 
 
 def kept(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -38,15 +40,20 @@ def kept(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     >>> twice(3)
     6
     """
-    return lambda function: _Kept(function, options)
+    return lambda function: _Native(function, options, kept=True)
 
 
-class _Kept:
+def inlined(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Return the same decorator for a function that only others call, each with machine code of its own for it."""
+    return lambda function: _Native(function, options, kept=False)
+
+
+class _Native:
     """A function that stands for its dispatcher, which numba makes."""
 
-    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any], *, kept: bool) -> None:
         update_wrapper(self, function)
-        self._options = options
+        self._options, self._kept = options, kept
 
     @cached_property
     def dispatcher(self) -> Any:
@@ -54,6 +61,8 @@ class _Kept:
         from numba import njit
 
         function = vars(self)["__wrapped__"]
+        if not self._kept:
+            return njit(**self._options)(function)
         try:
             return njit(cache=True, **self._options)(function)
         except RuntimeError:  # "no locator available"
@@ -85,20 +94,20 @@ def _elsewhere(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     return njit(**options)(function)
 
 
-def generated(text: str, name: str, *, builds_on: tuple[str, ...], signature: Any = None) -> Any:
+def generated(text: str, name: str, *, builds_on: tuple[str, ...], example: Example | None = None) -> Any:
     """Return a compiled function of generated source, its machine code kept between processes where it can be.
 
     Args:
         text: source of a module, in which `CACHE` stands for whether numba keeps what it compiles.
         name: the function in it that is wanted.
         builds_on: files of the modules that it imports, whose content decides with the text whether code still holds.
-        signature: numba types of its arguments, for which it is compiled now; None where its decorator says them.
+        example: returns arguments for whose types it is compiled now; None where its decorator says them.
 
     >>> text = "from numba import njit\\n@njit(cache=CACHE)\\ndef twice(x):\\n    return 2 * x"
     >>> generated(text, "twice", builds_on=(__file__,))(3)
     6
     """
-    return _generated(text, name, builds_on, signature)
+    return _generated(text, name, builds_on, example)
 
 
 def is_kept(text: str, builds_on: tuple[str, ...]) -> bool:
@@ -119,22 +128,24 @@ def _title(text: str, builds_on: tuple[str, ...]) -> str:
 
 
 @lru_cache(maxsize=512)
-def _generated(text: str, name: str, builds_on: tuple[str, ...], signature: Any) -> Any:
+def _generated(text: str, name: str, builds_on: tuple[str, ...], example: Example | None) -> Any:
     title, place = _title(text, builds_on), folder()
     for native in () if place is None else (place / "native",) * 2:  # once more, where the first finds damage
         try:
-            return _ready(_load(title, _write(native, title, "CACHE = True\n" + text)), name, signature)
+            return _ready(_load(title, _write(native, title, "CACHE = True\n" + text)), name, example)
         except Exception:  # numba unpickles what it has kept, of which damage may make anything; or finds no place
             _remove(native, title)
     module = ModuleType(title)
     exec(compile("CACHE = False\n" + text, f"<{title}>", "exec"), module.__dict__)
-    return _ready(module, name, signature)
+    return _ready(module, name, example)
 
 
-def _ready(module: ModuleType, name: str, signature: Any) -> Any:
+def _ready(module: ModuleType, name: str, example: Example | None) -> Any:
     function = getattr(module, name)
-    if signature is not None:
-        function.compile(signature)
+    if example is not None:
+        from numba import typeof
+
+        function.compile(tuple(map(typeof, example())))
     return function
 
 

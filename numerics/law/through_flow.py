@@ -16,7 +16,7 @@ from typing import Any
 
 from numerics.accuracy import THROUGH_FLOW_RTOL
 from numerics.compile.formulas import compiled
-from numerics.flows.flow import Exit, integrate
+from numerics.flows.flow import Exit, Native, integrate
 from numerics.flows.starts import median_start
 from numerics.law.linear import widening
 from numerics.rates.search_time import Search, gradient_noise, search_time
@@ -79,13 +79,15 @@ class ThroughFlow:
 
     def quiet(self, threshold: float, t_max: float) -> float | None:
         """Return when the flow reaches |m| = threshold; None where it stays inside until `t_max`."""
-        options: dict[str, Any] = {"event": Exit(threshold), "t_max": t_max, "rtol": self.rtol, **self.place}
-        return integrate(self.system, self.start, **options).exit_time
+        return integrate(self.system, self.start, **self._options(threshold, t_max)).exit_time
 
     def drifted(self, start: Mapping[str, float], threshold: float, kappa: float, t_max: float) -> float | None:
         """Return when the flow with its kappa drift does, from a start of its own."""
-        options: dict[str, Any] = {"event": Exit(threshold), "t_max": t_max, "rtol": self.rtol, **self.place}
-        return integrate(self.system.sgd(), start, **options, kappa=kappa).exit_time
+        return integrate(self.system.sgd(), start, **self._options(threshold, t_max), kappa=kappa).exit_time
+
+    def _options(self, threshold: float, t_max: float) -> dict[str, Any]:
+        given = {"event": Exit(threshold), "t_max": t_max, "rtol": self.rtol, "engine": Native(keeps=True)}
+        return {**given, **self.place}
 
     def median(self, threshold: float, *, kappa: float, step_size: float, t_max: float) -> float | None:
         """Return the median exit time of SGD at finite kappa and step size; None where noise keeps the flow inside."""

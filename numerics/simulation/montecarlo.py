@@ -26,12 +26,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from numerics.compile.keeping import contents
+from numerics.recall import Arrays, number, recalled
+from numerics.simulation import state
 from numerics.simulation.experiment import Experiment
 from numerics.simulation.progress import NOBODY, Listeners, Progress
 from numerics.simulation.state import CENSORED, DIVERGED, EXITED, entries, layout, overlaps, uniform
 from numerics.simulation.statistics import ExitSample, Stages
 from numerics.simulation.step import Step
-from numerics.simulation.unrolled import functions, is_unrolled, kernel, residual_is_linear, scalars_of
+from numerics.simulation.unrolled import digest, functions, is_unrolled, kernel, residual_is_linear, scalars_of
 from numerics.workers import available_threads
 from theory.errors import ParameterError
 
@@ -202,6 +205,17 @@ def _for_each_replica(
             raise
 
 
+def _recalled(experiment: Experiment, name: str, threshold: float, make: Callable[[], Arrays]) -> Arrays:
+    """Return arrays that `make` simulates, from disk where it has done so before and the step is unrolled."""
+    if not is_unrolled(experiment):
+        return make()
+    step = digest(experiment, threshold, rotated=residual_is_linear(functions(experiment)))
+    begun = [experiment.initial[one] for one in (*layout(experiment).scalars, *layout(experiment).vectors)]
+    runs, longest = experiment.runs, experiment.stop.max_steps
+    numbers = map(number, (experiment.sgd.dimension, runs.replicas, runs.seed, longest, *begun))
+    return recalled(f"{name} {step} {contents((__file__, str(state.__file__)))}", tuple(numbers), make)
+
+
 def _simulate(
     experiment: Experiment,
     start: ExitSample | None = None,
@@ -211,7 +225,7 @@ def _simulate(
 ) -> ExitSample:
     """`simulate`; a shift other than 0 makes the law of the across part wrong on purpose (test control)."""
     _check_start(experiment, start)
-    threshold = np.inf if experiment.stop.threshold is None else float(experiment.stop.threshold)
+    threshold = _threshold(experiment)
     run = _prepare(experiment, threshold, degrees_of_freedom_shift=degrees_of_freedom_shift)
     exit_steps = np.full(experiment.replicas, -1, np.int64)
     status = np.empty(experiment.replicas, np.int8)
@@ -238,6 +252,7 @@ def simulate(
     progress: Callable[[int], None] | None = None,
     watch: Callable[[Progress], None] | None = None,
     foreseen: Sequence[float] = (),
+    keeps: bool = False,
 ) -> ExitSample:
     """Run every replica until exit, divergence or `max_steps`.
 
@@ -249,6 +264,7 @@ def simulate(
     cores by default). `progress` is called from this thread with the number of replicas just finished, `watch` some
     five times a second with a `Progress`: steps done, also within replicas, speed and remaining time. `foreseen`,
     equally likely numbers of steps of a run (those of a `Workload`), says how long runs are before one has finished.
+    `keeps` keeps the runs on disk, for whoever asks for the same again, if they are of one unit and begin anew.
     Memory O(replicas + threads). Raises `ParameterError` for threads < 1 or a `start` of other weights,
     `UnsupportedExpressionError` for a function that cannot be compiled; KeyboardInterrupt ends it within about a
     tenth of a second, or within a step where that is longer (batches above 10^7).
@@ -259,7 +275,23 @@ def simulate(
     >>> simulate(linear).counts
     Counts(exited=10, censored=0, diverged=0)
     """
-    return _simulate(experiment, start, threads, Listeners(progress, watch, tuple(foreseen)))
+    listeners = Listeners(progress, watch, tuple(foreseen))
+    if not keeps or start is not None:
+        return _simulate(experiment, start, threads, listeners)
+    made: list[ExitSample] = []
+
+    def make() -> Arrays:
+        made.append(_simulate(experiment, None, threads, listeners))
+        return {"exit_steps": made[0].exit_steps, "status": made[0].status, "state": made[0].state}
+
+    known = _recalled(experiment, "runs", _threshold(experiment), make)
+    if not made and progress is not None:
+        progress(experiment.replicas)
+    return ExitSample(experiment, known["exit_steps"], known["status"], known["state"])
+
+
+def _threshold(experiment: Experiment) -> float:
+    return np.inf if experiment.stop.threshold is None else float(experiment.stop.threshold)
 
 
 def simulate_stages(
@@ -371,8 +403,9 @@ def paths(
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
     watch: Callable[[Progress], None] | None = None,
+    keeps: bool = False,
 ) -> Paths:
-    """Record what `trajectories` labels; arguments and errors are the same."""
+    """Record what `trajectories` labels; arguments and errors are the same, and `keeps` is as in `simulate`."""
     wanted = [int(step) for step in steps]
     ascending = wanted == list(steps) and all(np.diff([-1, *wanted]) > 0)
     if not wanted or not ascending or wanted[-1] > experiment.stop.max_steps:
@@ -381,6 +414,20 @@ def paths(
             "raise max_steps to record later steps"
         )
     _check_start(experiment, start)
+
+    def make() -> Arrays:
+        return {"state": _recorded(experiment, wanted, start, threads, Listeners(progress, watch))}
+
+    is_new = not keeps or start is not None
+    name = f"paths {wanted}"
+    known = make() if is_new else _recalled(experiment, name, np.inf, make)
+    return Paths(experiment, np.array(wanted, np.int64), known["state"])
+
+
+def _recorded(
+    experiment: Experiment, wanted: list[int], start: ExitSample | None, threads: int | None, listeners: Listeners
+) -> Array:
+    """Return the state of every replica at the steps, shape (numbers, replicas, steps)."""
     run = _prepare(experiment, np.inf)
     record = np.full((len(layout(experiment).names), experiment.replicas, len(wanted)), np.nan)
 
@@ -392,6 +439,5 @@ def paths(
                 return
             record[:, index, position] = replica.state
 
-    listeners = Listeners(progress, watch)
     _for_each_replica(experiment.replicas, run, visit, threads, listeners, wanted[-1], certain=True)
-    return Paths(experiment, np.array(wanted, np.int64), record)
+    return record

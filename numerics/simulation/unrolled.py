@@ -27,17 +27,17 @@ standard normals are Bartlett's (1933) factor of their Wishart matrix, at most t
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-from numba import njit, typeof
 from numpy.typing import NDArray
 from sympy import Expr, S, Symbol, diff, expand
 
 from numerics.compile.codegen import BUILDS_ON, HEADER, native_source
-from numerics.compile.keeping import generated, is_kept, kept
+from numerics.compile.keeping import contents, generated, inlined, is_kept, kept
 from numerics.simulation.experiment import LARGEST_SCALE, Experiment
 from numerics.simulation.state import CENSORED, DIVERGED, EXITED
 from theory.calculus.removable import filled
@@ -47,6 +47,7 @@ from theory.symbols import eta, x, y
 __all__ = [
     "Moments",
     "Scalars",
+    "digest",
     "draw_batch",
     "draw_rotated",
     "is_unrolled",
@@ -227,8 +228,16 @@ def has_kernel(experiment: Experiment, *, rotated: bool) -> bool:
     return is_kept(_source(plan, noisy=experiment.noise > 0, rotated=rotated), _BUILDS_ON)
 
 
+def digest(experiment: Experiment, threshold: float, *, rotated: bool) -> str:
+    """Return a digest of what a step of it is: code and numbers."""
+    plan, _ = _plan(experiment)
+    numbers, *scalars = scalars_of(experiment, threshold)
+    code = _source(plan, noisy=experiment.noise > 0, rotated=rotated) + contents(_BUILDS_ON)
+    return hashlib.sha256(code.encode() + np.array([*numbers, *scalars]).tobytes()).hexdigest()
+
+
 _kept = kept(error_model="numpy", nogil=True)
-_inlined = njit(error_model="numpy", nogil=True)
+_inlined = inlined(error_model="numpy", nogil=True)
 
 
 def _chi_square(rng: np.random.Generator, degrees: float) -> float:
@@ -430,12 +439,10 @@ def _source(plan: _Plan, *, noisy: bool, rotated: bool) -> str:
     return HEADER + imports + chosen + _functions_source(plan) + _update_source(plan) + loop
 
 
-@lru_cache(maxsize=1)
-def _signature() -> tuple[Any, ...]:
-    """Numba's types of what a kernel is called with."""
+def _example() -> tuple[Any, ...]:
+    """What a kernel is called with."""
     numbers = Scalars(np.zeros(1), 0.0, 0.0, 0.0, 0.0, 0.0)
-    example = (np.random.Generator(np.random.SFC64(0)), np.zeros(1), np.zeros((1, 1)), numbers, (0, 0))
-    return tuple(map(typeof, example))
+    return np.random.Generator(np.random.SFC64(0)), np.zeros(1), np.zeros((1, 1)), numbers, (0, 0)
 
 
 _BUILDS_ON = (*BUILDS_ON, __file__)
@@ -444,4 +451,4 @@ _BUILDS_ON = (*BUILDS_ON, __file__)
 @lru_cache(maxsize=64)
 def _kernel(plan: _Plan, *, noisy: bool, rotated: bool) -> Kernel:
     text = _source(plan, noisy=noisy, rotated=rotated)
-    return cast(Kernel, generated(text, "run", builds_on=_BUILDS_ON, signature=_signature()))
+    return cast(Kernel, generated(text, "run", builds_on=_BUILDS_ON, example=_example))

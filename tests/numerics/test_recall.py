@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hermescape.api import experiment
 from numerics import recall
 from numerics.flows import flow
 from numerics.flows.engines.native import Native
@@ -16,6 +17,10 @@ from numerics.law import diffusion
 from numerics.law.diffusion import sampled_law
 from numerics.law.protocol import Setting
 from numerics.recall import number, recalled
+from numerics.simulation import montecarlo
+from numerics.simulation.experiment import Experiment
+from numerics.simulation.montecarlo import paths, simulate
+from tests.numerics.simulation import networks
 from theory.errors import InputError
 from theory.network.derivation import derive
 
@@ -159,4 +164,57 @@ def test_a_refusal_is_not_kept(place: Path) -> None:
     for _ in range(2):
         with pytest.raises(InputError, match="leave within"):
             law_of("he3", mu=0.1, d=100, kappa=3.0)
+    assert not list(place.glob("*.npz"))
+
+
+# --- runs
+
+
+def setting(activation: str = "linear", **options: Any) -> Experiment:
+    given: dict[str, Any] = {"dimension": 50, "batch": 20, "step_size": 0.1, "replicas": 6, "seed": 1, "max_steps": 300}
+    return Experiment.of(derive(activation).network, **{"mu": 0.3, **given, **options})
+
+
+@pytest.mark.parametrize("activation", ["linear", "relu"])
+def test_runs_are_recalled_as_they_were(activation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given, steps = setting(activation), [0, 10, 100]
+    fresh, path = simulate(given), paths(given, steps)
+    first = simulate(given, keeps=True), paths(given, steps, keeps=True)
+    monkeypatch.setattr(montecarlo, "_for_each_replica", lambda *_, **__: pytest.fail("simulated again"))
+    counted: list[int] = []
+    again = simulate(given, keeps=True, progress=counted.append), paths(given, steps, keeps=True)
+    assert counted == [6]
+    for sample, recorded in (first, again):
+        for name in ("exit_steps", "status", "state"):
+            assert (getattr(sample, name) == getattr(fresh, name)).all()
+            assert getattr(sample, name).dtype == getattr(fresh, name).dtype
+        assert recorded.state.tobytes() == path.state.tobytes()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        *({"seed": 2}, {"seed": 2**100}, {"replicas": 7}, {"mu": 0.31}, {"dimension": 51}, {"batch": 21}),
+        *({"step_size": 0.11}, {"max_steps": 301}, {"threshold": 0.4}, {"threshold": None}, {"initial_scale": 0.1}),
+    ],
+)
+def test_other_runs_are_simulated(other: dict[str, Any], place: Path) -> None:
+    simulate(setting(), keeps=True)
+    before = len(list(place.glob("*.npz")))
+    simulate(setting(**other), keeps=True)
+    assert len(list(place.glob("*.npz"))) == before + 1
+
+
+def test_other_functions_labels_and_losses_are_simulated(place: Path) -> None:
+    given: tuple[dict[str, Any], ...] = ({}, {"teacher": "erf"}, {"label": "y**2"}, {"noise": 0.1}, {"noise": 0.2})
+    for options in (*given, {"scale": 0.5}, {"objective": "correlation"}):
+        sizes = {"mu": 0.5, "dimension": 50, "batch": 5, "step_size": 0.05, "replicas": 2, "max_steps": 3}
+        simulate(experiment("relu", **sizes, **options), keeps=True)
+    assert len(list(place.glob("*.npz"))) == 7
+
+
+def test_stages_and_networks_that_are_not_unrolled_are_not_kept(place: Path) -> None:
+    first = simulate(setting(threshold=None, max_steps=3))
+    simulate(setting(), start=first, keeps=True)
+    simulate(networks.setting(networks.committee("erf", 2), 9, max_steps=3, replicas=2), keeps=True)
     assert not list(place.glob("*.npz"))
