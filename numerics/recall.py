@@ -33,7 +33,7 @@ _VERSIONS = f"NumPy {np.__version__}, SciPy {scipy.__version__}"
 def number(value: float) -> Basic:
     """Return a number to the last digit, as part of a name.
 
-    >>> number(0.1) == number(0.1 + 1e-17), number(0.1) == number(0.1 + 1e-16)
+    >>> number(0.1) == number(0.1 + 1e-18), number(0.1) == number(0.1 + 1e-16)
     (True, False)
     """
     return Rational(value) if isinstance(value, int) or np.isfinite(value) else Tuple(Rational(int(value > 0)), oo)
