@@ -15,13 +15,14 @@ erfc(-c) would be written 2 - erfc(c).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache, reduce
 from typing import cast
 
 import sympy as sp
 from sympy import Add, Expr, Mul, Pow
 
-__all__ = ["Csch", "Erfc", "L", "P", "Sech", "Th", "W", "prepared"]
+__all__ = ["Csch", "Erfc", "L", "P", "Sech", "Th", "W", "plain", "prepared"]
 
 
 class _Primitive(sp.Function):
@@ -208,3 +209,22 @@ def prepared(expr: Expr) -> Expr:
         return _renamed(expr)
     node = expr.func(*[prepared(cast(Expr, arg)) for arg in expr.args])
     return reduce(lambda current, rule: rule(current), _RULES, node)
+
+
+_PLAIN: dict[type, Callable[[Expr], Expr]] = {
+    L: lambda c: 1 / (1 + sp.exp(-c)),
+    P: lambda c: sp.log(1 + sp.exp(c)),
+    Th: lambda c: cast(Expr, sp.tanh(c)),
+    Sech: lambda c: cast(Expr, sp.sech(c)),
+    Csch: lambda c: cast(Expr, sp.csch(c)),
+    Erfc: lambda c: cast(Expr, sp.erfc(c)),
+}
+
+
+def plain(expr: Expr) -> Expr:
+    """Return an expression in SymPy's own functions again, which SymPy can simplify.
+
+    >>> plain(Th(sp.S.Zero) + P(sp.S.Zero))
+    log(2)
+    """
+    return reduce(lambda current, kind: current.replace(kind, _PLAIN[kind]), _PLAIN, expr)
