@@ -54,6 +54,11 @@ class Zero:
         """Return it at the working precision."""
         return _refined(self, ctx.prec)
 
+    @property
+    def mirrored(self) -> Zero:
+        """The zero of h(-x)."""
+        return Zero(reflected(self.h), -self.high, -self.low, not self.rises)
+
 
 Point = Expr | Zero
 """An exact number, or a zero that has no name."""
