@@ -12,6 +12,7 @@ __all__ = [
     "InputError",
     "NoClosedFormError",
     "NoFormulaError",
+    "NotCertifiedError",
     "NotIntegrableError",
     "NotRealError",
     "ParameterError",
@@ -77,6 +78,14 @@ class QuadratureError(HermescapeError):
     def __init__(self, message: str, reached: int | None = None, best: tuple[Any, Any] | None = None) -> None:
         super().__init__(message)
         self.reached, self.best = reached, best
+
+
+class NotCertifiedError(HermescapeError):
+    """No bound could be proved; `enclosure` is what was enclosed so far, if anything."""
+
+    def __init__(self, message: str, enclosure: Any = None) -> None:
+        super().__init__(message)
+        self.enclosure = enclosure
 
 
 class StoreError(HermescapeError):

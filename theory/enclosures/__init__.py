@@ -1,0 +1,1 @@
+"""Proofs about one expression in balls: no activation is known here."""
