@@ -40,6 +40,7 @@ from theory.symbols import x
 __all__ = [
     "Factor",
     "Pair",
+    "bound_beyond",
     "coefficient",
     "curvature",
     "drive",
@@ -260,7 +261,7 @@ def _reach(formula: Expr, factors: Sequence[Factor], cuts: Sequence[_Cut], goal:
 
 def _beyond(formula: Expr, factors: Sequence[Factor], T: arb) -> arb:
     """Return a bound on the integral over z > T: of every monomial, of all branches that may hold there."""
-    bounds = {factor.symbol: _bound(factor, T) for factor in factors}
+    bounds = {factor.symbol: bound_beyond(factor, T) for factor in factors}
     bounds[Z] = Bound(arb(1), arb(1))
     monomials = sp.Poly(formula, *bounds).terms()
     terms = []
@@ -272,7 +273,8 @@ def _beyond(formula: Expr, factors: Sequence[Factor], T: arb) -> arb:
     return sum((term.tail(T) for term in terms if not term.C.is_zero()), arb(0))
 
 
-def _bound(factor: Factor, T: arb) -> Bound:
+def bound_beyond(factor: Factor, T: arb) -> Bound:
+    """Return what bounds a factor from above, as a function of z >= T."""
     scale, shift = _ball(factor.scale), _ball(factor.shift)
     start = cast(arb, factor.argument(T)).lower()
     if not start > 0:

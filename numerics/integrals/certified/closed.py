@@ -1,0 +1,112 @@
+r"""Closed forms in balls: the digits of a formula, whatever cancels in it.
+
+A derived expression is evaluated at exact numbers by the translator of `theory.enclosures.balls`, at 64, 128, ... bits
+until a double is resolved, or the radius is below an absolute target where the value may be 0. What has no closed form
+in it is enclosed as what it is: `GaussianMean` by an integral, `GaussianKernel` by Mehler's sum, and the bivariate
+normal distribution function by Plackett's integral,
+
+    Phi_2(h, k; sin a) = Phi(h) Phi(k) + 1/(2 pi) int_0^a exp(-(h^2 + k^2 - 2 h k sin t)/(2 cos^2 t)) dt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from functools import cache
+from typing import cast
+
+import sympy as sp
+from flint import acb, arb
+from sympy import Dummy, Expr, Lambda, Symbol
+
+from numerics.integrals.certified.enclosure import ABSOLUTE, Enclosure, Number, exact_number, resolved
+from numerics.integrals.certified.integrals import Factor, expectation, integral
+from numerics.integrals.certified.kernels import kernel_ball
+from theory.calculus.bivariate import Phi2, Phi2Angle
+from theory.calculus.expectations import GaussianKernel, GaussianMean
+from theory.enclosures.balls import constant, function
+from theory.enclosures.branches import branches
+from theory.errors import NotCertifiedError
+from theory.symbols import x
+
+__all__ = ["value", "value_ball"]
+
+NODES = (Phi2, Phi2Angle, GaussianMean, GaussianKernel)
+
+
+def value(
+    expr: Expr, at: Mapping[Symbol, Number] | None = None, name: str = "", absolute: Fraction = ABSOLUTE
+) -> Enclosure:
+    """Return an expression at numbers, floats being the decimals that they print.
+
+    >>> from theory.symbols import mu
+    >>> value(sp.expand((mu - 1) ** 20), {mu: 0.99})
+    <Enclosure value = 1e-40 ± ..., certified = True>
+    >>> value(Phi2(-1, -2, sp.Rational(1, 2))).value
+    0.01...
+
+    Raises `NotCertifiedError` for what has no enclosure, or is not resolved.
+    """
+    exact = expr.xreplace({symbol: exact_number(number) for symbol, number in (at or {}).items()})
+    if exact.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
+        raise NotCertifiedError(f"not certified: {name or expr} has no finite value there as it is written.")
+    return resolved(lambda: value_ball(exact), name or str(expr), absolute)
+
+
+def value_ball(expr: Expr) -> arb:
+    """Return a constant expression at the working precision."""
+
+    @cache
+    def enclosed(node: Expr) -> arb:
+        return _node(node, *(of(cast(Expr, arg)) for arg in node.args if not isinstance(arg, Lambda)))
+
+    def of(part: Expr) -> arb:
+        inner = {node: Dummy() for node in _outermost(part)}
+        if not inner:
+            return constant(part)
+        whole = part.xreplace(inner)
+        return function(whole, *inner.values())(*(acb(enclosed(node)) for node in inner)).real
+
+    return of(expr)
+
+
+def _outermost(expr: Expr) -> list[Expr]:
+    """Return the special nodes that are in no other."""
+    if isinstance(expr, NODES):
+        return [cast(Expr, expr)]
+    found = {node: None for arg in expr.args if isinstance(arg, Expr) for node in _outermost(arg)}
+    return list(found)
+
+
+def _node(node: Expr, *numbers: arb) -> arb:
+    if isinstance(node, Phi2):
+        h, k, rho = numbers
+        return _distribution(h, k, rho.asin())
+    if isinstance(node, Phi2Angle):
+        return _distribution(*numbers)
+    if isinstance(node, GaussianMean):
+        mean, variance = numbers
+        f = Symbol("f")
+        return expectation(f, [Factor(f, branches(_law(node, 0)), variance.sqrt(), mean)])
+    v = node.args[4] if len(node.args) > 4 else sp.S.One
+    return kernel_ball(branches(_law(node, 0)), branches(_law(node, 1)), *cast(tuple[Expr, Expr], node.args[2:4]), v)
+
+
+def _law(node: Expr, i: int) -> Expr:
+    return cast(Lambda, node.args[i])(x)
+
+
+def _distribution(h: arb, k: arb, angle: arb) -> arb:
+    square, twice = h * h + k * k, 2 * h * k
+
+    def density(t: acb, analytic: bool = False) -> acb:
+        far = t.cos()
+        return (-(square - twice * t.sin()) / (2 * far * far)).exp()
+
+    def gate(z: arb) -> arb:
+        return (-z / arb(2).sqrt()).erfc() / 2
+
+    def plackett(t: acb, analytic: bool = False) -> acb:
+        return angle * density(angle * t, analytic)
+
+    return gate(h) * gate(k) + integral(plackett, arb(0), arb(1)) / (2 * arb.pi())
