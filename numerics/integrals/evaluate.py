@@ -4,8 +4,9 @@ An `Evaluator` is made once for an expression and its arguments and called many 
 `GaussianMean` or `GaussianKernel` node becomes an input of the remaining closed expression f, so that the error of a
 value is sum_j |df/dn_j| e_j, e_j the error estimates of the nodes; it is zero where there is no node.
 
-`value` is the verb for people: one expression at one point, in float64 or to as many digits as asked. Where float64
-overflows, underflows or divides by zero, numbers of unbounded exponents decide; a result beyond a double stays one.
+`value` is the verb for people: one expression at one point, to a double or to as many digits as asked, with a proved
+bound (`numerics.integrals.certified`). What is not proved is computed in float64, and where that overflows, underflows
+or divides by zero by numbers of unbounded exponents; a result beyond a double stays one.
 """
 
 from __future__ import annotations
@@ -28,11 +29,12 @@ from sympy.core.evalf import dps_to_prec, prec_to_dps
 from numerics.accuracy import INTEGRAL, VALUE
 from numerics.compile.codegen import compile_function
 from numerics.integrals import quadrature
+from numerics.integrals.certified import closed
 from numerics.integrals.quadrature import Estimate, Real
 from theory.calculus.bivariate import Phi2
 from theory.calculus.expectations import GaussianKernel, GaussianMean
 from theory.calculus.precision import resolved
-from theory.errors import ParameterError, QuadratureError, UnsupportedExpressionError
+from theory.errors import NotCertifiedError, ParameterError, QuadratureError, UnsupportedExpressionError
 from theory.network.system import EDGE, GAP, guard
 from theory.symbols import q, r, x
 
@@ -165,14 +167,14 @@ def value(
     tolerance: float = VALUE,
     digits: int | None = None,
 ) -> Estimate:
-    """Return `expr` at a point with its absolute error.
+    """Return `expr` at a point with its absolute error, which is proved where the estimate says `certified`.
 
     Args:
         expr: closed, or with unevaluated expectations.
         at: a value for every free symbol. Decimal text and fractions are exact; a float is the decimal that it prints.
         tolerance: accepted error, absolute below 1 and relative above; of no account with `digits`.
-        digits: None for float64; else significant digits, computed by mpmath (absolute ones where the value vanishes
-            to all of them); value and error are then `sympy.Float`.
+        digits: None for a double; else significant digits (absolute ones where the value vanishes to all of them);
+            value and error are then `sympy.Float`.
 
     Raises:
         ParameterError: a free symbol without a value, a value that is no number, digits outside 1..500.
@@ -193,6 +195,9 @@ def value(
         raise ParameterError(f"{names} without a value in {expr}; accepted: `at` with a number for every free symbol.")
     if digits is not None:
         check_digits(digits)
+    with suppress(NotCertifiedError):
+        return _proved(expr, exact, digits)
+    if digits is not None:
         return _to_digits(expr.subs(exact), digits)
     estimate = _in_float64(expr, exact, tolerance / 10)
     if estimate is None:
@@ -204,6 +209,18 @@ def value(
             "asked (absolute below 1, relative above); ask for a larger tolerance."
         )
     return estimate
+
+
+def _proved(expr: Expr, exact: Mapping[Symbol, Expr], digits: int | None) -> Estimate:
+    """Return a double, or digits, with a proved error; a number beyond a double to fifteen digits.
+
+    Raises `NotCertifiedError` where there is no proof.
+    """
+    enclosure = closed.value(expr, exact, digits=digits)
+    if digits is None and not (enclosure.width == 0 or sys.float_info.min <= abs(enclosure.value) < sys.float_info.max):
+        return Estimate(*closed.value(expr, exact, digits=DOUBLE_DIGITS).to_digits(DOUBLE_DIGITS), certified=True)
+    numbers = (enclosure.value, enclosure.error) if digits is None else enclosure.to_digits(digits)
+    return Estimate(*numbers, certified=True)
 
 
 def _in_float64(expr: Expr, exact: Mapping[Symbol, Expr], tolerance: float) -> Estimate | None:

@@ -82,6 +82,7 @@ class Estimate(Shown):
     Attributes:
         value: what was computed.
         error: the bound.
+        certified: whether it is proved that the true value is no further away; otherwise the bound is an estimate.
 
     Both are floats, or `sympy.Float` where digits beyond float64 were asked for.
     """
@@ -90,6 +91,7 @@ class Estimate(Shown):
 
     value: Real
     error: Real
+    certified: bool = False
 
 
 # --- functions --------------------------------------------------------------------------------------------------

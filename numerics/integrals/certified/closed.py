@@ -35,7 +35,11 @@ NODES = (Phi2, Phi2Angle, GaussianMean, GaussianKernel)
 
 
 def value(
-    expr: Expr, at: Mapping[Symbol, Number] | None = None, name: str = "", absolute: Fraction = ABSOLUTE
+    expr: Expr,
+    at: Mapping[Symbol, Number] | None = None,
+    name: str = "",
+    absolute: Fraction = ABSOLUTE,
+    digits: int | None = None,
 ) -> Enclosure:
     """Return an expression at numbers, floats being the decimals that they print.
 
@@ -50,7 +54,7 @@ def value(
     exact = expr.xreplace({symbol: exact_number(number) for symbol, number in (at or {}).items()})
     if exact.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
         raise NotCertifiedError(f"not certified: {name or expr} has no finite value there as it is written.")
-    return resolved(lambda: value_ball(exact), name or str(expr), absolute)
+    return resolved(lambda: value_ball(exact), name or str(expr), absolute, digits)
 
 
 def value_ball(expr: Expr) -> arb:

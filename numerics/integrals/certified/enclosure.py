@@ -1,8 +1,8 @@
 r"""A certified number: an interval that contains it, and the double that is printed with its error.
 
 With a ball X that contains the true value, v = float(mid X) and error = the next double above the largest |X - v|, so
-that |v - true| <= error whatever was rounded. Precision is doubled until the radius of the ball is at most 2^-53 of
-its value, or at most an absolute target where the value may be 0.
+that |v - true| <= error whatever was rounded; digits beyond those of a double likewise. Precision is doubled until the
+radius of the ball is at most 2^-53 of its value, or at most an absolute target where the value may be 0.
 """
 
 from __future__ import annotations
@@ -20,14 +20,16 @@ from theory.enclosures.balls import precision
 from theory.errors import NotCertifiedError, ParameterError
 from theory.shown import Shown
 
-__all__ = ["ABSOLUTE", "PRECISIONS", "Enclosure", "Number", "exact_number", "resolved"]
+__all__ = ["ABSOLUTE", "Enclosure", "Number", "exact_number", "resolved"]
 
 Number = Expr | float | Fraction
 """A float is the decimal that it prints."""
 
-PRECISIONS = (64, 128, 256, 512, 1024)
+PRECISION = 64  # bits to begin with
+DOUBLINGS = 4
 ABSOLUTE = Fraction(1, 2**200)  # a radius that is small enough where the value may be 0
 RELATIVE = Fraction(1, 2**53)
+ERROR_DIGITS = 5
 GIVING_UP = 2  # precisions that bring nothing
 
 
@@ -36,7 +38,7 @@ class Enclosure(Shown):
     """An interval that contains the true value: `middle` +- `radius`, each an integer times a power of two.
 
     Attributes:
-        value: a double next to the middle.
+        value: a double next to the middle; 0 where the interval contains it.
         error: no less than the distance of the double from the true value.
         certified: whether that is proved, as it is.
 
@@ -58,10 +60,24 @@ class Enclosure(Shown):
     def of(cls, ball: arb) -> Enclosure:
         """Return what a finite ball encloses, at any precision."""
         middle, radius = (_parts(part) for part in (ball.mid(), ball.rad()))
-        value = _double(_fraction(middle))
+        value = 0.0 if ball.contains(0) else _double(_fraction(middle))
         distance = abs(_fraction(middle) - Fraction(value)) + _fraction(radius)
         error = math.nextafter(_double(distance), math.inf) if distance else 0.0
         return cls(value, error, middle, radius)
+
+    def to_digits(self, digits: int) -> tuple[sp.Float, sp.Float]:
+        """Return the middle to so many significant digits, and no less than its distance from the true value.
+
+        >>> with precision(128):
+        ...     Enclosure.of(arb.pi()).to_digits(20)
+        (3.1415926535897932385, 6.56407e-22)
+        """
+        middle = _fraction(self.middle)
+        value = sp.Float(0 if self.low <= 0 <= self.high else sp.Rational(*middle.as_integer_ratio()), digits)
+        printed = sp.Rational(value)
+        distance = abs(middle - Fraction(int(printed.p), int(printed.q))) + _fraction(self.radius)
+        above = sp.Rational(*distance.as_integer_ratio()) * (1 + sp.Rational(1, 10**ERROR_DIGITS))
+        return value, sp.Float(above, ERROR_DIGITS + 1)
 
     @property
     def low(self) -> Fraction:
@@ -99,7 +115,7 @@ def _double(number: Fraction) -> float:
     try:
         return float(number)
     except OverflowError:
-        return math.copysign(math.nextafter(math.inf, 0), number)
+        return math.copysign(math.nextafter(math.inf, 0), 1 if number > 0 else -1)
 
 
 def exact_number(number: Number) -> Expr:
@@ -117,8 +133,12 @@ def exact_number(number: Number) -> Expr:
     return sp.Rational(repr(float(number)))
 
 
-def resolved(ball_at: Callable[[], arb], name: str, absolute: Fraction = ABSOLUTE) -> Enclosure:
-    """Return a number to the precision of a double, or to an absolute radius; `ball_at` encloses it as FLINT stands.
+def resolved(
+    ball_at: Callable[[], arb], name: str, absolute: Fraction = ABSOLUTE, digits: int | None = None
+) -> Enclosure:
+    """Return a number to the precision of a double, or of so many digits, or to an absolute radius.
+
+    `ball_at` encloses it as FLINT stands.
 
     A ball that is nan says that something failed for good, one of infinite radius that more bits may help.
 
@@ -129,14 +149,16 @@ def resolved(ball_at: Callable[[], arb], name: str, absolute: Fraction = ABSOLUT
     Raises `NotCertifiedError`, with the best enclosure reached, where neither is reached.
     """
     best: Enclosure | None = None
-    failures, bits = 0, PRECISIONS[0]
-    for bits in PRECISIONS:
+    relative = RELATIVE if digits is None else Fraction(1, 10 ** (digits + 1))
+    first = PRECISION if digits is None else PRECISION * math.ceil((digits + 1) * math.log2(10) / PRECISION + 0.5)
+    failures, bits = 0, first
+    for bits in (first * 2**doubling for doubling in range(DOUBLINGS + 1)):
         with precision(bits):
             ball = ball_at()
             found = Enclosure.of(ball) if ball.is_finite() else None
         if found is None:
             failures += bool(ball.is_nan())
-        elif found.width <= max(absolute, RELATIVE * abs(_fraction(found.middle))):
+        elif found.width <= max(absolute, relative * abs(_fraction(found.middle))):
             return found
         elif best is not None and 4 * found.width > best.width:
             failures += 1
