@@ -30,6 +30,7 @@ from numerics.accuracy import INTEGRAL, VALUE
 from numerics.compile.codegen import compile_function
 from numerics.integrals import quadrature
 from numerics.integrals.certified import closed
+from numerics.integrals.certified.enclosure import printed
 from numerics.integrals.quadrature import Estimate, Real
 from theory.calculus.bivariate import Phi2
 from theory.calculus.expectations import GaussianKernel, GaussianMean
@@ -212,15 +213,9 @@ def value(
 
 
 def _proved(expr: Expr, exact: Mapping[Symbol, Expr], digits: int | None) -> Estimate:
-    """Return a double, or digits, with a proved error; a number beyond a double to fifteen digits.
-
-    Raises `NotCertifiedError` where there is no proof.
-    """
-    enclosure = closed.value(expr, exact, digits=digits)
-    if digits is None and not (enclosure.width == 0 or sys.float_info.min <= abs(enclosure.value) < sys.float_info.max):
-        return Estimate(*closed.value(expr, exact, digits=DOUBLE_DIGITS).to_digits(DOUBLE_DIGITS), certified=True)
-    numbers = (enclosure.value, enclosure.error) if digits is None else enclosure.to_digits(digits)
-    return Estimate(*numbers, certified=True)
+    """Return the value with a proved error; raises `NotCertifiedError` where there is none."""
+    number, error, _ = printed(closed.ball_at(expr, exact), expr, digits)
+    return Estimate(number, error, certified=True)
 
 
 def _in_float64(expr: Expr, exact: Mapping[Symbol, Expr], tolerance: float) -> Estimate | None:

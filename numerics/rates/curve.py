@@ -96,7 +96,7 @@ class SearchCurve(Shown):
         index = range(len(self))[index]
         if index in self.alone:
             return self.alone[index]
-        at = {name: float(getattr(self, name)[index]) for name in ("mu", "rho", "B", "G", "rate", "tau", "error")}
+        at: Any = {name: float(getattr(self, name)[index]) for name in ("mu", "rho", "B", "G", "rate", "tau", "error")}
         low, high = float(self.low[index]), float(self.high[index])
         along = None if self.A is None else float(self.A[index])
         return Search(**at, A=along, interval=(low, high if math.isfinite(high) else None), slowdown=self.slowdown)

@@ -44,6 +44,7 @@ class Search(Shown):
         error: bound on the absolute error of tau; infinite where only the lower end of `interval` is finite.
         interval: covers the exact tau; its upper end is None where infinite.
         slowdown: what the learning rate was divided by; `rate`, `tau`, `error` and `interval` contain it.
+        certified: whether error and interval are proved; otherwise they are those of quadrature, in float64.
 
     Numbers beyond the range of a double are `sympy.Float`, also where no `digits` were asked for.
     """
@@ -60,6 +61,7 @@ class Search(Shown):
     error: Real
     interval: tuple[Real, Real | None]
     slowdown: int = 1
+    certified: bool = False
 
     @property
     def log_tau(self) -> float | None:

@@ -10,7 +10,7 @@ normal distribution function by Plackett's integral,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import cache
 from typing import cast
@@ -29,7 +29,7 @@ from theory.enclosures.branches import branches
 from theory.errors import NotCertifiedError
 from theory.symbols import x
 
-__all__ = ["value", "value_ball"]
+__all__ = ["ball_at", "value", "value_ball"]
 
 NODES = (Phi2, Phi2Angle, GaussianMean, GaussianKernel)
 
@@ -39,7 +39,6 @@ def value(
     at: Mapping[Symbol, Number] | None = None,
     name: str = "",
     absolute: Fraction = ABSOLUTE,
-    digits: int | None = None,
 ) -> Enclosure:
     """Return an expression at numbers, floats being the decimals that they print.
 
@@ -51,10 +50,19 @@ def value(
 
     Raises `NotCertifiedError` for what has no enclosure, or is not resolved.
     """
-    exact = expr.xreplace({symbol: exact_number(number) for symbol, number in (at or {}).items()})
+    exact = {symbol: exact_number(number) for symbol, number in (at or {}).items()}
+    return resolved(ball_at(expr, exact), name or expr, absolute)
+
+
+def ball_at(expr: Expr, at: Mapping[Symbol, Expr]) -> Callable[[], arb]:
+    """Return what encloses an expression at exact numbers, at the precision that FLINT stands at.
+
+    Raises `NotCertifiedError` for an expression without a finite value there.
+    """
+    exact = expr.xreplace(dict(at))
     if exact.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
-        raise NotCertifiedError(f"not certified: {name or expr} has no finite value there as it is written.")
-    return resolved(lambda: value_ball(exact), name or str(expr), absolute, digits)
+        raise NotCertifiedError(f"not certified: {expr} has no finite value there as it is written.")
+    return lambda: value_ball(exact)
 
 
 def value_ball(expr: Expr) -> arb:

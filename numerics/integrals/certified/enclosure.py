@@ -8,9 +8,11 @@ radius of the ball is at most 2^-53 of its value, or at most an absolute target 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import cast
 
 import sympy as sp
 from flint import arb
@@ -20,7 +22,7 @@ from theory.enclosures.balls import precision
 from theory.errors import NotCertifiedError, ParameterError
 from theory.shown import Shown
 
-__all__ = ["ABSOLUTE", "Enclosure", "Number", "exact_number", "resolved"]
+__all__ = ["ABSOLUTE", "Enclosure", "Number", "exact_number", "printed", "resolved"]
 
 Number = Expr | float | Fraction
 """A float is the decimal that it prints."""
@@ -30,6 +32,7 @@ DOUBLINGS = 4
 ABSOLUTE = Fraction(1, 2**200)  # a radius that is small enough where the value may be 0
 RELATIVE = Fraction(1, 2**53)
 ERROR_DIGITS = 5
+DOUBLE_DIGITS = 15  # of a number beyond a double
 GIVING_UP = 2  # precisions that bring nothing
 
 
@@ -65,6 +68,11 @@ class Enclosure(Shown):
         error = math.nextafter(_double(distance), math.inf) if distance else 0.0
         return cls(value, error, middle, radius)
 
+    @property
+    def is_double(self) -> bool:
+        """Whether it lies within the range of doubles."""
+        return self.width == 0 == self.value or sys.float_info.min <= abs(self.value) < sys.float_info.max
+
     def to_digits(self, digits: int) -> tuple[sp.Float, sp.Float]:
         """Return the middle to so many significant digits, and no less than its distance from the true value.
 
@@ -73,11 +81,10 @@ class Enclosure(Shown):
         (3.1415926535897932385, 6.56407e-22)
         """
         middle = _fraction(self.middle)
-        value = sp.Float(0 if self.low <= 0 <= self.high else sp.Rational(*middle.as_integer_ratio()), digits)
+        value = sp.Float(0, digits) if self.low <= 0 <= self.high else _digits(middle, digits)
         printed = sp.Rational(value)
         distance = abs(middle - Fraction(int(printed.p), int(printed.q))) + _fraction(self.radius)
-        above = sp.Rational(*distance.as_integer_ratio()) * (1 + sp.Rational(1, 10**ERROR_DIGITS))
-        return value, sp.Float(above, ERROR_DIGITS + 1)
+        return value, _digits(distance * (1 + Fraction(1, 10**ERROR_DIGITS)), ERROR_DIGITS + 1)
 
     @property
     def low(self) -> Fraction:
@@ -110,6 +117,11 @@ def _fraction(parts: tuple[int, int]) -> Fraction:
     return Fraction(mantissa) * Fraction(2) ** exponent
 
 
+def _digits(number: Fraction, digits: int) -> sp.Float:
+    """Return the nearest number of so many digits, of any size."""
+    return cast(sp.Float, sp.Rational(*number.as_integer_ratio()).evalf(digits)) if number else sp.Float(0, digits)
+
+
 def _double(number: Fraction) -> float:
     """Return the nearest double; the largest one where the number is larger."""
     try:
@@ -134,7 +146,7 @@ def exact_number(number: Number) -> Expr:
 
 
 def resolved(
-    ball_at: Callable[[], arb], name: str, absolute: Fraction = ABSOLUTE, digits: int | None = None
+    ball_at: Callable[[], arb], name: object, absolute: Fraction = ABSOLUTE, digits: int | None = None
 ) -> Enclosure:
     """Return a number to the precision of a double, or of so many digits, or to an absolute radius.
 
@@ -168,3 +180,22 @@ def resolved(
             break
     reached = "no finite enclosure" if best is None else f"only {best.value:.6g} ± {best.error:.1g}"
     raise NotCertifiedError(f"not certified: {name} is not resolved at {bits} bits, {reached}.", best)
+
+
+def printed(
+    ball_at: Callable[[], arb], name: object, digits: int | None = None
+) -> tuple[float | sp.Float, float | sp.Float, Enclosure]:
+    """Return a number as it is printed, a double or so many digits, its error, and what encloses it.
+
+    A number beyond a double has fifteen digits. Raises `NotCertifiedError` as `resolved` does.
+
+    >>> from theory.enclosures.balls import constant
+    >>> printed(lambda: constant(sp.exp(-1)), "1/e")[:2], printed(lambda: constant(sp.exp(-2000)), "tiny")[0]
+    ((0.36787944117144233, 1.2...e-17), 5.14820022241301e-869)
+    """
+    enclosure = resolved(ball_at, name, digits=digits)
+    if digits is None and enclosure.is_double:
+        return enclosure.value, enclosure.error, enclosure
+    if digits is None:
+        enclosure = resolved(ball_at, name, digits=DOUBLE_DIGITS)
+    return *enclosure.to_digits(digits or DOUBLE_DIGITS), enclosure

@@ -1,0 +1,110 @@
+r"""The search phase at one pre-trained weight, every number enclosed.
+
+A (or L_q, L_r) and B are balls that contain them (`numerics.integrals.certified`), and G, the rate and tau follow in
+balls, from 64 bits on until each is resolved to a double, or to as many digits as asked for. tau then lies within its
+error, and within the interval, as a theorem.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from functools import lru_cache
+from typing import cast
+
+import sympy as sp
+from flint import arb, ctx
+from sympy import Expr
+
+from numerics.integrals.certified.closed import value_ball
+from numerics.integrals.certified.enclosure import DOUBLE_DIGITS, PRECISION, printed
+from numerics.integrals.certified.integrals import search_time_of
+from numerics.integrals.quadrature import Real
+from numerics.rates.place import Place
+from numerics.rates.search import Search
+from theory.enclosures.balls import constant, precision
+
+__all__ = ["enclosed"]
+
+
+class _Balls:
+    """A, B, G, rate and tau at the precision that FLINT stands at; `slowdown` divides the learning rate."""
+
+    def __init__(self, place: Place, parts: tuple[Expr, Expr], *, aligned: bool, slowdown: int) -> None:
+        exact = [part.xreplace(place.at) for part in parts]
+        self._place, self._aligned, self._slowdown = place, aligned, slowdown
+        self._parts = lru_cache(maxsize=8)(lambda bits: tuple(value_ball(part) for part in exact))
+
+    @property
+    def A(self) -> arb:
+        return cast(arb, self._parts(ctx.prec)[0])
+
+    @property
+    def B(self) -> arb:
+        second = cast(arb, self._parts(ctx.prec)[1])
+        return second if self._aligned else -2 * second
+
+    @property
+    def G(self) -> arb:
+        if self._aligned:
+            return abs(self.A)
+        slope, bend = self._parts(ctx.prec)
+        along, gap = slope + 2 * constant(self._place.overlap) * bend, constant(self._place.gap)
+        return (along * along + 4 * gap * bend * bend).sqrt()
+
+    @property
+    def tau(self) -> arb:
+        scale = constant(self._place.scale)
+        return search_time_of(self.G * scale, self.B * scale * scale) * self._slowdown
+
+    @property
+    def rate(self) -> arb:
+        return 1 / self.tau
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing drives u, which decays: tau is infinite."""
+        with precision(PRECISION):
+            return bool(self.G.is_zero() and self.B < 0)
+
+
+def enclosed(
+    place: Place, parts: tuple[Expr, Expr], *, aligned: bool, slowdown: int = 1, digits: int | None = None
+) -> Search:
+    """Return the search with proved errors, in doubles or to so many digits.
+
+    Args:
+        place: where it is asked for.
+        parts: A and B, or L_q and L_r where the weight is not aligned.
+        aligned: which of them.
+        slowdown: what the learning rate is divided by.
+        digits: None for doubles.
+
+    Raises `NotCertifiedError` where one of the numbers has no enclosure, or is not resolved.
+    """
+    balls = _Balls(place, parts, aligned=aligned, slowdown=slowdown)
+
+    def number(ball: Callable[[], arb], name: str) -> Real:
+        return printed(ball, name, digits)[0]
+
+    along = number(lambda: balls.A, "A") if aligned else None
+    bend, drive = number(lambda: balls.B, "B"), number(lambda: balls.G, "G")
+    mu, rho = (number(lambda value=value: constant(value), "a number") for value in (place.mu, place.rho))
+    here, nothing = (mu, rho, along, bend, drive), 0.0 if digits is None else sp.Float(0, digits)
+    if balls.is_at_rest:
+        return Search(*here, nothing, None, nothing, (math.inf, None), slowdown, certified=True)
+    tau, error, enclosure = printed(lambda: balls.tau, "tau", digits)
+    kept = digits if digits or enclosure.is_double else DOUBLE_DIGITS
+    ends = _below(enclosure.low, kept), -_below(-enclosure.high, kept)
+    return Search(*here, number(lambda: balls.rate, "the rate"), tau, error, ends, slowdown, certified=True)
+
+
+def _below(number: Fraction, digits: int | None) -> Real:
+    """Return a double, or digits, not above an exact number."""
+    if digits is None:
+        near = float(number)
+        return near if Fraction(near) <= number else math.nextafter(near, -math.inf)
+    exact = sp.Rational(*number.as_integer_ratio())
+    near = exact.evalf(digits + 2)
+    return near if near <= exact else near - abs(near) * sp.Float(10, digits + 2) ** -(digits + 1)
