@@ -14,7 +14,8 @@ at more digits where they cancel; the column `check` names them:
 
 Conventions are those of docs/theory.md: coefficient is sigma_k^[r] = E_r[He_k^[r] sigma], He_k the probabilists',
 unnormalised; mean square is E_r sigma^2; kernel is K(q, r); A, B and tau are of w0 = mu w* (model lora), L_q, L_r and
-tau of |w0| = rho (model misaligned). Rows that awkward.csv already holds are kept.
+tau of |w0| = rho (model misaligned). Rows that awkward.csv already holds are kept; all of
+them take some twenty minutes on one core.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ from tests.reference import byhand as by
 from tests.reference.byhand import Hand, Term, cos, erf, exp, logistic, pieces, sech, sin, smooth, softplus, tanh
 
 TABLE = Path(__file__).with_name("awkward.csv")
-COLUMNS = "family,student,teacher,label,model,quantity,order,variance,q,r,mu,rho,value,check".split(",")
+KEY = ("family", "student", "teacher", "label", "model", "quantity", "order", "variance", "q", "r", "mu", "rho")
+COLUMNS = (*KEY, "value", "check")
 DIGITS, AGREED = 40, 42
 LADDER = (50, 90, 150, 240)
-SERIES = F(97, 100)  # largest |q|/sqrt(r) whose Hermite series is summed
 
 Row = dict[str, str]
 Twice = tuple[mpf, mpf, mpf]
@@ -70,7 +71,7 @@ class Job:
 
     def heads(self) -> list[Row]:
         """Return the rows without value and check."""
-        empty = dict.fromkeys(COLUMNS[:-2], "")
+        empty = dict.fromkeys(KEY, "")
         shared = {"family": self.family, "student": self.student.text, "label": self.label, **self.place}
         if self.teacher is not None:
             shared["teacher"] = self.teacher.text
@@ -338,7 +339,9 @@ GATES = (
 )
 STEPS = (
     pieces("step(x-0.3)+step(x+0.7)-2*step(x-1.1)", (F(-7, 10), F(3, 10), F(11, 10)), ((0,), (1,), (2,), (0,))),
-    pieces("x*step(x-0.1)-step(x-0.2)+x**2*step(x-2.5)", (F(1, 10), F(1, 5), F(5, 2)), ((0,), (0, 1), (-1, 1), (-1, 1, 1))),
+    pieces(
+        "x*step(x-0.1)-step(x-0.2)+x**2*step(x-2.5)", (F(1, 10), F(1, 5), F(5, 2)), ((0,), (0, 1), (-1, 1), (-1, 1, 1))
+    ),
 )
 
 
@@ -381,12 +384,8 @@ def _half_gaussian(a: by.Jet) -> by.Jet:
 CROSSING = _root(lambda z: z - mp.tanh(2 * z), F(96, 100))
 KINKS = (
     Hand("abs(x)*sin(3*x)", (_abs_sine(-1), _abs_sine(1)), (0,)),
-    Hand(
-        "max(x,0)*exp(-x**2)", (lambda a: a * 0, _half_gaussian), (0,), (), by.smoothing_of(Term((0, 1), low=0, k=1))
-    ),
-    Hand(
-        "abs(x-0.5)*cos(x)", (lambda a: (F(1, 2) - a) * cos(a), lambda a: (a - F(1, 2)) * cos(a)), (F(1, 2),)
-    ),
+    Hand("max(x,0)*exp(-x**2)", (lambda a: a * 0, _half_gaussian), (0,), (), by.smoothing_of(Term((0, 1), low=0, k=1))),
+    Hand("abs(x-0.5)*cos(x)", (lambda a: (F(1, 2) - a) * cos(a), lambda a: (a - F(1, 2)) * cos(a)), (F(1, 2),)),
     Hand("max(0,x)*tanh(x)", (lambda a: a * 0, lambda a: a * tanh(a)), (0,)),
     pieces("abs(x**2-1)", (-1, 1), ((-1, 0, 1), (1, 0, -1), (-1, 0, 1))),
     Hand("abs(x)*exp(-abs(x))", (lambda a: -a * exp(a), lambda a: a * exp(-a)), (0,)),
@@ -401,9 +400,7 @@ KINKS = (
 SCALES = (
     smooth("1e6*tanh(x)+1e-6*x**2", lambda a: tanh(a) * 10**6 + a * a * F(1, 10**6)),
     pieces("1e-6*max(0,x-0.5)+1e6*x", (F(1, 2),), ((0, 10**6), (F(-1, 2 * 10**6), 10**6 + F(1, 10**6)))),
-    smooth(
-        "1e6*He(3,x)+1e-6*tanh(x)", lambda a: by.polynomial((0, -3 * 10**6, 0, 10**6), a) + tanh(a) * F(1, 10**6)
-    ),
+    smooth("1e6*He(3,x)+1e-6*tanh(x)", lambda a: by.polynomial((0, -3 * 10**6, 0, 10**6), a) + tanh(a) * F(1, 10**6)),
     smooth("1e6*tanh(1e-6*x)", lambda a: tanh(a * F(1, 10**6)) * 10**6),
     pieces("1e6*max(0,x)-999999.999999*x", (0,), ((0, -(10**6) + F(1, 10**6)), (0, F(1, 10**6)))),
     smooth(
@@ -455,7 +452,9 @@ LABELS: dict[str, tuple[Hand, str, Hand]] = {
         "max(y,1.5)",
         pieces(
             "max(y,1.5) of he3",
-            tuple(_root(lambda z: z**3 - 3 * z - mpf(3) / 2, near) for near in (F(-138, 100), F(-56, 100), F(194, 100))),
+            tuple(
+                _root(lambda z: z**3 - 3 * z - mpf(3) / 2, near) for near in (F(-138, 100), F(-56, 100), F(194, 100))
+            ),
             ((F(3, 2),), (0, -3, 0, 1), (F(3, 2),), (0, -3, 0, 1)),
         ),
     ),
@@ -518,13 +517,17 @@ def jobs() -> Iterator[Job]:
     yield lora("dead", TANH, HALF, DEAD[0])
     yield lora("dead", DEAD[0], F(9, 10), TANH)
     yield lora("dead", RELU, F(3, 10), LATE)
-    yield from _of("tail", TAILS, orders=(0, 4), variances=(F(1, 100),), mus=_hundredths(3, 10))
+    yield from _of("tail", TAILS, mus=_hundredths(3, 10))
+    yield from _of("tail", (*TAILS[:2], *TAILS[3:]), orders=(0, 4), variances=(F(1, 100),))
+    yield from _of("tail", TAILS[2:3], orders=(0, 4), variances=(F(1, 4),))
     yield kernel("tail", TAILS[0], F(1, 20), F(1, 100))
     yield lora("tail", DEAD[0], F(1, 5))
     yield from _of("gates", GATES, orders=(0, 5), points=(BACK,), mus=(F(7, 10),))
     yield from _of("gates", STEPS, orders=(0, 5), squares=(HALF,), points=(BACK, EDGE))
     yield lora("gates", ERF, F(7, 10), STEPS[0])
-    yield from _of("polynomial", POLYNOMIALS, squares=(ONE, HALF), points=(NEAR, WHOLE, ALMOST), mus=_hundredths(50, 98))
+    yield from _of(
+        "polynomial", POLYNOMIALS, squares=(ONE, HALF), points=(NEAR, WHOLE, ALMOST), mus=_hundredths(50, 98)
+    )
     for f, own in zip(POLYNOMIALS, ((0, 20), (10, 30), (20, 40), (5, 15), (22, 24), (0, 9)), strict=True):
         yield coefficients("polynomial", f, own)
         yield coefficients("polynomial", f, (own[0],), F(99, 100))
@@ -554,7 +557,7 @@ def jobs() -> Iterator[Job]:
     for name, student, mu, rho in (
         ("square of relu", RELU, F(-3, 10), F(31, 100)),
         ("modulus of he3", ABS, F(-1, 2), F(501, 1000)),
-        ("sign of he2", ERF, F(-2, 5), F(1, 2)),
+        ("sign of he2", TAILS[0], F(-2, 5), F(41, 100)),
     ):
         teacher, text, link = LABELS[name]
         yield misaligned("label", student, mu, rho, teacher, (text, link))
@@ -573,7 +576,7 @@ def jobs() -> Iterator[Job]:
         (GATES[0], F(-3, 10), F(301, 1000), None),
         (TANH, F(-3, 10), F(2, 5), None),
         (TANH, F(-3, 10), F(31, 100), None),
-        (TANH, F(-1, 2), F(501, 1000), RELU),
+        (TANH, F(-1, 2), F(14, 25), RELU),
         (SPIKES[0], F(-3, 10), F(1, 2), None),
         (SPIKES[3], F(-3, 10), F(301, 1000), None),
         (DEAD[0], F(-7, 10), F(71, 100), RELU),
@@ -593,7 +596,7 @@ def table() -> list[Row]:
 
 
 def _key(row: Row) -> tuple[str, ...]:
-    return tuple(row[name] for name in COLUMNS[:-2])
+    return tuple(row[name] for name in KEY)
 
 
 def _write(known: dict[tuple[str, ...], Row], order: list[tuple[str, ...]]) -> None:
@@ -615,11 +618,7 @@ def main(families: list[str]) -> None:
         if all(_key(row) in known for row in job.heads()):
             continue
         print(job.family, job.student.text, job.quantities or job.orders, job.place, flush=True)
-        try:
-            known |= {_key(row): row for row in job.rows()}
-        except ArithmeticError as error:
-            print("FAILED", error)
-            continue
+        known |= {_key(row): row for row in job.rows()}
         _write(known, order)
 
 

@@ -92,7 +92,7 @@ class Jet:
         return self.inverse() * other
 
     def __pow__(self, power: Number) -> Jet:
-        """Return a power; of a negative value only where the power is a whole number; at 0 without an infinite slope."""
+        """Return a power; of a negative value only where it is a whole one; at 0 leave out infinite slopes."""
         p = number(power)
         if self.v == 0 and p < 2 and not isinstance(power, int):
             return self * 0
@@ -201,7 +201,12 @@ class Term:
         edges = [None if end is None else (density(end[0]) * size, end[1]) for end in ends]
         for n in range(1, len(self.coefficients)):
             edge = sum(
-                (d * (sign * e ** (n - 1)) for sign, known in zip((1, -1), edges, strict=True) if known for d, e in [known]),
+                (
+                    d * (sign * e ** (n - 1))
+                    for sign, known in zip((1, -1), edges, strict=True)
+                    if known
+                    for d, e in [known]
+                ),
                 mean * 0,
             )
             lower = moments[n - 2] * ((n - 1) * narrow) if n > 1 else mean * 0
@@ -262,7 +267,9 @@ class Hand:
         return any(abs(jump) > mpf(10) ** (8 - mp.dps) * (1 + abs(half)) for _, jump, _, half in self.jumps())
 
 
-def smooth(text: str, f: Branch, narrow: Sequence[tuple[Number, Number]] = (), smoothed: Smoothing | None = None) -> Hand:
+def smooth(
+    text: str, f: Branch, narrow: Sequence[tuple[Number, Number]] = (), smoothed: Smoothing | None = None
+) -> Hand:
     """Return a function of one branch."""
     return Hand(text, (f,), (), tuple(narrow), smoothed)
 
@@ -329,7 +336,10 @@ Panel = tuple[mpf, mpf]
 
 
 def panels(
-    cuts: Sequence[mpf] = (), narrow: Sequence[tuple[mpf, mpf]] = (), reach: tuple[mpf, mpf] | None = None, step: int = 2
+    cuts: Sequence[mpf] = (),
+    narrow: Sequence[tuple[mpf, mpf]] = (),
+    reach: tuple[mpf, mpf] | None = None,
+    step: int = 2,
 ) -> list[Panel]:
     """Return panels of the line: a grid, the cuts, and a geometric sequence on both sides of every narrow feature."""
     low, high = reach or (mpf(-REACH), mpf(REACH))
@@ -394,8 +404,8 @@ def integrate(f: Integrand, over: Sequence[Panel], digits: int) -> Integral:
             parts.append(high)
             errors.append(gaps)
             continue
-        for half in ((panel[0], middle), (middle, panel[1])):
-            waiting.append((half, _sum(f((half[0] + half[1]) / 2), half, HIGH)))
+        halves = ((panel[0], middle), (middle, panel[1]))
+        waiting += [(half, _sum(f((half[0] + half[1]) / 2), half, HIGH)) for half in halves]
     return Integral([mp.fsum(c) for c in zip(*parts, strict=True)], [mp.fsum(c) for c in zip(*errors, strict=True)])
 
 
@@ -664,7 +674,7 @@ def _modes(f: Hand, scale: mpf, count: int, order: int, halved: bool) -> list[mp
 
 
 def at_edge(f: Hand, phi: Hand, q: Fraction, digits: int) -> tuple[mpf, mpf, mpf]:
-    """Return K = E s(q Z) phi(Z), where q^2 = r, twice: as it is, and as f(0) + int of the slope times a probability."""
+    """Return K = E s(q Z) phi(Z), where q^2 = r, twice: as it is, and by parts as `coefficients` does."""
     scale = number(q)
 
     def at(middle: mpf) -> Callable[[mpf], list[mpf]]:
