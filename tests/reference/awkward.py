@@ -86,10 +86,9 @@ class Job:
                 found = self.of(digits)
                 if all(map(_agree, found.values())):
                     texts = [mp.nstr(value, DIGITS, strip_zeros=False) for value, _, _ in found.values()]
-                    break
-        else:
-            raise ArithmeticError(f"{self.place} of {self.student.text}: {found}")
-        return [{**key, "value": text, "check": self.check} for key, text in zip(self.heads(), texts, strict=True)]
+                    heads = zip(self.heads(), texts, strict=True)
+                    return [{**head, "value": text, "check": self.check} for head, text in heads]
+        raise ArithmeticError(f"{self.student.text} at {self.place}: two formulas do not agree")
 
 
 def _agree(twice: Twice) -> bool:
@@ -601,7 +600,7 @@ def _key(row: Row) -> tuple[str, ...]:
 
 def _write(known: dict[tuple[str, ...], Row], order: list[tuple[str, ...]]) -> None:
     with TABLE.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, [*map(str, COLUMNS)], lineterminator="\n")
         writer.writeheader()
         writer.writerows(known[key] for key in order if key in known)
 

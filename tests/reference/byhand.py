@@ -197,7 +197,8 @@ class Term:
         ends = [
             None if end is None else ((number(end) - mean) * (1 / size), number(end)) for end in (self.low, self.high)
         ]
-        moments = [_between(*[None if end is None else end[0] for end in ends], mean)]
+        low, high = (None if end is None else end[0] for end in ends)
+        moments = [_between(low, high, mean)]
         edges = [None if end is None else (density(end[0]) * size, end[1]) for end in ends]
         for n in range(1, len(self.coefficients)):
             edge = sum(
