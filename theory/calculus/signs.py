@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
 from random import Random
+from types import MappingProxyType
 
 import sympy as sp
 from sympy import Expr, Piecewise, Symbol
@@ -34,6 +35,7 @@ __all__ = [
     "is_family",
     "is_noting",
     "order_facts",
+    "sign_at",
     "sign_of",
     "witnesses",
 ]
@@ -67,10 +69,9 @@ class Notes:
 
     def decide(self, f: Expr) -> int:
         """Return the sign of f at the point, and note it."""
-        value = sp.N(f.xreplace(dict(self.point)), DIGITS)
-        if not value.is_number or not value.is_extended_real or value == 0:
+        side = sign_at(f, self.point)
+        if not side:
             raise OpenSignError(f)
-        side = 1 if value > 0 else -1
         condition = side * f
         if condition not in self.positive:
             self.positive.append(condition)
@@ -136,14 +137,16 @@ def sign_of(f: Expr) -> int:
     (-1, -1)
     """
     if not f.free_symbols:
-        value = sp.N(f, DIGITS)
-        return 0 if value == 0 else 1 if value > 0 else -1
+        sign = sign_at(f)
+        if sign is None:
+            raise TypeError(f"{f} is no real number")
+        return sign
     known = _proved(f)
     if known is not None:
         return known
     notes = _NOTES.get()
     facts = (*_FACTS.get(), *(() if notes is None else notes.positive))
-    signs = {_sign_at(f, point) for point in witnesses(_symbols(f, facts), facts)}
+    signs = {sign_at(f, point) for point in witnesses(_symbols(f, facts), facts)}
     if len(signs) == 1 and None not in signs:
         return signs.pop()  # type: ignore[return-value]
     if notes is None:
@@ -186,13 +189,21 @@ def _simplest(f: Expr) -> Expr:
     return side * sp.Mul(*kept)
 
 
-def _sign_at(f: Expr, point: Mapping[Symbol, Expr]) -> int | None:
-    value = sp.N(f.xreplace(dict(point)), DIGITS)
+def sign_at(f: Expr, point: Mapping[Symbol, Expr] = MappingProxyType({})) -> int | None:
+    """Return the sign of an expression at a point, of a rational number exactly; None where it is no real number.
+
+    >>> b = Symbol("b", real=True)
+    >>> sign_at(b**2 - 2, {b: sp.sqrt(2)}), sign_at(sp.Rational(-1, 10**40)), sign_at(sp.log(b), {b: -sp.S.One})
+    (0, -1, None)
+    """
+    value = f.xreplace(dict(point))
+    if not value.is_Rational:
+        value = sp.N(value, DIGITS)
     if not (value.is_number and value.is_extended_real):
         return None
-    if abs(value) < NOTHING:
+    if value.is_Float and abs(value) < NOTHING:
         return 0
-    return 1 if value > 0 else -1
+    return int(sp.sign(value))
 
 
 def _symbols(f: Expr, facts: Iterable[Expr]) -> tuple[Symbol, ...]:
@@ -209,7 +220,7 @@ def witnesses(symbols: tuple[Symbol, ...], facts: tuple[Expr, ...] = ()) -> tupl
     random, chosen = Random(1), []
     for _ in range(400 * WITNESSES):
         point = {symbol: _generic(symbol, random) for symbol in symbols}
-        if all(sp.N(fact.xreplace(point)) > 0 for fact in facts):
+        if all(sign_at(fact, point) == 1 for fact in facts):
             chosen.append(point)
         if len(chosen) == WITNESSES:
             return tuple(chosen)

@@ -27,6 +27,7 @@ from theory.calculus.nodes import check_nodes, exact
 from theory.calculus.parity import parity
 from theory.calculus.pieces import SWITCHES, Pieces, pieces, real_zeros
 from theory.calculus.removable import evaluator, filling, holes
+from theory.calculus.signs import is_family
 from theory.calculus.terms import as_terms
 from theory.calculus.undefined import undefined_in, with_undefined
 from theory.errors import InputError, NotIntegrableError, NotRealError, ParameterError
@@ -47,6 +48,7 @@ __all__ = [
     "activation",
     "constants_of",
     "exact_value",
+    "exact_values",
     "he",
     "member",
     "real_symbols",
@@ -168,7 +170,7 @@ class Activation(Shown):
     @property
     def is_family(self) -> bool:
         """Whether the function has parameters."""
-        return bool(self.unresolved.free_symbols - {x})
+        return is_family(self.unresolved)
 
     @property
     def unresolved(self) -> Expr:
@@ -192,10 +194,7 @@ class Activation(Shown):
         >>> activation("erf(beta*x)", {"beta": "> 0"}).at({"beta": 0.7})
         <Activation erf(0.7*x): erf(7*x/10)>
         """
-        own = {p.name: p for p in self.domain if p.symbol in self.parameters}
-        given = {own[name].symbol: exact_value(name, values[name]) for name in own if name in values}
-        for symbol, number in given.items():
-            own[symbol.name].check_exact(number)
+        given = exact_values((p for p in self.domain if p.symbol in self.parameters), values)
         if not given:
             return self
         name, texts = self.name, {symbol.name: _as_typed(values[symbol.name]) for symbol in given}
@@ -411,7 +410,7 @@ def member(name: str, expr: Expr, domain: tuple[Parameter, ...], place: Point | 
     >>> member("ramp", sp.Max(x - Symbol("b", real=True), 0), ()).kinks
     (b,)
     """
-    if not expr.free_symbols - {x}:
+    if not is_family(expr):
         return Activation(name, expr)
     check_nodes(expr, name)
     domain = domain_of(expr, domain)
@@ -439,6 +438,20 @@ def exact_value(name: str, value: float | Expr | str) -> Expr:
     if not (number.is_number and number.is_real and number.is_finite and abs(number) < LARGEST):
         raise ParameterError(f"{name} = {value!r} given; accepted: a finite number, such as 0.7 or 1/3.")
     return sp.nsimplify(number, rational=True) if number.has(sp.Float) else number
+
+
+def exact_values(domain: Iterable[Parameter], values: Mapping[str, float | Expr | str]) -> dict[Symbol, Expr]:
+    """Return the parameters of a domain that have values, with these; raises `ParameterError` for one outside of it.
+
+    >>> exact_values(declared(["a", "b > 0"]), {"b": 0.25, "c": 1})
+    {b: 1/4}
+    """
+    given: dict[Symbol, Expr] = {}
+    for parameter in domain:
+        if parameter.name in values:
+            given[parameter.symbol] = exact_value(parameter.name, values[parameter.name])
+            parameter.check(given[parameter.symbol])
+    return given
 
 
 def register(name: str, text: str) -> Activation:

@@ -15,7 +15,7 @@ import sympy as sp
 from sympy import Expr, Symbol
 
 from theory.calculus.pieces import pieces
-from theory.calculus.signs import at
+from theory.calculus.signs import at, sign_at
 from theory.errors import NotIntegrableError
 from theory.language.parameters import Parameter, points
 from theory.symbols import x
@@ -42,7 +42,7 @@ def holds(conditions: Iterable[Expr], point: Point) -> bool:
     >>> holds([c - b], {b: 1, c: 2}), holds([c - b], {b: 1, c: 1})
     (True, False)
     """
-    return all(bool(sp.N(condition.xreplace(dict(point)), 30) > 0) for condition in conditions)
+    return all(sign_at(condition, point) == 1 for condition in conditions)
 
 
 def integrable(expr: Expr) -> tuple[Expr, ...]:
