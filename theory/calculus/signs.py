@@ -13,7 +13,7 @@ taken to lie as they stand.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -32,6 +32,7 @@ __all__ = [
     "Notes",
     "OpenSignError",
     "at",
+    "decided",
     "is_family",
     "is_noting",
     "order_facts",
@@ -141,21 +142,42 @@ def sign_of(f: Expr) -> int:
         if sign is None:
             raise TypeError(f"{f} is no real number")
         return sign
-    known = _proved(f)
+    facts = _facts()
+    known = _proved(f, facts)
     if known is not None:
         return known
-    notes = _NOTES.get()
-    facts = (*_FACTS.get(), *(() if notes is None else notes.positive))
     signs = {sign_at(f, point) for point in witnesses(_symbols(f, facts), facts)}
     if len(signs) == 1 and None not in signs:
         return signs.pop()  # type: ignore[return-value]
-    if notes is None:
+    return decided(f)
+
+
+def _facts() -> tuple[Expr, ...]:
+    notes = _NOTES.get()
+    return (*_FACTS.get(), *(() if notes is None else notes.positive))
+
+
+def decided(f: Expr) -> int:
+    """Return the sign of an expression, proved by assumptions or decided by the point at which signs are noted.
+
+    Raises `OpenSignError` where neither does.
+
+    >>> b, c = sp.symbols("b c", positive=True)
+    >>> with at({b: sp.S(1), c: sp.S(2)}) as notes:
+    ...     print(decided(b + c), decided(b - c), notes.positive)
+    1 -1 [-b + c]
+    """
+    notes, facts = _NOTES.get(), _facts()
+    known = _proved(f, facts) if f.free_symbols else sign_at(f)
+    if known is not None:
+        return known
+    if notes is None or not f.free_symbols:
         raise OpenSignError(f)
-    return notes.decide(_simplest(f))
+    return notes.decide(_simplest(f, facts))
 
 
-def _proved(f: Expr) -> int | None:
-    """Return the sign that assumptions give, factor by factor."""
+def _proved(f: Expr, facts: Sequence[Expr]) -> int | None:
+    """Return the sign that assumptions and facts, which are positive, give factor by factor."""
     for form in (f, sp.factor(f)):
         sign = 1
         for factor in sp.Mul.make_args(form):
@@ -166,9 +188,9 @@ def _proved(f: Expr) -> int | None:
             if factor.is_negative:
                 sign = -sign
                 continue
-            if factor in _FACTS.get():
+            if factor in facts:
                 continue
-            if -factor in _FACTS.get():
+            if -factor in facts:
                 sign = -sign
                 continue
             break
@@ -177,11 +199,11 @@ def _proved(f: Expr) -> int | None:
     return None
 
 
-def _simplest(f: Expr) -> Expr:
+def _simplest(f: Expr, facts: Sequence[Expr]) -> Expr:
     """Return f without the factors whose sign is known, divided by its positive content."""
     kept, side = [], 1
     for factor in sp.Mul.make_args(sp.factor(f)):
-        known = _proved(factor)
+        known = _proved(factor, facts)
         if known is None:
             kept.append(factor)
         else:

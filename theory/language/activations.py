@@ -11,6 +11,7 @@ import keyword
 import re
 from collections import ChainMap
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
 from itertools import pairwise
@@ -31,7 +32,7 @@ from theory.calculus.signs import is_family
 from theory.calculus.terms import as_terms
 from theory.calculus.undefined import undefined_in, with_undefined
 from theory.errors import InputError, NotIntegrableError, NotRealError, ParameterError
-from theory.language.families import Point, chamber, holds, integrable, needed, shared_point
+from theory.language.families import Point, chamber, growth, holds, needed, shared_point
 from theory.language.functions import Functions, check_function, declared_functions
 from theory.language.parameters import Declarations, Parameter, declared, domain_of, parameters_of, points
 from theory.language.parser import RESERVED, parse
@@ -183,8 +184,13 @@ class Activation(Shown):
         if not self.is_family:
             return ({},)
         own = {s: v for s, v in self.point if s in self.parameters}
-        near = (p for p in points(self.domain, MEMBERS) if holds((*self.conditions, *needed(self.unresolved)), p))
+        near = (p for p in points(self.domain, MEMBERS) if holds(self.conditions, p) and self._is_proved(p) is not None)
         return tuple({s: p[s] for s in self.parameters} for p in ({**next(near, {}), **own}, *near))
+
+    def _is_proved(self, place: Point) -> bool | None:
+        """Whether the family is proved to be defined at a point; None where the contrary is."""
+        found = needed(self.unresolved, place)
+        return None if found is None else found.is_all
 
     def at(self, values: Mapping[str, float | Expr | str]) -> Activation:
         """Return the member of a family with these values; those of other parameters are left out of account.
@@ -216,9 +222,11 @@ class Activation(Shown):
         [(-b + c,), (b - c,)]
         """
         known: list[Activation] = [self]
+        is_proved = self._is_proved(dict(self.point))
         for place in points(self.domain, count) if self.conditions else ():
-            if holds(needed(self.unresolved), place) and not any(holds(f.conditions, place) for f in known):
-                known.append(self.within(place))
+            if not any(holds(f.conditions, place) for f in known) and self._is_proved(place) in (True, is_proved):
+                with suppress(NotRealError, NotIntegrableError):
+                    known.append(self.within(place))
         return tuple(known)
 
     def _check(self) -> None:
@@ -273,7 +281,7 @@ class Activation(Shown):
         if self.undefined:
             return sp.oo
         if self.is_family:
-            bounds = [1 / (1 - needed) for needed in integrable(self.expr)]
+            bounds = [1 / (4 * rate) for n, rate in growth(self.expr) if n == 2]
             return sp.Min(*(sp.Max(bound, 0) + sp.oo * sp.Heaviside(-bound) for bound in bounds)) if bounds else sp.oo
         rate = max(_gaussian_rate(self.pieces, side) for side in (-1, 1))
         if rate == mpmath.inf:
