@@ -200,7 +200,7 @@ def _nowhere(exprs: Iterable[Expr], domain: tuple[Parameter, ...]) -> NotRealErr
     looked = f"(looked at for {where} and {POINTS - 1} other points of {', '.join(map(str, domain))})"
     if finite:
         return NotIntegrableError(
-            f"E sigma(Z)^2 of {finite[0]} is infinite {looked}; accepted are domains in which "
+            f"{finite[0]}: E sigma(Z)^2 is infinite {looked}; accepted are domains in which "
             f"{' and '.join(conditions_in_words(integrable(finite[0])))} somewhere."
         )
     return NotRealError(
