@@ -13,7 +13,7 @@ taken to lie as they stand.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ from random import Random
 from types import MappingProxyType
 
 import sympy as sp
-from sympy import Expr, Piecewise, Symbol
+from sympy import Expr, Piecewise, S, Symbol
 
 from theory.errors import InputError
 from theory.symbols import x
@@ -41,6 +41,15 @@ __all__ = [
     "witnesses",
 ]
 
+INCREASING: dict[type, tuple[Callable[[Expr], Expr], Expr, Expr]] = {
+    sp.exp: (sp.log, S.Zero, sp.oo),
+    sp.log: (sp.exp, -sp.oo, sp.oo),
+    sp.tanh: (sp.atanh, -S.One, S.One),
+    sp.atan: (sp.tan, -sp.pi / 2, sp.pi / 2),
+    sp.sinh: (sp.asinh, -sp.oo, sp.oo),
+    sp.asinh: (sp.sinh, -sp.oo, sp.oo),
+}
+"""Increasing functions: their inverses, and the bounds between which they stay."""
 WITNESSES = 24
 DIGITS = 30
 NOTHING = sp.Float("1e-24")
@@ -143,6 +152,7 @@ def sign_of(f: Expr) -> int:
             raise TypeError(f"{f} is no real number")
         return sign
     facts = _facts()
+    f = _reduced(f)
     known = _proved(f, facts)
     if known is not None:
         return known
@@ -168,12 +178,61 @@ def decided(f: Expr) -> int:
     1 -1 [-b + c]
     """
     notes, facts = _NOTES.get(), _facts()
+    f = _reduced(f)
     known = _proved(f, facts) if f.free_symbols else sign_at(f)
     if known is not None:
         return known
     if notes is None or not f.free_symbols:
         raise OpenSignError(f)
     return notes.decide(_simplest(f, facts))
+
+
+def without_monotone(f: Expr, *symbols: Symbol) -> Expr | None:
+    """Return h - g^-1(c), of the sign of g(h) - c where g increases, and h_1 - h_2 for g(h_1) - g(h_2).
+
+    The sign itself where g(h) is never c; None where f is no such difference.
+
+    >>> b = Symbol("b", positive=True)
+    >>> without_monotone(sp.atan(x) - b / (1 + b), x), without_monotone(2 * x**3 + 2 * b, x)
+    (x - tan(b/(b + 1)), b**(1/3) + x)
+    >>> without_monotone(sp.exp(x) + b, x), without_monotone(x + sp.exp(x), x)
+    (1, None)
+    """
+    terms = [term.as_independent(*symbols, as_Add=False) for term in sp.Add.make_args(f)]
+    if len(terms) == 2:
+        (outer, one), (inverse, other) = (_applied(*term) for term in terms)
+        if outer == -inverse and one.func == other.func and one.func in (*INCREASING, sp.erf):
+            return sign_of(outer) * (one.args[0] - other.args[0])
+    constant, rest = f.as_independent(*symbols, as_Add=True)
+    outer, inner = rest.as_independent(*symbols, as_Add=False)
+    is_odd = inner.is_Pow and inner.exp.is_Integer and inner.exp > 0 and inner.exp % 2 and constant != 0
+    if not is_odd and inner.func not in INCREASING:
+        return None
+    level = -constant / outer
+    if is_odd:
+        side = sign_of(level)
+        return sign_of(outer) * (inner.base - side * (side * level) ** (1 / inner.exp))
+    inverse, low, high = INCREASING[inner.func]
+    for gap, side in ((level - low, 1), (high - level, -1)):
+        if gap.is_infinite is not True and sign_of(gap) <= 0:
+            return side * sign_of(outer) * S.One
+    return sign_of(outer) * (inner.args[0] - inverse(level))
+
+
+def _applied(outer: Expr, inner: Expr) -> tuple[Expr, Expr]:
+    """Return a factor and a function, that of a number included."""
+    if inner != 1:
+        return outer, inner
+    functions = [factor for factor in sp.Mul.make_args(outer) if factor.func in (*INCREASING, sp.erf)]
+    return (outer / functions[0], functions[0]) if len(functions) == 1 else (outer, inner)
+
+
+def _reduced(f: Expr) -> Expr:
+    """Return what has the same sign with fewer functions."""
+    symbols = tuple(f.free_symbols)
+    while symbols and (simpler := without_monotone(f, *symbols)) is not None:
+        f = simpler
+    return f
 
 
 def _proved(f: Expr, facts: Sequence[Expr]) -> int | None:
@@ -205,7 +264,7 @@ def _simplest(f: Expr, facts: Sequence[Expr]) -> Expr:
     for factor in sp.Mul.make_args(sp.factor(f)):
         known = _proved(factor, facts)
         if known is None:
-            kept.append(factor)
+            kept.append(_reduced(factor))
         else:
             side *= known
     return side * sp.Mul(*kept)

@@ -146,7 +146,7 @@ def test_zeros_of_b_against_brute_force(text, between, functions, exact) -> None
         assert report.count(value) == int(np.sum(signs[1:] != signs[:-1]))
     assert len(set(report.counts)) > 1
     for branch in report.branches:
-        middle = len(branch.values) // 2
+        middle = len(branch.values) // 4
         there = np.interp(branch.mu[middle], ALIGNMENTS, bend(*functions(branch.values[middle])))
         assert there == pytest.approx(0, abs=1e-4)
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sympy import Rational, S, Symbol
 
+import hermescape
 from theory.calculus.parity import parity
 from theory.calculus.signs import OpenSignError
 from theory.errors import (
@@ -269,6 +270,15 @@ def test_a_domain_that_decides_leaves_one_chamber() -> None:
         ("max(x**2 - b, 0)", ["b"]),
         ("abs(tanh(b*x - c))", ["b", "c"]),
         ("max(exp(x) - b, 0) + abs(b*x)", ["b"]),
+        ("max(tanh(x), b)", ["b"]),
+        ("abs(atan(x) - b) + abs(sinh(x) - b)", ["b"]),
+        ("max(x**3, b)", ["b"]),
+        ("abs((x - b)**5 + c)", ["b", "c"]),
+        ("abs(log(1 + x**2) - b)", ["b"]),
+        ("max(asinh(c*x), b) + abs(sinh(x) - c)", ["b", "c"]),
+        ("max(tanh(x), tanh(b*x))", ["b"]),
+        ("max(exp(x), exp(b*x))", ["b"]),
+        ("abs((x - b)*(exp(x) - b))", ["b"]),
     ],
 )
 def test_every_chamber_is_the_function_there(text: str, names: list[str]) -> None:
@@ -280,6 +290,23 @@ def test_every_chamber_is_the_function_there(text: str, names: list[str]) -> Non
         for z in (Rational(-7, 3), Rational(-1, 5), Rational(3, 7), Rational(5, 2)):
             values = {**place, x: z}
             assert abs(sp.N(there[0].expr.subs(values) - there[0].unresolved.subs(values))) < 1e-12
+
+
+def test_a_switch_of_an_increasing_function_is_that_of_its_argument() -> None:
+    assert {f.kinks for f in activation("max(tanh(x), b)", "b").chambers()} == {(sp.atanh(Symbol("b", real=True)),), ()}
+    assert conditions_in_words(activation("max(tanh(x), tanh(b*x))", "b > 1").conditions) == ()
+    with pytest.raises(UnsupportedExpressionError, match="increasing functions"):
+        activation("abs(x + tanh(x) - b)", "b")
+
+
+def test_kinks_at_inverse_functions_are_continuous_and_integrated() -> None:
+    """Families with kinks at tan(b), sinh(b), a cubic root, against their members."""
+    for text, value in (("abs(atan(x) - b)", 0.4), ("max(asinh(x), b)", 0.3), ("max(x**3, b)", -0.7)):
+        family = derive(text, parameters="b", near={"b": value})
+        member = derive(text.replace("b)", f"({value}))"))
+        assert family.loss_function.student.is_continuous
+        numbers = hermescape.search_time(family, 0.4, b=value), hermescape.search_time(member, 0.4)
+        assert numbers[0].tau == pytest.approx(numbers[1].tau, rel=1e-12)
 
 
 def test_a_wall_belongs_to_no_chamber() -> None:
