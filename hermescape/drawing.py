@@ -37,6 +37,7 @@ from numerics.simulation.montecarlo import Paths
 from numerics.simulation.statistics import ExitSample
 from theory.errors import InputError
 from theory.network.system import System
+from theory.search.bifurcations import ZEROS
 from theory.search.critical import critical_strengths
 from theory.typeset.printing import latex
 
@@ -218,7 +219,7 @@ def draw_phases(diagram: xr.Dataset, **place: Unpack[Place]) -> Axes:
         return plots.phase_diagram(ax, mu, other, median, regime, name, **shown)
 
 
-def draw_bifurcations(report: Bifurcations, *, label: str = "critical alignment", **place: Unpack[Place]) -> Axes:
+def draw_bifurcations(report: Bifurcations, *, label: str | None = None, **place: Unpack[Place]) -> Axes:
     r"""Draw critical alignments over a parameter, with their folds and where they enter or leave at mu = 0 and 1.
 
     >>> from numerics.best.bifurcations import bifurcations
@@ -231,7 +232,10 @@ def draw_bifurcations(report: Bifurcations, *, label: str = "critical alignment"
     between = (float(report.borders[0]), float(report.borders[-1]))
     with _on(place) as ax:
         shown = {"between": between, "name": name_of_parameter(report.name)}
-        return plots.critical_branches(ax, curves, points, **shown, label=label, index=plots.next_look(ax))
+        named = ZEROS[report.quantity][0] if label is None else label
+        return plots.critical_branches(
+            ax, curves, points, **shown, label=named, quantity=report.quantity, index=plots.next_look(ax)
+        )
 
 
 def name_of_parameter(name: str) -> str:

@@ -24,6 +24,7 @@ __all__ = ["COMMANDS", "app", "main"]
 
 COMMANDS = (
     *("derive", "latex", "activations", "hermite", "kernel", "escape", "simulate", "check", "law", "phases", "best"),
+    "bifurcations",
     *("sweep", "report", "cite", "reproduce", "bench"),
 )
 """The commands in the order of the help; each is the function of its name in the module of its name."""

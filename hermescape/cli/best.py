@@ -17,9 +17,15 @@ if TYPE_CHECKING:
     from numerics.best.parameter import BestParameter
     from theory.network.system import System
 
-__all__ = ["best"]
+__all__ = ["Between", "Over", "best", "ends_of", "the_one"]
 
 PLACE = ("mu", "dimension", "step_size", "batch", "kappa", "threshold")
+Over = Annotated[
+    str | None, typer.Option("--over", metavar="NAME", help="the parameter; by default the one without a value")
+]
+Between = Annotated[
+    str | None, typer.Option("--between", metavar="LOW:HIGH", help="search there, not in the whole domain")
+]
 NAMES = {written(name).lstrip("-"): name for name in PLACE}
 
 
@@ -35,12 +41,8 @@ def best(
             "shortest median of the exit time",
         ),
     ],
-    over: Annotated[
-        str | None, typer.Option("--over", metavar="NAME", help="the parameter; by default the one without a value")
-    ] = None,
-    between: Annotated[
-        str | None, typer.Option("--between", metavar="LOW:HIGH", help="search there, not in the whole domain")
-    ] = None,
+    over: Over = None,
+    between: Between = None,
     as_json: Json = False,
 ) -> None:
     """Find the value of a parameter of a family with the shortest search time, or the shortest median exit time.
@@ -49,19 +51,12 @@ def best(
     falling; it is exact where tau is algebraic.
     """
     place = _place(at)
-    ends = None if between is None else _ends(between)
+    ends = ends_of(between)
     from hermescape.task import Task
     from numerics.best.parameter import best_parameter
 
     system = Task(**given).system()
-    names = [p.name for p in system.network.domain]
-    if not names or (over is None and len(names) > 1) or (over is not None and names != [over]):
-        shown = f"--over {over}" if over else "no --over"
-        raise ParameterError(
-            f"{shown} given; accepted: --over with a parameter that --param declares, and --set with a value of every "
-            f"other one ({', '.join(names) or 'none'} without a value here)."
-        )
-    report = best_parameter(system, names[0], between=ends, **place)
+    report = best_parameter(system, the_one(system, over), between=ends, **place)
     if as_json:
         print_json(_summary(system, report, place))
         return
@@ -71,6 +66,18 @@ def best(
     typer.echo(_certainty(report))
     if place.get("step_size") and report.is_attained:
         typer.echo(f"that is {float(report.time) / place['step_size']:,.4g} steps")
+
+
+def the_one(system: System, over: str | None) -> str:
+    """Return the one parameter without a value, by default the only one; refuses any other number of them."""
+    names = [p.name for p in system.network.domain]
+    if not names or (over is None and len(names) > 1) or (over is not None and names != [over]):
+        shown = f"--over {over}" if over else "no --over"
+        raise ParameterError(
+            f"{shown} given; accepted: --over with a parameter that --param declares, and --set with a value of every "
+            f"other one ({', '.join(names) or 'none'} without a value here)."
+        )
+    return names[0]
 
 
 def _summary(system: System, report: BestParameter, place: Given) -> dict[str, Any]:
@@ -131,7 +138,10 @@ def _place(text: str) -> Given:
     return place
 
 
-def _ends(text: str) -> tuple[str, str]:
+def ends_of(text: str | None) -> tuple[str, str] | None:
+    """Return the two numbers of --between LOW:HIGH as text."""
+    if text is None:
+        return None
     low, colon, high = (part.strip() for part in text.partition(":"))
     if not (low and colon and high):
         raise ParameterError(f"--between {text[:60]!r} given; accepted: LOW:HIGH such as 0.1:5.")

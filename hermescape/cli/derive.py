@@ -53,12 +53,13 @@ def derive(
     from hermescape.task import Task
     from hermescape.verdict import durations, verdict, verdict_lines
     from hermescape.views.derivation import derivation, derivation_table
+    from theory.writing.families import said_of
 
     task = Task(**given, **{name: value for name, value in sizes.items() if value is not None})
     system = task.system()
     chambers = system.chambers()
     if latex:
-        typer.echo("\n".join(chamber.latex() for chamber in chambers))
+        typer.echo("\n".join("\n".join((chamber.latex(), *said_of(chamber))) for chamber in chambers))
         return
     meaning = verdict(system, () if missing else durations(system, task.dimension, task.step_size, task.batch))
     if as_json:

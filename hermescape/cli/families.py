@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from hermescape.cli.lists import LISTS, listed
 from theory.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ Values = Literal["put", "keep", "grid", "either", "symbols", "some"]
 on, take grids of values, take grids or (as it decides itself) no values, do without values where none are given, or put
 those that are given."""
 
-MOST = 10_000  # values of a grid
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 PARAM = typer.Option(
@@ -257,31 +257,13 @@ def _settings(texts: list[str], domain: tuple[Parameter, ...], *, grid: bool) ->
             raise ParameterError(f"--set {text[:80]} given; accepted: values of {', '.join(own)}.")
         if name in given:
             raise ParameterError(f"--set {name} given twice; accepted: each parameter once.")
-        values = _values(name, value)
+        try:
+            values = listed(value)
+        except ValueError:
+            raise ParameterError(f"--set {text[:80]} given; accepted: {LISTS}.") from None
         if len(values) > 1 and not grid:
             raise ParameterError(f"--set {text[:80]} given; accepted here: one value, such as {name}={values[0]}.")
         for one in values:
-            own[name].check_exact(_exact(name, one))
+            own[name].check(_exact(name, one))
         given[name] = values
     return given
-
-
-def _values(name: str, text: str) -> list[str]:
-    """Return the values of one, a LIST or START:STOP:COUNT.
-
-    >>> _values("beta", "0.1:0.5:3"), _values("beta", "1/3,2")
-    (['0.1', '0.3', '0.5'], ['1/3', '2'])
-    """
-    if ":" not in text:
-        return [part.strip() for part in text.split(",")]
-    try:
-        start, stop, count = text.split(":")
-        first, last, n = float(start), float(stop), int(count)
-        if not 1 <= n <= MOST:
-            raise ValueError
-    except ValueError:
-        raise ParameterError(
-            f"--set {name}={text[:60]} given; accepted: a number, a LIST such as 0.2,0.4 or START:STOP:COUNT such as "
-            f"0.1:2:20 (COUNT from 1 to {MOST})."
-        ) from None
-    return [f"{round(first + (last - first) * i / max(n - 1, 1), 15):.15g}" for i in range(n)]

@@ -22,6 +22,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from hermescape.cli.families import Values, options_of, read_families
+from hermescape.cli.lists import LISTS, listed
 from numerics.accuracy import VALUE
 from numerics.parameters import (
     MODEL_NAMES,
@@ -241,7 +242,6 @@ Rename = Annotated[
     list[str] | None, typer.Option(metavar="A=B", help=r"print symbol A as B, such as mu=\alpha; may be repeated")
 ]
 
-MAX_POINTS = 10_000
 MAX_ORDER = 200
 MAX_DIGITS = 500
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?(/\d+)?")
@@ -254,19 +254,9 @@ def parse_mu(text: str, *, aligned: bool = True) -> list[float]:
     ([0.1, 0.3, 0.5], [0.2, 0.4])
     """
     try:
-        if ":" in text:
-            start, stop, count = text.split(":")
-            first, last, n = float(start), float(stop), int(count)
-            if not 1 <= n <= MAX_POINTS:
-                raise ValueError
-            values = [round(first + (last - first) * i / max(n - 1, 1), 15) for i in range(n)]
-        else:
-            values = [float(part) for part in text.split(",")]
+        values = list(map(float, listed(text)))
     except ValueError:
-        raise ParameterError(
-            f"--mu {text!r} given; accepted: a LIST such as 0.2,0.4 or START:STOP:COUNT such as 0.05:0.95:10 "
-            f"(COUNT from 1 to {MAX_POINTS})."
-        ) from None
+        raise ParameterError(f"--mu {text!r} given; accepted: {LISTS}.") from None
     bad = [value for value in values if not (0 < value <= 1 if aligned else math.isfinite(value))]
     if bad:
         domain = "numbers in (0, 1]" if aligned else "finite numbers"

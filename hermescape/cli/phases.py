@@ -11,6 +11,7 @@ import typer
 
 from hermescape.cli import options, pictures
 from hermescape.cli.families import place
+from hermescape.cli.lists import grid_of, listed
 from hermescape.cli.options import Force, Given, Json, takes, use
 from hermescape.cli.pictures import LookOf, Picture, Width, plot_option
 from hermescape.output import print_json, print_parts, progress_bar, save
@@ -132,14 +133,8 @@ def _grid(name: str, text: str, *, logarithmic: bool) -> list[float]:
     import numpy as np
 
     try:
-        if ":" in text:
-            start, stop, count = text.split(":")
-            if not 1 <= int(count) <= options.MAX_POINTS:
-                raise ValueError
-            spaced = np.geomspace if logarithmic else np.linspace
-            values = [float(f"{value:.12g}") for value in spaced(float(start), float(stop), int(count))]
-        else:
-            values = [float(part) for part in text.split(",")]
+        grid = grid_of(text) if logarithmic else None
+        values = list(map(float, listed(text))) if grid is None else [float(f"{d:.12g}") for d in np.geomspace(*grid)]
     except ValueError:
         values = []
     if not values or not all(math.isfinite(value) and value > 0 for value in values):

@@ -21,7 +21,7 @@ from theory.language.families import conditions_in_words
 from theory.language.labels import generative_exponent
 from theory.network.sums import HermiteSums, hermite_sums
 from theory.network.system import System
-from theory.search.special import special_places
+from theory.search.special import special_places, unsearched
 from theory.symbols import L_q, L_r, mu, q, r, rho, x
 from theory.typeset.constants import valued
 from theory.typeset.printing import as_text
@@ -95,7 +95,10 @@ def _family(system: System) -> dict[str, object]:
     return {
         "parameters": {parameter.name: str(parameter) for parameter in network.domain},
         "conditions": list(conditions_in_words(system.conditions)),
-        "special": [{"place": special.place, "what": special.what} for special in special_places(system)],
+        "special": [
+            {"place": special.place, "what": special.what, "latex": special.latex} for special in special_places(system)
+        ],
+        "unsearched": list(unsearched(system)),
     }
 
 
@@ -174,7 +177,19 @@ def derivation_table(system: System, *, expand: bool = False, order: int | None 
         *sums,
         *_footnotes(system, expand),
         *map(str, special_places(system)),
+        *_elsewhere(system),
     )
+
+
+def _elsewhere(system: System) -> Iterator[str]:
+    """Yield where to ask for what `special_places` does not search for."""
+    names = unsearched(system)
+    if names:
+        over = system.network.domain[0].name
+        yield (
+            f"where {' or '.join(names)} changes its sign at some mu: hermescape bifurcations ACT --over {over} "
+            f"--between LOW:HIGH{' (--of B)' if 'B' in names else ''}"
+        )
 
 
 def _flow_rows(system: System, expand: bool) -> Iterator[_Row]:

@@ -2,6 +2,8 @@ r"""Bifurcations of the critical alignments of a family: exact where A is polyno
 
 *Exact*: `theory.search.bifurcations`, where A is a polynomial in mu and the parameter p; nothing is missed.
 
+The zeros of B are searched for alike (`of="B"`).
+
 *Searched for* elsewhere: F = A/(mu^j (1 - mu)^k) is sampled at mu = 0 and 1 (by derivatives of A, where it has them
 there), at 2^-10, ..., 2^-6 and at 64 equal steps of mu, for 65 values of p, by its compiled closed form, or for 33 by
 quadrature; j is the order of A at mu = 0, and k = 1 where student and teacher are one function. Roots in mu are
@@ -19,7 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -38,8 +40,8 @@ from theory.language.activations import Activation
 from theory.language.parameters import Declarations, Parameter
 from theory.lazy import Provided
 from theory.network.system import System
-from theory.search.bifurcations import Bifurcation, borders_of, counted, of_polynomial
-from theory.search.roots import drive_of
+from theory.search.bifurcations import ZEROS, Bifurcation, Quantity, borders_of, counted, of_polynomial
+from theory.search.roots import bend_of, drive_of
 from theory.search.window import chambers_along, family_over, middle, window
 from theory.shown import Row, Shown
 from theory.symbols import mu
@@ -73,7 +75,7 @@ class Branch:
 
 @dataclass(frozen=True, eq=False)
 class Bifurcations(Shown):
-    """The critical alignments of a family as one parameter varies: branches mu(p) of A(mu, p) = 0 in 0 < mu < 1.
+    """Where zeros of A, which are critical alignments, or of B appear and vanish as a parameter of a family varies.
 
     Attributes:
         name: of the parameter.
@@ -83,6 +85,7 @@ class Bifurcations(Shown):
         branches: the critical alignments between every two borders, as arrays.
         exact: whether the bifurcations are exact and none is missed: A is polynomial in mu and the parameter.
         family: the system, with this parameter left.
+        quantity: "A"; or "B", whose zeros take the place of critical alignments.
     """
 
     plot = Provided()
@@ -95,6 +98,7 @@ class Bifurcations(Shown):
     branches: tuple[Branch, ...]
     exact: bool
     family: System
+    quantity: Quantity = "A"
 
     @property
     def folds(self) -> tuple[Bifurcation, ...]:
@@ -130,7 +134,7 @@ class Bifurcations(Shown):
     def quantities(self) -> list[Row]:
         """The number of critical alignments in every interval, and every bifurcation."""
         rows = [
-            Row(f"{low:.6g} < {self.name} < {high:.6g}", count, "critical alignments in (0, 1)")
+            Row(f"{low:.6g} < {self.name} < {high:.6g}", count, f"{ZEROS[self.quantity][1]} in (0, 1)")
             for low, high, count in self.intervals
         ]
         rows += [Row(f"{self.name}, {point.kind}", point.value, point.words, point.error) for point in self.points]
@@ -142,6 +146,7 @@ def bifurcations(
     over: str,
     between: Sequence[float | Expr | str] | None = None,
     *,
+    of: Quantity = "A",
     parameters: Declarations = None,
     **values: float | Expr | str,
 ) -> Bifurcations:
@@ -151,6 +156,7 @@ def bifurcations(
         system: a derived family of model lora; or an activation, whose parameters are `over` and those with values.
         over: name of the parameter.
         between: ends of the interval of its values; by default its domain, if that is bounded.
+        of: "A", or "B", whose zeros are then what appears and vanishes.
         parameters: declarations for an activation as text (`hermescape.derive`).
         values: of the other parameters.
 
@@ -166,38 +172,43 @@ def bifurcations(
     [('fold', -0.43712097..., 0.22222964...), ('end', 0.0, 0.0), ('end', 3.0, 0.0)]
     >>> bifurcations("sin(b*x)", over="b", between=(1, 4)).counts
     (0, 2)
+    >>> bifurcations("p*x + He(2, x)", over="p", between=(0, 4), of="B").points[0].words
+    'a zero of B enters or leaves at mu = 0'
     """
     family = family_over(system, over, parameters, values)
     part = window(family, over, between)
     if not (part.low.is_finite and part.high.is_finite):
         raise ParameterError(f"no interval of {part} given; accepted: between=(LOW, HIGH), two numbers.")
-    pieces = [_Piece(piece, member) for piece, member in chambers_along(family, part)]
+    if of not in ZEROS:
+        raise ParameterError(f"of = {of!r} given; accepted: A or B.")
+    pieces = [_Piece(piece, member, of) for piece, member in chambers_along(family, part)]
     points, borders, counts = list[Bifurcation](), list[Expr](), list[int]()
     for piece in pieces:
         own, inner, numbers = piece.events
         if counts and counts[-1] == numbers[0]:  # nothing changes at the wall
             inner, numbers = inner[1:], numbers[1:]
         elif counts:
-            points.append(Bifurcation("wall", piece.part.low))
+            points.append(Bifurcation("wall", piece.part.low, quantity=of))
         points += own
         borders += inner[:-1]
         counts += numbers
     branches = [branch for piece in pieces for branch in piece.branches]
     exact = all(piece.is_exact for piece in pieces)
-    return Bifurcations(over, tuple(points), (*borders, part.high), tuple(counts), tuple(branches), exact, family)
+    return Bifurcations(over, tuple(points), (*borders, part.high), tuple(counts), tuple(branches), exact, family, of)
 
 
 @dataclass(frozen=True, eq=False)
 class _Piece:
-    """A family of one parameter where it has one formula."""
+    """A family of one parameter where it has one formula, and whose zeros are asked for."""
 
     part: Parameter
     system: System
+    quantity: Quantity = "A"
     _kept: dict[float, tuple[Array, Array]] = field(default_factory=dict)
 
     @cached_property
     def drive(self) -> Expr:
-        return drive_of(self.system.escape)
+        return (drive_of if self.quantity == "A" else bend_of)(self.system.escape)
 
     @property
     def _cost(self) -> int:
@@ -205,7 +216,7 @@ class _Piece:
 
     @cached_property
     def _polynomial(self) -> tuple[list[Bifurcation], Callable[[Parameter], int]] | None:
-        return of_polynomial(self.drive, self.part)
+        return of_polynomial(self.drive, self.part, self.quantity)
 
     @property
     def is_exact(self) -> bool:
@@ -214,7 +225,10 @@ class _Piece:
     @cached_property
     def events(self) -> tuple[list[Bifurcation], list[Expr], list[int]]:
         """Bifurcations, with the ends of the piece their values, and the number of roots between these."""
-        points, count = self._polynomial or (self._search(), lambda part: len(self.roots(float(middle(part)))))
+        points, count = self._polynomial or (
+            [replace(point, quantity=self.quantity) for point in self._search()],
+            lambda part: len(self.roots(float(middle(part)))),
+        )
         borders = borders_of(points, self.part)
         return points, borders, counted(borders, self.part, count)
 
@@ -224,7 +238,7 @@ class _Piece:
     def _own(self) -> bool:
         """Whether mu = 1 is a root for every value: there w0 = w*."""
         loss = self.system.loss_function
-        return loss.student == loss.teacher
+        return self.quantity == "A" and loss.student == loss.teacher
 
     @cached_property
     def _at_zero(self) -> tuple[int, Evaluator | None]:

@@ -18,7 +18,7 @@ MARKS = {
     "crossing": ("X", "full", "crossing"),
 }
 BELOW = -0.04  # so that the label of mu = 0 stands beside the first one of the parameter, not on it
-LINES = {"flat": ("-", r"$A$ = 0 for every $\mu$"), "wall": (":", "another formula beyond")}
+LINES = {"flat": ("-", r"${}$ = 0 for every $\mu$"), "wall": (":", "another formula beyond")}
 
 
 def critical_branches(
@@ -29,9 +29,10 @@ def critical_branches(
     between: tuple[float, float],
     name: str,
     label: str = "critical alignment",
+    quantity: str = "A",
     index: int = 0,
 ) -> Axes:
-    r"""Draw critical alignments over a parameter.
+    r"""Draw critical alignments, or zeros of B, over a parameter.
 
     Args:
         ax: where to draw.
@@ -40,6 +41,7 @@ def critical_branches(
         between: ends of the axis of the parameter.
         name: label of that axis.
         label: entry of the legend.
+        quantity: whose zeros the curves are.
         index: of the colour and dash.
 
     >>> from numerics.plots import figure_of
@@ -53,7 +55,7 @@ def critical_branches(
         ax.plot(values, alignments, ls=dash, color=colour, lw=stroke(1.2), label="_" if number else label)
     said = set[str]()
     for kind, value, alignment in points:
-        text = (MARKS.get(kind) or LINES[kind])[-1]
+        text = (MARKS.get(kind) or LINES[kind])[-1].format(quantity)
         shown = "_" if text in said else text
         said.add(text)
         if kind in LINES or alignment is None:
@@ -65,6 +67,6 @@ def critical_branches(
     ax.set_xlim(*between)
     ax.set_ylim(BELOW, 1)
     ax.set_xlabel(name)
-    ax.set_ylabel(f"critical {ALIGNMENT_LABEL}")
+    ax.set_ylabel(f"critical {ALIGNMENT_LABEL}" if quantity == "A" else ALIGNMENT_LABEL)
     add_legend(ax)
     return ax

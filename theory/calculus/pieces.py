@@ -29,7 +29,7 @@ import sympy as sp
 from sympy import Abs, Expr, Heaviside, Max, Min, Piecewise, sign
 
 from theory.calculus.nodes import check_nodes
-from theory.calculus.signs import OpenSignError, is_family, is_noting, order_facts, sign_of
+from theory.calculus.signs import OpenSignError, is_family, is_noting, order_facts, sign_of, without_monotone
 from theory.calculus.stable import in_mpmath
 from theory.errors import NotIntegrableError, NotRealError, UnsupportedExpressionError
 from theory.symbols import x
@@ -44,6 +44,7 @@ SHORT = 20  # operations of a number that is worth simplifying
 MAX_WAVES, MIN_WINDOW = 80, 12  # breakpoints kept of an oscillating switch, and the least window that leaves
 GENERIC = sp.Rational(169, 408)
 VANISHING = (sp.tanh, sp.erf, sp.sinh, sp.asinh, sp.atan)  # vanish where their argument does, and only there
+UNDONE = ((sp.atan, sp.tan), (sp.asinh, sp.sinh))
 SETTLING = (30, 60, 120, 240, 480)  # digits at which a sign is asked for until two agree
 
 
@@ -74,7 +75,7 @@ class Pieces:
         for i, c in enumerate(self.breakpoints):
             left, right = self.branches[i : i + 2]
             low, high = _limit(left, c, "-"), _limit(right, c, "+")
-            gap = high - low
+            gap = (high - low).replace(_is_undone, lambda node: node.args[0].args[0])
             if gap.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
                 raise NotIntegrableError(
                     f"{self.as_expr()} is infinite at x = {c}, so that its derivative there is no function plus point "
@@ -93,6 +94,11 @@ class Pieces:
             return self.formula
         upper = [(f, x < c) for f, c in zip(self.branches, self.breakpoints, strict=False)]
         return Piecewise(*upper, (self.branches[-1], True))
+
+
+def _is_undone(node: Expr) -> bool:
+    """Whether a function undoes the one in it, as at a breakpoint tan(b) of |atan(x) - b|, where |b| < pi/2."""
+    return any(isinstance(node, outer) and isinstance(node.args[0], inner) for outer, inner in UNDONE)
 
 
 def _is_rounding(gap: Expr, values: tuple[Expr, Expr], branches: tuple[Expr, Expr], c: Expr) -> bool:
@@ -364,7 +370,9 @@ def _zeros_of_family(h: Expr) -> tuple[Expr, ...]:
     if h.is_polynomial(x) and sp.degree(h, x) == 1 and h.coeff(x).is_number:
         return (sp.expand(-h.subs(x, 0) / h.coeff(x)),)
     points: list[Expr] = []
-    for factor in sp.Mul.make_args(sp.factor(h)):
+    factored = sp.factor(h)
+    is_whole = factored.is_Add and without_monotone(h, x) is not None  # (x - b)^3 + c, which factoring would expand
+    for factor in (h,) if is_whole else sp.Mul.make_args(factored):
         for c in _zeros_of_factor(factor):
             if not any(_is_same(c, other) for other in points):
                 points.append(c)
@@ -390,14 +398,13 @@ def _zeros_of_factor(f: Expr) -> tuple[Expr, ...]:
             return ()
         ends = (sp.factor((-c1 + side * sp.sqrt(discriminant)) / (2 * c2)) for side in (-leading, leading))
         return tuple(ends) if inside else (sp.factor(-c1 / (2 * c2)),)
-    constant, rest = f.as_independent(x, as_Add=True)
-    outer, inner = rest.as_independent(x, as_Add=False)
-    if isinstance(inner, sp.exp) and constant != 0:
-        level = -constant / outer
-        return _zeros(inner.args[0] - sp.log(level))[0] if sign_of(level) > 0 else ()
+    shifted = without_monotone(f, x)
+    if shifted is not None:
+        return _zeros(shifted)[0] if shifted.has(x) else ()
     raise UnsupportedExpressionError(
         f"{f}: where it changes sign has no formula in its parameters; accepted with parameters in a switch (max, abs, "
-        "step) are linear and quadratic functions of x, and functions such as tanh of these: give parameters numbers."
+        "step) are linear and quadratic functions of x, increasing functions of these (tanh, exp, log, atan, sinh, "
+        "asinh, odd powers) compared with what has no x, and products: give parameters numbers."
     )
 
 

@@ -13,16 +13,17 @@ taken to lie as they stand.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
 from random import Random
+from types import MappingProxyType
 
 import sympy as sp
-from sympy import Expr, Piecewise, Symbol
+from sympy import Expr, Piecewise, S, Symbol
 
 from theory.errors import InputError
 from theory.symbols import x
@@ -31,13 +32,24 @@ __all__ = [
     "Notes",
     "OpenSignError",
     "at",
+    "decided",
     "is_family",
     "is_noting",
     "order_facts",
+    "sign_at",
     "sign_of",
     "witnesses",
 ]
 
+INCREASING: dict[type, tuple[Callable[[Expr], Expr], Expr, Expr]] = {
+    sp.exp: (sp.log, S.Zero, sp.oo),
+    sp.log: (sp.exp, -sp.oo, sp.oo),
+    sp.tanh: (sp.atanh, -S.One, S.One),
+    sp.atan: (sp.tan, -sp.pi / 2, sp.pi / 2),
+    sp.sinh: (sp.asinh, -sp.oo, sp.oo),
+    sp.asinh: (sp.sinh, -sp.oo, sp.oo),
+}
+"""Increasing functions: their inverses, and the bounds between which they stay."""
 WITNESSES = 24
 DIGITS = 30
 NOTHING = sp.Float("1e-24")
@@ -67,10 +79,9 @@ class Notes:
 
     def decide(self, f: Expr) -> int:
         """Return the sign of f at the point, and note it."""
-        value = sp.N(f.xreplace(dict(self.point)), DIGITS)
-        if not value.is_number or not value.is_extended_real or value == 0:
+        side = sign_at(f, self.point)
+        if not side:
             raise OpenSignError(f)
-        side = 1 if value > 0 else -1
         condition = side * f
         if condition not in self.positive:
             self.positive.append(condition)
@@ -136,23 +147,96 @@ def sign_of(f: Expr) -> int:
     (-1, -1)
     """
     if not f.free_symbols:
-        value = sp.N(f, DIGITS)
-        return 0 if value == 0 else 1 if value > 0 else -1
-    known = _proved(f)
+        sign = sign_at(f)
+        if sign is None:
+            raise TypeError(f"{f} is no real number")
+        return sign
+    facts = _facts()
+    f = _reduced(f)
+    known = _proved(f, facts)
     if known is not None:
         return known
-    notes = _NOTES.get()
-    facts = (*_FACTS.get(), *(() if notes is None else notes.positive))
-    signs = {_sign_at(f, point) for point in witnesses(_symbols(f, facts), facts)}
+    signs = {sign_at(f, point) for point in witnesses(_symbols(f, facts), facts)}
     if len(signs) == 1 and None not in signs:
         return signs.pop()  # type: ignore[return-value]
-    if notes is None:
+    return decided(f)
+
+
+def _facts() -> tuple[Expr, ...]:
+    notes = _NOTES.get()
+    return (*_FACTS.get(), *(() if notes is None else notes.positive))
+
+
+def decided(f: Expr) -> int:
+    """Return the sign of an expression, proved by assumptions or decided by the point at which signs are noted.
+
+    Raises `OpenSignError` where neither does.
+
+    >>> b, c = sp.symbols("b c", positive=True)
+    >>> with at({b: sp.S(1), c: sp.S(2)}) as notes:
+    ...     print(decided(b + c), decided(b - c), notes.positive)
+    1 -1 [-b + c]
+    """
+    notes, facts = _NOTES.get(), _facts()
+    f = _reduced(f)
+    known = _proved(f, facts) if f.free_symbols else sign_at(f)
+    if known is not None:
+        return known
+    if notes is None or not f.free_symbols:
         raise OpenSignError(f)
-    return notes.decide(_simplest(f))
+    return notes.decide(_simplest(f, facts))
 
 
-def _proved(f: Expr) -> int | None:
-    """Return the sign that assumptions give, factor by factor."""
+def without_monotone(f: Expr, *symbols: Symbol) -> Expr | None:
+    """Return h - g^-1(c), of the sign of g(h) - c where g increases, and h_1 - h_2 for g(h_1) - g(h_2).
+
+    The sign itself where g(h) is never c; None where f is no such difference.
+
+    >>> b = Symbol("b", positive=True)
+    >>> without_monotone(sp.atan(x) - b / (1 + b), x), without_monotone(2 * x**3 + 2 * b, x)
+    (x - tan(b/(b + 1)), b**(1/3) + x)
+    >>> without_monotone(sp.exp(x) + b, x), without_monotone(x + sp.exp(x), x)
+    (1, None)
+    """
+    terms = [term.as_independent(*symbols, as_Add=False) for term in sp.Add.make_args(f)]
+    if len(terms) == 2:
+        (outer, one), (inverse, other) = (_applied(*term) for term in terms)
+        if outer == -inverse and one.func == other.func and one.func in (*INCREASING, sp.erf):
+            return sign_of(outer) * (one.args[0] - other.args[0])
+    constant, rest = f.as_independent(*symbols, as_Add=True)
+    outer, inner = rest.as_independent(*symbols, as_Add=False)
+    is_odd = inner.is_Pow and inner.exp.is_Integer and inner.exp > 0 and inner.exp % 2 and constant != 0
+    if not is_odd and inner.func not in INCREASING:
+        return None
+    level = -constant / outer
+    if is_odd:
+        side = sign_of(level)
+        return sign_of(outer) * (inner.base - side * (side * level) ** (1 / inner.exp))
+    inverse, low, high = INCREASING[inner.func]
+    for gap, side in ((level - low, 1), (high - level, -1)):
+        if gap.is_infinite is not True and sign_of(gap) <= 0:
+            return side * sign_of(outer) * S.One
+    return sign_of(outer) * (inner.args[0] - inverse(level))
+
+
+def _applied(outer: Expr, inner: Expr) -> tuple[Expr, Expr]:
+    """Return a factor and a function, that of a number included."""
+    if inner != 1:
+        return outer, inner
+    functions = [factor for factor in sp.Mul.make_args(outer) if factor.func in (*INCREASING, sp.erf)]
+    return (outer / functions[0], functions[0]) if len(functions) == 1 else (outer, inner)
+
+
+def _reduced(f: Expr) -> Expr:
+    """Return what has the same sign with fewer functions."""
+    symbols = tuple(f.free_symbols)
+    while symbols and (simpler := without_monotone(f, *symbols)) is not None:
+        f = simpler
+    return f
+
+
+def _proved(f: Expr, facts: Sequence[Expr]) -> int | None:
+    """Return the sign that assumptions and facts, which are positive, give factor by factor."""
     for form in (f, sp.factor(f)):
         sign = 1
         for factor in sp.Mul.make_args(form):
@@ -163,9 +247,9 @@ def _proved(f: Expr) -> int | None:
             if factor.is_negative:
                 sign = -sign
                 continue
-            if factor in _FACTS.get():
+            if factor in facts:
                 continue
-            if -factor in _FACTS.get():
+            if -factor in facts:
                 sign = -sign
                 continue
             break
@@ -174,25 +258,33 @@ def _proved(f: Expr) -> int | None:
     return None
 
 
-def _simplest(f: Expr) -> Expr:
+def _simplest(f: Expr, facts: Sequence[Expr]) -> Expr:
     """Return f without the factors whose sign is known, divided by its positive content."""
     kept, side = [], 1
     for factor in sp.Mul.make_args(sp.factor(f)):
-        known = _proved(factor)
+        known = _proved(factor, facts)
         if known is None:
-            kept.append(factor)
+            kept.append(_reduced(factor))
         else:
             side *= known
     return side * sp.Mul(*kept)
 
 
-def _sign_at(f: Expr, point: Mapping[Symbol, Expr]) -> int | None:
-    value = sp.N(f.xreplace(dict(point)), DIGITS)
+def sign_at(f: Expr, point: Mapping[Symbol, Expr] = MappingProxyType({})) -> int | None:
+    """Return the sign of an expression at a point, of a rational number exactly; None where it is no real number.
+
+    >>> b = Symbol("b", real=True)
+    >>> sign_at(b**2 - 2, {b: sp.sqrt(2)}), sign_at(sp.Rational(-1, 10**40)), sign_at(sp.log(b), {b: -sp.S.One})
+    (0, -1, None)
+    """
+    value = f.xreplace(dict(point))
+    if not value.is_Rational:
+        value = sp.N(value, DIGITS)
     if not (value.is_number and value.is_extended_real):
         return None
-    if abs(value) < NOTHING:
+    if value.is_Float and abs(value) < NOTHING:
         return 0
-    return 1 if value > 0 else -1
+    return int(sp.sign(value))
 
 
 def _symbols(f: Expr, facts: Iterable[Expr]) -> tuple[Symbol, ...]:
@@ -209,7 +301,7 @@ def witnesses(symbols: tuple[Symbol, ...], facts: tuple[Expr, ...] = ()) -> tupl
     random, chosen = Random(1), []
     for _ in range(400 * WITNESSES):
         point = {symbol: _generic(symbol, random) for symbol in symbols}
-        if all(sp.N(fact.xreplace(point)) > 0 for fact in facts):
+        if all(sign_at(fact, point) == 1 for fact in facts):
             chosen.append(point)
         if len(chosen) == WITNESSES:
             return tuple(chosen)

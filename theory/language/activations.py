@@ -11,6 +11,7 @@ import keyword
 import re
 from collections import ChainMap
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
 from itertools import pairwise
@@ -27,10 +28,11 @@ from theory.calculus.nodes import check_nodes, exact
 from theory.calculus.parity import parity
 from theory.calculus.pieces import SWITCHES, Pieces, pieces, real_zeros
 from theory.calculus.removable import evaluator, filling, holes
+from theory.calculus.signs import is_family
 from theory.calculus.terms import as_terms
 from theory.calculus.undefined import undefined_in, with_undefined
 from theory.errors import InputError, NotIntegrableError, NotRealError, ParameterError
-from theory.language.families import Point, chamber, holds, integrable, needed, shared_point
+from theory.language.families import Point, chamber, growth, holds, needed, shared_point
 from theory.language.functions import Functions, check_function, declared_functions
 from theory.language.parameters import Declarations, Parameter, declared, domain_of, parameters_of, points
 from theory.language.parser import RESERVED, parse
@@ -47,6 +49,7 @@ __all__ = [
     "activation",
     "constants_of",
     "exact_value",
+    "exact_values",
     "he",
     "member",
     "real_symbols",
@@ -168,7 +171,7 @@ class Activation(Shown):
     @property
     def is_family(self) -> bool:
         """Whether the function has parameters."""
-        return bool(self.unresolved.free_symbols - {x})
+        return is_family(self.unresolved)
 
     @property
     def unresolved(self) -> Expr:
@@ -181,8 +184,13 @@ class Activation(Shown):
         if not self.is_family:
             return ({},)
         own = {s: v for s, v in self.point if s in self.parameters}
-        near = (p for p in points(self.domain, MEMBERS) if holds((*self.conditions, *needed(self.unresolved)), p))
+        near = (p for p in points(self.domain, MEMBERS) if holds(self.conditions, p) and self._is_proved(p) is not None)
         return tuple({s: p[s] for s in self.parameters} for p in ({**next(near, {}), **own}, *near))
+
+    def _is_proved(self, place: Point) -> bool | None:
+        """Whether the family is proved to be defined at a point; None where the contrary is."""
+        found = needed(self.unresolved, place)
+        return None if found is None else found.is_all
 
     def at(self, values: Mapping[str, float | Expr | str]) -> Activation:
         """Return the member of a family with these values; those of other parameters are left out of account.
@@ -192,10 +200,7 @@ class Activation(Shown):
         >>> activation("erf(beta*x)", {"beta": "> 0"}).at({"beta": 0.7})
         <Activation erf(0.7*x): erf(7*x/10)>
         """
-        own = {p.name: p for p in self.domain if p.symbol in self.parameters}
-        given = {own[name].symbol: exact_value(name, values[name]) for name in own if name in values}
-        for symbol, number in given.items():
-            own[symbol.name].check_exact(number)
+        given = exact_values((p for p in self.domain if p.symbol in self.parameters), values)
         if not given:
             return self
         name, texts = self.name, {symbol.name: _as_typed(values[symbol.name]) for symbol in given}
@@ -217,9 +222,11 @@ class Activation(Shown):
         [(-b + c,), (b - c,)]
         """
         known: list[Activation] = [self]
+        is_proved = self._is_proved(dict(self.point))
         for place in points(self.domain, count) if self.conditions else ():
-            if holds(needed(self.unresolved), place) and not any(holds(f.conditions, place) for f in known):
-                known.append(self.within(place))
+            if not any(holds(f.conditions, place) for f in known) and self._is_proved(place) in (True, is_proved):
+                with suppress(NotRealError, NotIntegrableError):
+                    known.append(self.within(place))
         return tuple(known)
 
     def _check(self) -> None:
@@ -274,7 +281,7 @@ class Activation(Shown):
         if self.undefined:
             return sp.oo
         if self.is_family:
-            bounds = [1 / (1 - needed) for needed in integrable(self.expr)]
+            bounds = [1 / (4 * rate) for n, rate in growth(self.expr) if n == 2]
             return sp.Min(*(sp.Max(bound, 0) + sp.oo * sp.Heaviside(-bound) for bound in bounds)) if bounds else sp.oo
         rate = max(_gaussian_rate(self.pieces, side) for side in (-1, 1))
         if rate == mpmath.inf:
@@ -411,7 +418,7 @@ def member(name: str, expr: Expr, domain: tuple[Parameter, ...], place: Point | 
     >>> member("ramp", sp.Max(x - Symbol("b", real=True), 0), ()).kinks
     (b,)
     """
-    if not expr.free_symbols - {x}:
+    if not is_family(expr):
         return Activation(name, expr)
     check_nodes(expr, name)
     domain = domain_of(expr, domain)
@@ -439,6 +446,20 @@ def exact_value(name: str, value: float | Expr | str) -> Expr:
     if not (number.is_number and number.is_real and number.is_finite and abs(number) < LARGEST):
         raise ParameterError(f"{name} = {value!r} given; accepted: a finite number, such as 0.7 or 1/3.")
     return sp.nsimplify(number, rational=True) if number.has(sp.Float) else number
+
+
+def exact_values(domain: Iterable[Parameter], values: Mapping[str, float | Expr | str]) -> dict[Symbol, Expr]:
+    """Return the parameters of a domain that have values, with these; raises `ParameterError` for one outside of it.
+
+    >>> exact_values(declared(["a", "b > 0"]), {"b": 0.25, "c": 1})
+    {b: 1/4}
+    """
+    given: dict[Symbol, Expr] = {}
+    for parameter in domain:
+        if parameter.name in values:
+            given[parameter.symbol] = exact_value(parameter.name, values[parameter.name])
+            parameter.check(given[parameter.symbol])
+    return given
 
 
 def register(name: str, text: str) -> Activation:

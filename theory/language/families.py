@@ -8,21 +8,35 @@ derived anew, for the values themselves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 
 import sympy as sp
-from sympy import Expr, Symbol
+from sympy import Expr, S, Symbol
 
 from theory.calculus.pieces import pieces
-from theory.calculus.signs import at
-from theory.errors import NotIntegrableError
+from theory.calculus.positive import NotPositiveError, positive
+from theory.calculus.signs import OpenSignError, at, is_family, sign_at
+from theory.errors import NotIntegrableError, NotRealError
 from theory.language.parameters import Parameter, points
 from theory.symbols import x
 
-__all__ = ["Chamber", "Point", "chamber", "conditions_in_words", "holds", "integrable", "needed", "shared_point"]
+__all__ = [
+    "Chamber",
+    "Point",
+    "chamber",
+    "conditions_in_words",
+    "growth",
+    "holds",
+    "integrable",
+    "needed",
+    "shared_point",
+    "zeros",
+]
 
 Point = Mapping[Symbol, Expr]
+SHOWN = 10  # digits of an algebraic number that has no radicals
 POINTS = 60  # generic points of the domain among which one is sought
 
 
@@ -42,63 +56,156 @@ def holds(conditions: Iterable[Expr], point: Point) -> bool:
     >>> holds([c - b], {b: 1, c: 2}), holds([c - b], {b: 1, c: 1})
     (True, False)
     """
-    return all(bool(sp.N(condition.xreplace(dict(point)), 30) > 0) for condition in conditions)
+    return all(sign_at(condition, point) == 1 for condition in conditions)
+
+
+@dataclass(frozen=True)
+class Needed:
+    """What has to be positive around a point for f to be real and square-integrable, and whether that is all."""
+
+    conditions: tuple[Expr, ...]
+    is_all: bool
+
+
+def needed(expr: Expr, point: Point) -> Needed | None:
+    """Return what has to be positive for f to be real on the whole line and E f(Z)^2 finite, around a point.
+
+    None where f is not at the point: that is proved. What is undecided is left out.
+
+    >>> b = sp.Symbol("b", real=True)
+    >>> needed(sp.sqrt(x**2 + b), {b: sp.S(2)}).conditions, needed(sp.sqrt(x**2 + b), {b: -sp.S(2)})
+    ((b,), None)
+    >>> needed(sp.log(b + sp.sin(x)), {b: sp.S(2)}).conditions, needed(b * sp.exp(-x), {b: sp.S(2)}).conditions
+    ((b - 1,), ())
+    """
+    conditions = dict.fromkeys(integrable(expr))
+    if not holds(conditions, point):
+        return None
+    is_all = True
+    for demand in _demands(expr):
+        found = _first(demand, point)
+        if found is None:
+            return None
+        is_all &= found.is_all
+        conditions |= dict.fromkeys(found.conditions)
+    return Needed(tuple(conditions), is_all)
+
+
+_Demand = tuple[tuple[tuple[Expr, bool], ...], ...]
+"""Alternatives, each of functions that have to be positive on the whole line, or not negative (False) together."""
+
+
+def _demands(expr: Expr) -> Iterator[_Demand]:
+    """Yield what functions of x with parameters have to fulfil for an expression to be real and finite."""
+    for node in expr.atoms(sp.Pow, sp.log, sp.asin, sp.acos, sp.acosh, sp.atanh):
+        if not is_family(node):
+            continue
+        inner = node.args[0]
+        match node:
+            case sp.log():
+                yield (((inner, True),),)
+            case sp.asin() | sp.acos():
+                yield (((1 - inner, False), (1 + inner, False)),)
+            case sp.atanh():
+                yield (((1 - inner, True), (1 + inner, True)),)
+            case sp.acosh():
+                yield (((inner - 1, False),),)
+            case sp.Pow(exp=exponent) if exponent.is_Integer:
+                if exponent < 0 and is_family(inner) and inner.has(x):
+                    yield (((inner, True),), ((-inner, True),))
+            case sp.Pow(exp=exponent) if exponent.is_Rational:
+                yield (((inner, bool(exponent < 0)),),)
+            case _:
+                yield ((inner, True),), ((inner, False), (node.exp, True))
+
+
+def _first(demand: _Demand, point: Point) -> Needed | None:
+    """Return what the first alternative needs that is fulfilled at the point; None where none is."""
+    is_open = False
+    for alternative in demand:
+        try:
+            found = [positive(f, point, strictly=strictly) for f, strictly in alternative]
+            return Needed(tuple(condition for conditions in found for condition in conditions), True)
+        except NotPositiveError:
+            continue
+        except OpenSignError:
+            is_open = True
+    return Needed((), False) if is_open or len(demand) > 1 else None
 
 
 def integrable(expr: Expr) -> tuple[Expr, ...]:
     """Return what has to be positive for E f(Z)^2 to be finite: 1 - 4 c for every exp(c x^2 + ...) with parameters.
 
     >>> c = sp.Symbol("c", real=True)
-    >>> integrable(sp.exp(c * x**2) + x)
-    (1 - 4*c,)
+    >>> integrable(sp.exp(c * x**2) + x), integrable(sp.cosh(c * x**2)), integrable(1 / (1 + sp.exp(c * x**2)))
+    ((1 - 4*c,), (1 - 4*c, 4*c + 1), ())
     """
-    conditions: dict[Expr, None] = {}
-    for node in expr.atoms(sp.exp, sp.sinh, sp.cosh):
-        exponent = sp.expand(node.args[0])
-        if exponent.is_polynomial(x) and sp.degree(exponent, x) == 2:
-            rate = exponent.coeff(x, 2)
-            condition = sp.expand(1 - 4 * rate)
-            if rate.free_symbols and not condition.is_positive:
-                conditions[condition] = None
-    return tuple(conditions)
+    bounds = [(1 - 4 * rate if degree == 2 else -rate) for degree, rate in growth(expr) if degree >= 2]
+    return tuple(dict.fromkeys(bound for bound in bounds if bound.free_symbols and not bound.is_positive))
 
 
-def needed(expr: Expr) -> tuple[Expr, ...]:
-    """Return what has to be positive for f to be real on the whole line and E f(Z)^2 finite.
+def growth(expr: Expr) -> tuple[tuple[int, Expr], ...]:
+    """Return (n, c) of every part of f that goes like exp(c x^n), (0, 0) of what grows no faster than a power.
 
-    Of roots and logarithms of what has parameters: of constants in x, and of quadratic functions without real zeros.
-
-    >>> b = sp.Symbol("b", real=True)
-    >>> needed(sp.sqrt(x**2 + b)), needed(sp.log(1 + b + sp.exp(x))), needed(b * sp.exp(-x))
-    ((b,), (), ())
+    >>> c = sp.Symbol("c", real=True)
+    >>> growth(sp.exp(x**2 / 8) * sp.cosh(c * x**2)), growth(sp.tanh(sp.exp(c * x**2)))
+    (((2, c + 1/8), (2, 1/8 - c)), ((0, 0),))
     """
-    bases = [p.base for p in expr.atoms(sp.Pow) if p.exp.is_Rational and not p.exp.is_Integer]
-    bases += [node.args[0] for node in expr.atoms(sp.log)]
-    conditions: dict[Expr, None] = {}
-    for base in bases:
-        if not (base.free_symbols - {x}) or not base.is_polynomial(x) or sp.degree(base, x) not in (0, 2):
-            continue
-        c2, c1, c0 = (sp.expand(base).coeff(x, n) for n in (2, 1, 0))
-        gap: Expr = c0 if c2 == 0 else sp.factor(4 * c2 * c0 - c1**2)
-        for condition in (sp.sympify(gap), sp.sympify(c2)):
-            number, inner = condition.as_coeff_Mul()
-            if condition.free_symbols and not condition.is_positive:
-                conditions[inner if number > 0 else -inner] = None
-    return (*conditions, *integrable(expr))
+    match expr:
+        case sp.Add() | sp.Max() | sp.Min() | sp.Abs():
+            parts = (part for arg in expr.args for part in growth(arg))
+        case sp.Mul():
+            parts = map(_fastest, product(*map(growth, expr.args)))
+        case sp.Piecewise():
+            parts = (part for branch, _ in expr.args for part in growth(branch))
+        case sp.Pow() if expr.exp.is_positive:
+            parts = ((n, expr.exp * c) for n, c in growth(expr.base))
+        case sp.exp() | sp.sinh() | sp.cosh():
+            exponent = sp.expand(expr.args[0])
+            n = sp.degree(exponent, x) if exponent.is_polynomial(x) and exponent.has(x) else 0
+            c = exponent.coeff(x, n) if n else S.Zero
+            parts = ((n, side * c) for side in ((1,) if isinstance(expr, sp.exp) else (1, -1)))
+        case _:
+            parts = ((0, S.Zero),)
+    return tuple(dict.fromkeys(parts))
+
+
+def _fastest(factors: tuple[tuple[int, Expr], ...]) -> tuple[int, Expr]:
+    n = max(degree for degree, _ in factors)
+    return n, sp.Add(*(c for degree, c in factors if degree == n))
 
 
 def shared_point(exprs: Iterable[Expr], domain: tuple[Parameter, ...]) -> Point:
-    """Return a generic point of the domain at which every one of these functions is square-integrable.
+    """Return a generic point of the domain at which every one of these functions is real and square-integrable.
 
-    Raises `NotIntegrableError` where there is none.
+    One where that is proved, if there is one. Raises `NotIntegrableError` where the contrary is proved everywhere.
     """
-    conditions = [condition for expr in exprs for condition in needed(expr)]
+    exprs, undecided = list(exprs), None
     for point in points(domain, POINTS):
-        if holds(conditions, point):
+        found = [needed(expr, point) for expr in exprs]
+        if all(one is not None and one.is_all for one in found):
             return point
-    raise NotIntegrableError(
-        f"E sigma(Z)^2 is infinite, or sigma not real, wherever it was looked at in {', '.join(map(str, domain))}; "
-        f"accepted are domains in which {' and '.join(f'{condition} > 0' for condition in conditions)} somewhere."
+        if undecided is None and None not in found:
+            undecided = point
+    if undecided is None:
+        raise _nowhere(exprs, domain)
+    return undecided
+
+
+def _nowhere(exprs: Iterable[Expr], domain: tuple[Parameter, ...]) -> NotRealError | NotIntegrableError:
+    """Return what to say of functions of which one is undefined at every point that was looked at."""
+    first, *_ = places = points(domain, POINTS)
+    finite = [expr for expr in exprs if not any(holds(integrable(expr), point) for point in places)]
+    where = ", ".join(f"{symbol} = {float(value):.4g}" for symbol, value in first.items())
+    looked = f"(looked at for {where} and {POINTS - 1} other points of {', '.join(map(str, domain))})"
+    if finite:
+        return NotIntegrableError(
+            f"{finite[0]}: E sigma(Z)^2 is infinite {looked}; accepted are domains in which "
+            f"{' and '.join(conditions_in_words(integrable(finite[0])))} somewhere."
+        )
+    return NotRealError(
+        f"{' or '.join(map(str, exprs))} is not real on the whole line {looked}; accepted are domains in which it is "
+        "somewhere."
     )
 
 
@@ -116,8 +223,10 @@ def chamber(expr: Expr, domain: tuple[Parameter, ...], point: Point) -> Chamber:
     with at(point) as notes:
         split = pieces(expr)
     resolved = split.as_expr() if notes.positive and split.formula is None else expr
-    conditions = (*needed(expr), *notes.positive)
+    known = needed(expr, point)
+    conditions = (*(() if known is None else known.conditions), *notes.positive)
     kept = tuple(dict.fromkeys(f for f in conditions if not _is_implied(f, domain)))
+    kept = tuple(f for f in kept if not any((f - other).is_positive for other in kept))
     return Chamber(resolved, kept, tuple(sorted(point.items(), key=lambda item: item[0].name)))
 
 
@@ -129,12 +238,25 @@ def _is_implied(condition: Expr, domain: tuple[Parameter, ...]) -> bool:
     if len(inside) != 1 or not condition.is_polynomial(inside[0].symbol):
         return False
     parameter = inside[0]
-    poly = sp.Poly(condition, parameter.symbol)
-    if not all(c.is_rational for c in poly.all_coeffs()):
-        return False
-    if any(parameter.contains(root) for root in sp.real_roots(poly)):
+    roots = zeros(condition, parameter.symbol)
+    if roots is None or any(parameter.contains(root) for root in roots):
         return False
     return all(holds([condition], point) for point in points([parameter], 2))
+
+
+def zeros(condition: Expr, symbol: Symbol) -> list[Expr] | None:
+    """Return the real zeros of a polynomial with rational coefficients, or of one of degree 1; None of any other.
+
+    >>> b = sp.Symbol("b", real=True)
+    >>> zeros(b**2 - 2, b), zeros(b - sp.pi, b), zeros(sp.exp(b) - 1, b)
+    ([-sqrt(2), sqrt(2)], [pi], None)
+    """
+    if not condition.is_polynomial(symbol):
+        return None
+    poly = sp.Poly(condition, symbol)
+    if all(c.is_rational for c in poly.all_coeffs()):
+        return list(dict.fromkeys(sp.real_roots(poly)))
+    return [-poly.eval(0) / poly.LC()] if poly.degree() == 1 and not poly.free_symbols_in_domain else None
 
 
 def conditions_in_words(conditions: Iterable[Expr], write: Callable[[Expr], str] = sp.sstr) -> tuple[str, ...]:
@@ -156,6 +278,7 @@ def _inequality(condition: Expr, write: Callable[[Expr], str]) -> str:
         if len(symbols) == 1:
             size = rest.coeff(symbols[0])
             bound = -constant / size
+            bound = bound.evalf(SHOWN) if bound.has(sp.CRootOf) else bound
             return f"{write(symbols[0])} {'>' if size > 0 else '<'} {write(bound)}"
         return f"{write(below - constant)} < {write(above)}" if below != 0 else f"{write(above)} > {write(-constant)}"
     return f"{write(condition)} > 0"

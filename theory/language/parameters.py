@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import ast
 import keyword
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -78,15 +77,10 @@ class Parameter:
             return self.high - (1 - share) / share
         return self.low + share * (self.high - self.low)
 
-    def check(self, value: float) -> None:
+    def check(self, value: float | Expr) -> None:
         """Raise `ParameterError` for a value outside the domain."""
-        if not (math.isfinite(value) and self.contains(sp.sympify(value))):
+        if not self.contains(sp.sympify(value)):
             raise ParameterError(f"{self.name} = {value!r} given; accepted: a finite number with {self}.")
-
-    def check_exact(self, value: Expr) -> None:
-        """`check` for a number of SymPy."""
-        if not self.contains(value):
-            raise ParameterError(f"{self.name} = {value} given; accepted: a finite number with {self}.")
 
     def __str__(self) -> str:
         low, high = ("<=" if closed else "<" for closed in self.closed)

@@ -19,7 +19,7 @@ from sympy import Expr, S, Symbol
 from theory.calculus.nodes import exact
 from theory.calculus.undefined import Undefined, defined, refuse_undefined
 from theory.errors import NoFormulaError, ParameterError
-from theory.language.activations import Activation, activation, exact_value, member
+from theory.language.activations import Activation, activation, exact_values, member
 from theory.language.families import shared_point
 from theory.language.functions import Functions
 from theory.language.labels import Labels, labels, shown_labels
@@ -242,7 +242,7 @@ def _links(
     if not (sigma.is_family or phi.is_family):
         return sigma, phi, domain
     shared = {p.name: p for f in (sigma, phi) for p in f.domain} | {p.name: p for p in domain}
-    place = {p.symbol: exact_value(name, near[name]) for name, p in shared.items() if near and name in near}
+    place = exact_values(shared.values(), near or {})
     if len(place) < len(shared) and (sigma.conditions or phi.conditions or place):
         generic = shared_point([f.unresolved for f in (sigma, phi)], tuple(shared[name] for name in sorted(shared)))
         place = {**generic, **place}

@@ -25,7 +25,7 @@ from theory.calculus.nodes import exact
 from theory.calculus.signs import OpenSignError
 from theory.calculus.undefined import refuse_undefined
 from theory.errors import InputError, ParameterError
-from theory.language.activations import Activation, exact_value
+from theory.language.activations import Activation, exact_values
 from theory.language.families import conditions_in_words, holds
 from theory.language.labels import Labels
 from theory.language.parameters import Parameter, domain_of, points
@@ -430,7 +430,7 @@ class Network(Shown):
         """
         if not self.domain:
             return self
-        given = {p.symbol: exact_value(p.name, values[p.name]) for p in self.domain if p.name in values}
+        given = exact_values(self.domain, values)
         if len(given) < len(self.domain) or not self.conditions or holds(self.conditions, given):
             return self
         try:
@@ -450,10 +450,7 @@ class Network(Shown):
         >>> Plain().network(family, labels(family)).member({"beta": 1}).student.expr
         erf(x)
         """
-        given = {p.symbol: exact_value(p.name, values[p.name]) for p in self.domain if p.name in values}
-        for parameter in self.domain:
-            if parameter.symbol in given:
-                parameter.check_exact(given[parameter.symbol])
+        given = exact_values(self.domain, values)
         texts = {symbol.name: values[symbol.name] for symbol in given}
         return self._mapped(lambda f: f.at(texts), given) if given else self
 

@@ -21,7 +21,7 @@ from theory.calculus.expectations import is_closed
 from theory.calculus.nodes import exact
 from theory.calculus.tidy import in_lowest_terms, tidy
 from theory.errors import NotIntegrableError, NotRealError
-from theory.language.activations import exact_value
+from theory.language.activations import exact_values
 from theory.language.families import conditions_in_words, holds
 from theory.language.hermite import information_exponent
 from theory.language.parameters import points
@@ -190,9 +190,7 @@ class System(Shown):
         if not own:
             return [(self, list(range(len(rows))))]
         for i, row in enumerate(rows):
-            point = {p.symbol: exact_value(p.name, row[p.name]) for p in own if p.name in row}
-            for parameter in own:
-                parameter.check_exact(point[parameter.symbol])
+            point = exact_values(own, row)
             for system, places, values in groups:
                 if values == point if put or not system.network.domain else holds(system.conditions, point):
                     places.append(i)

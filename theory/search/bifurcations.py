@@ -12,13 +12,14 @@ Where A is a polynomial in mu and p with rational coefficients all of these are 
 one unknown is eliminated by resultants, and the real roots of these are isolated, so that no bifurcation is missed, and
 each p and mu is an exact algebraic number. The number of roots between two bifurcations is that at one rational p
 between them, by Sturm's theorem. What is decided by digits (80 of them) is which p and mu of the two eliminations
-belong together. `numerics.best.bifurcations` looks for the same points where A is no polynomial.
+belong together. `numerics.best.bifurcations` looks for the same points where A is no polynomial. The zeros of B are
+treated alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 from typing import Literal
 
@@ -31,17 +32,23 @@ from theory.search.window import middle, part_between, rational_in, roots_betwee
 from theory.shown import Shown, short
 from theory.symbols import mu
 
-__all__ = ["Bifurcation", "Kind", "borders_of", "counted", "of_polynomial"]
+__all__ = ["ZEROS", "Bifurcation", "Kind", "Quantity", "borders_of", "counted", "of_polynomial"]
 
 Kind = Literal["fold", "crossing", "end", "flat", "wall"]
+Quantity = Literal["A", "B"]
 DIGITS = 80
 NOTHING = mpmath.mpf(10) ** (-DIGITS // 2)
 UNIT = Parameter(mu, S.Zero, S.One)
+ZEROS: dict[Quantity, tuple[str, str]] = {
+    "A": ("critical alignment", "critical alignments"),
+    "B": ("zero of B", "zeros of B"),
+}
+"""What one zero in 0 < mu < 1, and several, are called."""
 MEANINGS = {
-    "fold": "two critical alignments meet at mu = {}",
-    "crossing": "critical alignments cross at mu = {}",
-    "end": "a critical alignment enters or leaves at mu = {}",
-    "flat": "A = 0 for every mu",
+    "fold": "two {zeros} meet at mu = {at}",
+    "crossing": "{zeros} cross at mu = {at}",
+    "end": "a {zero} enters or leaves at mu = {at}",
+    "flat": "{quantity} = 0 for every mu",
     "wall": "another formula holds beyond",
 }
 
@@ -56,6 +63,7 @@ class Bifurcation(Shown):
         value: of the parameter, exact (`error` 0) or a Float.
         mu: the alignment, exact or a Float; None for flat and wall.
         error: estimate of the error of `value`.
+        quantity: whose zeros change: "A" (critical alignments), or "B", where all of the above is said of its zeros.
     """
 
     shows = "kind, value ± error, mu"
@@ -64,6 +72,7 @@ class Bifurcation(Shown):
     value: Expr
     mu: Expr | None = None
     error: float = 0.0
+    quantity: Quantity = "A"
 
     @property
     def words(self) -> str:
@@ -72,13 +81,16 @@ class Bifurcation(Shown):
         >>> Bifurcation("end", S(3), S.Zero).words
         'a critical alignment enters or leaves at mu = 0'
         """
-        return MEANINGS[self.kind].format(short(self.mu))
+        zero, zeros = ZEROS[self.quantity]
+        return MEANINGS[self.kind].format(zero=zero, zeros=zeros, quantity=self.quantity, at=short(self.mu))
 
 
-def of_polynomial(drive: Expr, part: Parameter) -> tuple[list[Bifurcation], Callable[[Parameter], int]] | None:
+def of_polynomial(
+    drive: Expr, part: Parameter, quantity: Quantity = "A"
+) -> tuple[list[Bifurcation], Callable[[Parameter], int]] | None:
     r"""Return the bifurcations of A inside an interval, ascending, and what counts critical alignments between them.
 
-    None where A is no polynomial in mu and the parameter with rational coefficients.
+    The same of B and its zeros. None where it is no polynomial in mu and the parameter with rational coefficients.
 
     >>> from theory.language.parameters import declared
     >>> part = declared("-1 < p < 2")[0]
@@ -112,7 +124,7 @@ def of_polynomial(drive: Expr, part: Parameter) -> tuple[list[Bifurcation], Call
         generic = next(poly for poly in polys if poly.eval(0) != 0 and poly.eval(1) != 0)
         return int(generic.count_roots(0, 1))
 
-    return sorted(points, key=_order), count
+    return sorted((replace(point, quantity=quantity) for point in points), key=_order), count
 
 
 def borders_of(points: Iterable[Bifurcation], part: Parameter) -> list[Expr]:

@@ -30,6 +30,7 @@ __all__ = [
     "TOUCHING",
     "Root",
     "Samples",
+    "bend_of",
     "drive_of",
     "is_linear",
     "isolated",
@@ -84,11 +85,7 @@ class Root:
 
 def drive_of(escape: Escape) -> Expr:
     """Return A; raises `ParameterError`, `InputError` or `HermescapeError` where it is not defined, infinite or 0."""
-    if not escape.is_aligned:
-        raise ParameterError(
-            f"critical strengths of model {escape.network.name} given; accepted: model lora, whose search time depends "
-            "on mu alone."
-        )
+    _require_aligned(escape)
     drive = escape.A
     if drive is not None and escape.square is None:
         raise ParameterError(
@@ -103,6 +100,27 @@ def drive_of(escape: Escape) -> Expr:
     if drive == 0:
         raise _flat(escape)
     return drive
+
+
+def bend_of(escape: Escape) -> Expr:
+    """Return B; raises as `drive_of` where it is not defined, infinite or 0."""
+    _require_aligned(escape)
+    if escape.B is None:
+        raise InputError(
+            f"student {escape.loss.student.name}: B is infinite (it jumps or has an infinite slope); accepted are "
+            "continuous students with finite slopes."
+        )
+    if escape.B == 0:
+        raise HermescapeError(f"student {escape.loss.student.name} on {escape.loss.teacher.name}: B = 0 for every mu.")
+    return escape.B
+
+
+def _require_aligned(escape: Escape) -> None:
+    if not escape.is_aligned:
+        raise ParameterError(
+            f"critical strengths of model {escape.network.name} given; accepted: model lora, whose search time depends "
+            "on mu alone."
+        )
 
 
 def _flat(escape: Escape) -> HermescapeError:

@@ -3,7 +3,10 @@ r"""Special places of a family: where an exponent, a kink or the scale of the se
 - *Exponents*: the information exponent k* of the family is that of its generic member; where sigma_k* phi_k* vanishes
   it is another one. The zeros are those of the coefficient's factors in the parameters.
 - *Kinks*: where the branches on both sides of a breakpoint agree, a kink or a jump is gone.
-- *Signs*: where A or B vanishes whatever mu is.
+- *Signs*: where A or B vanishes whatever mu is; and where the number of their zeros in 0 < mu < 1 changes, which are
+  the critical alignments for A (`theory.search.bifurcations`): exactly where they are polynomials in mu and in the
+  parameters, on a line through a generic point for each of several parameters. `unsearched` names the others, of which
+  `numerics.best.bifurcations` says where they change.
 - *Ends*: towards each end of a parameter's domain A and B go like a power of the parameter (or of its distance from a
   finite end), which is read off values at mu = 1/2 and other parameters at a generic point: an observation, stated for
   exponents that two decades agree on.
@@ -11,30 +14,39 @@ r"""Special places of a family: where an exponent, a kink or the scale of the se
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import NamedTuple
 
 import sympy as sp
 from sympy import Expr, S, Symbol
 
 from theory.calculus.expectations import is_closed
+from theory.calculus.signs import sign_at
 from theory.errors import HermescapeError
 from theory.language.families import holds
 from theory.language.hermite import coefficient
 from theory.language.parameters import Parameter
 from theory.network.derivation import takes_families
 from theory.network.system import System
+from theory.search.bifurcations import Bifurcation, Quantity, borders_of, counted, of_polynomial
+from theory.search.window import rational_in
 from theory.shown import Several, Shown
 from theory.symbols import mu, x
+from theory.typeset.printing import latex
 
-__all__ = ["Special", "special_places"]
+__all__ = ["Special", "special_places", "unsearched"]
 
 DECADES = (3, 4, 5, 6)
 DIGITS = 30
 SAME = 0.02  # of two exponents
 HALVES = 4  # exponents are multiples of 1/4
+SHOWN = 8  # digits of an irrational number
+LARGEST = 9  # denominator of a generic value
 MOST_OPERATIONS = 200  # of what is factored
+MOST_DEGREE = 16  # in mu and the parameters together, of what is eliminated from
 
 
 @dataclass(frozen=True)
@@ -45,6 +57,7 @@ class Special(Shown):
         place: such as "c1 = 0" or "beta -> infinity".
         what: in words.
         kind: exponent, kink, sign or end.
+        latex: both with formulas between dollars.
     """
 
     shows = "place, what, kind"
@@ -52,6 +65,7 @@ class Special(Shown):
     place: str
     what: str
     kind: str
+    latex: str = field(default="", compare=False)
 
     @property
     def brief(self) -> str:
@@ -60,6 +74,32 @@ class Special(Shown):
 
     def __str__(self) -> str:
         return f"{self.place}: {self.what}"
+
+
+class _Text(NamedTuple):
+    """Words with formulas, as plain text and as LaTeX with formulas between dollars."""
+
+    plain: str
+    tex: str
+
+    @classmethod
+    def of(cls, words: str) -> _Text:
+        """Return words without formulas, but for A, B, A = 0, mu and a value of mu."""
+        formulas = re.sub(r"\b(mu( = [\d.e-]*\d)?|[AB]( = 0)?)\b", r"$\1$", words)
+        return cls(words, formulas.replace("$mu", rf"${latex(mu)}"))
+
+    @classmethod
+    def equation(cls, left: Expr, right: Expr) -> _Text:
+        """Return left = right, the right one to eight digits where it is an irrational number."""
+        shown = right.evalf(SHOWN) if right.is_number and not right.is_Rational else right
+        return cls(f"{sp.sstr(left)} = {sp.sstr(shown)}", f"${latex(left)} = {latex(shown)}$")
+
+    def __add__(self, other: _Text) -> _Text:  # type: ignore[override]
+        return _Text(self.plain + other.plain, self.tex + other.tex)
+
+    def changes(self, what: _Text, kind: str) -> Special:
+        """Return the special place that this is."""
+        return Special(self.plain, what.plain, kind, f"{self.tex}: {what.tex}")
 
 
 @takes_families
@@ -80,7 +120,7 @@ def special_places(system: System) -> Several[Special]:
     return Several(dict.fromkeys(places))
 
 
-def _zeros(f: Expr, domain: tuple[Parameter, ...]) -> Iterator[tuple[str, dict[Symbol, Expr]]]:
+def _zeros(f: Expr, domain: tuple[Parameter, ...]) -> Iterator[tuple[_Text, dict[Symbol, Expr]]]:
     """Yield where an expression in the parameters vanishes, factor by factor; values where a factor has one zero."""
     if sp.count_ops(f) > MOST_OPERATIONS:
         return
@@ -94,9 +134,9 @@ def _zeros(f: Expr, domain: tuple[Parameter, ...]) -> Iterator[tuple[str, dict[S
             roots = sp.real_roots(poly) if all(c.is_rational for c in poly.all_coeffs()) else []
             for root in dict.fromkeys(roots):
                 if own[symbols[0]].contains(root):
-                    yield f"{symbols[0]} = {root if root.is_Rational else root.evalf(8)}", {symbols[0]: root}
+                    yield _Text.equation(symbols[0], root), {symbols[0]: root}
         elif factor.is_positive is None and factor.is_negative is None:
-            yield f"{sp.sstr(factor)} = 0", {}
+            yield _Text.equation(factor, S.Zero), {}
 
 
 def _exponents(system: System) -> Iterator[Special]:
@@ -114,7 +154,7 @@ def _exponents(system: System) -> Iterator[Special]:
                 there = "none" if order is None else str(order)
             except HermescapeError:
                 continue
-        yield Special(place, f"information exponent {there} in place of {k}", "exponent")
+        yield place.changes(_Text.of(f"information exponent {there} in place of {k}"), "exponent")
 
 
 def _kinks(system: System) -> Iterator[Special]:
@@ -126,19 +166,94 @@ def _kinks(system: System) -> Iterator[Special]:
                 continue
             shared = sp.gcd_list(sp.Poly(gap, x).all_coeffs())
             for place, _ in _zeros(shared, system.network.domain):
-                yield Special(place, f"no kink at x = {sp.sstr(c)}", "kink")
+                yield place.changes(_Text.of("no kink at ") + _Text.equation(x, c), "kink")
 
 
 def _signs(system: System) -> Iterator[Special]:
-    """Yield where A or B vanishes for every mu; elsewhere their zeros are curves (`numerics.best.bifurcations`)."""
-    for name, f in (("A", system.escape.A), ("B", system.escape.B)):
-        if f is None or not is_closed(f) or sp.count_ops(f) > MOST_OPERATIONS:
-            continue
+    """Yield where A or B vanishes for every mu, and where their zeros in (0, 1) appear and vanish."""
+    for name, f in _closed(system):
         for factor, power in sp.factor_list(sp.fraction(sp.together(f))[0])[1]:
             if not factor.has(mu):
                 what = f"{name} changes its sign" if power % 2 else f"{name} = 0 for every mu"
                 for place, _ in _zeros(factor, system.network.domain):
-                    yield Special(place, what, "sign")
+                    yield place.changes(_Text.of(what), "sign")
+        if _is_searched(f, system):
+            yield from _changes(name, f, system)
+
+
+def _closed(system: System) -> Iterator[tuple[Quantity, Expr]]:
+    quantities: tuple[tuple[Quantity, Expr | None], ...] = (("A", system.escape.A), ("B", system.escape.B))
+    for name, f in quantities:
+        if f is not None and is_closed(f) and sp.count_ops(f) <= MOST_OPERATIONS:
+            yield name, f
+
+
+def _is_searched(f: Expr, system: System) -> bool:
+    """Whether f is a polynomial of moderate degree in mu and the parameters, over the rationals."""
+    poly = rational_in(sp.fraction(sp.together(f))[0], mu, *system.network.parameters_of_functions)
+    return poly is not None and sum(map(poly.degree, poly.gens)) <= MOST_DEGREE
+
+
+def _changes(name: Quantity, f: Expr, system: System) -> Iterator[Special]:
+    """Yield where zeros of A, or of B, appear and vanish, each parameter varied for itself."""
+    network, numerator = system.network, sp.fraction(sp.together(f))[0]
+    for parameter in network.domain:
+        others = {s: v for s, v in _simple(network.example, system).items() if s != parameter.symbol}
+        found = of_polynomial(sp.expand(numerator.xreplace(others)), parameter, name)
+        if found is None or not found[0]:
+            continue
+        points, count = found
+        borders = borders_of(points, parameter)
+        sides = dict(zip(borders[1:-1], pairwise(counted(borders, parameter, count)), strict=True))
+        for point in points:
+            inside = holds(system.conditions, {**others, parameter.symbol: point.value})
+            if point.kind in ("fold", "end") and inside:
+                numbers = "{}: {} below, {} above".format(point.words, *sides[point.value])
+                place = _place_of(point, parameter.symbol, others, numerator)
+                yield place.changes(_Text.of(point.words if others else numbers), "sign")
+
+
+def _simple(point: Mapping[Symbol, Expr], system: System) -> Mapping[Symbol, Expr]:
+    """Return a point near this one with short fractions, if it lies in the chamber."""
+    near = {symbol: sp.Rational(value).limit_denominator(LARGEST) for symbol, value in point.items()}
+    inside = all(p.contains(near[p.symbol]) and near[p.symbol] != 0 for p in system.network.domain)
+    return near if inside and holds(system.conditions, near) else point
+
+
+def _place_of(point: Bifurcation, p: Symbol, others: Mapping[Symbol, Expr], f: Expr) -> _Text:
+    """Return where a bifurcation is that was found for these values of the other parameters.
+
+    That is a ratio of two parameters of which f is a form, else the zeros of a polynomial in the parameters for the end
+    of a branch, else this place.
+    """
+    if not others or point.value == 0:
+        return _Text.equation(p, point.value)
+    if len(others) == 1 and sp.Poly(f, p, *others).is_homogeneous:
+        ((other, value),) = others.items()
+        first, second = sorted((p, other), key=lambda symbol: symbol.name)
+        ratio = point.value / value if p == first else value / point.value
+        return _Text.equation(first, (ratio if ratio.is_Rational else ratio.evalf(SHOWN)) * second)
+    if point.kind == "end":
+        walls = sp.factor_list(f.subs(mu, point.mu))[1]
+        wall = next(wall for wall, _ in walls if sign_at(wall, {**others, p: point.value}) == 0)
+        return _Text.equation(wall, S.Zero)
+    where = [_Text.equation(*pair) for pair in others.items()]
+    there = _Text(*(f" (at {', '.join(texts)})" for texts in zip(*where, strict=True)))
+    return _Text.equation(p, point.value) + there
+
+
+def unsearched(system: System) -> tuple[str, ...]:
+    """Return which of A and B may change their sign at some mu only where `special_places` does not look for it.
+
+    >>> from theory.network.derivation import derive
+    >>> unsearched(derive("erf(b*x)", parameters="b")), unsearched(derive("c1*x + He(3, x)", parameters="c1"))
+    (('A', 'B'), ())
+    """
+    escape = system.escape
+    if not (system.network.domain and system.network.is_single_index and escape.is_aligned):
+        return ()
+    found = {name for name, f in _closed(system) if _is_searched(f, system)}
+    return tuple(name for name, f in (("A", escape.A), ("B", escape.B)) if f not in (None, 0) and name not in found)
 
 
 def _ends(system: System) -> Iterator[Special]:
@@ -152,9 +267,16 @@ def _ends(system: System) -> Iterator[Special]:
             if not all(holds(system.conditions, {**point, parameter.symbol: v}) for v in _towards(parameter, end)):
                 continue
             powers = {n: _power(f.subs(others), parameter, end) for n, f in (("A", escape.A), ("B", escape.B))}
-            told = [f"{name} ~ {_scale(parameter, end, p)}" for name, p in powers.items() if p not in (None, 0)]
+            told = [(name, _scale(parameter, end, p)) for name, p in powers.items() if p not in (None, 0)]
             if told:
-                yield Special(f"{parameter.name} -> {_named(end)}", ", ".join(told), "end")
+                plain = ", ".join(f"{name} ~ {scale.plain}" for name, scale in told)
+                tex = ", ".join(rf"${name} \sim {scale.tex}$" for name, scale in told)
+                yield _towards_end(parameter, end).changes(_Text(plain, tex), "end")
+
+
+def _towards_end(parameter: Parameter, end: Expr) -> _Text:
+    named = {sp.oo: "infinity", -sp.oo: "-infinity"}.get(end, str(end))
+    return _Text(f"{parameter.name} -> {named}", rf"${latex(parameter.symbol)} \to {latex(end)}$")
 
 
 def _power(f: Expr, parameter: Parameter, end: Expr) -> sp.Rational | None:
@@ -182,13 +304,13 @@ def _towards(parameter: Parameter, end: Expr) -> list[Expr]:
     return [end + 1 / far if end == parameter.low else end - 1 / far for far in distances]
 
 
-def _scale(parameter: Parameter, end: Expr, power: sp.Rational) -> str:
-    plain, distance = end == sp.oo or (end == 0 and parameter.low == 0), f" - {end}"
-    base = parameter.name if plain else f"|{parameter.name}{'' if end in (0, -sp.oo) else distance}|"
+def _scale(parameter: Parameter, end: Expr, power: sp.Rational) -> _Text:
+    """Return |p - end|^power, without bars where p is positive; the formula without dollars."""
+    plain, distance = end == sp.oo or (end == 0 and parameter.low == 0), "" if end in (0, -sp.oo) else f" - {end}"
+    bar = "" if plain else "|"
+    distance = "" if plain else distance
+    text, tex = (f"{bar}{name}{distance}{bar}" for name in (parameter.name, latex(parameter.symbol)))
     if power == 1:
-        return base
-    return f"{base}^{power}" if power.is_Integer and power > 0 else f"{base}^({power})"
-
-
-def _named(end: Expr) -> str:
-    return "infinity" if end == sp.oo else "-infinity" if end == -sp.oo else str(end)
+        return _Text(text, tex)
+    shown = f"^{power}" if power.is_Integer and power > 0 else f"^({power})"
+    return _Text(text + shown, f"{tex}^{{{latex(power)}}}")

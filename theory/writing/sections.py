@@ -15,7 +15,6 @@ from theory.calculus.expectations import is_closed
 from theory.calculus.explain import MOST_STEPS, RULES, Step
 from theory.calculus.undefined import Undefined, undefined_in
 from theory.language.activations import Activation
-from theory.language.families import conditions_in_words
 from theory.language.hermite import coefficient
 from theory.language.parameters import Parameter
 from theory.network.constraints import Free
@@ -27,6 +26,7 @@ from theory.typeset.layout import Equation
 from theory.typeset.printing import latex
 from theory.writing import words
 from theory.writing.blocks import Block, Equations, Math, Meanings, Paragraph, prose
+from theory.writing.families import said_of
 from theory.writing.law import Tagged, mode_law, regimes, search_law, sphere_law
 from theory.writing.sources import sources
 
@@ -105,9 +105,8 @@ class Writer:
         )
         yield "definitions", Equations(self._definitions())
         yield "definitions", self._symbols()
-        if system.conditions:
-            where = " and ".join(f"${f}$" for f in conditions_in_words(system.conditions, latex))
-            yield "definitions", Paragraph.of(f"The formulas of this document hold where {where}.")
+        for sentence in said_of(system):
+            yield "definitions", Paragraph.of(sentence)
         if not system.loss_function.has_formula:
             yield "definitions", words.any_function(undefined_in(*(f.expr for f in system.network.functions)))
         yield "definitions", words.conventions(of_any=self._is_bare)

@@ -33,6 +33,37 @@ def test_derive_shows_parameters_and_special_places(call) -> None:
     assert "holds where" not in out
 
 
+def test_derive_names_where_signs_change_at_some_mu(call) -> None:
+    cubic = ("derive", "c1*x + He(3, x)", "--param", "c1")
+    line = "c1 = 3: a critical alignment enters or leaves at mu = 0: 1 below, 0 above"
+    assert line in call(*cubic)[1].splitlines()
+    found = json.loads(call(*cubic, "--json")[1])
+    assert {"place": "c1 = 3", "what": line.partition(": ")[2]}.items() <= found["special"][3].items()
+    assert found["unsearched"] == []
+    for command in ((*cubic, "--latex"), ("latex", *cubic[1:])):
+        assert r"$c_{1} = 3$: a critical alignment enters or leaves at" in call(*command)[1].replace("\n", " ")
+    out = call("derive", "sin(b*x)", "--param", "b > 0")[1]
+    assert "hermescape bifurcations ACT --over b --between LOW:HIGH (--of B)" in out
+    assert json.loads(call("derive", "sin(b*x)", "--param", "b > 0", "--json")[1])["unsearched"] == ["A", "B"]
+
+
+def test_derive_in_latex_says_where_each_chamber_holds(call) -> None:
+    out = call("derive", *PAIR, "--latex")[1]
+    assert out.count("The formulas hold where") == 2
+
+
+def test_bifurcations(call) -> None:
+    cubic = ("bifurcations", "c1*x + c3*He(3, x)", "--param", "c1", "--param", "c3", "--set", "c3=1")
+    found = json.loads(call(*cubic, "--between", "-2:4", "--json")[1])
+    assert [one["count"] for one in found["intervals"]] == [0, 2, 1, 0]
+    assert found["points"][0]["value"] == pytest.approx(-0.437120971963953, abs=1e-15)
+    of_b = json.loads(call(*cubic, "--between", "-2:7", "--of", "B", "--json")[1])
+    assert ([one["count"] for one in of_b["intervals"]], of_b["of"]) == ([0, 2, 0], "B")
+    assert "two zeros of B meet" in call(*cubic, "--between", "-2:7", "--of", "B")[1]
+    assert "no interval of c1 real given" in call(*cubic)[2]
+    assert "accepted: --over with a parameter" in call(*cubic[:-2])[2]
+
+
 def test_derive_gives_every_chamber(call) -> None:
     code, out, _ = call("derive", *PAIR)
     assert code == 0
@@ -102,7 +133,7 @@ def test_simulate_keeps_the_value(call) -> None:
 
 def test_latex_of_a_family_says_where_it_holds(call) -> None:
     out = call("latex", *PAIR)[1]
-    assert "The formulas of this document hold where" in out
+    assert "The formulas hold where" in out
     assert r"b_{2}" in out
     leaky = call("latex", "max(x, 0) + a*min(x, 0)", "--param", "a", "--fragment", "--only", "tau,A,B")[1]
     assert "a^{2}" in leaky

@@ -111,6 +111,59 @@ def test_the_search_agrees_with_what_is_exact(cubic: Bifurcations, monkeypatch: 
         assert float(ours.mu) == pytest.approx(float(exact.mu), abs=1e-12)
 
 
+def bend(sigma, slope, curvature) -> np.ndarray:
+    """B = -E[sigma'(mu Z)^2 + sigma''(mu Z) (sigma(mu Z) - sigma(Z))], for student = teacher."""
+    inside = ALIGNMENTS[:, None] * NODES
+    return -(slope(inside) ** 2 + curvature(inside) * (sigma(inside) - sigma(NODES))) @ WEIGHTS
+
+
+@pytest.mark.parametrize(
+    ("text", "between", "functions", "exact"),
+    [
+        (
+            "b*x + He(3, x)",
+            (-1, 7),
+            lambda b: (lambda z: b * z + z**3 - 3 * z, lambda z: b + 3 * z**2 - 3, lambda z: 6 * z),
+            True,
+        ),
+        (
+            "x*(1 + erf(b*x))/2",
+            (0.2, 3),
+            lambda b: (
+                lambda z: z * (1 + erf(b * z)) / 2,
+                lambda z: (1 + erf(b * z)) / 2 + b * z * np.exp(-((b * z) ** 2)) / np.sqrt(np.pi),
+                lambda z: 2 * b * (1 - (b * z) ** 2) * np.exp(-((b * z) ** 2)) / np.sqrt(np.pi),
+            ),
+            False,
+        ),
+    ],
+)
+def test_zeros_of_b_against_brute_force(text, between, functions, exact) -> None:
+    report = bifurcations(text, "b", between, of="B")
+    assert (report.exact, report.quantity, {point.quantity for point in report.points}) == (exact, "B", {"B"})
+    for value in np.linspace(*between, 15)[1:-1] + 0.15:
+        signs = np.sign(bend(*functions(value)))
+        assert report.count(value) == int(np.sum(signs[1:] != signs[:-1]))
+    assert len(set(report.counts)) > 1
+    for branch in report.branches:
+        middle = len(branch.values) // 4
+        there = np.interp(branch.mu[middle], ALIGNMENTS, bend(*functions(branch.values[middle])))
+        assert there == pytest.approx(0, abs=1e-4)
+
+
+def test_what_is_said_of_zeros_of_b() -> None:
+    report = hermescape.bifurcations("p*x + He(2, x)", "p", (0, 4), of="B")
+    (end,) = report.points  # B = 2 - p^2 - 6 mu^2
+    assert (end.kind, end.value**2, end.mu) == ("end", 2, 0)
+    assert "zeros of B in (0, 1)" in str(report)
+    ax = report.plot()
+    assert ax.lines[0].get_label() == "zero of B"
+    with pytest.raises(ParameterError, match="accepted: A or B"):
+        bifurcations("p*x + He(2, x)", "p", (0, 4), of="C")
+    with pytest.raises(HermescapeError, match="B = 0"):
+        bifurcations(derive("p*x + He(2, x)", parameters="p", objective="correlation"), "p", (1, 2), of="B")
+
+
 @pytest.mark.slow
 def test_without_a_closed_form() -> None:
     """tanh(2 x) - a x: F(0) vanishes where a = E sigma', one derivative of one function by quadrature."""

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sympy import Rational, S, Symbol
 
+import hermescape
 from theory.calculus.parity import parity
 from theory.calculus.signs import OpenSignError
 from theory.errors import (
@@ -179,6 +180,56 @@ def test_a_family_is_derived_where_it_is_real(text: str, condition: str) -> None
     assert activation(text, "1.5 < b < 2").conditions == ()
 
 
+@pytest.mark.parametrize(
+    ("text", "conditions"),
+    [
+        ("sqrt(x**4 + b*x**2 + 1)", ("b > -2",)),
+        ("log(x**4 + b*x + 1)", ("256 - 27*b**4 > 0",)),
+        ("sqrt(x**6 + b*x**2 + b*x + 1)", ("b > -0.8735775125", "b < 4.055393044")),
+        ("sqrt(b + 2*tanh(x))", ("b > 2",)),
+        ("log(b + sin(x))", ("b > 1",)),
+        ("log(1 + b*erf(x))", ("b > -1", "b < 1")),
+        ("log(cosh(x) + x**2 + b)", ("b > -1",)),
+        ("asin(b*tanh(x))", ("b > -1", "b < 1")),
+        ("acos(b + exp(-x**2)/2)", ("b < 1/2", "b > -1")),
+        ("x/(b + exp(x))", ("b > 0",)),
+        ("1/(1 + b*tanh(x))", ("b > -1", "b < 1")),
+        ("abs(x)**b", ("b > 0",)),
+        ("cosh(b*x**2)", ("b < 1/4", "b > -1/4")),
+        ("exp(-b*x**4)", ("b > 0",)),
+        ("exp(b*x**2)*cosh(x**2/8)", ("b < 1/8",)),
+        ("1/(1 + exp(b*x**2))", ()),
+    ],
+)
+def test_where_a_family_is_real_and_integrable(text: str, conditions: tuple[str, ...]) -> None:
+    """Over the domain a value is accepted if and only if it lies in the chamber: members are looked at by numbers."""
+    family = activation(text, "b")
+    assert conditions_in_words(family.conditions) == conditions
+    assert family.chambers(40) == (family,)
+    (b,) = family.parameters
+    for value in (Rational(n, 7) for n in (-30, -13, -6, -3, -1, 1, 2, 6, 10, 27, 40)):
+        if holds(family.conditions, {b: value}):
+            assert not family.at({"b": value}).is_family
+        else:
+            with pytest.raises((NotRealError, NotIntegrableError)):
+                family.at({"b": value})
+
+
+def test_what_several_parameters_have_to_fulfil() -> None:
+    family = activation("sqrt(a + b*tanh(x))", ["a", "b"])
+    assert set(conditions_in_words(family.conditions)) == {"a + b > 0", "b < a"}
+    quartic = activation("sqrt(x**4 + b*x**2 + c)", ["b", "c"])
+    seen = {frozenset(conditions_in_words(f.conditions)) for f in quartic.chambers()}
+    assert seen == {frozenset({"b > 0", "c > 0"}), frozenset({"-b**2 + 4*c > 0", "c > 0"})}
+
+
+def test_where_realness_is_not_decided_members_are_looked_at() -> None:
+    family = activation("sqrt(1 + b*sin(x)*tanh(x))", "0 < b < 0.5")
+    assert family.conditions == ()
+    with pytest.raises(NotRealError, match="looked at for b"):
+        activation("sqrt(1 + b*sin(x)*cos(2*x)*x)", "b > 1")
+
+
 def test_parity_and_exponent_of_the_generic_member() -> None:
     assert [parity(f) for f in (sp.erf(beta * x), sp.exp(-beta * x**2), x + a)] == ["odd", "even", None]
     mixed = activation("c1*x + c3*He(3, x)", ["c1", "c3"])
@@ -219,6 +270,15 @@ def test_a_domain_that_decides_leaves_one_chamber() -> None:
         ("max(x**2 - b, 0)", ["b"]),
         ("abs(tanh(b*x - c))", ["b", "c"]),
         ("max(exp(x) - b, 0) + abs(b*x)", ["b"]),
+        ("max(tanh(x), b)", ["b"]),
+        ("abs(atan(x) - b) + abs(sinh(x) - b)", ["b"]),
+        ("max(x**3, b)", ["b"]),
+        ("abs((x - b)**5 + c)", ["b", "c"]),
+        ("abs(log(1 + x**2) - b)", ["b"]),
+        ("max(asinh(c*x), b) + abs(sinh(x) - c)", ["b", "c"]),
+        ("max(tanh(x), tanh(b*x))", ["b"]),
+        ("max(exp(x), exp(b*x))", ["b"]),
+        ("abs((x - b)*(exp(x) - b))", ["b"]),
     ],
 )
 def test_every_chamber_is_the_function_there(text: str, names: list[str]) -> None:
@@ -230,6 +290,23 @@ def test_every_chamber_is_the_function_there(text: str, names: list[str]) -> Non
         for z in (Rational(-7, 3), Rational(-1, 5), Rational(3, 7), Rational(5, 2)):
             values = {**place, x: z}
             assert abs(sp.N(there[0].expr.subs(values) - there[0].unresolved.subs(values))) < 1e-12
+
+
+def test_a_switch_of_an_increasing_function_is_that_of_its_argument() -> None:
+    assert {f.kinks for f in activation("max(tanh(x), b)", "b").chambers()} == {(sp.atanh(Symbol("b", real=True)),), ()}
+    assert conditions_in_words(activation("max(tanh(x), tanh(b*x))", "b > 1").conditions) == ()
+    with pytest.raises(UnsupportedExpressionError, match="increasing functions"):
+        activation("abs(x + tanh(x) - b)", "b")
+
+
+def test_kinks_at_inverse_functions_are_continuous_and_integrated() -> None:
+    """Families with kinks at tan(b), sinh(b), a cubic root, against their members."""
+    for text, value in (("abs(atan(x) - b)", 0.4), ("max(asinh(x), b)", 0.3), ("max(x**3, b)", -0.7)):
+        family = derive(text, parameters="b", near={"b": value})
+        member = derive(text.replace("b)", f"({value}))"))
+        assert family.loss_function.student.is_continuous
+        numbers = hermescape.search_time(family, 0.4, b=value), hermescape.search_time(member, 0.4)
+        assert numbers[0].tau == pytest.approx(numbers[1].tau, rel=1e-12)
 
 
 def test_a_wall_belongs_to_no_chamber() -> None:
