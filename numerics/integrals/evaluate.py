@@ -196,11 +196,12 @@ def value(
         raise ParameterError(f"{names} without a value in {expr}; accepted: `at` with a number for every free symbol.")
     if digits is not None:
         check_digits(digits)
+    estimate = None
     with suppress(NotCertifiedError):
-        return _proved(expr, exact, digits)
+        estimate = _proved(expr, exact, digits)
     if digits is not None:
-        return _to_digits(expr.subs(exact), digits)
-    estimate = _in_float64(expr, exact, tolerance / 10)
+        return estimate or _to_digits(expr.subs(exact), digits)
+    estimate = estimate or _in_float64(expr, exact, tolerance / 10)
     if estimate is None:
         estimate = _to_digits(expr.subs(exact), DOUBLE_DIGITS)
         estimate = Estimate(as_double(estimate.value), as_double(estimate.error))
@@ -213,8 +214,13 @@ def value(
 
 
 def _proved(expr: Expr, exact: Mapping[Symbol, Expr], digits: int | None) -> Estimate:
-    """Return the value with a proved error; raises `NotCertifiedError` where there is none."""
+    """Return the value with a proved error; raises `NotCertifiedError` where there is none.
+
+    What may vanish may be as small as the tail of a Gaussian: that is left to the oracle, whose digits are relative.
+    """
     number, error, _ = printed(closed.ball_at(expr, exact), expr, digits)
+    if not number and error:
+        raise NotCertifiedError(f"not certified: {expr} may vanish.")
     return Estimate(number, error, certified=True)
 
 

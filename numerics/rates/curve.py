@@ -41,6 +41,8 @@ __all__ = ["SearchCurve", "search_times", "searches"]
 Array = NDArray[np.float64]
 
 ROUNDING = TIME_ROUNDING * UNIT_ROUNDING
+ROUNDED = 1e-12
+"""relative error by rounding from which a point is decided alone, in balls where it can be"""
 MANY_CLOSED, MANY_INTEGRALS = 1000, 64  # points at which working on all together begins to pay
 MODELS = "theory.network.models"  # whose domains of mu and rho are known here
 
@@ -97,7 +99,8 @@ class SearchCurve(Shown):
         if index in self.alone:
             return self.alone[index]
         at: Any = {name: float(getattr(self, name)[index]) for name in ("mu", "rho", "B", "G", "rate", "tau", "error")}
-        low, high = float(self.low[index]), float(self.high[index])
+        at["error"] += (rounding := float(self.rounding[index]))
+        low, high = float(self.low[index]) - rounding, float(self.high[index]) + rounding
         along = None if self.A is None else float(self.A[index])
         return Search(**at, A=along, interval=(low, high if math.isfinite(high) else None), slowdown=self.slowdown)
 
@@ -466,6 +469,7 @@ def _lost(
     for size in (scale, curve.G):
         kept &= (size > MODEST[0]) & (size < MODEST[1])
     kept &= (curve.rate > 0) & np.isfinite(curve.tau) & (curve.error <= tolerance * curve.tau)
+    kept &= curve.rounding <= ROUNDED * curve.tau
     if system.escape.A is not None and system.loss_function.ends_at_teacher:
         kept &= curve.mu != 1  # w0 = w*
     return ~kept
@@ -485,11 +489,7 @@ def _filled(curve: SearchCurve, alone: Mapping[int, Search]) -> SearchCurve:
         along[where] = [_double(search.A) for search in alone.values()]
     low, high, rounding = curve.low.copy(), curve.high.copy(), curve.rounding.copy()
     low[where], high[where] = np.transpose([[_double(end) for end in s.interval] for s in alone.values()])
-    decided = [search.error != 0 or search.tau is None for search in alone.values()]  # by quadrature, or 25 digits
-    with np.errstate(all="ignore"):
-        own = np.where(np.isfinite(columns["tau"]), ROUNDING * columns["tau"], 0.0)[where]
-    unknown = np.where(np.isnan(rounding[where]), np.inf, rounding[where])
-    rounding[where] = np.where(decided, own, unknown)
+    rounding[where] = 0.0
     return replace(curve, A=along, **columns, low=low, high=high, rounding=rounding, alone=dict(alone))
 
 

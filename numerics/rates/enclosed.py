@@ -17,13 +17,14 @@ import sympy as sp
 from flint import arb, ctx
 from sympy import Expr
 
-from numerics.integrals.certified.closed import value_ball
+from numerics.integrals.certified.closed import ball_at
 from numerics.integrals.certified.enclosure import DOUBLE_DIGITS, PRECISION, printed
 from numerics.integrals.certified.integrals import search_time_of
 from numerics.integrals.quadrature import Real
 from numerics.rates.place import Place
 from numerics.rates.search import Search
 from theory.enclosures.balls import constant, precision
+from theory.errors import NotCertifiedError
 
 __all__ = ["enclosed"]
 
@@ -32,9 +33,9 @@ class _Balls:
     """A, B, G, rate and tau at the precision that FLINT stands at; `slowdown` divides the learning rate."""
 
     def __init__(self, place: Place, parts: tuple[Expr, Expr], *, aligned: bool, slowdown: int) -> None:
-        exact = [part.xreplace(place.at) for part in parts]
+        at = [ball_at(part, place.at) for part in parts]
         self._place, self._aligned, self._slowdown = place, aligned, slowdown
-        self._parts = lru_cache(maxsize=8)(lambda bits: tuple(value_ball(part) for part in exact))
+        self._parts = lru_cache(maxsize=8)(lambda bits: tuple(part() for part in at))
 
     @property
     def A(self) -> arb:
@@ -86,7 +87,10 @@ def enclosed(
     balls = _Balls(place, parts, aligned=aligned, slowdown=slowdown)
 
     def number(ball: Callable[[], arb], name: str) -> Real:
-        return printed(ball, name, digits)[0]
+        value, error, _ = printed(ball, name, digits)
+        if not value and error:  # as small as in a tail of the Gaussian
+            raise NotCertifiedError(f"not certified: {name} may vanish.")
+        return value
 
     along = number(lambda: balls.A, "A") if aligned else None
     bend, drive = number(lambda: balls.B, "B"), number(lambda: balls.G, "G")

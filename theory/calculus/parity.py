@@ -8,6 +8,7 @@ function which only looks even where one has looked, max(x - 2, 0) near 0, has n
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import lru_cache
 from typing import Literal, cast
 
@@ -16,7 +17,8 @@ from sympy import Expr
 
 from theory.calculus.pieces import Pieces, pieces
 from theory.calculus.stable import logistic, softplus, stable
-from theory.errors import InputError, UnsupportedExpressionError
+from theory.enclosures.balls import constant, precision
+from theory.errors import InputError, NotCertifiedError, UnsupportedExpressionError
 from theory.symbols import x
 
 __all__ = ["Parity", "parity"]
@@ -25,6 +27,8 @@ Parity = Literal["even", "odd"] | None
 
 SAME = sp.Float("1e-25", 10)  # two breakpoints known to 30 digits, relative
 MAX_OPERATIONS = 400  # of what is brought to a common denominator
+POINTS = (sp.Rational(1, 3), sp.Rational(7, 5), sp.Rational(-29, 10))
+PRECISION = 128  # bits at which a difference is looked at there
 
 
 @lru_cache(maxsize=1024)
@@ -85,11 +89,20 @@ def _one_sided(f: Expr) -> Expr:
 
 def _is_rational_zero(f: Expr) -> bool:
     """Whether f vanishes as a rational function of x and of the exponentials in it."""
-    if sp.count_ops(f) > MAX_OPERATIONS:
+    if sp.count_ops(f) > MAX_OPERATIONS or _differs(f):
         return False
     plain = f.replace(sp.tanh, lambda c: (sp.exp(2 * c) - 1) / (sp.exp(2 * c) + 1)).rewrite((sp.sinh, sp.cosh), sp.exp)
     numbered = _by_generators(plain)
     return numbered is not None and sp.fraction(sp.cancel(sp.together(numbered)))[0] == 0
+
+
+def _differs(f: Expr) -> bool:
+    """Whether f is proved to be other than 0 at some point, which spares cancelling what does not cancel."""
+    for point in POINTS:
+        with suppress(NotCertifiedError), precision(PRECISION):
+            if not constant(f.xreplace({x: point})).contains(0):
+                return True
+    return False
 
 
 def _by_generators(f: Expr) -> Expr | None:

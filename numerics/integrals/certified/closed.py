@@ -59,6 +59,8 @@ def ball_at(expr: Expr, at: Mapping[Symbol, Expr]) -> Callable[[], arb]:
 
     Raises `NotCertifiedError` for an expression without a finite value there.
     """
+    if not expr.has(*NODES):
+        return lambda: function(expr, *at)(*(acb(constant(number)) for number in at.values())).real
     exact = expr.xreplace(dict(at))
     if exact.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
         raise NotCertifiedError(f"not certified: {expr} has no finite value there as it is written.")

@@ -191,7 +191,7 @@ def printed(
 
     >>> from theory.enclosures.balls import constant
     >>> printed(lambda: constant(sp.exp(-1)), "1/e")[:2], printed(lambda: constant(sp.exp(-2000)), "tiny")[0]
-    ((0.36787944117144233, 1.2...e-17), 5.14820022241301e-869)
+    ((0.36787944117144233, 1.2...e-17), 2.57653587296115e-869)
     """
     enclosure = resolved(ball_at, name, digits=digits)
     if digits is None and enclosure.is_double:

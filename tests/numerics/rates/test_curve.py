@@ -75,16 +75,17 @@ def test_closed_forms_are_those_of_one_point_and_of_thirty_digits(name: str) -> 
     grid = np.array([0.001, *np.linspace(0.02, 0.98, 40).round(6), 0.320721, 0.3207205555, 1])
     rho = grid + 0.25 if CLOSED[name] == "misaligned" else None
     curve = search_times(system, grid, rho=rho)
-    assert len(curve.alone) <= 2
+    assert len(curve.alone) <= 3
     for i, found in enumerate(curve):
         alone = search_time(system, float(grid[i]), rho=None if rho is None else float(rho[i]))
         assert (found.tau is None) == (alone.tau is None)
         if found.tau is not None and alone.tau is not None:
             assert abs(found.tau - alone.tau) <= found.error + alone.error + 1e-10 * found.tau
-            assert (found.error, found.slowdown) == (alone.error, 1)
+            assert (found.slowdown, found.certified, alone.certified) == (1, i in curve.alone, True)
+            assert alone.error <= 2.0**-52 * alone.tau
             assert found.interval[0] <= found.tau <= found.interval[1]
     for i in (0, 7, 41, 42):
-        fine = search_time(system, float(grid[i]), rho=None if rho is None else float(rho[i]), digits=30)
+        fine = search_time(system, float(grid[i]), rho=None if rho is None else float(rho[i]), digits=40)
         assert abs(fine.tau - sp.Float(curve.tau[i], 40)) <= curve.error[i] + curve.rounding[i] <= 1e-9 * curve.tau[i]
         low, high = curve.low[i] - curve.rounding[i], curve.high[i] + curve.rounding[i]
         assert low <= fine.tau <= high
@@ -132,7 +133,7 @@ def test_the_table_of_many_points_is_that_of_each() -> None:
     system, grid = derive("he3"), np.linspace(0.001, 1, 1000).round(9).tolist()
     _, shown = escape_parts(system, searches(system, grid)[::7])
     _, alone = escape_parts(system, [search_time(system, place) for place in grid[::7]])
-    for some, other in zip(shown.columns, alone.columns, strict=True):
+    for some, other in zip(shown.columns[:-1], alone.columns[:-1], strict=True):  # the last one is the error
         pairs = [pair for pair in zip(some.cells, other.cells, strict=True) if pair[0] != pair[1]]
         assert len(pairs) <= (3 if some.header == "B" else 0)
         assert all(float(a) == pytest.approx(float(b), rel=2e-7) for a, b in pairs)
