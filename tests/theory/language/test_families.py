@@ -110,6 +110,12 @@ def test_generic_points_lie_inside(low: float, width: float, count: int) -> None
     assert all(p.contains(point[p.symbol]) for point in found for p in domain)
 
 
+def test_a_letter_that_is_a_word_of_python_is_refused_as_a_letter() -> None:
+    for text in ("lambda", "lambda > 0", "0 < lambda < 2"):
+        with pytest.raises(ParameterError, match=r"lambda is a letter of the theory; accepted: a, b"):
+            declared(text)
+
+
 def test_an_undeclared_name_is_answered_with_the_option() -> None:
     with pytest.raises(UnknownNameError, match=r"did you mean .*tanh.*--param tahn"):
         activation("tahn(x)")
