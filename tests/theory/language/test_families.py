@@ -315,6 +315,11 @@ def test_kinks_at_inverse_functions_are_continuous_and_integrated() -> None:
         assert numbers[0].tau == pytest.approx(numbers[1].tau, rel=1e-12)
 
 
+def test_a_limit_that_depends_on_the_parameters_is_refused() -> None:
+    with pytest.raises(UnsupportedExpressionError, match="its limit depends on the parameters"):
+        _ = derive("abs(x)**p", parameters="p > 0").escape.A
+
+
 def test_a_wall_belongs_to_no_chamber() -> None:
     family = activation("max(x - b, 0) + max(x - c, 0)", ["b", "c"])
     b, c = family.parameters
