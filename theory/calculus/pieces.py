@@ -121,7 +121,14 @@ def _plain_slope(formula: Expr | None) -> Expr | None:
 
 def _limit(branch: Expr, c: Expr, side: str) -> Expr:
     value = branch.subs(x, c)
-    return sp.limit(branch, x, c, side) if value.has(sp.nan, sp.zoo) else value
+    if not value.has(sp.nan, sp.zoo):
+        return value
+    try:
+        return sp.limit(branch, x, c, side)
+    except NotImplementedError:
+        raise UnsupportedExpressionError(
+            f"{branch} at x = {c}: its limit depends on the parameters; accepted are values of them."
+        ) from None
 
 
 def _slope(f: Expr) -> Expr:

@@ -153,6 +153,8 @@ def _read(text: str) -> Parameter:
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
+        for word in filter(keyword.iskeyword, re.findall(r"\w+", text)):  # lambda, which Python reads as its own
+            check_name(word)
         raise _undeclared(repr(text)) from None
     match tree:
         case ast.Name(id=name):
@@ -220,13 +222,13 @@ def _assumptions(low: Expr, high: Expr, closed: tuple[bool, bool], nonzero: bool
 
 def check_name(name: str) -> None:
     """Raise `ParameterError` for a name that is none, or a letter that the theory prints."""
+    if name in TAKEN or name.startswith("z_"):
+        raise ParameterError(f"parameter {name!r} given: {name} is a letter of the theory; accepted: {FREE}.")
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,19}", name) or keyword.iskeyword(name) or name.endswith("_"):
         raise ParameterError(
             f"parameter {name[:40]!r} given; accepted: up to 20 ASCII letters, digits and underscores, the first a "
             f"letter: {FREE}."
         )
-    if name in TAKEN or name.startswith("z_"):
-        raise ParameterError(f"parameter {name!r} given: {name} is a letter of the theory; accepted: {FREE}.")
     if name in RESERVED:
         raise ParameterError(f"parameter {name!r} given: {name} is the name of a function; accepted: {FREE}.")
 

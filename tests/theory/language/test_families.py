@@ -110,6 +110,12 @@ def test_generic_points_lie_inside(low: float, width: float, count: int) -> None
     assert all(p.contains(point[p.symbol]) for point in found for p in domain)
 
 
+def test_a_letter_that_is_a_word_of_python_is_refused_as_a_letter() -> None:
+    for text in ("lambda", "lambda > 0", "0 < lambda < 2"):
+        with pytest.raises(ParameterError, match=r"lambda is a letter of the theory; accepted: a, b"):
+            declared(text)
+
+
 def test_an_undeclared_name_is_answered_with_the_option() -> None:
     with pytest.raises(UnknownNameError, match=r"did you mean .*tanh.*--param tahn"):
         activation("tahn(x)")
@@ -307,6 +313,11 @@ def test_kinks_at_inverse_functions_are_continuous_and_integrated() -> None:
         assert family.loss_function.student.is_continuous
         numbers = hermescape.search_time(family, 0.4, b=value), hermescape.search_time(member, 0.4)
         assert numbers[0].tau == pytest.approx(numbers[1].tau, rel=1e-12)
+
+
+def test_a_limit_that_depends_on_the_parameters_is_refused() -> None:
+    with pytest.raises(UnsupportedExpressionError, match="its limit depends on the parameters"):
+        _ = derive("abs(x)**p", parameters="p > 0").escape.A
 
 
 def test_a_wall_belongs_to_no_chamber() -> None:
