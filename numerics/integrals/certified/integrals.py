@@ -54,15 +54,15 @@ __all__ = [
 
 Z = Symbol("Z", real=True)
 STEPS = 48  # values of T that are tried, each a fifth beyond the last
-EVALUATIONS = 20_000  # of an integrand, for one integral
+EVALUATIONS, FEW = 20_000, 2000  # of an integrand, for one integral, and for one to a given tolerance
 COARSE = 8  # parts of a power of two to which the start of a growth class is rounded, so that it is found once
 
 
 # --- integrals --------------------------------------------------------------------------------------------------
 
 
-def integral(f: BallFunction, low: arb, high: arb, relative: arb | None = None, absolute: arb | None = None) -> arb:
-    """Return an enclosure of the integral of a function of balls; FLINT's tolerances are goals and not bounds.
+def integral(f: BallFunction, low: arb, high: arb, absolute: arb | None = None, evaluations: int = EVALUATIONS) -> arb:
+    """Return an enclosure of the integral of a function of balls; the absolute error is a goal and not a bound.
 
     >>> from theory.enclosures.balls import precision
     >>> with precision(64):
@@ -79,7 +79,7 @@ def integral(f: BallFunction, low: arb, high: arb, relative: arb | None = None, 
             failures.append(failure)
         return acb(arb("nan"))
 
-    found = acb.integral(guarded, acb(low), acb(high), rel_tol=relative, abs_tol=absolute, eval_limit=EVALUATIONS)
+    found = acb.integral(guarded, acb(low), acb(high), abs_tol=absolute, eval_limit=evaluations)
     if failures:
         raise failures[0]
     return found.real
@@ -147,7 +147,7 @@ def expectation(formula: Expr, factors: Sequence[Factor], tolerance: arb | None 
     total, low = arb(0, beyond), -reach
     for cut in (*inside, None):
         high = reach if cut is None else cut.place.lower() if cut.is_open else cut.place
-        total += _cell(formula, factors, which, low, high, goal)
+        total += _cell(formula, factors, which, low, high, goal, EVALUATIONS if tolerance is None else FEW)
         if cut is None:
             break
         if cut.is_open:
@@ -190,20 +190,22 @@ def _is_equal(a: tuple, b: tuple) -> bool:
     return all(one is other or (isinstance(one, Expr) and one == other) for one, other in zip(a, b, strict=True))
 
 
-def _cell(formula: Expr, factors: Sequence[Factor], which: Sequence[int], low: arb, high: arb, goal: arb) -> arb:
+def _cell(
+    formula: Expr, factors: Sequence[Factor], which: Sequence[int], low: arb, high: arb, goal: arb, evaluations: int
+) -> arb:
     """Return the integral between two cuts; `which` branch of each factor holds there."""
     parts = [factor.branches.parts[i] for factor, i in zip(factors, which, strict=True)]
     integrand = _integrand(formula, factors, parts)
     if integrand is None:
         return arb(0)
     if low.is_exact() and high.is_exact():
-        return integral(integrand, low, high, absolute=goal)
+        return integral(integrand, low, high, goal, evaluations)
     width = high - low
 
     def mapped(t: acb, analytic: bool = False) -> acb:
         return integrand(low + width * t, analytic=analytic)
 
-    return width * integral(mapped, arb(0), arb(1), absolute=goal)
+    return width * integral(mapped, arb(0), arb(1), goal, evaluations)
 
 
 def _open(formula: Expr, factors: Sequence[Factor], which: Sequence[int], cut: _Cut) -> arb:
