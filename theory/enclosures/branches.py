@@ -94,11 +94,11 @@ def _resolved(expr: Expr, low: Point | None, high: Point | None) -> list[tuple[P
     ends = (low, *_cuts(inner, low, high), high)
     if len(ends) > MOST:
         raise NotCertifiedError(f"not certified: {inner} switches more than {MOST} times.")
-    found: list[tuple[Point | None, Expr]] = []
+    pairs: list[tuple[Point | None, Expr]] = []
     for left, right in pairwise(ends):
         part = expr.xreplace({inner: _branch(inner, _sample(left, right))})
-        found += _resolved(part, left, right)
-    return found
+        pairs += _resolved(part, left, right)
+    return pairs
 
 
 def _switching_functions(node: Expr) -> Sequence[Expr]:
@@ -118,11 +118,11 @@ def _cuts(node: Expr, low: Point | None, high: Point | None) -> list[Point]:
     for h in _switching_functions(node):
         if not h.has(x):
             continue
-        found = zeros(h, None if start is None else start - BEYOND, None if end is None else end + BEYOND)
-        for left, right in found.undecided:
+        result = zeros(h, None if start is None else start - BEYOND, None if end is None else end + BEYOND)
+        for left, right in result.undecided:
             if (start is None or right > start) and (end is None or left < end):
                 raise NotCertifiedError(f"not certified: whether {h} changes sign near x = {float(left):.6g} is open.")
-        for point in found.proved:
+        for point in result.proved:
             if not any(_is_same(point, other) for other in (*points, low, high)):
                 points.append(point)
     inside = [c for c in points if (low is None or _is_below(low, c)) and (high is None or _is_below(c, high))]

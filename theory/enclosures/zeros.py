@@ -130,8 +130,8 @@ def zeros(h: Expr, low: Fraction | None = None, high: Fraction | None = None) ->
         ends = _reach(h, low, high)
         whole = prepared(h)
         f, slope = function(whole, x), function(sp.diff(whole, x), x)
-        found, undecided = isolated(partial(_real, f), partial(_real, slope), partial(_value, f), [ends])
-        proved = [_named(Zero(whole, each.low, each.high, each.rises)) for each in found]
+        brackets, undecided = isolated(partial(_real, f), partial(_real, slope), partial(_value, f), [ends])
+        proved = [_named(Zero(whole, each.low, each.high, each.rises)) for each in brackets]
         return Zeros(tuple(proved), tuple(undecided))
 
 

@@ -57,8 +57,10 @@ class Alignments(Shown):
         return not self.undecided
 
 
-def critical_alignments(student: Expr, teacher: Expr, own: bool = True, low: Fraction = SMALLEST) -> Alignments:
-    """Return where A vanishes in [low, 1].
+def critical_alignments(
+    student: Expr, teacher: Expr, own: bool = True, low: Fraction = SMALLEST, most: int = MOST
+) -> Alignments:
+    """Return where A vanishes in [low, 1]; it is enclosed on so many balls at most.
 
     >>> import sympy as sp
     >>> from theory.symbols import x
@@ -87,9 +89,9 @@ def critical_alignments(student: Expr, teacher: Expr, own: bool = True, low: Fra
         is_own = own and pair.student == pair.teacher
         end, rest = _end(slope) if is_own else (Fraction(1), [])
         inner = [split for split in SPLITS if low < split < end]
-        found, undecided = isolated(drive, slope, at, pairwise((low, *inner, end)), NARROWEST, MOST)
+        brackets, undecided = isolated(drive, slope, at, pairwise((low, *inner, end)), NARROWEST, most)
     with precision(FINE):
-        roots = [Enclosure.of(refined(each, slope, at)) for each in found]
+        roots = [Enclosure.of(refined(each, slope, at)) for each in brackets]
         return Alignments(tuple(roots + [Enclosure.of(arb(1))] * is_own), tuple(undecided + rest), low)
 
 

@@ -79,10 +79,10 @@ def integral(f: BallFunction, low: arb, high: arb, absolute: arb | None = None, 
             failures.append(failure)
         return acb(arb("nan"))
 
-    found = acb.integral(guarded, acb(low), acb(high), abs_tol=absolute, eval_limit=evaluations)
+    result = acb.integral(guarded, acb(low), acb(high), abs_tol=absolute, eval_limit=evaluations)
     if failures:
         raise failures[0]
-    return found.real
+    return result.real
 
 
 # --- expectations -----------------------------------------------------------------------------------------------
@@ -160,15 +160,15 @@ def expectation(formula: Expr, factors: Sequence[Factor], tolerance: arb | None 
 
 def _cuts(factors: Sequence[Factor]) -> list[_Cut]:
     """Return the cuts of all factors from left to right; those that may coincide as one."""
-    found = []
+    places = []
     for i, factor in enumerate(factors):
         for cut in factor.branches.cuts:
             where = (place(cut) - _ball(factor.shift)) / _ball(factor.scale)
-            found.append((where, i, (cut, factor.scale, factor.shift)))
-    found.sort(key=lambda each: float(each[0]))
+            places.append((where, i, (cut, factor.scale, factor.shift)))
+    places.sort(key=lambda each: float(each[0]))
     cuts: list[_Cut] = []
     names: list[tuple] = []
-    for where, i, name in found:
+    for where, i, name in places:
         if not cuts or cuts[-1].place < where:
             cuts.append(_Cut(where, (i,), False))
             names = [name]

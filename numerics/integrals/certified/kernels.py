@@ -78,7 +78,7 @@ def kernel_ball(f: Branches, g: Branches, q: Expr, r: Expr, v: Expr = sp.S.One) 
     """
     if sp.simplify(q**2 - r * v) == 0:
         return _parallel(f, g, q, r, v)
-    wanted, before, found = ctx.prec, inf, arb(0, arb.pos_inf())
+    wanted, before, result = ctx.prec, inf, arb(0, arb.pos_inf())
     for i, n in enumerate(ORDERS):
         with precision(wanted + 20 * (isqrt(n) + 1)):
             (c, f2), (d, g2) = _coefficients(f, r, n, ctx.prec), _coefficients(g, v, n, ctx.prec)
@@ -88,17 +88,17 @@ def kernel_ball(f: Branches, g: Branches, q: Expr, r: Expr, v: Expr = sp.S.One) 
             rest = [(square - sum((a * a for a in each), arb(0))).upper() for square, each in ((f2, c), (g2, d))]
             remainder = (abs(rho) ** (n + 1) * (rest[0] * rest[1]).sqrt()).upper()
             goal = (abs(total) * arb(2) ** (GUARD - wanted)).max((f2 * g2).sqrt() * arb(2) ** -(SPARE + wanted - 64))
-            found = total + arb(0, remainder)
+            result = total + arb(0, remainder)
             missing = float((remainder / goal).log()) if remainder > 0 and goal > 0 else -inf
         if remainder < goal:
-            return +found
+            return +result
         gained = (before - missing) / (n - ORDERS[i - 1]) if i else inf
         if n >= SETTLED and missing > HOPE * gained * (ORDERS[-1] - n):
             break
         before = missing
     raise NotCertifiedError(
         f"not certified: Mehler's sum at q = {q}, r = {r} does not end below order {ORDERS[-1]}.",
-        Enclosure.of(found) if found.is_finite() else None,
+        Enclosure.of(result) if result.is_finite() else None,
     )
 
 
