@@ -1,6 +1,6 @@
 r"""How fast a function may grow, and how slowly: what is left of a Gaussian integral beyond T.
 
-A *bound* is C (1 + x)^n exp(a x + b x^2). `growth` finds, for an expression f in x and all x >= T >= 1, bounds U and L
+A *bound* is C (1 + x)^n exp(a x + b x^2). `growth` finds, for an expression f in x and all x >= T > 0, bounds U and L
 with |f| <= U and |f| >= L, the sign of f where it keeps one, and a range that f does not leave. The side x <= -T is
 that of f(-x). Rules go from the leaves up:
 
@@ -150,7 +150,7 @@ class Growth:
 
 
 def growth(f: Expr, T: Fraction | int) -> Growth:
-    """Return what is known of an expression in x for all x >= T >= 1.
+    """Return what is known of an expression in x for all x >= T > 0.
 
     >>> tanh = growth(sp.tanh(x) - sp.Rational(1, 2), 2)
     >>> tanh.sign, tanh.low, tanh.high
