@@ -22,7 +22,7 @@ from flint import acb
 from sympy import Abs, Expr, Heaviside, Max, Min, Piecewise, sign
 
 from theory.enclosures.balls import function, precision, real_number
-from theory.enclosures.primitives import plain, prepared
+from theory.enclosures.primitives import decimals, plain, prepared
 from theory.enclosures.zeros import Point, Zero, exact, place, zeros
 from theory.errors import NotCertifiedError
 from theory.symbols import x
@@ -77,7 +77,7 @@ def branches(expr: Expr) -> Branches:
 def _branches(expr: Expr) -> Branches:
     cuts: list[Point] = []
     parts: list[Expr] = []
-    for cut, part in _resolved(expr, None, None):
+    for cut, part in _resolved(decimals(expr), None, None):
         if parts and sp.expand(part - parts[-1]) == 0:
             continue
         cuts += [] if cut is None else [cut]
