@@ -80,7 +80,7 @@ class Bound:
 
     def __call__(self, point: arb) -> arb:
         """Return the value at a point."""
-        return self.C * (1 + point) ** self.n * (self.a * point + self.b * point**2).exp()
+        return self.C * (1 + point) ** self.n * (self.a * point + self.b * point * point).exp()
 
     def sup(self, T: arb) -> arb:
         """Return what it does not exceed on [T, oo): its value at T where it falls from there on."""
@@ -97,7 +97,7 @@ class Bound:
 
         1 + m + s z is at most (1 + max(m, 0)) max(1, s) (1 + z), and for m >= 0 at least min(1, s) (1 + z).
         """
-        C = self.C * (self.a * shift + self.b * shift**2).exp()
+        C = self.C * (self.a * shift + self.b * shift * shift).exp()
         n, a, b = self.n, self.a * scale + 2 * self.b * shift * scale, self.b * scale**2
         if n >= 0:
             return Bound(C * ((1 + shift.max(ZERO)) * scale.max(ONE)) ** n, n, a, b).above

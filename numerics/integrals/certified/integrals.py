@@ -18,7 +18,7 @@ sigma'' with a point mass of the jump of sigma' at every kink; for the correlati
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache, reduce
@@ -127,8 +127,12 @@ def _minus(cut: Point) -> Point:
     return cut.mirrored if isinstance(cut, Zero) else -cut
 
 
-def expectation(formula: Expr, factors: Sequence[Factor], tolerance: arb | None = None) -> arb:
+def expectation(
+    formula: Expr, factors: Sequence[Factor], tolerance: arb | None = None, evaluations: int = EVALUATIONS
+) -> arb:
     """Return E of a polynomial in Z and the symbols of the factors, at the working precision.
+
+    `evaluations` of the integrand between two cuts are made at most.
 
     >>> from theory.enclosures.balls import precision
     >>> f = Symbol("f")
@@ -147,7 +151,7 @@ def expectation(formula: Expr, factors: Sequence[Factor], tolerance: arb | None 
     total, low = arb(0, beyond), -reach
     for cut in (*inside, None):
         high = reach if cut is None else cut.place.lower() if cut.is_open else cut.place
-        total += _cell(formula, factors, which, low, high, goal, EVALUATIONS if tolerance is None else FEW)
+        total += _cell(formula, factors, which, low, high, goal, evaluations)
         if cut is None:
             break
         if cut.is_open:
@@ -381,7 +385,12 @@ class Pair:
             Factor(_bend, _derivative(self.slope), mu),
             Factor(_phi, self.teacher),
         ]
-        return expectation(formula, [each for each in factors if formula.has(each.symbol)], tolerance)
+        return expectation(
+            formula,
+            [each for each in factors if formula.has(each.symbol)],
+            tolerance,
+            EVALUATIONS if tolerance is None else FEW,
+        )
 
     def drive(self, mu: Expr | arb, tolerance: arb | None = None) -> arb:
         """Return A at a number or at all numbers of a ball."""
@@ -390,21 +399,21 @@ class Pair:
     def drive_slope(self, mu: Expr | arb, tolerance: arb | None = None) -> arb:
         """Return dA/dmu = E[Z^2 sigma'' (phi - sigma)] - E[Z^2 sigma'^2] + sum jump c^2/mu^2 (phi - sigma) pdf/mu."""
         formula = Z**2 * (_bend * (_phi - _s) - (_slope**2 if self.own else 0))
-        return self._expectation(formula, mu, tolerance) + self._kinks(_ball(mu), 2)
+        return self._expectation(formula, mu, tolerance) + self._kinks(_ball(mu), lambda z: z * z)
 
     def curvature(self, mu: Expr | arb, tolerance: arb | None = None) -> arb:
         """Return B."""
         formula = _bend * (_phi - _s) - (_slope**2 if self.own else 0)
-        return self._expectation(formula, mu, tolerance) + self._kinks(_ball(mu), 0)
+        return self._expectation(formula, mu, tolerance) + self._kinks(_ball(mu), lambda z: arb(1))
 
-    def _kinks(self, mu: arb, power: int) -> arb:
-        """Return sum_c jump(sigma')(c) (c/mu)^power (phi(c/mu) - sigma(c)) pdf(c/mu)/mu."""
+    def _kinks(self, mu: arb, weight: Callable[[arb], arb]) -> arb:
+        """Return sum_c jump(sigma')(c) weight(c/mu) (phi(c/mu) - sigma(c)) pdf(c/mu)/mu."""
         total = arb(0)
         for cut, (left, right) in zip(self.student.cuts, pairwise(self.slope.parts), strict=True):
             c = place(cut)
             z, jump = c / mu, function(right - left, x)(acb(c)).real
             gap = _at(self.teacher, z) - (_at(self.student, c) if self.own else 0)
-            total += jump * z**power * gap * (-z * z / 2).exp() / ((2 * arb.pi()).sqrt() * mu)
+            total += jump * weight(z) * gap * (-z * z / 2).exp() / ((2 * arb.pi()).sqrt() * mu)
         return total
 
     def search_time(self, mu: Expr | arb) -> arb:
