@@ -22,7 +22,7 @@ from flint import acb
 from sympy import Abs, Expr, Heaviside, Max, Min, Piecewise, sign
 
 from theory.enclosures.balls import function, precision, real_number
-from theory.enclosures.primitives import plain, prepared
+from theory.enclosures.primitives import decimals, plain, prepared
 from theory.enclosures.zeros import Point, Zero, exact, place, zeros
 from theory.errors import NotCertifiedError
 from theory.symbols import x
@@ -77,7 +77,7 @@ def branches(expr: Expr) -> Branches:
 def _branches(expr: Expr) -> Branches:
     cuts: list[Point] = []
     parts: list[Expr] = []
-    for cut, part in _resolved(expr, None, None):
+    for cut, part in _resolved(decimals(expr), None, None):
         if parts and sp.expand(part - parts[-1]) == 0:
             continue
         cuts += [] if cut is None else [cut]
@@ -94,11 +94,11 @@ def _resolved(expr: Expr, low: Point | None, high: Point | None) -> list[tuple[P
     ends = (low, *_cuts(inner, low, high), high)
     if len(ends) > MOST:
         raise NotCertifiedError(f"not certified: {inner} switches more than {MOST} times.")
-    found: list[tuple[Point | None, Expr]] = []
+    pairs: list[tuple[Point | None, Expr]] = []
     for left, right in pairwise(ends):
         part = expr.xreplace({inner: _branch(inner, _sample(left, right))})
-        found += _resolved(part, left, right)
-    return found
+        pairs += _resolved(part, left, right)
+    return pairs
 
 
 def _switching_functions(node: Expr) -> Sequence[Expr]:
@@ -118,11 +118,11 @@ def _cuts(node: Expr, low: Point | None, high: Point | None) -> list[Point]:
     for h in _switching_functions(node):
         if not h.has(x):
             continue
-        found = zeros(h, None if start is None else start - BEYOND, None if end is None else end + BEYOND)
-        for left, right in found.undecided:
+        result = zeros(h, None if start is None else start - BEYOND, None if end is None else end + BEYOND)
+        for left, right in result.undecided:
             if (start is None or right > start) and (end is None or left < end):
                 raise NotCertifiedError(f"not certified: whether {h} changes sign near x = {float(left):.6g} is open.")
-        for point in found.proved:
+        for point in result.proved:
             if not any(_is_same(point, other) for other in (*points, low, high)):
                 points.append(point)
     inside = [c for c in points if (low is None or _is_below(low, c)) and (high is None or _is_below(c, high))]

@@ -1,6 +1,6 @@
 r"""How fast a function may grow, and how slowly: what is left of a Gaussian integral beyond T.
 
-A *bound* is C (1 + x)^n exp(a x + b x^2). `growth` finds, for an expression f in x and all x >= T >= 1, bounds U and L
+A *bound* is C (1 + x)^n exp(a x + b x^2). `growth` finds, for an expression f in x and all x >= T > 0, bounds U and L
 with |f| <= U and |f| >= L, the sign of f where it keeps one, and a range that f does not leave. The side x <= -T is
 that of f(-x). Rules go from the leaves up:
 
@@ -80,7 +80,7 @@ class Bound:
 
     def __call__(self, point: arb) -> arb:
         """Return the value at a point."""
-        return self.C * (1 + point) ** self.n * (self.a * point + self.b * point**2).exp()
+        return self.C * (1 + point) ** self.n * (self.a * point + self.b * point * point).exp()
 
     def sup(self, T: arb) -> arb:
         """Return what it does not exceed on [T, oo): its value at T where it falls from there on."""
@@ -97,7 +97,7 @@ class Bound:
 
         1 + m + s z is at most (1 + max(m, 0)) max(1, s) (1 + z), and for m >= 0 at least min(1, s) (1 + z).
         """
-        C = self.C * (self.a * shift + self.b * shift**2).exp()
+        C = self.C * (self.a * shift + self.b * shift * shift).exp()
         n, a, b = self.n, self.a * scale + 2 * self.b * shift * scale, self.b * scale**2
         if n >= 0:
             return Bound(C * ((1 + shift.max(ZERO)) * scale.max(ONE)) ** n, n, a, b).above
@@ -150,7 +150,7 @@ class Growth:
 
 
 def growth(f: Expr, T: Fraction | int) -> Growth:
-    """Return what is known of an expression in x for all x >= T >= 1.
+    """Return what is known of an expression in x for all x >= T > 0.
 
     >>> tanh = growth(sp.tanh(x) - sp.Rational(1, 2), 2)
     >>> tanh.sign, tanh.low, tanh.high

@@ -22,7 +22,7 @@ from typing import cast
 import sympy as sp
 from sympy import Add, Expr, Mul, Pow
 
-__all__ = ["Csch", "Erfc", "L", "P", "Sech", "Th", "W", "plain", "prepared"]
+__all__ = ["Csch", "Erfc", "L", "P", "Sech", "Th", "W", "decimals", "plain", "prepared"]
 
 
 class _Primitive(sp.Function):
@@ -101,11 +101,18 @@ class W(sp.Function):
         return -c / (2 * b) * cast(Expr, W(b + 1, c))
 
 
+def decimals(expr: Expr) -> Expr:
+    """Return an expression whose floats are the rationals that they print.
+
+    >>> decimals(sp.Float("0.1") + sp.pi)
+    1/10 + pi
+    """
+    return expr.xreplace({number: sp.Rational(str(number)) for number in expr.atoms(sp.Float)})
+
+
 def _renamed(node: Expr) -> Expr:
-    """SymPy's own functions; decimals as the rationals that they print."""
+    """SymPy's own functions."""
     match node:
-        case sp.Float():
-            return sp.Rational(str(node))
         case sp.tanh():
             return cast(Expr, Th(*node.args))
         case sp.coth():
@@ -205,8 +212,10 @@ def prepared(expr: Expr) -> Expr:
     >>> prepared(sp.Float("0.1") + sp.exp(x) / (1 + sp.exp(x)))
     L(x) + 1/10
     """
+    if expr.has(sp.Float):
+        return prepared(decimals(expr))
     if isinstance(expr, sp.ComplexRootOf) or not expr.args:
-        return _renamed(expr)
+        return expr
     node = expr.func(*[prepared(cast(Expr, arg)) for arg in expr.args])
     return reduce(lambda current, rule: rule(current), _RULES, node)
 

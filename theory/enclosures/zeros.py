@@ -7,17 +7,19 @@ Polynomials over the rationals have theirs isolated exactly. Of any other functi
     0 not in h'(X), h of opposite signs at the ends                one zero in X, and it is simple
     0 not in h'(X), h of one sign at the ends                      no zero in X
 
-What is left of a width below 2^-40 is *undecided*: a double zero, or two that lie close. A zero that was proved is
+What is left of a width below 2^-40, or after 20,000 intervals, is *undecided*: a double zero, two that lie close, or
+one of a function of which balls know too little. A zero that was proved is
 refined to any precision by the interval Newton iteration X -> X n (m - h(m)/h'(X)), X halved by the sign of h(m) where
 that does not converge.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import sympy as sp
 from flint import acb, arb, ctx
@@ -29,9 +31,22 @@ from theory.enclosures.primitives import prepared
 from theory.errors import NotCertifiedError
 from theory.symbols import x
 
-__all__ = ["Interval", "Point", "Zero", "Zeros", "exact", "place", "zeros"]
+__all__ = [
+    "Bracket",
+    "Enclosed",
+    "Interval",
+    "Point",
+    "Zero",
+    "Zeros",
+    "exact",
+    "isolated",
+    "place",
+    "refined",
+    "zeros",
+]
 
 Interval = tuple[Fraction, Fraction]
+Enclosed = Callable[[arb], arb]
 
 BITS = 64
 REACHES = tuple(2**k for k in range(11))  # T at which a sign beyond is asked for
@@ -39,6 +54,15 @@ OFFSETS = Fraction(1337, 10**4), Fraction(2113, 10**4)  # so that no half of a h
 NARROWEST = Fraction(1, 2**40)
 MOST = 20_000  # intervals looked at
 LARGEST_DENOMINATOR = 360
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """An interval with one zero, at which a function with a derivative of one sign rises or falls."""
+
+    low: Fraction
+    high: Fraction
+    rises: bool
 
 
 @dataclass(frozen=True)
@@ -95,7 +119,7 @@ def zeros(h: Expr, low: Fraction | None = None, high: Fraction | None = None) ->
     >>> len(zeros((sp.exp(x) - 2) ** 2).undecided)
     1
 
-    Raises `NotCertifiedError` where the sign far out, or too much of what lies before, stays open.
+    Raises `NotCertifiedError` where the sign far out stays open.
     """
     if h.is_polynomial(x):
         poly = sp.Poly(h, x)
@@ -104,9 +128,11 @@ def zeros(h: Expr, low: Fraction | None = None, high: Fraction | None = None) ->
             return Zeros(tuple(root for root in roots if not _is_outside(root, low, high)))
     with precision(BITS):
         ends = _reach(h, low, high)
-        found = list(_isolated(prepared(h), *ends))
-        proved = tuple(_named(zero) for zero in found if isinstance(zero, Zero))
-        return Zeros(proved, tuple(_merged([interval for interval in found if not isinstance(interval, Zero)])))
+        whole = prepared(h)
+        f, slope = function(whole, x), function(sp.diff(whole, x), x)
+        brackets, undecided = isolated(partial(_real, f), partial(_real, slope), partial(_value, f), [ends])
+        proved = [_named(Zero(whole, each.low, each.high, each.rises)) for each in brackets]
+        return Zeros(tuple(proved), tuple(undecided))
 
 
 def _is_outside(root: Expr, low: Fraction | None, high: Fraction | None) -> bool:
@@ -132,30 +158,60 @@ def _beyond(h: Expr) -> int:
     raise NotCertifiedError(f"not certified: the sign of {h} beyond {REACHES[-1]} is open.")
 
 
-def _isolated(h: Expr, low: Fraction, high: Fraction) -> Iterator[Zero | Interval]:
-    """Yield proved zeros and undecided intervals from left to right."""
-    f, slope = function(h, x), function(sp.diff(h, x), x)
-    waiting, seen = [(low, high)], 0
-    while waiting:
-        a, b = waiting.pop()
-        seen += 1
-        if seen > MOST:
-            raise NotCertifiedError(f"not certified: the zeros of {h} stay open after {MOST} intervals.")
-        X = real_number(a).union(real_number(b))
-        middle = (a + b) / 2
-        steepness = _real(slope, X)
-        if _is_without(_real(f, X)) or _is_without(_value(f, middle) + steepness * (X - real_number(middle))):
+def isolated(
+    f: Enclosed,
+    slope: Enclosed,
+    at: Callable[[Fraction], arb],
+    spans: Iterable[Interval],
+    narrowest: Fraction = NARROWEST,
+    most: int = MOST,
+) -> tuple[list[Bracket], list[Interval]]:
+    """Return where a function has proved zeros in the given intervals, and what is undecided of them, left to right.
+
+    `f` and `slope` enclose the function and its derivative on a ball, `at` the function at a point. The widest
+    intervals are looked at first, `most` in all.
+    """
+    waiting, proved, undecided = deque(spans), list[Bracket](), list[Interval]()
+    for _ in range(most):
+        if not waiting:
+            break
+        a, b = waiting.popleft()
+        X, middle = real_number(a).union(real_number(b)), (a + b) / 2
+        if _is_without(f(X)):
+            continue
+        steepness = slope(X)
+        if steepness.is_finite() and _is_without(at(middle) + steepness * (X - real_number(middle))):
             continue
         if _is_without(steepness):
-            ends = _value(f, a), _value(f, b)
+            ends = at(a), at(b)
             if all(map(_is_without, ends)):
                 if (ends[0] > 0) != (ends[1] > 0):
-                    yield Zero(h, a, b, bool(steepness > 0))
+                    proved.append(Bracket(a, b, bool(steepness > 0)))
                 continue
-        if b - a < NARROWEST:
-            yield a, b
+        if b - a < narrowest:
+            undecided.append((a, b))
         else:
-            waiting += [(middle, b), (a, middle)]
+            waiting += [(a, middle), (middle, b)]
+    return sorted(proved, key=lambda each: each.low), list(_merged(sorted([*undecided, *waiting])))
+
+
+def refined(bracket: Bracket, slope: Enclosed, at: Callable[[Fraction], arb]) -> arb:
+    """Return the zero in a bracket as precisely as `at` tells signs at the working precision."""
+    low, high = bracket.low, bracket.high
+    while True:
+        X = real_number(low).union(real_number(high))
+        middle = (low + high) / 2
+        height = at(middle)
+        left, right = low, high
+        newton = real_number(middle) - height / slope(X)
+        if newton.is_finite():
+            left, right = max(low, exact(newton.lower())), min(high, exact(newton.upper()))
+        if 2 * (right - left) > high - low and _is_without(height):
+            is_left = (height > 0) == bracket.rises
+            left, right = (left, min(right, middle)) if is_left else (max(left, middle), right)
+        if left == right or 2 * (right - left) > high - low:
+            return real_number(left).union(real_number(right))
+        low, high = left, right
 
 
 def _real(f: BallFunction, X: arb) -> arb:
@@ -182,20 +238,7 @@ def _merged(intervals: list[Interval]) -> Iterator[Interval]:
 @lru_cache(maxsize=4096)
 def _refined(zero: Zero, bits: int) -> arb:
     f, slope = function(zero.h, x), function(sp.diff(zero.h, x), x)
-    low, high = zero.low, zero.high
-    while True:
-        X = real_number(low).union(real_number(high))
-        middle = (low + high) / 2
-        height = _value(f, middle)
-        left, right = low, high
-        newton = real_number(middle) - height / _real(slope, X)
-        if newton.is_finite():
-            left, right = max(low, exact(newton.lower())), min(high, exact(newton.upper()))
-        if 2 * (right - left) > high - low and _is_without(height):
-            left, right = (left, min(right, middle)) if (height > 0) == zero.rises else (max(left, middle), right)
-        if left == right or 2 * (right - left) > high - low:
-            return real_number(left).union(real_number(right))
-        low, high = left, right
+    return refined(Bracket(zero.low, zero.high, zero.rises), partial(_real, slope), partial(_value, f))
 
 
 def _named(zero: Zero) -> Point:

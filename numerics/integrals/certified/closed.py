@@ -88,8 +88,8 @@ def _outermost(expr: Expr) -> list[Expr]:
     """Return the special nodes that are in no other."""
     if isinstance(expr, NODES):
         return [cast(Expr, expr)]
-    found = {node: None for arg in expr.args if isinstance(arg, Expr) for node in _outermost(arg)}
-    return list(found)
+    nodes = {node: None for arg in expr.args if isinstance(arg, Expr) for node in _outermost(arg)}
+    return list(nodes)
 
 
 def _node(node: Expr, *numbers: arb) -> arb:

@@ -167,15 +167,15 @@ def resolved(
     for bits in (first * 2**doubling for doubling in range(DOUBLINGS + 1)):
         with precision(bits):
             ball = ball_at()
-            found = Enclosure.of(ball) if ball.is_finite() else None
-        if found is None:
+            result = Enclosure.of(ball) if ball.is_finite() else None
+        if result is None:
             failures += bool(ball.is_nan())
-        elif found.width <= max(absolute, relative * abs(_fraction(found.middle))):
-            return found
-        elif best is not None and 4 * found.width > best.width:
+        elif result.width <= max(absolute, relative * abs(_fraction(result.middle))):
+            return result
+        elif best is not None and 4 * result.width > best.width:
             failures += 1
         else:
-            best = found
+            best = result
         if failures == GIVING_UP:
             break
     reached = "no finite enclosure" if best is None else f"only {best.value:.6g} ± {best.error:.1g}"

@@ -18,7 +18,7 @@ sigma'' with a point mass of the jump of sigma' at every kink; for the correlati
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache, reduce
@@ -54,15 +54,15 @@ __all__ = [
 
 Z = Symbol("Z", real=True)
 STEPS = 48  # values of T that are tried, each a fifth beyond the last
-EVALUATIONS = 20_000  # of an integrand, for one integral
+EVALUATIONS, FEW = 20_000, 2000  # of an integrand, for one integral, and for one to a given tolerance
 COARSE = 8  # parts of a power of two to which the start of a growth class is rounded, so that it is found once
 
 
 # --- integrals --------------------------------------------------------------------------------------------------
 
 
-def integral(f: BallFunction, low: arb, high: arb, relative: arb | None = None, absolute: arb | None = None) -> arb:
-    """Return an enclosure of the integral of a function of balls; FLINT's tolerances are goals and not bounds.
+def integral(f: BallFunction, low: arb, high: arb, absolute: arb | None = None, evaluations: int = EVALUATIONS) -> arb:
+    """Return an enclosure of the integral of a function of balls; the absolute error is a goal and not a bound.
 
     >>> from theory.enclosures.balls import precision
     >>> with precision(64):
@@ -79,10 +79,10 @@ def integral(f: BallFunction, low: arb, high: arb, relative: arb | None = None, 
             failures.append(failure)
         return acb(arb("nan"))
 
-    found = acb.integral(guarded, acb(low), acb(high), rel_tol=relative, abs_tol=absolute, eval_limit=EVALUATIONS)
+    result = acb.integral(guarded, acb(low), acb(high), abs_tol=absolute, eval_limit=evaluations)
     if failures:
         raise failures[0]
-    return found.real
+    return result.real
 
 
 # --- expectations -----------------------------------------------------------------------------------------------
@@ -127,8 +127,12 @@ def _minus(cut: Point) -> Point:
     return cut.mirrored if isinstance(cut, Zero) else -cut
 
 
-def expectation(formula: Expr, factors: Sequence[Factor], tolerance: arb | None = None) -> arb:
+def expectation(
+    formula: Expr, factors: Sequence[Factor], tolerance: arb | None = None, evaluations: int = EVALUATIONS
+) -> arb:
     """Return E of a polynomial in Z and the symbols of the factors, at the working precision.
+
+    `evaluations` of the integrand between two cuts are made at most.
 
     >>> from theory.enclosures.balls import precision
     >>> f = Symbol("f")
@@ -147,7 +151,7 @@ def expectation(formula: Expr, factors: Sequence[Factor], tolerance: arb | None 
     total, low = arb(0, beyond), -reach
     for cut in (*inside, None):
         high = reach if cut is None else cut.place.lower() if cut.is_open else cut.place
-        total += _cell(formula, factors, which, low, high, goal)
+        total += _cell(formula, factors, which, low, high, goal, evaluations)
         if cut is None:
             break
         if cut.is_open:
@@ -160,15 +164,15 @@ def expectation(formula: Expr, factors: Sequence[Factor], tolerance: arb | None 
 
 def _cuts(factors: Sequence[Factor]) -> list[_Cut]:
     """Return the cuts of all factors from left to right; those that may coincide as one."""
-    found = []
+    places = []
     for i, factor in enumerate(factors):
         for cut in factor.branches.cuts:
             where = (place(cut) - _ball(factor.shift)) / _ball(factor.scale)
-            found.append((where, i, (cut, factor.scale, factor.shift)))
-    found.sort(key=lambda each: float(each[0]))
+            places.append((where, i, (cut, factor.scale, factor.shift)))
+    places.sort(key=lambda each: float(each[0]))
     cuts: list[_Cut] = []
     names: list[tuple] = []
-    for where, i, name in found:
+    for where, i, name in places:
         if not cuts or cuts[-1].place < where:
             cuts.append(_Cut(where, (i,), False))
             names = [name]
@@ -190,20 +194,22 @@ def _is_equal(a: tuple, b: tuple) -> bool:
     return all(one is other or (isinstance(one, Expr) and one == other) for one, other in zip(a, b, strict=True))
 
 
-def _cell(formula: Expr, factors: Sequence[Factor], which: Sequence[int], low: arb, high: arb, goal: arb) -> arb:
+def _cell(
+    formula: Expr, factors: Sequence[Factor], which: Sequence[int], low: arb, high: arb, goal: arb, evaluations: int
+) -> arb:
     """Return the integral between two cuts; `which` branch of each factor holds there."""
     parts = [factor.branches.parts[i] for factor, i in zip(factors, which, strict=True)]
     integrand = _integrand(formula, factors, parts)
     if integrand is None:
         return arb(0)
     if low.is_exact() and high.is_exact():
-        return integral(integrand, low, high, absolute=goal)
+        return integral(integrand, low, high, goal, evaluations)
     width = high - low
 
     def mapped(t: acb, analytic: bool = False) -> acb:
         return integrand(low + width * t, analytic=analytic)
 
-    return width * integral(mapped, arb(0), arb(1), absolute=goal)
+    return width * integral(mapped, arb(0), arb(1), goal, evaluations)
 
 
 def _open(formula: Expr, factors: Sequence[Factor], which: Sequence[int], cut: _Cut) -> arb:
@@ -379,7 +385,12 @@ class Pair:
             Factor(_bend, _derivative(self.slope), mu),
             Factor(_phi, self.teacher),
         ]
-        return expectation(formula, [each for each in factors if formula.has(each.symbol)], tolerance)
+        return expectation(
+            formula,
+            [each for each in factors if formula.has(each.symbol)],
+            tolerance,
+            EVALUATIONS if tolerance is None else FEW,
+        )
 
     def drive(self, mu: Expr | arb, tolerance: arb | None = None) -> arb:
         """Return A at a number or at all numbers of a ball."""
@@ -388,21 +399,21 @@ class Pair:
     def drive_slope(self, mu: Expr | arb, tolerance: arb | None = None) -> arb:
         """Return dA/dmu = E[Z^2 sigma'' (phi - sigma)] - E[Z^2 sigma'^2] + sum jump c^2/mu^2 (phi - sigma) pdf/mu."""
         formula = Z**2 * (_bend * (_phi - _s) - (_slope**2 if self.own else 0))
-        return self._expectation(formula, mu, tolerance) + self._kinks(_ball(mu), 2)
+        return self._expectation(formula, mu, tolerance) + self._kinks(_ball(mu), lambda z: z * z)
 
     def curvature(self, mu: Expr | arb, tolerance: arb | None = None) -> arb:
         """Return B."""
         formula = _bend * (_phi - _s) - (_slope**2 if self.own else 0)
-        return self._expectation(formula, mu, tolerance) + self._kinks(_ball(mu), 0)
+        return self._expectation(formula, mu, tolerance) + self._kinks(_ball(mu), lambda z: arb(1))
 
-    def _kinks(self, mu: arb, power: int) -> arb:
-        """Return sum_c jump(sigma')(c) (c/mu)^power (phi(c/mu) - sigma(c)) pdf(c/mu)/mu."""
+    def _kinks(self, mu: arb, weight: Callable[[arb], arb]) -> arb:
+        """Return sum_c jump(sigma')(c) weight(c/mu) (phi(c/mu) - sigma(c)) pdf(c/mu)/mu."""
         total = arb(0)
         for cut, (left, right) in zip(self.student.cuts, pairwise(self.slope.parts), strict=True):
             c = place(cut)
             z, jump = c / mu, function(right - left, x)(acb(c)).real
             gap = _at(self.teacher, z) - (_at(self.student, c) if self.own else 0)
-            total += jump * z**power * gap * (-z * z / 2).exp() / ((2 * arb.pi()).sqrt() * mu)
+            total += jump * weight(z) * gap * (-z * z / 2).exp() / ((2 * arb.pi()).sqrt() * mu)
         return total
 
     def search_time(self, mu: Expr | arb) -> arb:

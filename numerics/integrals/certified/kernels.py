@@ -16,13 +16,14 @@ its conjugate, for any 0 < t < 1 and z = x + i y,
     |He_k(z)|^2/k! <= t^-k (1 - t^2)^(-1/2) exp(t x^2/(1 + t) + t y^2/(1 - t)),
 
 which bounds the polynomials on the boxes and, with y = 0, in the tails. The recurrence for He_k loses digits: the work
-is done at 64 + 20 sqrt(n) bits.
+is done at 64 + 20 sqrt(n) bits. Where the sum does not end below order 200, `numerics.integrals.certified.nested` is
+asked first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 from math import ceil, inf, isqrt, log
 
@@ -32,6 +33,7 @@ from sympy import Expr
 
 from numerics.integrals.certified.enclosure import Enclosure, Number, exact_number, resolved
 from numerics.integrals.certified.integrals import Factor, bound_beyond, expectation
+from numerics.integrals.certified.nested import nested_kernel
 from theory.enclosures.balls import constant, function, precision
 from theory.enclosures.branches import Branches, branches
 from theory.enclosures.growth import Bound
@@ -41,7 +43,7 @@ from theory.symbols import x
 
 __all__ = ["kernel", "kernel_ball"]
 
-ORDERS = (24, 40, 68, 116, 200, 340, 580, 1000)
+ORDERS, HIGH_ORDERS = (24, 40, 68, 116, 200), (340, 580, 1000)
 RATIO = 4  # R
 SETTLED, HOPE = 116, 1.5
 """From this order on a sum is given up whose last gain, kept up and half as much again, does not reach the end."""
@@ -62,7 +64,7 @@ def kernel(f: Expr, g: Expr, q: Number, r: Number, v: Number = 1) -> Enclosure:
     >>> kernel(sp.tanh(x), x, 0.3, 1).certified
     True
 
-    Raises `NotCertifiedError` where the sum does not end below order 1000.
+    Raises `NotCertifiedError` where neither the sum ends below order 1000 nor the nested integral is resolved.
     """
     left, right = branches(f), branches(g)
     a, b, c = (exact_number(number) for number in (q, r, v))
@@ -72,14 +74,35 @@ def kernel(f: Expr, g: Expr, q: Number, r: Number, v: Number = 1) -> Enclosure:
 
 
 def kernel_ball(f: Branches, g: Branches, q: Expr, r: Expr, v: Expr = sp.S.One) -> arb:
-    """Return E f(l) g(l*) to the working precision, or to `SPARE` bits below sqrt(E f^2 E g^2).
+    """Return E f(l) g(l*): to the working precision or to `SPARE` bits below sqrt(E f^2 E g^2), by Mehler's sum.
 
-    Raises `NotCertifiedError`, with what was enclosed, where the remainder of the last order is larger.
+    Where that takes many orders, by a nested integral, whichever function is the inner one; then by more orders.
+
+    Raises `NotCertifiedError`, with what was enclosed, where none of them does.
     """
     if sp.simplify(q**2 - r * v) == 0:
         return _parallel(f, g, q, r, v)
-    wanted, before, found = ctx.prec, inf, arb(0, arb.pos_inf())
-    for i, n in enumerate(ORDERS):
+    ways = (
+        partial(_mehler, f, g, q, r, v, ORDERS),
+        partial(nested_kernel, f, g, q, r, v),
+        partial(nested_kernel, g, f, q, v, r),
+        partial(_mehler, f, g, q, r, v, HIGH_ORDERS),
+    )
+    failure = NotCertifiedError("not certified: the kernel.")
+    for way in ways:
+        try:
+            ball = way()
+        except NotCertifiedError as error:
+            failure = error if failure.enclosure is None or error.enclosure is not None else failure
+            continue
+        if ball.rad() < arb(2) ** (2 * GUARD - ctx.prec) * (1 + abs(ball)):
+            return ball
+    raise failure
+
+
+def _mehler(f: Branches, g: Branches, q: Expr, r: Expr, v: Expr, orders: Sequence[int]) -> arb:
+    wanted, before, result = ctx.prec, inf, arb(0, arb.pos_inf())
+    for i, n in enumerate(orders):
         with precision(wanted + 20 * (isqrt(n) + 1)):
             (c, f2), (d, g2) = _coefficients(f, r, n, ctx.prec), _coefficients(g, v, n, ctx.prec)
             rho, total = constant(q / sp.sqrt(r * v)), arb(0)
@@ -88,17 +111,17 @@ def kernel_ball(f: Branches, g: Branches, q: Expr, r: Expr, v: Expr = sp.S.One) 
             rest = [(square - sum((a * a for a in each), arb(0))).upper() for square, each in ((f2, c), (g2, d))]
             remainder = (abs(rho) ** (n + 1) * (rest[0] * rest[1]).sqrt()).upper()
             goal = (abs(total) * arb(2) ** (GUARD - wanted)).max((f2 * g2).sqrt() * arb(2) ** -(SPARE + wanted - 64))
-            found = total + arb(0, remainder)
+            result = total + arb(0, remainder)
             missing = float((remainder / goal).log()) if remainder > 0 and goal > 0 else -inf
         if remainder < goal:
-            return +found
-        gained = (before - missing) / (n - ORDERS[i - 1]) if i else inf
-        if n >= SETTLED and missing > HOPE * gained * (ORDERS[-1] - n):
+            return +result
+        gained = (before - missing) / (n - orders[i - 1]) if i else inf
+        if n >= SETTLED and missing > HOPE * gained * (HIGH_ORDERS[-1] - n):
             break
         before = missing
     raise NotCertifiedError(
-        f"not certified: Mehler's sum at q = {q}, r = {r} does not end below order {ORDERS[-1]}.",
-        Enclosure.of(found) if found.is_finite() else None,
+        f"not certified: Mehler's sum at q = {q}, r = {r} does not end below order {orders[-1]}.",
+        Enclosure.of(result) if result.is_finite() else None,
     )
 
 

@@ -38,9 +38,9 @@ SMOOTH = [
 
 
 def oracle(expr: sp.Expr, point: Fraction) -> mpmath.mpf:
-    """The value by mpmath from SymPy's own printing; 400 digits survive every cancellation met here."""
+    """The value by mpmath from SymPy's own printing; 1,200 digits survive every cancellation met here."""
     expr = expr.xreplace({number: sp.Rational(str(number)) for number in expr.atoms(sp.Float)})
-    with mpmath.workdps(400):
+    with mpmath.workdps(1200):
         return sp.lambdify(x, expr, "mpmath")(mpmath.mpf(point.numerator) / point.denominator)
 
 

@@ -39,7 +39,7 @@ FUNCTIONS = [
     1 / sp.sinh(x),
     sp.sech(x) * sp.coth(x),
 ]
-PLACES = st.tuples(st.sampled_from([1, 2, 4, 10]), st.floats(0, 40))
+PLACES = st.tuples(st.sampled_from([Fraction(1, 8), Fraction(5, 8), 1, 2, 4, 10]), st.floats(0, 40))
 
 
 def number(ball: arb) -> mpmath.mpf:
@@ -53,7 +53,7 @@ def at(bound: Bound, z: mpmath.mpf) -> mpmath.mpf:
 
 @settings(deadline=None, max_examples=400)
 @given(st.sampled_from(FUNCTIONS), st.integers(0, 2), st.booleans(), PLACES)
-def test_bounds_hold(f: sp.Expr, order: int, left: bool, place: tuple[int, float]) -> None:
+def test_bounds_hold(f: sp.Expr, order: int, left: bool, place: tuple[Fraction, float]) -> None:
     T, beyond = place
     f = sp.diff(f.xreplace({n: sp.Rational(str(n)) for n in f.atoms(sp.Float)}), x, order)
     try:
@@ -61,7 +61,7 @@ def test_bounds_hold(f: sp.Expr, order: int, left: bool, place: tuple[int, float
     except NotCertifiedError:
         return
     with mpmath.workdps(120):
-        z = mpmath.mpf(T) + mpmath.mpf(beyond)
+        z = mpmath.mpf(float(T)) + mpmath.mpf(beyond)
         value = sp.lambdify(x, f, "mpmath")(-z if left else z)
         slack = 1 + mpmath.mpf(10) ** -15  # of the decimals above
         assert abs(value) <= at(known.upper, z) * slack + mpmath.mpf(10) ** -100
@@ -70,6 +70,49 @@ def test_bounds_hold(f: sp.Expr, order: int, left: bool, place: tuple[int, float
             assert abs(value) * slack + mpmath.mpf(10) ** -100 >= at(known.lower, z)
         assert not known.low > arb(float(value) + 1e-12)
         assert not known.high < arb(float(value) - 1e-12)
+
+
+UNARY = (
+    *(sp.exp, sp.tanh, sp.erf, sp.erfc, sp.atan, sp.asinh, sp.sin, sp.cosh, sp.sinh, sp.sech, sp.erfi),
+    *(lambda f: sp.log(1 + sp.exp(f)), lambda f: 1 / (1 + sp.exp(-f)), lambda f: f**2, lambda f: f**3, lambda f: -f),
+    *(lambda f: sp.sqrt(1 + f**2), lambda f: 1 / (1 + f**2), lambda f: sp.log(1 + f**2), lambda f: 1 / f),
+)
+NUMBERS = st.sampled_from([sp.Integer(k) for k in (-3, -1, 1, 2)] + [sp.Rational(1, 3), sp.Rational(-5, 2), sp.pi])
+EXPRESSIONS = st.recursive(
+    st.one_of(st.just(x), NUMBERS),
+    lambda inner: st.one_of(
+        st.builds(lambda f, g: f(g), st.sampled_from(UNARY), inner),
+        st.builds(lambda f, g: f + g, inner, inner),
+        st.builds(lambda f, g: f * g, inner, inner),
+    ),
+    max_leaves=6,
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(EXPRESSIONS, PLACES)
+def test_bounds_of_any_expression_hold(f: sp.Expr, place: tuple[Fraction, float]) -> None:
+    T, beyond = place
+    if f.has(sp.zoo, sp.nan, sp.oo, sp.I):
+        return
+    try:
+        known = growth(f, T)
+    except NotCertifiedError:
+        return
+    with mpmath.workdps(300):
+        try:
+            value = sp.lambdify(x, f, "mpmath")(mpmath.mpf(float(T)) + mpmath.mpf(beyond))
+        except (OverflowError, ZeroDivisionError, ValueError):
+            return
+        z = mpmath.mpf(float(T)) + mpmath.mpf(beyond)
+        value = mpmath.re(value)  # mpmath's sech is complex
+        slack, least = 1 + mpmath.mpf(10) ** -12, mpmath.mpf(10) ** -200
+        if not known.upper.C.is_finite():
+            return
+        assert abs(value) <= at(known.upper, z) * slack + least
+        assert known.sign * value >= -least
+        if known.lower is not None:
+            assert abs(value) * slack + least >= at(known.lower, z)
 
 
 @pytest.mark.parametrize(

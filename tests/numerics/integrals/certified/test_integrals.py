@@ -152,6 +152,21 @@ def test_a_ball_of_alignments_contains_each_of_them(f: sp.Expr, mu: Fraction) ->
             assert quantity(wide, arb(2) ** -20).overlaps(quantity(inside))
 
 
+@pytest.mark.parametrize(
+    ("student", "teacher"),
+    [(RELU, RELU), (HAT, LATE), (BENT, sp.tanh(x)), (GELU, BENT), (LATE, sp.Heaviside(x - 2)), (sp.tanh(x), HAT)],
+)
+@pytest.mark.parametrize("own", [True, False])
+def test_the_slope_of_the_drive_is_its_difference(student: sp.Expr, teacher: sp.Expr, own: bool) -> None:
+    """(A(mu + h) - A(mu - h))/(2h), h = 2^-40, is A' but for h^2/6 of its second derivative."""
+    pair, mu, h = Pair.of(student, teacher, own), Fraction(7, 10), Fraction(1, 2**40)
+    with precision(192):
+        sides = [pair.drive(real_number(mu + side * h)) for side in (-1, 1)]
+        gap = (sides[1] - sides[0]) / real_number(2 * h) - pair.drive_slope(real_number(mu))
+        assert abs(gap) < 1e-18
+        assert gap.rad() < 1e-20
+
+
 @settings(deadline=None, max_examples=20)
 @given(st.sampled_from(list(PLACES)), st.fractions(-2, 2, max_denominator=50))
 def test_precision_changes_nothing_but_the_radius(f: sp.Expr, shift: Fraction) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from numerics.integrals.certified.integrals import coefficient
 from numerics.integrals.certified.kernels import kernel
+from numerics.integrals.certified.nested import nested_kernel
 from tests.numerics.integrals.certified.test_integrals import (
     BENT,
     GELU,
@@ -15,10 +16,11 @@ from tests.numerics.integrals.certified.test_integrals import (
     LATE,
     RELU,
     SPIKE,
-    STEEP,
     holds,
     in_mpmath,
 )
+from theory.enclosures.balls import precision
+from theory.enclosures.branches import branches
 from theory.errors import NotCertifiedError, ParameterError
 from theory.symbols import x
 
@@ -95,9 +97,30 @@ def test_the_kernel_of_a_polynomial_is_a_coefficient() -> None:
     assert abs(found.value - third.value / 8) <= found.error + third.error
 
 
+@pytest.mark.parametrize("q", ["0.99", "-0.97"])
+def test_kinks_near_the_edge(q: str) -> None:
+    with mpmath.workdps(40):
+        assert holds(kernel(RELU, RELU, sp.Rational(q), 1), cho_saul(mpmath.mpf(q), mpmath.mpf(1)))
+        signs = kernel(sp.sign(x), sp.sign(x), sp.Rational(q), 1)
+        assert holds(signs, 2 / mpmath.pi * mpmath.asin(mpmath.mpf(q)))
+
+
+@pytest.mark.parametrize(("f", "g"), [(HAT, BENT), (RELU, sp.tanh(x)), (LATE, sp.erf(x)), (GELU, sp.sign(x))])
+def test_two_ways_agree(f: sp.Expr, g: sp.Expr) -> None:
+    """Mehler's sum and the nested integral share the tails' bounds alone."""
+    numbers = (sp.Rational(-1, 3), sp.Rational(1, 2), sp.Rational(6, 5))
+    with precision(64):
+        nested = nested_kernel(branches(f), branches(g), *numbers)
+        assert nested.rad() < 1e-15
+        assert nested.overlaps(kernel(f, g, *numbers).ball)
+
+
+def test_growth_that_no_nested_integral_takes() -> None:
+    with precision(64), pytest.raises(NotCertifiedError, match="faster than an exponential"):
+        nested_kernel(branches(sp.exp(x**2 / 9)), branches(x), sp.S.Half, sp.S.One)
+
+
 def test_what_does_not_end_says_so() -> None:
-    with pytest.raises(NotCertifiedError):
-        kernel(STEEP, STEEP, sp.Rational(999, 1000), 1)
     with pytest.raises(NotCertifiedError):
         kernel(sp.exp(x**2), x, 0.5, 1)
     with pytest.raises(ParameterError):
