@@ -193,7 +193,7 @@ def _computed(system: System, alignments: Alignments | None) -> Search:
     from numerics.rates.search_time import search_time
 
     roots, best = alignments or Alignments.of(system)
-    taus = [search_time(system, mu).tau for mu in (WEAK, STRONG)]
+    taus = [search_time(system, mu, certify=False).tau for mu in (WEAK, STRONG)]
     weak, strong = (None if tau is None or not math.isfinite(tau) else float(tau) for tau in taus)
     critical = tuple(float(root.mu) for root in roots if root.diverges)
     return Search(weak, strong, critical, float(best.mu), float(best.tau))

@@ -260,7 +260,7 @@ def _portrait(findings: Findings) -> Picture:
         said = f"{COUNTS.get(len(system.states), f'{len(system.states)} states')}, {_listed(system.states)}"
         return Missing(f"Model {system.network.name} has {said}, so that no plane of (u, m) holds its flow.")
     assert focus.mu is not None
-    search = search_time(system, focus.mu)
+    search = search_time(system, focus.mu, certify=False)
     if search.tau is None or not search.A:
         return Missing(f"At mu = {focus.mu:g} no direction is driven (A = 0): there is no unstable manifold to draw.")
     scale = findings.settings.scale

@@ -227,7 +227,7 @@ def _nowhere(part: Parameter, quantity: str) -> HermescapeError:
 def _tau(family: System, over: str, alignment: Expr) -> Time:
     def tau(value: float, tolerance: float) -> float:
         with suppress(QuadratureError, NotIntegrableError):
-            time = search_time(family, alignment, parameters={over: value}, tolerance=tolerance).tau
+            time = search_time(family, alignment, parameters={over: value}, tolerance=tolerance, certify=False).tau
             return math.inf if time is None else float(time)
         return math.inf
 

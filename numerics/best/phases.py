@@ -115,7 +115,7 @@ def phase_diagram(
         columns = [_column(system, {name: value}, options) for value in other]
     for alignment in alignments:
         for member, length, _ in columns:
-            search_time(member, alignment, rho=None if length is None else max(abs(alignment), length))
+            search_time(member, alignment, rho=None if length is None else max(abs(alignment), length), certify=False)
     report = _bifurcations(system, name, other) if parameters else None
     rows, size = [], float(np.ravel(dimension)[0])
     for index, alignment in enumerate(alignments):
@@ -216,7 +216,7 @@ def _ascending(name: str, values: Sequence[float] | float) -> list[float]:
 
 def _over_dimensions(system: System, mu: float, dimensions: list[float], shared: dict[str, Any]) -> list[_Point]:
     first = _law(system, mu, None, dimensions[0], shared)
-    search = search_time(system, mu)
+    search = search_time(system, mu, certify=False)
     points = [_point(_led(system, search, first, None, dimensions[0], shared))]
     alone = isinstance(first, LinearEscape) and first.start and not first.flow_tau
     shared_law = alone and not noise_beside(system, search, mu, shared["kappa"])
@@ -233,7 +233,7 @@ def _at(system: System, mu: float, rho: float | None, dimension: float, shared: 
     if rho is not None and rho < abs(mu):
         return "outside", math.nan, math.nan, ""
     law = _law(system, mu, rho, dimension, shared)
-    return _point(_led(system, search_time(system, mu, rho=rho), law, rho, dimension, shared))
+    return _point(_led(system, search_time(system, mu, rho=rho, certify=False), law, rho, dimension, shared))
 
 
 def _led(
@@ -260,7 +260,7 @@ def _law(system: System, mu: float, rho: float | None, dimension: float, shared:
     except ParameterError:
         raise
     except InputError:
-        search = search_time(system, mu, rho=rho)
+        search = search_time(system, mu, rho=rho, certify=False)
         if SLOPE * abs(search.B) < search.G:
             return "unreached"
         name = regime(system, mu, rho, kappa=shared["kappa"]).name

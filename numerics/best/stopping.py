@@ -169,7 +169,7 @@ class Composition(Shown):
 
     def _seed(self, alignment: float, length: float) -> float:
         """What SGD's noise adds to u at the start: the median drive over lambda, times the widening less 1."""
-        search = search_time(self.finetuning, alignment, rho=length)
+        search = search_time(self.finetuning, alignment, rho=length, certify=False)
         noise = gradient_noise(self.finetuning, alignment, rho=length)
         added = widening(search, noise, self.kappa, 0.0) - 1
         drive = float(self.finetuning.escape.scale or 1) * float(search.G)

@@ -311,7 +311,7 @@ def _growth(system: System, setting: Setting, place: Mapping[str, float]) -> tup
     if name in ("noise-driven", "trapped", "undecided"):
         return None, name if name == "noise-driven" else "fluctuation"
     if is_lora(system) and not others:
-        search = search_time(system, place["mu"], rho=place.get("rho"))
+        search = search_time(system, place["mu"], rho=place.get("rho"), certify=False)
         check_step(system, setting, search)
         rate = float(search.rate)
     else:

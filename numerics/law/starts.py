@@ -69,7 +69,7 @@ def from_weight(
 
     Raises `InputError` where the start traps, or the threshold is not reached.
     """
-    search = search_time(system, mu, rho=rho)
+    search = search_time(system, mu, rho=rho, certify=False)
     _check_model(system, search)
     start = setting.dimension**-2.0 if initial_scale is None else initial_scale
     check_step(system, setting, search)
@@ -194,7 +194,7 @@ def noise_beside(system: System, search: Search, mu: float, kappa: float) -> flo
 def _alone(system: System, setting: Setting, mu: float, start: float) -> LinearEscape:
     """Return the law where u grows by itself: A = 0 < B."""
     squared = _scale(system) ** 2
-    rate = squared * float(search_time(system, mu).B)
+    rate = squared * float(search_time(system, mu, certify=False).B)
     eta, root = setting.step_size, math.sqrt(setting.dimension)
     noise = squared * gradient_noise(system, mu)
     gain = compiled(spread_alone)(rate, noise, setting.kappa, eta) or NARROW * abs(start) * root

@@ -59,7 +59,7 @@ class ThroughFlow:
     @cached_property
     def search(self) -> Search:
         """Rates of the search phase."""
-        return search_time(self.system, self.place["mu"], rho=self.place.get("rho"))
+        return search_time(self.system, self.place["mu"], rho=self.place.get("rho"), certify=False)
 
     @cached_property
     def noise(self) -> float:

@@ -312,7 +312,7 @@ def _search(system: System, place: Mapping[str, float]) -> dict[str, float | Non
     if system.escape.B is None or "mu" not in place:
         return {}
     own = {name: value for name, value in place.items() if name not in ("mu", "rho")}
-    search = search_time(system, place["mu"], rho=place.get("rho"), parameters=own)
+    search = search_time(system, place["mu"], rho=place.get("rho"), parameters=own, certify=False)
     tau = float("inf") if search.tau is None else float(search.tau)
     drive = None if search.A is None else float(search.A)
     return {"A": drive, "B": float(search.B), "G": float(search.G), "rate": float(search.rate), "tau": tau}
