@@ -13,7 +13,7 @@ import sympy as sp
 from rich.table import Table
 from sympy import Expr, Symbol
 
-from hermescape.views.hermite import expansion, tier_of
+from hermescape.views.hermite import expansion, tiers
 from theory.calculus.expectations import is_closed
 from theory.calculus.undefined import has_undefined, undefined_in
 from theory.errors import InputError, QuadratureError
@@ -162,8 +162,8 @@ def derivation_table(system: System, *, expand: bool = False, order: int | None 
         table.add_row(constant.name, "as typed", constant.decimal)
     if not loss.student.undefined:
         shown = expansion(loss.student, SHOWN_COEFFICIENTS - 1, sp.S.One)
-        for k, (text, error) in enumerate(zip(shown["coefficients"], shown["errors"], strict=True)):
-            table.add_row(f"sigma_{k}", tier_of(error), text)
+        for k, (text, tier) in enumerate(zip(shown["coefficients"], tiers(shown), strict=True)):
+            table.add_row(f"sigma_{k}", tier, text)
     example = system.network.example
     for row in (*_flow_rows(system, expand), *_search_rows(system, expand)):
         table.add_row(row.name, _tier(row.functions, row.at, example), as_text(row.value))

@@ -5,12 +5,14 @@ Quadrature is imported only where no rule closes a coefficient.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 from rich.table import Table
 from sympy import Expr
 
+from hermescape.views.numbers import upwards
 from theory.calculus.expectations import GaussianMean, is_closed
 from theory.errors import InputError, ParameterError
 from theory.language.activations import Activation, activation, he
@@ -22,7 +24,7 @@ from theory.typeset.printing import as_text
 if TYPE_CHECKING:
     from numerics.integrals.quadrature import Estimate
 
-__all__ = ["expansion", "hermite_expansion", "hermite_table", "tier_of"]
+__all__ = ["expansion", "hermite_expansion", "hermite_table", "tier_of", "tiers"]
 
 
 def hermite_expansion(text: str, order: int, variance: str, *, written: bool = False) -> dict[str, Any]:
@@ -50,12 +52,12 @@ def expansion(sigma: Activation, order: int, variance: Expr, constants: Constant
         closed = coefficients(sigma, order, variance)
         if all(map(is_closed, closed)):
             texts = [as_text(value, constants) for value in closed]
-            return {**head, "exact": True, "coefficients": texts, "errors": [0.0] * len(closed)}
+            return {**head, "exact": True, "coefficients": texts, **_errors([0.0] * len(closed), [True] * len(closed))}
     if sigma.is_family or sigma.undefined:
         texts = [
             as_text(GaussianMean(_hermite_in(k, variance) * sigma.expr, sp.S.Zero, variance)) for k in range(order + 1)
         ]
-        return {**head, "exact": False, "coefficients": texts, "errors": [None] * len(texts)}
+        return {**head, "exact": False, "coefficients": texts, **_errors([None] * len(texts), [True] * len(texts))}
     if variance == r:
         raise InputError(
             f"{sigma.name}: no rule closes its coefficients in r; accepted: --variance with a number, such as 1."
@@ -63,8 +65,14 @@ def expansion(sigma: Activation, order: int, variance: Expr, constants: Constant
     from numerics.integrals.hermite import hermite_coefficients
 
     estimates = hermite_coefficients(Activation(sigma.name, valued(sigma.expr)), order, variance)
-    errors = [float(estimate.error) for estimate in estimates]
-    return {**head, "exact": False, "coefficients": list(map(_to_error, estimates)), "errors": errors}
+    texts, errors = zip(*map(_written, estimates), strict=True)
+    own = _errors(list(errors), [estimate.certified for estimate in estimates])
+    return {**head, "exact": False, "coefficients": list(texts), **own}
+
+
+def _errors(errors: Sequence[float | None], certified: Sequence[bool]) -> dict[str, Any]:
+    """Return the errors, and whether each is proved; that of a formula is 0, an expectation as it is has none."""
+    return {"errors": list(errors), "certified": list(certified)}
 
 
 def _hermite_in(k: int, variance: Expr) -> Expr:
@@ -72,19 +80,31 @@ def _hermite_in(k: int, variance: Expr) -> Expr:
     return sp.expand(variance ** sp.Rational(k, 2) * he(k).subs(x, x / sp.sqrt(variance))) if k else sp.S.One
 
 
-def _to_error(estimate: Estimate) -> str:
-    """Return a decimal to the last digit that its error leaves, 15 at most."""
-    if abs(estimate.value) <= estimate.error:
-        return "0"
-    known = int(sp.floor(sp.log(abs(estimate.value) / estimate.error, 10))) if estimate.error else 15
-    return str(sp.Float(estimate.value, min(15, known + 1)))
+def _written(estimate: Estimate) -> tuple[str, float]:
+    """Return a decimal, its last digit the last that an estimated error leaves, and the error of what is written."""
+    value, error = estimate.value, float(estimate.error)
+    if estimate.certified:
+        return str(value) if value else "0", error
+    if abs(value) <= error:
+        return "0", error + float(abs(value))
+    known = int(sp.floor(sp.log(abs(value) / error, 10))) if error else 15
+    text = str(sp.Float(value, min(15, known + 1)))
+    return text, error + float(abs(sp.Float(text, 30) - value))
 
 
-def tier_of(error: float | None) -> str:
-    """Say how a number with this error was found; None stands for an expectation that is left as it is."""
+def tier_of(error: float | None, *, certified: bool = False, is_formula: bool = False) -> str:
+    """Say how a number with this error was made; None stands for an expectation that is left as it is."""
+    if is_formula or (certified and error == 0):  # 0, by parity
+        return "exact"
     if error is None:
         return "expectation"
-    return f"quadrature (error {error:.1g})" if error else "exact"
+    return f"proved (error <= {upwards(error)})" if certified else f"quadrature (error {error:.1g})"
+
+
+def tiers(entries: dict[str, Any]) -> list[str]:
+    """Say how each coefficient of an expansion was made."""
+    pairs = zip(entries["errors"], entries["certified"], strict=True)
+    return [tier_of(error, certified=certified, is_formula=entries["exact"]) for error, certified in pairs]
 
 
 def hermite_table(entries: dict[str, Any]) -> tuple[str | Table, ...]:
@@ -94,7 +114,7 @@ def hermite_table(entries: dict[str, Any]) -> tuple[str | Table, ...]:
         table.add_column(column, overflow="fold")
     for name, decimal in entries["constants"].items():
         table.add_row(name, "as typed", decimal)
-    for k, (text, error) in enumerate(zip(entries["coefficients"], entries["errors"], strict=True)):
-        table.add_row(str(k), tier_of(error), text)
+    for k, (text, tier) in enumerate(zip(entries["coefficients"], tiers(entries), strict=True)):
+        table.add_row(str(k), tier, text)
     convention = "sigma_k = E_r[He_k^[r] sigma], He_k probabilists', unnormalised"
     return f"{entries['activation']} under N(0, r), r = {entries['variance']}; {convention}", table

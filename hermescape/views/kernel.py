@@ -6,7 +6,7 @@ from typing import Any
 
 from sympy import Expr, Symbol
 
-from hermescape.views.numbers import plain
+from hermescape.views.numbers import error_of, plain
 from numerics.integrals.evaluate import exact_number, value
 from theory.calculus.expectations import Distribution, gaussian_kernel, is_closed
 from theory.calculus.undefined import has_undefined
@@ -56,6 +56,7 @@ def kernel_report(
         "r": as_text(at[r]),
         "value": plain(number.value),
         "error": float(number.error),
+        "certified": number.certified,
     }
 
 
@@ -84,4 +85,5 @@ def kernel_lines(table: dict[str, Any]) -> tuple[str, ...]:
     lines = (head, formula, *(f"{name} = {decimal}" for name, decimal in table.get("constants", {}).items()))
     if "value" not in table:
         return lines
-    return *lines, f"K({table['q']}, {table['r']}) = {table['value']}    error {table['error']:.1e}"
+    said = error_of(table["error"], certified=table["certified"])
+    return *lines, f"K({table['q']}, {table['r']}) = {table['value']}    error {said}"

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 import sympy as sp
 from rich.table import Table
 
-from hermescape.views.numbers import plain
-from numerics.integrals.evaluate import as_double
+from hermescape.views.numbers import error_of, plain
 from numerics.integrals.quadrature import Real
 from numerics.rates.search_time import Search
 from theory.network.system import System
@@ -25,7 +24,11 @@ def escape_points(searches: Sequence[Search], values: Sequence[Mapping[str, floa
     """
     names = ("mu", "rho", "A", "B", "G", "rate", "tau", "log_tau", "error")
     points = [
-        {**{name: plain(getattr(s, name)) for name in names}, "interval": [plain(end) for end in s.interval]}
+        {
+            **{name: plain(getattr(s, name)) for name in names},
+            "certified": s.certified,
+            "interval": [plain(end) for end in s.interval],
+        }
         for s in searches
     ]
     return [{"parameters": row, **p} for row, p in zip(values, points, strict=True)] if values else points
@@ -66,17 +69,13 @@ def _quantities(s: Search, aligned: bool, beyond: bool) -> dict[str, str]:
     numbers = {name: _digits(v, every) for name, v in (*start.items(), ("B", s.B), ("rate", s.rate))}
     tau = "infinite" if s.tau is None else _digits(s.tau, every)
     logarithm = {"log tau": "infinite" if s.log_tau is None else f"{s.log_tau:.8g}"} if beyond else {}
-    error = {"error of tau": "exact" if s.error == 0 else _error(s.error)}
+    error = {"error of tau": "-" if s.tau is None else error_of(s.error, certified=s.certified)}
     return {"mu": f"{float(s.mu):g}", **numbers, "tau": tau, **logarithm, **error}
 
 
 def _has_digits(search: Search) -> bool:
     """Whether digits were asked for; without them only numbers beyond a double are Floats."""
     return isinstance(search.mu, sp.Float)
-
-
-def _error(error: Real) -> str:
-    return f"{float(error):.1e}" if isinstance(as_double(error), float) else str(sp.Float(error, 2))
 
 
 def slowed(factor: int) -> str:

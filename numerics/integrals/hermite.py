@@ -1,19 +1,26 @@
-r"""Hermite coefficients of functions that no rule closes, by quadrature, to any order.
+r"""Hermite coefficients of functions that no rule closes, to any order: enclosed, or by quadrature.
 
-With the orthonormal h_k = He_k / sqrt(k!), a_k = E h_k(Z) sigma(sqrt(r) Z) and sigma_k^[r] = sqrt(k! r^k) a_k: the
-integral is one of numbers of order one whatever k, and the factor is applied outside float64.
+By quadrature, with the orthonormal h_k = He_k / sqrt(k!), a_k = E h_k(Z) sigma(sqrt(r) Z) and
+sigma_k^[r] = sqrt(k! r^k) a_k: the integral is one of numbers of order one whatever k, and the factor is applied
+outside float64.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
+from sympy import Expr
 
 from numerics.accuracy import COEFFICIENT
+from numerics.integrals.certified.enclosure import printed
+from numerics.integrals.certified.integrals import coefficient_ball
 from numerics.integrals.quadrature import Estimate, law_of, line, reach_of
 from theory.calculus.nodes import exact
-from theory.errors import NotIntegrableError, ParameterError
+from theory.enclosures.branches import branches
+from theory.errors import NotCertifiedError, NotIntegrableError, ParameterError
 from theory.language.activations import Activation
 
 __all__ = ["hermite_coefficients"]
@@ -22,9 +29,11 @@ Array = NDArray[np.float64]
 
 
 def hermite_coefficients(
-    sigma: Activation, order: int, variance: sp.Rational | float = sp.S.One
+    sigma: Activation, order: int, variance: sp.Rational | float = sp.S.One, *, certify: bool = True
 ) -> tuple[Estimate, ...]:
-    r"""Return sigma_k^[r] = E_r[He_k^[r] sigma], k = 0, ..., order, each with its absolute error, as `sympy.Float`.
+    r"""Return sigma_k^[r] = E_r[He_k^[r] sigma], k = 0, ..., order, each with its absolute error.
+
+    Errors are proved where `certify` asks for it and that can be done; other numbers are `sympy.Float`.
 
     Raises:
         ParameterError: a variance that is not positive.
@@ -43,15 +52,24 @@ def hermite_coefficients(
             f"{sigma.name}: its second moment is infinite at variance {variance}; accepted: a variance below "
             f"{float(sigma.max_variance):.4g}."
         )
-    coefficients = (_normalised(sigma, k, float(sp.sqrt(r))) for k in range(order + 1))
-    factors = (sp.sqrt(sp.factorial(k) * r**k).evalf(20) for k in range(order + 1))
-    return tuple(Estimate(a.value * factor, a.error * factor) for a, factor in zip(coefficients, factors, strict=True))
+    return tuple(_coefficient(sigma, k, r, certify=certify) for k in range(order + 1))
+
+
+def _coefficient(sigma: Activation, k: int, r: Expr, *, certify: bool) -> Estimate:
+    """Return sigma_k^[r]; exactly zero where parity says so."""
+    if sigma.parity == ("even" if k % 2 else "odd"):
+        return Estimate(0.0, 0.0, certified=True)
+    if certify:
+        with suppress(NotCertifiedError):
+            split = branches(sigma.expr)
+            value, error, _ = printed(lambda: coefficient_ball(split, k, r), f"sigma_{k} of {sigma.name}")
+            return Estimate(value, error, certified=True)
+    normalised, factor = _normalised(sigma, k, float(sp.sqrt(r))), sp.sqrt(sp.factorial(k) * r**k).evalf(20)
+    return Estimate(normalised.value * factor, normalised.error * factor)
 
 
 def _normalised(sigma: Activation, k: int, scale: float) -> Estimate:
-    """Return E h_k(Z) sigma(scale Z); exactly zero where parity says so."""
-    if sigma.parity == ("even" if k % 2 else "odd"):
-        return Estimate(0.0, 0.0)
+    """Return E h_k(Z) sigma(scale Z)."""
     law = law_of(sigma.expr)
     reach = np.sqrt(2) * reach_of(law, 0.0, np.sqrt(2) * scale)  # h_k exp(-z^2/4) is bounded, h_k is not
     stretch = max(1.0, scale, np.sqrt(k + 1) / 2)

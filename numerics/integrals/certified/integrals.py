@@ -42,6 +42,7 @@ __all__ = [
     "Pair",
     "bound_beyond",
     "coefficient",
+    "coefficient_ball",
     "curvature",
     "drive",
     "expectation",
@@ -314,12 +315,18 @@ def mean(f: Expr, shift: Number = 0, variance: Number = 1) -> Enclosure:
 
 
 def coefficient(f: Expr, k: int, variance: Number = 1) -> Enclosure:
-    """Return E[f(sqrt(r) Z) He_k(Z)].
+    """Return sigma_k^[r] = E[f(sqrt(r) Z) He_k(Z)] r^(k/2).
 
     >>> coefficient(x**3, 1), coefficient(sp.tanh(x), 3).certified
     (<Enclosure value = 3 ± ..., certified = True>, True)
     """
-    return moment(f, _f * _hermite(k), 0, variance)
+    split, r = branches(f), _variance(variance)
+    return resolved(lambda: coefficient_ball(split, k, r), f"sigma_{k} of {f}")
+
+
+def coefficient_ball(f: Branches, k: int, r: Expr) -> arb:
+    """Return sigma_k^[r] at the working precision."""
+    return expectation(_f * _hermite(k), [Factor(_f, f, sp.sqrt(r))]) * constant(sp.sqrt(r**k))
 
 
 def moment(f: Expr, formula: Expr, shift: Number = 0, variance: Number = 1) -> Enclosure:
@@ -328,11 +335,16 @@ def moment(f: Expr, formula: Expr, shift: Number = 0, variance: Number = 1) -> E
     >>> moment(sp.erf(x), Symbol("f") ** 2).value
     0.46455...
     """
-    r = exact_number(variance)
-    if not (r.is_finite and r.is_positive):
-        raise ParameterError(f"variance = {variance} given; accepted: a positive number.")
+    r = _variance(variance)
     factor = Factor(_f, branches(f), sp.sqrt(r), exact_number(shift))
     return resolved(lambda: expectation(formula, [factor]), f"E[{formula}] for f = {f}")
+
+
+def _variance(given: Number) -> Expr:
+    r = exact_number(given)
+    if not (r.is_finite and r.is_positive):
+        raise ParameterError(f"variance = {given} given; accepted: a positive number.")
+    return r
 
 
 @lru_cache(maxsize=1024)

@@ -1,6 +1,5 @@
 """Values to a tolerance, or to any number of digits, with errors that cover the truth."""
 
-
 import mpmath
 import pytest
 import sympy as sp
