@@ -96,6 +96,7 @@ def _summary(system: System, report: BestParameter, place: Given) -> dict[str, A
         "expression": sstr(report.value) if report.exact else None,
         "time": float(report.time),
         "error": report.error,
+        "certified": report.exact,
         "end": report.end,
         "attained": report.is_attained,
         "exact": report.exact,

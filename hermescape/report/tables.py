@@ -16,6 +16,7 @@ from hermescape.report.stages import Missing
 from hermescape.verdict import Duration, verdict_lines
 from hermescape.verify.report import Case as Checked
 from hermescape.verify.report import Report
+from hermescape.views.numbers import upwards
 from numerics.law import SampledLaw
 
 __all__ = [
@@ -256,12 +257,12 @@ def search_times(findings: Findings) -> Table | Missing:
             number(s.B),
             number(s.rate),
             INFINITE if s.tau is None else number(s.tau, 8),
-            "exact" if s.error == 0 else number(s.error, 2),
+            "–" if s.tau is None else _markup("≤ {}" if s.certified else "≈ {}", upwards(s.error)),
         )
         for s in findings.table
     )
     heads = ("μ", *(("A",) if aligned else ("ρ", "G")), "B", "rate λ", "τ", "error of τ")
-    return Table.of(heads, rows, "Search time τ = 1/λ, in units of t = η × steps.")
+    return Table.of(heads, rows, "Search time τ = 1/λ, in units of t = η × steps; errors after ≤ are proved.")
 
 
 def laws(findings: Findings) -> Table | None:

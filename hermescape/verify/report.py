@@ -165,7 +165,10 @@ class Report(Shown):
             key, parts = "rows", [{**_named(case.rows[0], MEDIANS), "verdict": case.sentence} for case in self.cases]
         else:
             key = "cases"
-            parts = [{**_named(case, CASE), "rows": [_named(row, LAW) for row in case.rows]} for case in self.cases]
+            parts = [
+                {**_named(case, CASE), "certified": False, "rows": [_named(row, LAW) for row in case.rows]}
+                for case in self.cases
+            ]
         return {"passed": self.passed, key: parts, "settings": self.settings}
 
 

@@ -33,6 +33,7 @@ def law_summary(system: System, both: Compared, settings: dict[str, object]) -> 
         "tau": law.tau,
         "constant": law.constant,
         "constant_error": law.constant_error,
+        "certified": False,  # of flows, and of samples
         "slope_log_d": law.slope_log_d,
         "critical_mu": _critical(system),
         "quantiles": {str(level): law.quantile(level) for level in LEVELS},
