@@ -330,6 +330,16 @@ def test_importing_the_package_imports_no_room() -> None:
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 
+def test_balls_are_made_in_their_rooms_alone() -> None:
+    """FLINT's precision is one number of the process, and one module sets it."""
+    house = read()
+    makers = {each.module for each in house.imports() if each.target.split(".")[0] == "flint"}
+    assert makers
+    assert not {m for m in makers if not m.startswith(("theory.enclosures.", "numerics.integrals.certified."))}
+    setters = {m for m in makers if "ctx.prec =" in ast.unparse(house.trees[m])}
+    assert setters == {"theory.enclosures.balls"}
+
+
 @pytest.mark.parametrize(
     ("witness", "judged"),
     [

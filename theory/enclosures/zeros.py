@@ -196,8 +196,9 @@ def isolated(
 
 
 def refined(bracket: Bracket, slope: Enclosed, at: Callable[[Fraction], arb]) -> arb:
-    """Return the zero in a bracket as precisely as `at` tells signs at the working precision."""
+    """Return the zero in a bracket as precisely as `at` tells signs, to twice the working precision next to 0."""
     low, high = bracket.low, bracket.high
+    finest = Fraction(1, 2 ** (2 * ctx.prec))
     while True:
         X = real_number(low).union(real_number(high))
         middle = (low + high) / 2
@@ -209,7 +210,7 @@ def refined(bracket: Bracket, slope: Enclosed, at: Callable[[Fraction], arb]) ->
         if 2 * (right - left) > high - low and _is_without(height):
             is_left = (height > 0) == bracket.rises
             left, right = (left, min(right, middle)) if is_left else (max(left, middle), right)
-        if left == right or 2 * (right - left) > high - low:
+        if right - left <= finest or 2 * (right - left) > high - low:
             return real_number(left).union(real_number(right))
         low, high = left, right
 

@@ -46,6 +46,14 @@ def test_names_are_found_and_others_are_not() -> None:
     assert zeros(x**5 - x - 1).proved == (sp.CRootOf(x**5 - x - 1, 0),)
 
 
+@pytest.mark.parametrize("h", [sp.tanh(x) + x**3, sp.sinh(3 * x), sp.atan(x) * (1 + x**2), x * sp.cosh(x)])
+def test_a_zero_at_nothing_is_refined_to_an_end(h: sp.Expr) -> None:
+    """Signs next to 0 are told at any distance from it."""
+    (point,) = zeros(h).proved
+    with precision(64):
+        assert abs(place(point)) < 1e-30
+
+
 @settings(deadline=None, max_examples=25)
 @given(st.sets(st.integers(-40, 40), min_size=1, max_size=5))
 def test_as_many_as_were_put_in(points: set[int]) -> None:
