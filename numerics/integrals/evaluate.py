@@ -30,7 +30,7 @@ from numerics.accuracy import INTEGRAL, VALUE
 from numerics.compile.codegen import compile_function
 from numerics.integrals import quadrature
 from numerics.integrals.certified import closed
-from numerics.integrals.certified.enclosure import printed
+from numerics.integrals.certified.enclosure import Enclosure, printed
 from numerics.integrals.quadrature import Estimate, Real
 from theory.calculus.bivariate import Phi2
 from theory.calculus.expectations import GaussianKernel, GaussianMean
@@ -196,15 +196,20 @@ def value(
         raise ParameterError(f"{names} without a value in {expr}; accepted: `at` with a number for every free symbol.")
     if digits is not None:
         check_digits(digits)
-    estimate = None
-    with suppress(NotCertifiedError):
-        estimate = _proved(expr, exact, digits)
+    try:
+        estimate, reached = _proved(expr, exact, digits), None
+    except NotCertifiedError as error:
+        estimate, reached = None, error.enclosure
     if digits is not None:
-        return estimate or _to_digits(expr.subs(exact), digits)
-    estimate = estimate or _in_float64(expr, exact, tolerance / 10)
+        estimate = estimate or _to_digits(expr.subs(exact), digits)
+        return _vanishing(reached, digits) if reached and _may_vanish(estimate, reached) else estimate
+    if estimate is None and expr.has(GaussianMean, GaussianKernel):
+        estimate = _in_float64(expr, exact, tolerance / 10)
     if estimate is None:
         estimate = _to_digits(expr.subs(exact), DOUBLE_DIGITS)
         estimate = Estimate(as_double(estimate.value), as_double(estimate.error))
+    if reached and _may_vanish(estimate, reached):
+        estimate = _vanishing(reached, None)
     if not estimate.error <= tolerance * max(1.0, abs(estimate.value)):
         raise QuadratureError(
             f"{expr} = {float(estimate.value):.15g} with error {float(estimate.error):.2g}, tolerance {tolerance:g} "
@@ -214,14 +219,21 @@ def value(
 
 
 def _proved(expr: Expr, exact: Mapping[Symbol, Expr], digits: int | None) -> Estimate:
-    """Return the value with a proved error; raises `NotCertifiedError` where there is none.
-
-    What may vanish may be as small as the tail of a Gaussian: that is left to the oracle, whose digits are relative.
-    """
+    """Return the value with a proved error; raises `NotCertifiedError` where there is none."""
     number, error, _ = printed(closed.ball_at(expr, exact), expr, digits)
-    if not number and error:
-        raise NotCertifiedError(f"not certified: {expr} may vanish.")
     return Estimate(number, error, certified=True)
+
+
+def _may_vanish(estimate: Estimate, reached: Enclosure) -> bool:
+    """Whether the oracle, whose digits are relative in a Gaussian's tails, finds no more than that it may be 0."""
+    return reached.low <= 0 <= reached.high and bool(abs(estimate.value) <= estimate.error)
+
+
+def _vanishing(enclosure: Enclosure, digits: int | None) -> Estimate:
+    """Return 0, which is what the oracle says too, with the proved bound on how far the value is from it."""
+    bound = max(abs(enclosure.low), abs(enclosure.high))
+    above = sp.Rational(*bound.as_integer_ratio()).evalf(5) * (1 + sp.Float("1e-4"))
+    return Estimate(*((0.0, float(above)) if digits is None else (sp.Float(0, digits), above)), certified=True)
 
 
 def _in_float64(expr: Expr, exact: Mapping[Symbol, Expr], tolerance: float) -> Estimate | None:

@@ -52,7 +52,7 @@ def _coefficients(student: str, variance: str, order: int) -> list[Estimate]:
         closed = hermescape.coefficients(student, order, sp.Rational(variance))
         return [hermescape.value(c) for c in closed]
     return [
-        Estimate(sp.Float(text, 20), error) for text, error in zip(found["coefficients"], found["errors"], strict=True)
+        Estimate(sp.Float(text, 40), error) for text, error in zip(found["coefficients"], found["errors"], strict=True)
     ]
 
 

@@ -39,6 +39,7 @@ BallFunction = Callable[..., acb]
 """f(z, ..., analytic=False)."""
 
 WIDE = 2.0**-10  # radius from which a monotone function is taken at both ends
+THIN = 2.0**-30  # radius below which a ball is a number
 NOWHERE = acb(arb("nan"), arb("nan"))
 _LOCK = RLock()
 
@@ -144,6 +145,10 @@ def _rational_power(power: sp.Rational) -> Callable[[bool, acb], acb]:
     return lambda analytic, a: a.pow(exponent, analytic=analytic)
 
 
+def _sign(a: arb) -> arb:
+    return arb(0) if a.is_zero() else arb(0, 1) if a.contains(0) else a.sgn()
+
+
 def _on_reals(f: Callable[..., arb]) -> Callable[..., acb]:
     """Functions that are analytic nowhere for what is known here."""
     return lambda analytic, *a: NOWHERE if analytic or not all(map(_is_real, a)) else acb(f(*(z.real for z in a)))
@@ -167,6 +172,9 @@ _FUNCTIONS: dict[type, Callable[..., acb]] = {
     sp.erfi: _monotone(lambda a, _: a.erfi()),
     sp.gamma: lambda _, a: a.gamma(),
     sp.Abs: _on_reals(arb.__abs__),
+    sp.sign: _on_reals(_sign),
+    sp.Heaviside: _on_reals(lambda a, _: (1 + _sign(a)) / 2),
+    sp.atan2: _on_reals(arb.atan2),
     sp.Max: _on_reals(lambda *a: reduce(arb.max, a)),
     sp.Min: _on_reals(lambda *a: reduce(arb.min, a)),
     L: _monotone(_logistic),
@@ -306,11 +314,24 @@ def _inputs(node: Expr) -> Sequence[Expr]:
 def _translated(node: Expr) -> Callable[..., acb]:
     if _is_expanded(node):
         coefficients = [_constant(cast(Expr, c), ctx.prec) for c in reversed(sp.Poly(node, _symbol(node)).all_coeffs())]
-        polynomial = cast(Any, acb_poly(coefficients))
-        return lambda _, z: polynomial(z)
+        return _polynomial(cast(Any, acb_poly(coefficients)))
     if isinstance(node, sp.Pow) and isinstance(node.exp, sp.Rational):
         return _rational_power(node.exp)
     return _operation(node)
+
+
+def _polynomial(p: Any) -> Callable[..., acb]:
+    """Return p as a function; on a wide ball as one of the distance from its middle, where its powers do not cancel."""
+
+    def run(_: bool, z: acb) -> acb:
+        value = p(z)
+        if z.rad() < THIN:
+            return value
+        middle = z.mid()
+        centred = p(acb_poly([middle, 1]))(z - middle)
+        return centred if centred.rad() < value.rad() else value
+
+    return run
 
 
 def _symbol(node: Expr) -> Symbol:

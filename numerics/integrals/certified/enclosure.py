@@ -1,7 +1,8 @@
 r"""A certified number: an interval that contains it, and the double that is printed with its error.
 
-With a ball X that contains the true value, v = float(mid X) and error = the next double above the largest |X - v|, so
-that |v - true| <= error whatever was rounded; digits beyond those of a double likewise. Precision is doubled until the
+With a ball X that contains the true value, v = float(mid X) and error = the next double above the largest |X - v|, and
+above that from the decimal that v prints, so that |v - true| <= error whatever was rounded; digits beyond those of a
+double likewise. Precision is doubled until the
 radius of the ball is at most 2^-53 of its value, or at most an absolute target where the value may be 0.
 """
 
@@ -48,7 +49,7 @@ class Enclosure(Shown):
     >>> with precision(64):
     ...     third = Enclosure.of(arb(1) / 3)
     >>> third.value, third.error, third.low < Fraction(1, 3) < third.high
-    (0.3333333333333333, 1.8...e-17, True)
+    (0.3333333333333333, 3.3...e-17, True)
     """
 
     shows = "value ± error, certified"
@@ -64,7 +65,8 @@ class Enclosure(Shown):
         """Return what a finite ball encloses, at any precision."""
         middle, radius = (_parts(part) for part in (ball.mid(), ball.rad()))
         value = 0.0 if ball.contains(0) else _double(_fraction(middle))
-        distance = abs(_fraction(middle) - Fraction(value)) + _fraction(radius)
+        printed = Fraction(value), Fraction(repr(value))
+        distance = max(abs(_fraction(middle) - number) for number in printed) + _fraction(radius)
         error = math.nextafter(_double(distance), math.inf) if distance else 0.0
         return cls(value, error, middle, radius)
 
@@ -156,7 +158,7 @@ def resolved(
 
     >>> from theory.enclosures.balls import constant
     >>> resolved(lambda: constant(sp.pi), "pi")
-    <Enclosure value = 3.1415927 ± 1e-16, certified = True>
+    <Enclosure value = 3.1415927 ± 2e-16, certified = True>
 
     Raises `NotCertifiedError`, with the best enclosure reached, where neither is reached.
     """
@@ -193,9 +195,9 @@ def printed(
     >>> printed(lambda: constant(sp.exp(-1)), "1/e")[:2], printed(lambda: constant(sp.exp(-2000)), "tiny")[0]
     ((0.36787944117144233, 1.2...e-17), 2.57653587296115e-869)
     """
-    enclosure = resolved(ball_at, name, digits=digits)
+    enclosure = resolved(ball_at, name, Fraction(0), digits)
     if digits is None and enclosure.is_double:
         return enclosure.value, enclosure.error, enclosure
     if digits is None:
-        enclosure = resolved(ball_at, name, digits=DOUBLE_DIGITS)
+        enclosure = resolved(ball_at, name, Fraction(0), DOUBLE_DIGITS)
     return *enclosure.to_digits(digits or DOUBLE_DIGITS), enclosure
