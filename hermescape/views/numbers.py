@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from decimal import ROUND_CEILING, Context, Decimal
+from typing import TYPE_CHECKING
 
 import sympy as sp
 
-from numerics.integrals.quadrature import Real
+if TYPE_CHECKING:
+    from numerics.integrals.quadrature import Real
 
 __all__ = ["error_of", "plain", "upwards"]
 

@@ -16,7 +16,7 @@ from sympy import Expr
 
 from numerics.accuracy import COEFFICIENT
 from numerics.integrals.certified.enclosure import printed
-from numerics.integrals.certified.integrals import coefficient_ball
+from numerics.integrals.certified.kernels import coefficient_balls
 from numerics.integrals.quadrature import Estimate, law_of, line, reach_of
 from theory.calculus.nodes import exact
 from theory.enclosures.branches import branches
@@ -52,17 +52,17 @@ def hermite_coefficients(
             f"{sigma.name}: its second moment is infinite at variance {variance}; accepted: a variance below "
             f"{float(sigma.max_variance):.4g}."
         )
-    return tuple(_coefficient(sigma, k, r, certify=certify) for k in range(order + 1))
+    return tuple(_coefficient(sigma, k, r, order if certify else None) for k in range(order + 1))
 
 
-def _coefficient(sigma: Activation, k: int, r: Expr, *, certify: bool) -> Estimate:
-    """Return sigma_k^[r]; exactly zero where parity says so."""
+def _coefficient(sigma: Activation, k: int, r: Expr, together: int | None) -> Estimate:
+    """Return sigma_k^[r], exactly zero where parity says so, and enclosed with the others up to an order if wanted."""
     if sigma.parity == ("even" if k % 2 else "odd"):
         return Estimate(0.0, 0.0, certified=True)
-    if certify:
+    if together is not None:
         with suppress(NotCertifiedError):
             split = branches(sigma.expr)
-            value, error, _ = printed(lambda: coefficient_ball(split, k, r), f"sigma_{k} of {sigma.name}")
+            value, error, _ = printed(lambda: coefficient_balls(split, r, together)[k], f"sigma_{k} of {sigma.name}")
             return Estimate(value, error, certified=True)
     normalised, factor = _normalised(sigma, k, float(sp.sqrt(r))), sp.sqrt(sp.factorial(k) * r**k).evalf(20)
     return Estimate(normalised.value * factor, normalised.error * factor)

@@ -33,7 +33,7 @@ from sympy import Expr, Symbol
 from theory.enclosures.primitives import Csch, Erfc, L, P, Sech, Th, W, prepared
 from theory.errors import NotCertifiedError
 
-__all__ = ["BallFunction", "constant", "function", "precision", "real_number", "span"]
+__all__ = ["BallFunction", "constant", "function", "precision", "real_number", "real_part", "span"]
 
 BallFunction = Callable[..., acb]
 """f(z, ..., analytic=False)."""
@@ -59,6 +59,16 @@ def precision(bits: int) -> Iterator[None]:
             yield
         finally:
             ctx.prec = before
+
+
+def real_part(z: acb) -> arb:
+    """Return a number that is real, as formulas of radicals may be without their parts being so.
+
+    Raises `NotCertifiedError` for one that is not.
+    """
+    if z.is_finite() and not z.imag.contains(0):
+        raise NotCertifiedError("not certified: not a real number.")
+    return z.real
 
 
 def span(low: arb, high: arb) -> arb:
@@ -208,15 +218,15 @@ def _operation(node: Expr) -> Callable[..., acb]:
 
 
 def constant(expr: Expr) -> arb:
-    """Return the value of a constant expression at the working precision, the real part if it is complex.
+    """Return the value of a constant real expression at the working precision.
 
     >>> with precision(64):
     ...     constant(sp.sqrt(2) + sp.Float("0.1"))
     [1.514213562373095... +/- ...]
 
-    Raises `NotCertifiedError` for a node that has no enclosure.
+    Raises `NotCertifiedError` for a node that has no enclosure, or a value that is not real.
     """
-    return _constant(prepared(expr), ctx.prec).real
+    return real_part(_constant(prepared(expr), ctx.prec))
 
 
 @lru_cache(maxsize=8192)

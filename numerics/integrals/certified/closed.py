@@ -24,7 +24,7 @@ from numerics.integrals.certified.integrals import Factor, expectation, integral
 from numerics.integrals.certified.kernels import kernel_ball
 from theory.calculus.bivariate import Phi2, Phi2Angle
 from theory.calculus.expectations import GaussianKernel, GaussianMean
-from theory.enclosures.balls import constant, function
+from theory.enclosures.balls import constant, function, real_part
 from theory.enclosures.branches import branches
 from theory.errors import NotCertifiedError
 from theory.symbols import x
@@ -60,7 +60,7 @@ def ball_at(expr: Expr, at: Mapping[Symbol, Expr]) -> Callable[[], arb]:
     Raises `NotCertifiedError` for an expression without a finite value there.
     """
     if not expr.has(*NODES):
-        return lambda: function(expr, *at)(*(acb(constant(number)) for number in at.values())).real
+        return lambda: real_part(function(expr, *at)(*(acb(constant(number)) for number in at.values())))
     exact = expr.xreplace(dict(at))
     if exact.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
         raise NotCertifiedError(f"not certified: {expr} has no finite value there as it is written.")
@@ -79,7 +79,7 @@ def value_ball(expr: Expr) -> arb:
         if not inner:
             return constant(part)
         whole = part.xreplace(inner)
-        return function(whole, *inner.values())(*(acb(enclosed(node)) for node in inner)).real
+        return real_part(function(whole, *inner.values())(*(acb(enclosed(node)) for node in inner)))
 
     return of(expr)
 

@@ -42,7 +42,6 @@ __all__ = [
     "Pair",
     "bound_beyond",
     "coefficient",
-    "coefficient_ball",
     "curvature",
     "drive",
     "expectation",
@@ -321,12 +320,8 @@ def coefficient(f: Expr, k: int, variance: Number = 1) -> Enclosure:
     (<Enclosure value = 3 ± ..., certified = True>, True)
     """
     split, r = branches(f), _variance(variance)
-    return resolved(lambda: coefficient_ball(split, k, r), f"sigma_{k} of {f}")
-
-
-def coefficient_ball(f: Branches, k: int, r: Expr) -> arb:
-    """Return sigma_k^[r] at the working precision."""
-    return expectation(_f * _hermite(k), [Factor(_f, f, sp.sqrt(r))]) * constant(sp.sqrt(r**k))
+    factor = Factor(_f, split, sp.sqrt(r))
+    return resolved(lambda: expectation(_f * _hermite(k), [factor]) * constant(sp.sqrt(r**k)), f"sigma_{k} of {f}")
 
 
 def moment(f: Expr, formula: Expr, shift: Number = 0, variance: Number = 1) -> Enclosure:

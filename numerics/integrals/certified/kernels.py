@@ -41,7 +41,7 @@ from theory.enclosures.zeros import place
 from theory.errors import NotCertifiedError, ParameterError
 from theory.symbols import x
 
-__all__ = ["kernel", "kernel_ball"]
+__all__ = ["coefficient_balls", "kernel", "kernel_ball"]
 
 ORDERS, HIGH_ORDERS = (24, 40, 68, 116, 200), (340, 580, 1000)
 RATIO = 4  # R
@@ -123,6 +123,18 @@ def _mehler(f: Branches, g: Branches, q: Expr, r: Expr, v: Expr, orders: Sequenc
         f"not certified: Mehler's sum at q = {q}, r = {r} does not end below order {orders[-1]}.",
         Enclosure.of(result) if result.is_finite() else None,
     )
+
+
+def coefficient_balls(f: Branches, r: Expr, order: int) -> tuple[arb, ...]:
+    """Return sigma_k^[r] = E[f(sqrt(r) Z) He_k(Z)] r^(k/2), k = 0, ..., order, by one rule for all.
+
+    >>> with precision(64):
+    ...     coefficient_balls(branches(sp.Max(x, 0)), sp.S.One, 1)[1]
+    [0.5000000000000000000... +/- ...]
+    """
+    with precision(ctx.prec + 20 * (isqrt(order) + 1)):
+        normalised, _ = _coefficients(f, r, order, ctx.prec)
+        return tuple(c * constant(sp.sqrt(sp.factorial(k) * r**k)) for k, c in enumerate(normalised))
 
 
 def _parallel(f: Branches, g: Branches, q: Expr, r: Expr, v: Expr) -> arb:

@@ -92,8 +92,9 @@ def test_activations_closed_form_is_what_kernel_finds() -> None:
 
 def test_hermite_json_is_exact_where_closed() -> None:
     found = read("hermite", "relu", "--order", "8", "--variance", "r")
-    assert set(found) == {"activation", "variance", "exact", "coefficients", "errors"}
+    assert set(found) == {"activation", "variance", "exact", "coefficients", "errors", "certified"}
     assert found["exact"] is True
+    assert found["certified"] == [True] * 9
     assert found["variance"] == "r"
     r = sp.Symbol("r", positive=True)
     for k, text in enumerate(found["coefficients"]):  # by integrating the polynomial against the half-line
@@ -110,9 +111,9 @@ def test_hermite_without_a_closed_form_has_errors(variance: str) -> None:
     r = sp.Rational(variance)
     for k, (text, error) in enumerate(zip(found["coefficients"], found["errors"], strict=True)):
         scaled = he(k).subs(x, x / sp.sqrt(r)) * r ** sp.Rational(k, 2)
-        truth = reference.mean(scaled * activation("sigmoid").expr, 0, r, digits=20)
-        assert abs(mpmath.mpf(text) - truth) <= error + 1e-14 * abs(truth)
-        assert error < 1e-9
+        truth = reference.mean(scaled * activation("sigmoid").expr, 0, r, digits=25)
+        assert abs(mpmath.mpf(text) - truth) <= error + 1e-24
+        assert error <= 2.0**-52 * abs(truth)
 
 
 def test_hermite_of_high_order() -> None:
@@ -324,7 +325,7 @@ def test_output_is_refused_before_any_work() -> None:
 
 def test_tables_are_ones_that_people_read() -> None:
     assert re.search(r"sigma_k *\n0 +exact +1/sqrt\(2\*pi\)", run("hermite", "relu", "--order", "1").stdout)
-    assert "quadrature (error" in run("hermite", "tanh", "--order", "1").stdout
+    assert "proved (error <=" in run("hermite", "tanh", "--order", "1").stdout
     assert "no closed form" in run("kernel", "tanh").stdout
     assert "rho" in run("escape", "linear", "--mu", "0.3", "--mix").stdout
     assert "G^2(mu, rho)" in run("derive", "linear", "--model", "misaligned").stdout

@@ -69,7 +69,7 @@ def test_the_package_loads_nothing_until_a_name_is_used() -> None:
 def test_a_command_loads_no_other_command() -> None:
     code = LISTING + "print(*[name for name in sys.modules if name.startswith('hermescape.cli.')], file=sys.stderr)"
     assert listed(code, "derive", "relu") == {
-        f"hermescape.cli.{name}" for name in ("app", "derive", "families", "options", "reading")
+        f"hermescape.cli.{name}" for name in ("app", "derive", "families", "lists", "options", "reading")
     }
     assert listed(code, "--version") == {"hermescape.cli.app", "hermescape.cli.reading"}
 
