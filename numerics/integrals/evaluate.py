@@ -48,6 +48,7 @@ __all__ = [
     "exact_number",
     "looser",
     "on_covariance",
+    "or_zero",
     "value",
 ]
 
@@ -202,14 +203,13 @@ def value(
         estimate, reached = None, error.enclosure
     if digits is not None:
         estimate = estimate or _to_digits(expr.subs(exact), digits)
-        return _vanishing(reached, digits) if reached and _may_vanish(estimate, reached) else estimate
+        return or_zero(estimate, reached, digits)
     if estimate is None and expr.has(GaussianMean, GaussianKernel):
         estimate = _in_float64(expr, exact, tolerance / 10)
     if estimate is None:
         estimate = _to_digits(expr.subs(exact), DOUBLE_DIGITS)
         estimate = Estimate(as_double(estimate.value), as_double(estimate.error))
-    if reached and _may_vanish(estimate, reached):
-        estimate = _vanishing(reached, None)
+    estimate = or_zero(estimate, reached)
     if not estimate.error <= tolerance * max(1.0, abs(estimate.value)):
         raise QuadratureError(
             f"{expr} = {float(estimate.value):.15g} with error {float(estimate.error):.2g}, tolerance {tolerance:g} "
@@ -220,18 +220,18 @@ def value(
 
 def _proved(expr: Expr, exact: Mapping[Symbol, Expr], digits: int | None) -> Estimate:
     """Return the value with a proved error; raises `NotCertifiedError` where there is none."""
-    number, error, _ = printed(closed.ball_at(expr, exact), expr, digits)
-    return Estimate(number, error, certified=True)
+    shown = printed(closed.ball_at(expr, exact), expr, digits)
+    return Estimate(shown.value, shown.error, certified=True)
 
 
-def _may_vanish(estimate: Estimate, reached: Enclosure) -> bool:
-    """Whether the oracle, whose digits are relative in a Gaussian's tails, finds no more than that it may be 0."""
-    return reached.low <= 0 <= reached.high and bool(abs(estimate.value) <= estimate.error)
+def or_zero(estimate: Estimate, reached: Enclosure | None, digits: int | None = None) -> Estimate:
+    """Return an estimate, or 0 with the proved bound of an enclosure that contains it, if the estimate may be 0 too.
 
-
-def _vanishing(enclosure: Enclosure, digits: int | None) -> Estimate:
-    """Return 0, which is what the oracle says too, with the proved bound on how far the value is from it."""
-    bound = max(abs(enclosure.low), abs(enclosure.high))
+    In the tails of a Gaussian an oracle has relative digits where an enclosure has none.
+    """
+    if reached is None or not reached.low <= 0 <= reached.high or abs(estimate.value) > estimate.error:
+        return estimate
+    bound = max(abs(reached.low), abs(reached.high))
     above = sp.Rational(*bound.as_integer_ratio()).evalf(5) * (1 + sp.Float("1e-4"))
     return Estimate(*((0.0, float(above)) if digits is None else (sp.Float(0, digits), above)), certified=True)
 

@@ -7,8 +7,6 @@ outside float64.
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
@@ -17,6 +15,7 @@ from sympy import Expr
 from numerics.accuracy import COEFFICIENT
 from numerics.integrals.certified.enclosure import printed
 from numerics.integrals.certified.kernels import coefficient_balls
+from numerics.integrals.evaluate import or_zero
 from numerics.integrals.quadrature import Estimate, law_of, line, reach_of
 from theory.calculus.nodes import exact
 from theory.enclosures.branches import branches
@@ -59,13 +58,16 @@ def _coefficient(sigma: Activation, k: int, r: Expr, together: int | None) -> Es
     """Return sigma_k^[r], exactly zero where parity says so, and enclosed with the others up to an order if wanted."""
     if sigma.parity == ("even" if k % 2 else "odd"):
         return Estimate(0.0, 0.0, certified=True)
+    reached = None
     if together is not None:
-        with suppress(NotCertifiedError):
+        try:
             split = branches(sigma.expr)
-            value, error, _ = printed(lambda: coefficient_balls(split, r, together)[k], f"sigma_{k} of {sigma.name}")
-            return Estimate(value, error, certified=True)
+            shown = printed(lambda: coefficient_balls(split, r, together)[k], f"sigma_{k} of {sigma.name}")
+            return Estimate(shown.value, shown.error, certified=True)
+        except NotCertifiedError as failure:
+            reached = failure.enclosure
     normalised, factor = _normalised(sigma, k, float(sp.sqrt(r))), sp.sqrt(sp.factorial(k) * r**k).evalf(20)
-    return Estimate(normalised.value * factor, normalised.error * factor)
+    return or_zero(Estimate(normalised.value * factor, normalised.error * factor), reached)
 
 
 def _normalised(sigma: Activation, k: int, scale: float) -> Estimate:

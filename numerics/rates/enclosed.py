@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from fractions import Fraction
 from functools import lru_cache
 from typing import cast
 
@@ -18,7 +17,7 @@ from flint import arb, ctx
 from sympy import Expr
 
 from numerics.integrals.certified.closed import ball_at
-from numerics.integrals.certified.enclosure import DOUBLE_DIGITS, PRECISION, printed
+from numerics.integrals.certified.enclosure import PRECISION, printed
 from numerics.integrals.certified.integrals import search_time_of
 from numerics.integrals.quadrature import Real
 from numerics.rates.place import Place
@@ -86,7 +85,7 @@ def enclosed(
     balls = _Balls(place, parts, aligned=aligned, slowdown=slowdown)
 
     def number(ball: Callable[[], arb], name: str) -> Real:
-        return printed(ball, name, digits)[0]
+        return printed(ball, name, digits).value
 
     along = number(lambda: balls.A, "A") if aligned else None
     bend, drive = number(lambda: balls.B, "B"), number(lambda: balls.G, "G")
@@ -94,17 +93,5 @@ def enclosed(
     here, nothing = (mu, rho, along, bend, drive), 0.0 if digits is None else sp.Float(0, digits)
     if balls.is_at_rest:
         return Search(*here, nothing, None, nothing, (math.inf, None), slowdown, certified=True)
-    tau, error, enclosure = printed(lambda: balls.tau, "tau", digits)
-    kept = digits if digits or enclosure.is_double else DOUBLE_DIGITS
-    ends = _below(enclosure.low, kept), -_below(-enclosure.high, kept)
-    return Search(*here, number(lambda: balls.rate, "the rate"), tau, error, ends, slowdown, certified=True)
-
-
-def _below(number: Fraction, digits: int | None) -> Real:
-    """Return a double, or digits, not above an exact number."""
-    if digits is None:
-        near = float(number)
-        return near if Fraction(near) <= number else math.nextafter(near, -math.inf)
-    exact = sp.Rational(*number.as_integer_ratio())
-    near = exact.evalf(digits + 2)
-    return near if near <= exact else near - abs(near) * sp.Float(10, digits + 2) ** -(digits + 1)
+    tau, error, interval = printed(lambda: balls.tau, "tau", digits)
+    return Search(*here, number(lambda: balls.rate, "the rate"), tau, error, interval, slowdown, certified=True)

@@ -17,7 +17,7 @@ from typing import cast
 
 import sympy as sp
 from flint import acb, arb
-from sympy import Dummy, Expr, Lambda, Symbol
+from sympy import Expr, Lambda, Symbol
 
 from numerics.integrals.certified.enclosure import ABSOLUTE, Enclosure, Number, exact_number, resolved
 from numerics.integrals.certified.integrals import Factor, expectation, integral
@@ -75,7 +75,7 @@ def value_ball(expr: Expr) -> arb:
         return _node(node, *(of(cast(Expr, arg)) for arg in node.args if not isinstance(arg, Lambda)))
 
     def of(part: Expr) -> arb:
-        inner = {node: Dummy() for node in _outermost(part)}
+        inner = {node: Symbol(f"node_{i}") for i, node in enumerate(_outermost(part))}
         if not inner:
             return constant(part)
         whole = part.xreplace(inner)

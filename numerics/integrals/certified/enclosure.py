@@ -12,8 +12,9 @@ import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
-from typing import cast
+from typing import NamedTuple, cast
 
 import sympy as sp
 from flint import arb
@@ -23,8 +24,9 @@ from theory.enclosures.balls import precision
 from theory.errors import NotCertifiedError, ParameterError
 from theory.shown import Shown
 
-__all__ = ["ABSOLUTE", "Enclosure", "Number", "exact_number", "printed", "resolved"]
+__all__ = ["ABSOLUTE", "Enclosure", "Number", "Printed", "exact_number", "printed", "resolved"]
 
+Real = float | sp.Float
 Number = Expr | float | Fraction
 """A float is the decimal that it prints."""
 
@@ -34,6 +36,8 @@ ABSOLUTE = Fraction(1, 2**200)  # a radius that is small enough where the value 
 RELATIVE = Fraction(1, 2**53)
 ERROR_DIGITS = 5
 DOUBLE_DIGITS = 15  # of a number beyond a double
+FINER = (5, 15, 35)  # digits beyond those of a number, until they show which number is next
+EXTRA = 2  # digits of the ends of an interval beyond those of what lies in it
 GIVING_UP = 2  # precisions that bring nothing
 
 
@@ -184,20 +188,62 @@ def resolved(
     raise NotCertifiedError(f"not certified: {name} is not resolved at {bits} bits, {reached}.", best)
 
 
-def printed(
-    ball_at: Callable[[], arb], name: object, digits: int | None = None
-) -> tuple[float | sp.Float, float | sp.Float, Enclosure]:
-    """Return a number as it is printed, a double or so many digits, its error, and what encloses it.
+class Printed(NamedTuple):
+    """A number as it is printed, its error, and numbers as printed between which the true value lies."""
 
-    A number beyond a double has fifteen digits. Raises `NotCertifiedError` as `resolved` does.
+    value: Real
+    error: Real
+    interval: tuple[Real, Real]
+
+
+def printed(ball_at: Callable[[], arb], name: object, digits: int | None = None) -> Printed:
+    """Return the double next to a number, or the number of so many digits, whatever the precision that shows which.
+
+    How wide a ball is depends on what FLINT has done before; which number is next to the true value does not. A number
+    beyond a double has fifteen digits. Raises `NotCertifiedError` as `resolved` does.
 
     >>> from theory.enclosures.balls import constant
-    >>> printed(lambda: constant(sp.exp(-1)), "1/e")[:2], printed(lambda: constant(sp.exp(-2000)), "tiny")[0]
-    ((0.36787944117144233, 1.2...e-17), 2.57653587296115e-869)
+    >>> printed(lambda: constant(sp.exp(-1)), "1/e")[:2], printed(lambda: constant(sp.exp(-2000)), "tiny").value
+    ((0.36787944117144233, 3.1...e-17), 2.57653587296115e-869)
     """
     enclosure = resolved(ball_at, name, Fraction(0), digits)
-    if digits is None and enclosure.is_double:
-        return enclosure.value, enclosure.error, enclosure
-    if digits is None:
-        enclosure = resolved(ball_at, name, Fraction(0), DOUBLE_DIGITS)
-    return *enclosure.to_digits(digits or DOUBLE_DIGITS), enclosure
+    if digits is None and not enclosure.is_double:
+        digits = DOUBLE_DIGITS
+    for finer in FINER:
+        value = _rounded(enclosure.low, digits)
+        if value == _rounded(enclosure.high, digits):
+            break
+        enclosure = resolved(ball_at, name, Fraction(0), (digits or DOUBLE_DIGITS) + finer)
+    else:  # as far as can be told halfway between two
+        value = _rounded(_fraction(enclosure.middle), digits)
+    if enclosure.width == 0 and digits is None:
+        return Printed(enclosure.value, enclosure.error, _beside(enclosure.value, enclosure.low))
+    return Printed(value, _unit(value, digits), _around(value, digits))
+
+
+def _rounded(number: Fraction, digits: int | None) -> Real:
+    return _double(number) if digits is None else _digits(number, digits)
+
+
+def _unit(value: Real, digits: int | None) -> Real:
+    """Return what a number differs by, at most, from one that is rounded to it, and so does the decimal it prints."""
+    if isinstance(value, float):
+        decimal = abs(Fraction(repr(value)) - Fraction(value))
+        return math.nextafter(float(Fraction(math.ulp(value)) / 2 + decimal), math.inf)
+    assert digits is not None
+    return sp.Float(f"1e{Decimal(str(value)).adjusted() - digits + 1}", ERROR_DIGITS)
+
+
+def _around(value: Real, digits: int | None) -> tuple[Real, Real]:
+    if isinstance(value, float):
+        return math.nextafter(value, -math.inf), math.nextafter(value, math.inf)
+    assert digits is not None
+    exact, unit = sp.Float(value, digits + EXTRA), sp.Float(_unit(value, digits), digits + EXTRA)
+    return exact - unit, exact + unit
+
+
+def _beside(value: float, exact: Fraction) -> tuple[float, float]:
+    """Return the doubles between which an exact number lies: twice the one that it is."""
+    if Fraction(value) == exact:
+        return value, value
+    return math.nextafter(value, -math.inf), math.nextafter(value, math.inf)

@@ -130,7 +130,7 @@ def coefficient_balls(f: Branches, r: Expr, order: int) -> tuple[arb, ...]:
 
     >>> with precision(64):
     ...     coefficient_balls(branches(sp.Max(x, 0)), sp.S.One, 1)[1]
-    [0.5000000000000000000... +/- ...]
+    [0.50000000000000000... +/- ...]
     """
     with precision(ctx.prec + 20 * (isqrt(order) + 1)):
         normalised, _ = _coefficients(f, r, order, ctx.prec)

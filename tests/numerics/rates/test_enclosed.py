@@ -1,0 +1,92 @@
+"""Search times with proved errors: what is printed depends on the numbers alone."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import flint
+import mpmath
+import pytest
+import sympy as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from numerics.rates.search import Search
+from numerics.rates.search_time import search_time
+from theory.language.activations import REGISTRY
+from theory.network.derivation import derive
+
+CONTINUOUS = sorted(name for name in REGISTRY if name not in ("step", "sign"))
+PLACES = [0.1 * k for k in range(1, 10)]
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_every_activation_is_proved(name: str) -> None:
+    """A double contains as many digits as it has, and 40 digits lie within its error and its interval."""
+    system = derive(name)
+    search, fine = search_time(system, "0.3"), search_time(system, "0.3", digits=40)
+    assert search.certified
+    assert fine.certified
+    assert search.tau is not None
+    assert search.error <= 2.0**-51 * search.tau
+    low, high = search.interval
+    assert low <= fine.tau <= high
+    for quantity in ("A", "B", "G", "rate", "tau"):
+        close, exact = getattr(search, quantity), getattr(fine, quantity)
+        assert abs(sp.Float(close, 60) - exact) <= 2.0**-51 * abs(exact) + sp.Float("1e-39")
+    assert abs(sp.Float(search.tau, 60) - fine.tau) <= search.error
+
+
+@given(mu=st.floats(0.01, 1), digits=st.sampled_from([5, 17, 30, 60]))
+@settings(max_examples=30, deadline=None)
+def test_digits_agree_with_each_other(mu: float, digits: int) -> None:
+    system = derive("gelu")
+    some, more = (search_time(system, mu, digits=n) for n in (digits, 80))
+    if some.tau is None or more.tau is None:
+        assert some.tau is more.tau is None
+        return
+    assert abs(some.tau - more.tau) <= some.error
+    assert some.interval[0] <= more.tau <= some.interval[1]
+
+
+def _printed(search: Search) -> str:
+    return repr((search.A, search.B, search.G, search.rate, search.tau, search.error, search.interval))
+
+
+@pytest.mark.parametrize("name", ["relu", "tanh"])
+def test_neither_threads_nor_precisions_change_a_digit(name: str) -> None:
+    system = derive(name)
+    alone = [_printed(search_time(system, mu)) for mu in PLACES]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda mu: _printed(search_time(system, mu)), PLACES))
+    assert together == alone
+    before = flint.ctx.prec
+    try:
+        flint.ctx.prec = 20
+        with mpmath.workdps(5):
+            assert [_printed(search_time(system, mu)) for mu in PLACES] == alone
+        assert flint.ctx.prec == 20
+    finally:
+        flint.ctx.prec = before
+
+
+def test_a_slowed_search_is_proved_too() -> None:
+    raw, paper = (search_time(derive("he3"), 0.2, rate_scale=scale) for scale in ("raw", "paper"))
+    exact = search_time(derive("he3"), 0.2, digits=40)
+    assert raw.certified
+    assert paper.certified
+    assert abs(sp.Float(paper.tau, 60) - 18 * exact.tau) <= paper.error <= 2.0**-51 * paper.tau
+
+
+def test_a_misaligned_search_is_proved() -> None:
+    system = derive("tanh", model="misaligned")
+    search, fine = search_time(system, "-0.3", rho="0.301"), search_time(system, "-0.3", rho="0.301", digits=40)
+    assert search.certified
+    assert fine.certified
+    assert abs(sp.Float(search.tau, 60) - fine.tau) <= search.error <= 2.0**-50 * search.tau
+
+
+def test_without_a_proof_errors_are_estimates() -> None:
+    system = derive("abs(sin(x))")
+    search = search_time(system, 0.3, tolerance=1e-6)
+    assert not search.certified
+    assert 0 < search.error <= 1e-6 * search.tau
+    assert not search_time(derive("tanh"), 0.3, certify=False).certified
