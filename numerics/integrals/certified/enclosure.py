@@ -11,6 +11,7 @@ import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 from typing import cast
 
@@ -22,7 +23,7 @@ from theory.enclosures.balls import precision
 from theory.errors import NotCertifiedError, ParameterError
 from theory.shown import Shown
 
-__all__ = ["ABSOLUTE", "Enclosure", "Number", "exact_number", "printed", "resolved"]
+__all__ = ["ABSOLUTE", "Enclosure", "Number", "exact_number", "outwards", "printed", "resolved"]
 
 Number = Expr | float | Fraction
 """A float is the decimal that it prints."""
@@ -33,6 +34,8 @@ ABSOLUTE = Fraction(1, 2**200)  # a radius that is small enough where the value 
 RELATIVE = Fraction(1, 2**53)
 ERROR_DIGITS = 5
 DOUBLE_DIGITS = 15  # of a number beyond a double
+END_DIGITS = 20  # of the ends of an interval
+MAX_EXPONENT = 10**17
 GIVING_UP = 2  # precisions that bring nothing
 
 
@@ -86,6 +89,15 @@ class Enclosure(Shown):
         distance = abs(middle - Fraction(int(printed.p), int(printed.q))) + _fraction(self.radius)
         return value, _digits(distance * (1 + Fraction(1, 10**ERROR_DIGITS)), ERROR_DIGITS + 1)
 
+    def to_decimals(self, digits: int = END_DIGITS) -> tuple[str, str]:
+        """Return the ends to so many significant digits, rounded outwards.
+
+        >>> with precision(64):
+        ...     Enclosure.of(arb(-2) / 3).to_decimals(6), Enclosure.of(arb(1) / 4).to_decimals()
+        (('-0.666667', '-0.666666'), ('0.25', '0.25'))
+        """
+        return outwards(self.low, self.high, digits)
+
     @property
     def low(self) -> Fraction:
         """The lower end of the interval."""
@@ -120,6 +132,20 @@ def _fraction(parts: tuple[int, int]) -> Fraction:
 def _digits(number: Fraction, digits: int) -> sp.Float:
     """Return the nearest number of so many digits, of any size."""
     return cast(sp.Float, sp.Rational(*number.as_integer_ratio()).evalf(digits)) if number else sp.Float(0, digits)
+
+
+def outwards(low: Fraction, high: Fraction, digits: int = END_DIGITS) -> tuple[str, str]:
+    """Return the ends of an interval as decimals of so many significant digits, the interval within.
+
+    >>> outwards(Fraction(1, 3), Fraction(2, 3), 4)
+    ('0.3333', '0.6667')
+    """
+    return _decimal(low, digits, ROUND_FLOOR), _decimal(high, digits, ROUND_CEILING)
+
+
+def _decimal(number: Fraction, digits: int, rounding: str) -> str:
+    context = Context(prec=digits, rounding=rounding, Emin=-MAX_EXPONENT, Emax=MAX_EXPONENT)
+    return f"{context.divide(Decimal(number.numerator), Decimal(number.denominator)):g}"
 
 
 def _double(number: Fraction) -> float:
