@@ -71,9 +71,9 @@ class Alignments(NamedTuple):
     def of(cls, system: System) -> Alignments:
         """Find them, and what is proved of the first; raises as `critical_strengths` and `best_mu`."""
         from numerics.best.alignment import best_mu
-        from numerics.rates.isolation import isolated_strengths
+        from numerics.rates.isolation import alignments_of
 
-        critical, isolation = isolated_strengths(system)
+        critical, isolation = alignments_of(system)
         return cls(critical, best_mu(system), isolation)
 
 

@@ -9,15 +9,15 @@ import sympy as sp
 from rich.table import Table
 from sympy import Expr
 
-from hermescape.views.critical import isolation_report
 from hermescape.views.numbers import plain
 from numerics.integrals.certified.claims import PREFIX, Claim
 from numerics.integrals.certified.enclosure import outwards
 from numerics.rates.certificate import Certificate, Kinks
+from numerics.rates.isolation import Isolation
 from theory.search.roots import definition
 from theory.typeset.printing import as_text
 
-__all__ = ["certificate_parts", "certificate_report"]
+__all__ = ["certificate_parts", "certificate_report", "isolation_report"]
 
 
 LONGEST = 50  # characters of an exact number in a table
@@ -59,6 +59,16 @@ def _kinks(kinks: Kinks) -> dict[str, Any]:
         "certified": kinks.certified,
         "reason": kinks.reason or None,
         "places": list(map(_claim, kinks.places)),
+    }
+
+
+def isolation_report(isolation: Isolation) -> dict[str, Any]:
+    """Return what is proved of all roots of A together: that there are no others in [complete_from, 1]."""
+    return {
+        "certified": isolation.certified,
+        "complete_from": float(isolation.low) if isolation.certified else None,
+        "undecided": [[float(low), float(high)] for low, high in isolation.open_ends],
+        "reason": isolation.reason or None,
     }
 
 

@@ -8,15 +8,15 @@ import sympy as sp
 from rich.table import Table
 
 from hermescape.verdict import Alignments
+from hermescape.views.certificate import isolation_report
 from hermescape.views.search import slowed
 from numerics.best.alignment import BestAlignment
-from numerics.rates.isolation import Isolation
 from numerics.rates.search_time import RateScale, slowdown
 from theory.network.objectives import objective
 from theory.network.system import System
 from theory.search.critical import Approach, CriticalStrength, isolates_exactly
 
-__all__ = ["critical_parts", "critical_report", "isolation_report"]
+__all__ = ["critical_parts", "critical_report", "extent"]
 
 LONGEST_ROOT = 50  # characters of an exact root in a table
 
@@ -41,16 +41,6 @@ def critical_report(
         **isolation_report(isolation),
         "critical": [_critical(c, factor) for c in roots],
         "best": _best(best, factor),
-    }
-
-
-def isolation_report(isolation: Isolation) -> dict[str, Any]:
-    """Return what is proved of all roots of A together: that there are no others in [complete_from, 1]."""
-    return {
-        "certified": isolation.certified,
-        "complete_from": float(isolation.low) if isolation.certified else None,
-        "undecided": [[float(low), float(high)] for low, high in isolation.open_ends],
-        "reason": isolation.reason or None,
     }
 
 
@@ -110,17 +100,21 @@ def critical_parts(report: dict[str, Any]) -> tuple[str | Table, ...]:
 
 
 def _count_line(report: dict[str, Any]) -> str:
+    where, tier = extent(report)
+    return f"roots of A in {where}: {len(report['critical'])}, {tier}; x = |mu - mu_c|"
+
+
+def extent(report: dict[str, Any]) -> tuple[str, str]:
+    """Return where the roots of A were looked for, and how surely they are all."""
     low, scan = report["complete_from"], "found to a tolerance, by a scan of A in steps of 1/64"
     if report["exact"]:
-        where, tier = "(0, 1]", "isolated with certainty"
-    elif low is not None:
-        where, tier = f"[{low:.10g}, 1]", "proved to be all"
-    elif report["reason"]:
-        where, tier = "(0, 1]", f"{scan} (not certified: {report['reason'].rstrip('.')})"
-    else:
-        open_ends = ", ".join(f"[{a:.8g}, {b:.8g}]" for a, b in report["undecided"])
-        where, tier = "(0, 1]", f"proved to be all but for {open_ends}: there undecided, and {scan}"
-    return f"roots of A in {where}: {len(report['critical'])}, {tier}; x = |mu - mu_c|"
+        return "(0, 1]", "isolated with certainty"
+    if low is not None:
+        return f"[{low:.10g}, 1]", "proved to be all"
+    if report["reason"]:
+        return "(0, 1]", f"{scan} (not certified: {report['reason'].rstrip('.')})"
+    open_ends = ", ".join(f"[{a:.8g}, {b:.8g}]" for a, b in report["undecided"])
+    return "(0, 1]", f"proved to be all but for {open_ends}: there undecided, and {scan}"
 
 
 def _approach(side: dict[str, Any]) -> str:

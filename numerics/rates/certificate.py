@@ -99,13 +99,8 @@ def certify(system: System, mu: float | sp.Rational | str) -> Certificate:
     if system.escape.square is None:
         raise _not_lora(system)
     loss = system.loss_function
-    return Certificate(
-        system,
-        at.mu,
-        *_numbers(system, at),
-        *(_kinks(f.expr) for f in (loss.student, loss.teacher)),
-        critical=_critical(system),
-    )
+    kinks = _kinks(loss.student.expr), _kinks(loss.teacher.expr)
+    return Certificate(system, at.mu, *_numbers(system, at), *kinks, _critical(system))
 
 
 def _not_lora(system: System) -> ParameterError:
@@ -113,17 +108,16 @@ def _not_lora(system: System) -> ParameterError:
     return ParameterError(f"model {name} given; accepted: model lora, whose search time is that of A and B.")
 
 
-def _numbers(system: System, at: Place) -> list[Claim]:
+def _numbers(system: System, at: Place) -> tuple[Claim, Claim, Claim]:
     """Return what is proved of A, B and tau."""
     try:
         balls = Balls(at, parts_at(system, at), aligned=True, slowdown=1)
         is_infinite = balls.is_at_rest
     except NotCertifiedError as failure:
-        return [Claim(reason=reason_of(failure))] * 3
-    numbers = [Claim.of(lambda: balls.A, f"A at mu = {at.mu}"), Claim.of(lambda: balls.B, f"B at mu = {at.mu}")]
-    if is_infinite:
-        return [*numbers, Claim(expression=sp.oo)]
-    return [*numbers, Claim.of(lambda: balls.tau, f"tau at mu = {at.mu}")]
+        failed = Claim(reason=reason_of(failure))
+        return failed, failed, failed
+    tau = Claim(expression=sp.oo) if is_infinite else Claim.of(lambda: balls.tau, f"tau at mu = {at.mu}")
+    return Claim.of(lambda: balls.A, f"A at mu = {at.mu}"), Claim.of(lambda: balls.B, f"B at mu = {at.mu}"), tau
 
 
 def _kinks(f: Expr) -> Kinks:

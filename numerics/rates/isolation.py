@@ -30,7 +30,7 @@ from theory.search.critical import CriticalStrength, critical_strengths, isolate
 from theory.search.roots import Root, drive_of, isolated, scanned
 from theory.shown import Shown
 
-__all__ = ["Isolation", "isolate", "isolated_strengths"]
+__all__ = ["Isolation", "alignments_of", "isolate"]
 
 QUICK, PATIENT = (150, 500), (MOST, FEW)  # balls, and evaluations of an integrand on each
 END_DIGITS = 8  # of an undecided interval
@@ -110,12 +110,12 @@ def isolate(system: System, *, patient: bool = True) -> Isolation:
 
 
 @takes_text
-def isolated_strengths(system: System) -> tuple[tuple[CriticalStrength, ...], Isolation]:
+def alignments_of(system: System) -> tuple[tuple[CriticalStrength, ...], Isolation]:
     """Return the critical alignments as `critical_strengths` does, proved where that can be done, and what is proved.
 
     Those that are not proved come from the scan, and are looked for only where the proof leaves room for them.
 
-    >>> (end,), isolation = isolated_strengths("tanh")
+    >>> (end,), isolation = alignments_of("tanh")
     >>> end.certified, isolation.certified, isolation.low
     (True, True, Fraction(1, 1024))
     """
