@@ -89,7 +89,7 @@ def certify(system: System, mu: float | sp.Rational | str) -> Certificate:
 
     >>> proof = certify("max(x - 1, 0)", "1/2")
     >>> proof.tau.low, proof.tau.high
-    ('43.1...', '43.1...')
+    ('8.288652226001628...', '8.288652226001628...')
     >>> proof.student_kinks.places[0].expression, proof.critical.certified
     (1, False)
     """

@@ -93,7 +93,7 @@ def isolate(system: System, *, patient: bool = True) -> Isolation:
     >>> from theory.network.derivation import derive
     >>> he3 = isolate(derive("he3"))
     >>> [root.value for root in he3.roots], he3.certified, he3.low
-    ([0.320724347322..., 1.0], True, Fraction(0, 1))
+    ([0.32072434732..., 1.0], True, Fraction(0, 1))
     """
     require_values(system)
     drive, loss = drive_of(system.escape), system.loss_function
