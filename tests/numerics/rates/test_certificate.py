@@ -122,4 +122,4 @@ def test_it_shows_itself() -> None:
 
 def test_a_member_of_a_family_is_itself() -> None:
     family = hermescape.derive("erf(b*x)", parameters={"b": "> 0"})
-    assert certify(family, "0.4", b="1/2").A == certify("erf(x/2)", "0.4").A
+    assert certify(family.member(b="1/2"), "0.4").A == certify("erf(x/2)", "0.4").A
