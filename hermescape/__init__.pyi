@@ -41,6 +41,8 @@ from numerics.integrals.series import kernel_series as kernel_series
 from numerics.law import Law as Law
 from numerics.law import escape_law as escape_law
 from numerics.law import staged_law as staged_law
+from numerics.rates.certificate import Certificate as Certificate
+from numerics.rates.certificate import certify as certify
 from numerics.rates.curve import search_times as search_times
 from numerics.rates.search_time import search_time as search_time
 from numerics.simulation.montecarlo import log_spaced as log_spaced

@@ -22,6 +22,7 @@ from theory.network.system import System
 if TYPE_CHECKING:
     from numerics.best.alignment import BestAlignment
     from numerics.law import Law
+    from numerics.rates.isolation import Isolation
     from theory.search.critical import CriticalStrength
 
 __all__ = [
@@ -64,14 +65,16 @@ class Alignments(NamedTuple):
 
     critical: tuple[CriticalStrength, ...]
     best: BestAlignment
+    isolation: Isolation
 
     @classmethod
     def of(cls, system: System) -> Alignments:
-        """Find them; raises as `critical_strengths` and `best_mu`."""
+        """Find them, and what is proved of the first; raises as `critical_strengths` and `best_mu`."""
         from numerics.best.alignment import best_mu
-        from theory.search.critical import critical_strengths
+        from numerics.rates.isolation import alignments_of
 
-        return cls(critical_strengths(system), best_mu(system))
+        critical, isolation = alignments_of(system)
+        return cls(critical, best_mu(system), isolation)
 
 
 @dataclass(frozen=True)
@@ -192,7 +195,7 @@ def _read(stored: Mapping[str, Any]) -> Search:
 def _computed(system: System, alignments: Alignments | None) -> Search:
     from numerics.rates.search_time import search_time
 
-    roots, best = alignments or Alignments.of(system)
+    roots, best, _ = alignments or Alignments.of(system)
     taus = [search_time(system, mu, certify=False).tau for mu in (WEAK, STRONG)]
     weak, strong = (None if tau is None or not math.isfinite(tau) else float(tau) for tau in taus)
     critical = tuple(float(root.mu) for root in roots if root.diverges)

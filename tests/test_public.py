@@ -33,7 +33,7 @@ NAMES = {
         "hermite_sums",
     ),
     *("information_exponent", "integrate", "integrate_stages", "kernel_series", "labels", "sde_paths", "search_time"),
-    "search_times",
+    *("search_times", "Certificate", "certify"),
     *("explore", "log_spaced", "simulate", "simulate_stages", "smoothing", "total_time", "trajectories", "value"),
 }
 

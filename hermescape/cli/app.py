@@ -23,7 +23,20 @@ from theory.lazy import Lazy
 __all__ = ["COMMANDS", "app", "main"]
 
 COMMANDS = (
-    *("derive", "latex", "activations", "hermite", "kernel", "escape", "simulate", "check", "law", "phases", "best"),
+    *(
+        "derive",
+        "latex",
+        "activations",
+        "hermite",
+        "kernel",
+        "escape",
+        "certify",
+        "simulate",
+        "check",
+        "law",
+        "phases",
+        "best",
+    ),
     "bifurcations",
     *("sweep", "report", "cite", "reproduce", "bench"),
 )

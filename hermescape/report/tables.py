@@ -16,6 +16,7 @@ from hermescape.report.stages import Missing
 from hermescape.verdict import Duration, verdict_lines
 from hermescape.verify.report import Case as Checked
 from hermescape.verify.report import Report
+from hermescape.views.critical import extent
 from hermescape.views.numbers import upwards
 from numerics.law import SampledLaw
 
@@ -213,11 +214,11 @@ def roots(findings: Findings) -> Part | Missing:
     if isinstance(findings.critical, Missing):
         return findings.critical
     known = findings.critical
-    tier = "isolated with certainty" if known["exact"] else "found to a tolerance, by a scan of A in steps of 1/64"
+    where, tier = extent(known)
     heads = (Markup("μ<sub>c</sub>"), "exactly", "B", "τ below", "τ above", Markup("at μ<sub>c</sub>"))
-    caption = _markup("Critical strengths, the roots of A in (0, 1], {}; x = |μ − μ<sub>c</sub>|.", tier)
+    caption = _markup("Critical strengths, the roots of A in {}, {}; x = |μ − μ<sub>c</sub>|.", where, tier)
     table = Table.of(heads, map(_root_row, known["critical"]), caption)
-    none = () if table.rows else (f"A has no root in (0, 1] ({tier}).",)
+    none = () if table.rows else (f"A has no root in {where} ({tier}).",)
     return Part(table, (*none, _markup("The search is shortest at {}.", best(findings))))
 
 

@@ -8,6 +8,7 @@ import sympy as sp
 from rich.table import Table
 
 from hermescape.verdict import Alignments
+from hermescape.views.certificate import isolation_report
 from hermescape.views.search import slowed
 from numerics.best.alignment import BestAlignment
 from numerics.rates.search_time import RateScale, slowdown
@@ -15,7 +16,7 @@ from theory.network.objectives import objective
 from theory.network.system import System
 from theory.search.critical import Approach, CriticalStrength, isolates_exactly
 
-__all__ = ["critical_parts", "critical_report"]
+__all__ = ["critical_parts", "critical_report", "extent"]
 
 LONGEST_ROOT = 50  # characters of an exact root in a table
 
@@ -27,7 +28,7 @@ def critical_report(
 
     They are found where `alignments` are not given.
     """
-    factor, (roots, best) = slowdown(system, rate_scale), alignments or Alignments.of(system)
+    factor, (roots, best, isolation) = slowdown(system, rate_scale), alignments or Alignments.of(system)
     loss = system.loss_function
     return {
         "student": loss.student.name,
@@ -37,6 +38,7 @@ def critical_report(
         "slowdown": factor,
         "critical_mu": [float(c.mu) for c in roots],
         "exact": isolates_exactly(system),
+        **isolation_report(isolation),
         "critical": [_critical(c, factor) for c in roots],
         "best": _best(best, factor),
     }
@@ -49,6 +51,7 @@ def _critical(root: CriticalStrength, factor: int) -> dict[str, Any]:
         "definition": root.definition,
         "latex": root.latex,
         "error": float(root.error),
+        "certified": root.certified,
         "multiplicity": root.multiplicity,
         "sign_B": root.sign,
         "diverges": root.diverges,
@@ -69,6 +72,7 @@ def _best(best: BestAlignment, factor: int) -> dict[str, Any]:
         "mu": float(best.mu),
         "tau": float(factor * best.tau),
         "error": best.error,
+        "certified": best.exact,
         "end": best.end,
         "attained": best.is_attained,
         "exact": best.exact,
@@ -79,7 +83,6 @@ def critical_parts(report: dict[str, Any]) -> tuple[str | Table, ...]:
     """Return the parts that `hermescape escape --critical` prints."""
     pair = f"{report['student']} on {report['teacher']}{objective(report['objective']).aside}"
     head = f"critical strengths of {pair} ({slowed(report['slowdown'])})"
-    tier = "isolated with certainty" if report["exact"] else "found to a tolerance, by a scan of A in steps of 1/64"
     table = Table(show_edge=False, box=None, pad_edge=False)
     for column in ("mu_c", "root", "B", "tau below", "tau above", "at mu_c", "exactly"):
         table.add_column(column, overflow="fold")
@@ -93,8 +96,25 @@ def critical_parts(report: dict[str, Any]) -> tuple[str | Table, ...]:
             c["regime"],
             _short_form(c),
         )
-    count = f"roots of A in (0, 1]: {len(report['critical'])}, {tier}; x = |mu - mu_c|"
-    return head, *([table] if report["critical"] else []), count, _best_line(report["best"])
+    return head, *([table] if report["critical"] else []), _count_line(report), _best_line(report["best"])
+
+
+def _count_line(report: dict[str, Any]) -> str:
+    where, tier = extent(report)
+    return f"roots of A in {where}: {len(report['critical'])}, {tier}; x = |mu - mu_c|"
+
+
+def extent(report: dict[str, Any]) -> tuple[str, str]:
+    """Return where the roots of A were looked for, and how surely they are all."""
+    low, scan = report["complete_from"], "found to a tolerance, by a scan of A in steps of 1/64"
+    if report["exact"]:
+        return "(0, 1]", "isolated with certainty"
+    if low is not None:
+        return f"[{low:.10g}, 1]", "proved to be all"
+    if report["reason"]:
+        return "(0, 1]", f"{scan} (not certified: {report['reason'].rstrip('.')})"
+    open_ends = ", ".join(f"[{a:.8g}, {b:.8g}]" for a, b in report["undecided"])
+    return "(0, 1]", f"proved to be all but for {open_ends}: there undecided, and {scan}"
 
 
 def _approach(side: dict[str, Any]) -> str:

@@ -133,9 +133,10 @@ def _sampled(system: System, ends: tuple[Expr, Expr], tolerance: float) -> BestA
     """Sample tau, refine its lowest sample, and compare with the limit mu -> 0+ where the interval begins there."""
     low, high = map(float, ends)
 
-    def tau(alignment: float) -> float:
+    def tau(alignment: float, *, certify: bool = False) -> float:
+        """Return it in doubles, which do for comparisons."""
         try:
-            time = search_time(system, alignment, certify=False).tau
+            time = search_time(system, alignment, certify=certify).tau
         except QuadratureError:  # an expectation nearly cancels, as at small mu
             time = search_time(system, alignment, digits=DIGITS - 3).tau
         return math.inf if time is None else float(time)
@@ -152,7 +153,8 @@ def _sampled(system: System, ends: tuple[Expr, Expr], tolerance: float) -> BestA
     refined = scipy.optimize.minimize_scalar(
         lambda v: min(tau(v), LARGEST), bounds=around, method="bounded", options={"xatol": tolerance}
     )
-    alignment, least = (refined.x, refined.fun) if refined.fun < values[best] else (nodes[best], values[best])
+    alignment = refined.x if refined.fun < values[best] else nodes[best]
+    least = tau(float(alignment), certify=True)
     end: End | None = "low" if alignment == low else "high" if alignment == high else None
     return BestAlignment(sp.Float(alignment), sp.Float(least), 0.0 if end else tolerance, end, False)
 

@@ -24,10 +24,10 @@ from numerics.rates.place import Place
 from numerics.rates.search import Search
 from theory.enclosures.balls import constant, precision
 
-__all__ = ["enclosed"]
+__all__ = ["Balls", "enclosed"]
 
 
-class _Balls:
+class Balls:
     """A, B, G, rate and tau at the precision that FLINT stands at; `slowdown` divides the learning rate."""
 
     def __init__(self, place: Place, parts: tuple[Expr, Expr], *, aligned: bool, slowdown: int) -> None:
@@ -37,15 +37,18 @@ class _Balls:
 
     @property
     def A(self) -> arb:
+        """The drive of an aligned weight."""
         return cast(arb, self._parts(ctx.prec)[0])
 
     @property
     def B(self) -> arb:
+        """Minus the curvature across the bulk."""
         second = cast(arb, self._parts(ctx.prec)[1])
         return second if self._aligned else -2 * second
 
     @property
     def G(self) -> arb:
+        """The length of the loss's gradient."""
         if self._aligned:
             return abs(self.A)
         slope, bend = self._parts(ctx.prec)
@@ -54,11 +57,13 @@ class _Balls:
 
     @property
     def tau(self) -> arb:
+        """The search time."""
         scale = constant(self._place.scale)
         return search_time_of(self.G * scale, self.B * scale * scale) * self._slowdown
 
     @property
     def rate(self) -> arb:
+        """Its inverse."""
         return 1 / self.tau
 
     @property
@@ -82,7 +87,7 @@ def enclosed(
 
     Raises `NotCertifiedError` where one of the numbers has no enclosure, or is not resolved.
     """
-    balls = _Balls(place, parts, aligned=aligned, slowdown=slowdown)
+    balls = Balls(place, parts, aligned=aligned, slowdown=slowdown)
 
     def number(ball: Callable[[], arb], name: str) -> Real:
         return printed(ball, name, digits).value

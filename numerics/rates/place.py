@@ -16,7 +16,7 @@ from theory.symbols import mu as mu_symbol
 from theory.symbols import q, r
 from theory.symbols import rho as rho_symbol
 
-__all__ = ["Place", "arguments", "parts_of", "place_of", "point_of"]
+__all__ = ["Place", "arguments", "parts_at", "parts_of", "place_of", "point_of"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,13 @@ def parts_of(system: System) -> tuple[Expr, Expr]:
     escape = system.escape
     assert escape.base_gradient is not None  # place_of has seen it
     return escape.base_gradient if escape.A is None or escape.B is None else (escape.A, escape.B)
+
+
+def parts_at(system: System, place: Place) -> tuple[Expr, Expr]:
+    """Return these at a place; A is 0 where w0 = w* with the teacher's own link, at the minimum of the loss."""
+    parts = parts_of(system)
+    is_teacher = system.escape.A is not None and place.mu == 1 and system.loss_function.ends_at_teacher
+    return (sp.S.Zero, parts[1]) if is_teacher else parts
 
 
 def place_of(system: System, mu: float | Expr | str, rho: float | Expr | str | None, others: Mapping) -> Place:

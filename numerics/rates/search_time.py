@@ -27,7 +27,7 @@ from numerics.integrals.evaluate import MAX_DIGITS, check_digits, evaluator, loo
 from numerics.integrals.quadrature import Estimate, Real
 from numerics.integrals.series import aligned_series
 from numerics.rates.enclosed import enclosed
-from numerics.rates.place import Place, arguments, parts_of, place_of, point_of
+from numerics.rates.place import Place, arguments, parts_at, place_of, point_of
 from numerics.rates.search import MODEST, Search, growth_rate, length_of, rounded, search_of, slowed, timed
 from numerics.rates.spectrum import largest
 from theory.calculus.expectations import is_closed
@@ -105,7 +105,9 @@ def search_time(
     place = place_of(system, mu, rho, parameters or {})
     if certify and order is None and system.escape.square is not None:
         with suppress(NotCertifiedError):
-            search = enclosed(place, _parts(system, place), aligned=_is_aligned(system), slowdown=factor, digits=digits)
+            search = enclosed(
+                place, parts_at(system, place), aligned=_is_aligned(system), slowdown=factor, digits=digits
+            )
             if digits is not None or _accurate(search, tolerance):
                 return search
     return slowed(_search_time(system, place, order, tolerance, digits), factor)
@@ -139,23 +141,13 @@ def _search_time(system: System, place: Place, order: int | None, tolerance: flo
         return _to_order(system, place, order)
     if system.escape.square is None:
         return _of_jacobian(system, place, tolerance, digits)
-    parts = _parts(system, place)
+    parts = parts_at(system, place)
     return _to_digits(system, parts, place, digits) if digits else _to_tolerance(system, parts, place, tolerance)
 
 
 def _is_aligned(system: System) -> bool:
     """Whether the parts are A and B."""
     return system.escape.A is not None and system.escape.B is not None
-
-
-def _parts(system: System, place: Place) -> tuple[Expr, Expr]:
-    parts = parts_of(system)
-    return (sp.S.Zero, parts[1]) if _is_teacher(system, place) else parts
-
-
-def _is_teacher(system: System, place: Place) -> bool:
-    """Whether w0 = w* with the teacher's own link: the loss is at its minimum there, and A vanishes identically."""
-    return system.escape.A is not None and place.mu == 1 and system.loss_function.ends_at_teacher
 
 
 def _to_order(system: System, place: Place, order: int) -> Search:

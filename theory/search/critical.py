@@ -24,6 +24,7 @@ a polynomial where A and B are; its roots contain every stationary point, and so
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sympy as sp
@@ -40,6 +41,7 @@ from theory.search.roots import (
     TOUCHING,
     Root,
     Samples,
+    definition,
     drive_of,
     is_linear,
     isolated,
@@ -51,7 +53,7 @@ from theory.search.roots import (
 )
 from theory.shown import Row, Several, Shown, short
 from theory.symbols import mu
-from theory.typeset.printing import as_text, latex
+from theory.typeset.printing import latex
 
 __all__ = ["Approach", "CriticalStrength", "critical_strengths", "isolates_exactly", "require_values", "stationary_mu"]
 
@@ -80,9 +82,10 @@ class CriticalStrength(Shown):
         below: tau as mu grows towards the root.
         above: tau as mu falls towards it; None at mu = 1.
         exact: whether the roots were isolated with certainty (A is a polynomial), not by a scan to a tolerance.
+        certified: whether it is proved that a root lies within `error`.
     """
 
-    shows = "mu ± error, definition, multiplicity, sign, order, constant, diverges, regime, exact"
+    shows = "mu ± error, definition, multiplicity, sign, order, constant, diverges, regime, exact, certified"
 
     mu: Expr
     error: Expr
@@ -91,6 +94,7 @@ class CriticalStrength(Shown):
     below: Approach
     above: Approach | None
     exact: bool
+    certified: bool = False
 
     @property
     def _steepest(self) -> Approach:
@@ -110,13 +114,7 @@ class CriticalStrength(Shown):
     @property
     def definition(self) -> str:
         """What defines the root: itself, or the polynomial that it is the only root of there; its error if scanned."""
-        if self.error != 0:
-            return f"error {float(self.error):.0e}"
-        isolated = isolation(self.mu)
-        if isolated is None:
-            return as_text(self.mu)
-        poly, low, high = isolated
-        return f"root of {as_text(poly.as_expr())} in ({float(low):g}, {float(high):g})"
+        return definition(self.mu) if self.error == 0 else f"error {float(self.error):.0e}"
 
     @property
     def latex(self) -> str:
@@ -164,7 +162,7 @@ def _unit(constant: Expr) -> dict[Expr, Expr]:
 
 
 @takes_text
-def critical_strengths(system: System) -> tuple[CriticalStrength, ...]:
+def critical_strengths(system: System, roots: Sequence[Root] | None = None) -> tuple[CriticalStrength, ...]:
     r"""Return the roots of A in (0, 1] in ascending order: the alignments at which tau diverges, or u escapes alone.
 
     *Certain* (`exact` True) where A is a polynomial with rational coefficients, by factoring it and isolating the real
@@ -175,6 +173,8 @@ def critical_strengths(system: System) -> tuple[CriticalStrength, ...]:
     brackets a root; a local minimum of |A| is followed down and counts as a root below 1e-12 of the largest |A|. So
     two roots within one step are missed where |A| has no sampled minimum next to them, three within one step count as
     one, roots closer than about 1e-6 as one multiple root, and roots below 2^-10 are not looked for.
+
+    `roots` are not searched for where they are given (`numerics.rates.isolation` proves them).
 
     Raises:
         ParameterError: a model other than lora.
@@ -195,7 +195,8 @@ def critical_strengths(system: System) -> tuple[CriticalStrength, ...]:
     require_values(system)
     escape = system.escape
     drive, exact = drive_of(escape), isolates_exactly(system)
-    roots = isolated(drive) if exact else scanned(escape)
+    if roots is None:
+        roots = isolated(drive) if exact else scanned(escape)
     return Several(sorted((_alignment(escape, root, exact) for root in roots), key=lambda root: float(root.mu)))
 
 
@@ -263,13 +264,20 @@ def _alignment(escape: Escape, root: Root, exact: bool) -> CriticalStrength:
     drive, bend = drive_of(escape), escape.B
     assert bend is not None  # as A
     k = root.multiplicity
-    a = root.at(drive, k) if is_closed(drive) else sp.Float(Samples.of(escape)(root.number, k), 15)
-    a /= sp.factorial(k)
+    a = _slope(escape, drive, root) / sp.factorial(k)
     n, b = _leading(bend, root, a)
     sides = [_approach(root, a, n, b * side**n, _scale(escape)) for side in (-1, 1)]
     above = None if root.mu == 1 else sides[1]
     sign = _sign(b) if n == 0 else 0
-    return CriticalStrength(root.mu, root.error, k, sign, sides[0], above, exact)
+    return CriticalStrength(root.mu, root.error, k, sign, sides[0], above, exact, root.certified)
+
+
+def _slope(escape: Escape, drive: Expr, root: Root) -> Expr:
+    """Return the first derivative of A that does not vanish."""
+    if root.slope is not None:
+        return root.slope
+    k = root.multiplicity
+    return root.at(drive, k) if is_closed(drive) else sp.Float(Samples.of(escape)(root.number, k), 15)
 
 
 def _leading(f: Expr, root: Root, unit: Expr) -> tuple[int, Expr]:

@@ -25,12 +25,14 @@ from theory.calculus.tidy import tidy
 from theory.errors import HermescapeError, InputError, ParameterError, QuadratureError
 from theory.network.linearisation import Escape
 from theory.symbols import mu
+from theory.typeset.printing import as_text
 
 __all__ = [
     "TOUCHING",
     "Root",
     "Samples",
     "bend_of",
+    "definition",
     "drive_of",
     "is_linear",
     "isolated",
@@ -59,12 +61,17 @@ _Function = Callable[[mpmath.mpf], mpmath.mpf]
 
 @dataclass(frozen=True)
 class Root:
-    """A root of A with its multiplicity; `minimal` is its minimal polynomial where it is algebraic."""
+    """A root of A with its multiplicity; `minimal` is its minimal polynomial where it is algebraic.
+
+    `certified`: whether it is proved to be one, within `error`; `slope` is A' there where that is known.
+    """
 
     mu: Expr
     multiplicity: int
     minimal: Poly | None = None
     error: Expr = S.Zero
+    certified: bool = True
+    slope: Expr | None = None
 
     @property
     def number(self) -> mpmath.mpf:
@@ -199,6 +206,19 @@ def isolation(root: Expr) -> tuple[Poly, Expr, Expr] | None:
     return next((poly, *pair) for pair in ends if poly.count_roots(*pair) == 1)
 
 
+def definition(root: Expr) -> str:
+    """Return what defines a root: itself, or the polynomial that it is the only root of in an interval.
+
+    >>> definition(sp.sqrt(2) / 2), definition(sp.CRootOf(5 * mu**3 + 5 * mu**2 + mu - 1, 0))
+    ('1/sqrt(2)', 'root of 5*mu**3 + 5*mu**2 + mu - 1 in (0, 1)')
+    """
+    alone = isolation(root)
+    if alone is None:
+        return as_text(root)
+    poly, low, high = alone
+    return f"root of {as_text(poly.as_expr())} in ({float(low):g}, {float(high):g})"
+
+
 # --- isolation to a tolerance -----------------------------------------------------------------------------------
 
 
@@ -291,7 +311,7 @@ def _end(escape: Escape, sample: Samples, scale: mpmath.mpf) -> Root | None:
     certain, one = escape.loss.ends_at_teacher, mpmath.mpf(1)
     if not certain and abs(sample(one)) > TOUCHING * scale:
         return None
-    return Root(S.One, _multiplicity(sample, one, scale), None, S.Zero if certain else ERROR)
+    return Root(S.One, _multiplicity(sample, one, scale), None, S.Zero if certain else ERROR, certain)
 
 
 def _multiplicity(sample: Samples, root: mpmath.mpf, scale: mpmath.mpf) -> int:
@@ -355,4 +375,5 @@ def _refined(sample: Samples, guess: mpmath.mpf, scale: mpmath.mpf) -> Root:
         margin = mpmath.mpf(10) ** -15
         ends = [sample(guess + side * margin, k - 1) for side in (-1, 1)]
         step = abs(sample(guess, k - 1) / sample(guess, k))
-    return Root(sp.Float(guess, 18), k, None, ERROR if ends[0] * ends[1] < 0 else sp.Float(step, 5) + ERROR)
+    error = ERROR if ends[0] * ends[1] < 0 else sp.Float(step, 5) + ERROR
+    return Root(sp.Float(guess, 18), k, None, error, certified=False)

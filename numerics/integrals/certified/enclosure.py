@@ -12,7 +12,7 @@ import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 from typing import NamedTuple, cast
 
@@ -24,7 +24,7 @@ from theory.enclosures.balls import precision
 from theory.errors import NotCertifiedError, ParameterError
 from theory.shown import Shown
 
-__all__ = ["ABSOLUTE", "Enclosure", "Number", "Printed", "exact_number", "printed", "resolved"]
+__all__ = ["ABSOLUTE", "Enclosure", "Number", "Printed", "exact_number", "outwards", "printed", "resolved"]
 
 Real = float | sp.Float
 Number = Expr | float | Fraction
@@ -38,6 +38,8 @@ ERROR_DIGITS = 5
 DOUBLE_DIGITS = 15  # of a number beyond a double
 FINER = (5, 15, 35)  # digits beyond those of a number, until they show which number is next
 EXTRA = 2  # digits of the ends of an interval beyond those of what lies in it
+END_DIGITS = 20  # of the ends of an interval
+MAX_EXPONENT = 10**17
 GIVING_UP = 2  # precisions that bring nothing
 
 
@@ -92,6 +94,15 @@ class Enclosure(Shown):
         distance = abs(middle - Fraction(int(printed.p), int(printed.q))) + _fraction(self.radius)
         return value, _digits(distance * (1 + Fraction(1, 10**ERROR_DIGITS)), ERROR_DIGITS + 1)
 
+    def to_decimals(self, digits: int = END_DIGITS) -> tuple[str, str]:
+        """Return the ends to so many significant digits, rounded outwards.
+
+        >>> with precision(64):
+        ...     Enclosure.of(arb(-2) / 3).to_decimals(6), Enclosure.of(arb(1) / 4).to_decimals()
+        (('-0.666667', '-0.666666'), ('0.25', '0.25'))
+        """
+        return outwards(self.low, self.high, digits)
+
     @property
     def low(self) -> Fraction:
         """The lower end of the interval."""
@@ -126,6 +137,20 @@ def _fraction(parts: tuple[int, int]) -> Fraction:
 def _digits(number: Fraction, digits: int) -> sp.Float:
     """Return the nearest number of so many digits, of any size."""
     return cast(sp.Float, sp.Rational(*number.as_integer_ratio()).evalf(digits)) if number else sp.Float(0, digits)
+
+
+def outwards(low: Fraction, high: Fraction, digits: int = END_DIGITS) -> tuple[str, str]:
+    """Return the ends of an interval as decimals of so many significant digits, the interval within.
+
+    >>> outwards(Fraction(1, 3), Fraction(2, 3), 4)
+    ('0.3333', '0.6667')
+    """
+    return _decimal(low, digits, ROUND_FLOOR), _decimal(high, digits, ROUND_CEILING)
+
+
+def _decimal(number: Fraction, digits: int, rounding: str) -> str:
+    context = Context(prec=digits, rounding=rounding, Emin=-MAX_EXPONENT, Emax=MAX_EXPONENT)
+    return f"{context.divide(Decimal(number.numerator), Decimal(number.denominator)):g}"
 
 
 def _double(number: Fraction) -> float:
@@ -195,6 +220,11 @@ class Printed(NamedTuple):
     error: Real
     interval: tuple[Real, Real]
 
+    def to_decimals(self, digits: int = END_DIGITS) -> tuple[str, str]:
+        """Return the ends of the interval to so many significant digits, rounded outwards."""
+        low, high = map(_exactly, self.interval)
+        return outwards(low, high, digits)
+
 
 def printed(ball_at: Callable[[], arb], name: object, digits: int | None = None) -> Printed:
     """Return the double next to a number, or the number of so many digits, whatever the precision that shows which.
@@ -216,9 +246,17 @@ def printed(ball_at: Callable[[], arb], name: object, digits: int | None = None)
         enclosure = resolved(ball_at, name, Fraction(0), (digits or DOUBLE_DIGITS) + finer)
     else:  # as far as can be told halfway between two
         value = _rounded(_fraction(enclosure.middle), digits)
-    if enclosure.width == 0 and digits is None:
-        return Printed(enclosure.value, enclosure.error, _beside(enclosure.value, enclosure.low))
+    if enclosure.width == 0 and _exactly(value) == enclosure.low:
+        error = enclosure.error if digits is None else sp.Float(0, ERROR_DIGITS)
+        return Printed(value, error, (value, value))
     return Printed(value, _unit(value, digits), _around(value, digits))
+
+
+def _exactly(value: Real) -> Fraction:
+    if isinstance(value, float):
+        return Fraction(value)
+    exact = sp.Rational(value)
+    return Fraction(int(exact.p), int(exact.q))
 
 
 def _rounded(number: Fraction, digits: int | None) -> Real:
@@ -240,10 +278,3 @@ def _around(value: Real, digits: int | None) -> tuple[Real, Real]:
     assert digits is not None
     exact, unit = sp.Float(value, digits + EXTRA), sp.Float(_unit(value, digits), digits + EXTRA)
     return exact - unit, exact + unit
-
-
-def _beside(value: float, exact: Fraction) -> tuple[float, float]:
-    """Return the doubles between which an exact number lies: twice the one that it is."""
-    if Fraction(value) == exact:
-        return value, value
-    return math.nextafter(value, -math.inf), math.nextafter(value, math.inf)

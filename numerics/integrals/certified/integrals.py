@@ -361,14 +361,18 @@ def _at(split: Branches, point: arb) -> arb:
 
 @dataclass(frozen=True)
 class Pair:
-    """A continuous student and a teacher; `own`: whether the loss has the student's square, unlike correlation's."""
+    """A continuous student and a teacher; `own`: whether the loss has the student's square, unlike correlation's.
+
+    `evaluations` of an integrand between two cuts are made at most where a tolerance is given.
+    """
 
     student: Branches
     teacher: Branches
     own: bool = True
+    evaluations: int = FEW
 
     @classmethod
-    def of(cls, student: Expr, teacher: Expr, own: bool = True) -> Pair:
+    def of(cls, student: Expr, teacher: Expr, own: bool = True, evaluations: int = FEW) -> Pair:
         """Return the pair of two expressions in x.
 
         Raises `NotCertifiedError` where the student is not proved to be continuous.
@@ -376,7 +380,7 @@ class Pair:
         split = branches(student)
         if not split.is_continuous:
             raise NotCertifiedError(f"not certified: it is not proved that {student} is continuous.")
-        return cls(split, branches(teacher), own)
+        return cls(split, branches(teacher), own, evaluations)
 
     @property
     def slope(self) -> Branches:
@@ -396,7 +400,7 @@ class Pair:
             formula,
             [each for each in factors if formula.has(each.symbol)],
             tolerance,
-            EVALUATIONS if tolerance is None else FEW,
+            EVALUATIONS if tolerance is None else self.evaluations,
         )
 
     def drive(self, mu: Expr | arb, tolerance: arb | None = None) -> arb:

@@ -28,7 +28,10 @@ def test_json(run) -> None:
     assert set(found) == {
         *("points", "rate_scale", "slowdown", "student", "teacher", "objective"),
         *("critical_mu", "exact", "critical", "best"),
+        *("certified", "complete_from", "undecided", "reason"),
     }
+    assert (found["certified"], found["complete_from"], found["undecided"], found["reason"]) == (True, 0, [], None)
+    assert [root["certified"] for root in found["critical"]] == [True, True]
     assert found["critical_mu"] == pytest.approx([0.32072, 1], abs=5e-6)
     assert (found["exact"], found["points"], found["rate_scale"], found["slowdown"]) == (True, [], "raw", 1)
     inner, end = found["critical"]
@@ -42,13 +45,25 @@ def test_json(run) -> None:
     assert (found["best"]["exact"], found["best"]["attained"], found["best"]["end"]) == (True, True, None)
 
 
-def test_json_of_a_scan(run) -> None:
+def test_json_of_a_proof(run) -> None:
     found = json.loads(run("erf", "--teacher", "relu", "--critical", "--json")[1])
-    assert found["exact"] is False
+    assert (found["exact"], found["certified"], found["complete_from"]) == (False, True, 2**-10)
     (only,) = found["critical"]
     assert only["expression"] is None
-    assert 0 < only["error"] < 1e-14
+    assert only["certified"]
+    assert 0 < only["error"] < 1e-16
     assert found["best"]["attained"] is False
+
+
+def test_json_of_a_scan(run) -> None:
+    """A double root at mu = 1/2 (tests/numerics/rates/test_isolation.py) is no theorem, and the scan sees it."""
+    found = json.loads(run("sin(x)", "--teacher", "exp(-3/8)*(201*x/164 - 11*x**3/41)", "--critical", "--json")[1])
+    assert (found["exact"], found["certified"], found["complete_from"]) == (False, False, None)
+    ((low, high),) = found["undecided"]
+    assert low < 0.5 < high < low + 1e-3
+    (touching,) = (root for root in found["critical"] if root["multiplicity"] == 2)
+    assert touching["certified"] is False
+    assert abs(touching["mu"] - 0.5) <= touching["error"] < 1e-9
 
 
 def test_tables(run) -> None:
@@ -65,7 +80,10 @@ def test_tables(run) -> None:
     out = run("he3", "--teacher", "x**3", "--critical")[1]
     assert "u alone" in out
     out = run("erf", "--teacher", "linear", "--critical")[1]
-    assert "roots of A in (0, 1]: 0, found to a tolerance" in out
+    assert "roots of A in [0.0009765625, 1]: 0, proved to be all" in out
+    out = run("max(x-1,0)", "--critical")[1]
+    assert "roots of A in (0, 1]: 1, proved to be all but for [0.0009765625, " in out
+    assert "there undecided, and found to a tolerance, by a scan of A in steps of 1/64" in out
     assert "shortest without pre-training" in run("linear", "--critical")[1]
 
 

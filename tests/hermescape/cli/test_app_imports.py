@@ -23,6 +23,7 @@ MAY_LOAD = {
     "activations": SYMPY,
     "escape relu --mu 0.3": NUMBERS,
     "escape tanh --mu 0.3": NUMBERS | {"scipy.special"},  # quadrature of a logistic function
+    "certify relu --mu 0.3": NUMBERS,
     "law relu --mu 0.3": NUMBERS,  # the second time
     "law relu --mu 0.41 --by formula": COMPILED,
     "law relu --mu 0.41": COMPILED | SAMPLED,
