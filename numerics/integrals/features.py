@@ -18,8 +18,10 @@ to rules that adapt, as is what has no enclosure.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from heapq import heapify, heappop, heappush
 from itertools import pairwise
+from math import floor, frexp
 
 import numpy as np
 from flint import acb, arb
@@ -48,7 +50,7 @@ NOTHING: Array = np.empty(0)
 def features(branch: Expr, low: float, high: float, values: Sequence[tuple[Symbol, float]] = ()) -> Array:
     """Return edges of panels on which a smooth branch is seen on (low, high); none where it has no narrow feature.
 
-    `values` are those of its parameters.
+    `values` are those of its parameters, looked at in cells first, since those of a grid lie close together.
 
     >>> import sympy as sp
     >>> features(sp.tanh(x), -np.inf, np.inf)
@@ -57,16 +59,35 @@ def features(branch: Expr, low: float, high: float, values: Sequence[tuple[Symbo
     >>> print(np.diff(edges).min(), edges[np.diff(edges).argmin()])
     0.00195... 0.32...
     """
-    if branch.is_polynomial(x):
+    if branch.is_polynomial(x) or (values and _is_wide(branch, tuple((symbol, *_cell(v)) for symbol, v in values))):
         return NOTHING
+    return _edges(_panels_of(branch, low, high, [(symbol, v, v) for symbol, v in values]))
+
+
+def _cell(value: float) -> tuple[float, float]:
+    """Return the ends of a cell around a number, of an eighth of its size at most."""
+    width = 2.0 ** (frexp(value)[1] - 4)
+    low = floor(value / width) * width
+    return low, low + width
+
+
+@lru_cache(maxsize=4096)
+def _is_wide(branch: Expr, cells: Sequence[tuple[Symbol, float, float]]) -> bool:
+    """Whether a branch has no feature on the whole line, at any parameters in these cells."""
+    panels = _panels_of(branch, -np.inf, np.inf, cells)
+    return bool(panels) and all(is_modest and b - a > NARROW for a, b, is_modest in panels)
+
+
+def _panels_of(
+    branch: Expr, low: float, high: float, cells: Sequence[tuple[Symbol, float, float]]
+) -> list[tuple[float, float, bool]]:
     with precision(BITS):
         try:
-            compiled = function(branch, x, *(symbol for symbol, _ in values))
+            compiled = function(branch, x, *(symbol for symbol, *_ in cells))
         except NotCertifiedError:
-            return NOTHING
-        numbers = [acb(number) for _, number in values]
-        panels = _panels(lambda z: compiled(z, *numbers, analytic=True), low, high)
-    return _edges(panels)
+            return []
+        numbers = [acb(arb(a).union(arb(b))) for _, a, b in cells]
+        return _panels(lambda z: compiled(z, *numbers, analytic=True), low, high)
 
 
 def _panels(f: Callable[[acb], acb], low: float, high: float) -> list[tuple[float, float, bool]]:

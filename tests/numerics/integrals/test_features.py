@@ -122,3 +122,11 @@ def test_members_of_a_family_have_their_own() -> None:
             (kernel(f, f, 0.3, 0.5, values=((b, value),)), kernel(member, member, 0.3, 0.5)),
         ):
             assert abs(one.value - other.value) <= one.error + other.error
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 4.9, 11.0, 33.0, -1000.0])
+def test_cells_of_parameters_hide_nothing(value: float) -> None:
+    b = sp.Symbol("b", real=True)
+    f = sp.tanh(b * (x - sp.Rational(3, 10))) + x
+    alone = features(f.subs(b, sp.Rational(value)), -np.inf, np.inf)
+    assert features(f, -np.inf, np.inf, ((b, value),)).tolist() == alone.tolist()
