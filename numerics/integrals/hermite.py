@@ -75,7 +75,7 @@ def _normalised(sigma: Activation, k: int, scale: float) -> Estimate:
     law = law_of(sigma.expr)
     reach = np.sqrt(2) * reach_of(law, 0.0, np.sqrt(2) * scale)  # h_k exp(-z^2/4) is bounded, h_k is not
     stretch = max(1.0, scale, np.sqrt(k + 1) / 2)
-    return line(lambda z: law(scale * z) * _orthonormal(k, z), law.cuts / scale, stretch, reach, COEFFICIENT)
+    return line(lambda z: law(scale * z) * _orthonormal(k, z), law.edges / scale, stretch, reach, COEFFICIENT)
 
 
 def _orthonormal(k: int, z: Array) -> Array:

@@ -11,6 +11,9 @@ one variable; the other is integrated inside, conditionally. A kink is an outer 
 smooth. If both have kinks, those of the inner function move with z, its panels move with them, and seen from
 outside each is a kink blurred over sqrt(D)/|q|, so outer panels are graded to that scale.
 
+*Narrow features* of a branch are enclosed beforehand (`numerics.integrals.features`). The edges of panels that see all
+of them are used like kinks, thinned out where they are blurred.
+
 The error is twice what two independent resolutions differ by, in every direction that was discretised, plus rounding,
 which grows with the resolution needed: an argument known to 1 part in 1e16 is worth less the steeper the function. The
 reach of every rule is where the integrand has fallen below 1e-20 of its peak.
@@ -20,7 +23,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
+from itertools import pairwise
 
 import mpmath
 import numpy as np
@@ -30,6 +34,7 @@ from numpy.typing import NDArray
 from sympy import Expr, Symbol
 
 from numerics.accuracy import INTEGRAL, QUADRATURE_ROUNDING
+from numerics.integrals.features import features
 from theory.calculus.pieces import Pieces, pieces
 from theory.calculus.removable import evaluator, filled
 from theory.calculus.stable import stable
@@ -99,11 +104,15 @@ class Estimate(Shown):
 
 @dataclass(frozen=True, eq=False)
 class Law:
-    """A piecewise smooth function as vectorised branches and breakpoints, all of them for |x| < `window`."""
+    """A piecewise smooth function as vectorised branches and breakpoints, all of them for |x| < `window`.
+
+    `seek` returns the edges of panels around its features, when an integral first asks for them.
+    """
 
     cuts: Array
     branches: tuple[Callable[[Array], Array], ...]
     window: float = np.inf
+    seek: Callable[[], Array] = lambda: np.empty(0)
 
     def __call__(self, z: Array) -> Array:
         """Evaluate anywhere; each branch only where it applies."""
@@ -116,9 +125,19 @@ class Law:
             values[here] = branch(z[here])
         return values
 
+    @cached_property
+    def soft(self) -> Array:
+        """Edges around features, where nothing happens to the function itself."""
+        return self.seek()
+
+    @cached_property
+    def edges(self) -> Array:
+        """Where panels end: breakpoints, and around features."""
+        return np.unique(np.concatenate([self.cuts, self.soft])) if len(self.soft) else self.cuts
+
     @property
     def is_smooth(self) -> bool:
-        return not len(self.cuts)
+        return not len(self.edges)
 
 
 Values = tuple[tuple[Symbol, float], ...]
@@ -132,7 +151,13 @@ def law_of(expr: Expr, values: Values = ()) -> Law:
         return family(tuple(number for _, number in values))
     split: Pieces = pieces(expr.xreplace({symbol: sp.Rational(repr(number)) for symbol, number in values}))
     cuts = np.array([float(c) for c in split.breakpoints])
-    return Law(cuts, tuple(_vectorised(branch) for branch in split.branches), float(split.window))
+    branches = tuple(_vectorised(branch) for branch in split.branches)
+    return Law(cuts, branches, float(split.window), partial(_features, split.branches, cuts))
+
+
+def _features(branches: tuple[Expr, ...], cuts: Array, values: Values = ()) -> Array:
+    ends = [-np.inf, *cuts.tolist(), np.inf]
+    return np.concatenate([features(f, *between, values) for f, between in zip(branches, pairwise(ends), strict=True)])
 
 
 @lru_cache(maxsize=256)
@@ -147,7 +172,8 @@ def _family(expr: Expr, symbols: tuple[Symbol, ...]) -> Callable[[tuple[float, .
 
     def member(numbers: tuple[float, ...]) -> Law:
         bound = tuple(partial(branch, numbers=numbers) for branch in branches)
-        return Law(np.array(cuts(*numbers), float), bound, float(split.window))
+        points, values = np.array(cuts(*numbers), float), tuple(zip(symbols, numbers, strict=True))
+        return Law(points, bound, float(split.window), partial(_features, split.branches, points, values))
 
     return member
 
@@ -198,6 +224,9 @@ def reach_of(law: Law, centre: float, scale: float) -> float:
     Raises `QuadratureError` where it never falls so low: f grows too fast.
     """
     z = np.arange(0.0, FARTHEST, 0.1371)
+    if len(law.soft):
+        distances = np.abs(law.soft - centre) / scale
+        z = np.union1d(z, distances[distances < FARTHEST])
     reach = 0.0
     with np.errstate(all="ignore"):
         sides = [np.log(np.abs(law(centre + side * scale * z))) - z * z / 2 for side in (-1, 1)]
@@ -222,9 +251,15 @@ def reach_of(law: Law, centre: float, scale: float) -> float:
     return reach + 0.1371
 
 
-def _bucket(scale: float) -> float:
-    """Round up to a coarse grid, so that reaches are found again."""
-    return float(2.0 ** (np.ceil(8 * np.log2(scale)) / 8))
+def _reach_around_zero(law: Law, scale: float) -> float:
+    """Return the reach at the next larger scale of a coarse grid, which is often known, or where f ends if further.
+
+    A function that grows reaches further the larger the scale; one that vanishes beyond an edge, less far.
+    """
+    larger = float(2.0 ** (np.ceil(8 * np.log2(scale)) / 8))
+    reach = reach_of(law, 0.0, larger)
+    ends = np.abs(law.edges)
+    return max(reach, float(ends[ends <= reach * larger].max(initial=0.0)) / scale)
 
 
 def gaussian(z: Array) -> Array:
@@ -323,13 +358,13 @@ def mean(f: Expr, centre: float, variance: float, *, tolerance: float = INTEGRAL
     law, scale = law_of(f, values), float(np.sqrt(variance))
     if scale == 0:
         return Estimate(float(law(np.array([centre]))[0]), 0.0)
-    reach = reach_of(law, centre, _bucket(scale) if centre == 0 else scale)
-    return line(lambda z: law(centre + scale * z), (law.cuts - centre) / scale, max(1.0, scale), reach, tolerance)
+    reach = _reach_around_zero(law, scale) if centre == 0 else reach_of(law, centre, scale)
+    return line(lambda z: law(centre + scale * z), (law.edges - centre) / scale, max(1.0, scale), reach, tolerance)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # what is not finite is refused
 def line(f: Callable[[Array], Array], cuts: Array, scale: float, reach: float, tolerance: float) -> Estimate:
-    """Integrate f(z) against the Gaussian; `scale` is the factor by which f stretches its argument."""
+    """Integrate f(z) against the Gaussian; panels end at the cuts, and f stretches its argument by `scale`."""
     if not len(cuts):
         integral = _settle((_trapezoid(f, scale, reach, level) for level in range(len(STEPS))), tolerance)
         if integral is not None:
@@ -400,7 +435,8 @@ class _Pair:
         """Return g(z) E_y f(slope z + blur y) against the density of z, and the same of the moduli."""
         centres = self.slope * z.ravel()
         once = self._by_grid if self.inner.is_smooth else self._by_moving_panels
-        parts = [once(centres[rows], level) for rows in self._chunks(len(centres), 128 * 2**level)]
+        columns = (128 + len(_INNER_NODES) * len(self.inner.soft)) * 2**level
+        parts = [once(centres[rows], level) for rows in self._chunks(len(centres), columns)]
         smoothed = np.concatenate(parts).reshape(*z.shape, 2)
         target = self.outer(z) * gaussian(z)
         return target * smoothed[..., 0], np.abs(target) * smoothed[..., 1]
@@ -411,9 +447,9 @@ class _Pair:
         return np.stack([values @ v, np.abs(values) @ v], axis=-1)
 
     def _by_moving_panels(self, centres: Array, level: int) -> Array:
-        """Gauss-Legendre panels whose edges pass through every kink, row by row; empty ones are left out."""
+        """Gauss-Legendre panels whose edges pass through kinks and features, row by row; empty ones are left out."""
         base = np.linspace(-self.reach, self.reach, 7)
-        kinks = np.clip((self.inner.cuts - centres[:, None]) / self.blur, -self.reach, self.reach)
+        kinks = np.clip((self.inner.edges - centres[:, None]) / self.blur, -self.reach, self.reach)
         rows = np.concatenate([np.broadcast_to(base, (len(centres), 7)), kinks], axis=1)
         rows.sort(axis=1)
         parts = 2**level
@@ -430,10 +466,16 @@ class _Pair:
     def edges(self) -> Array:
         """Return outer panel edges: kinks of g, and kinks of f at the scale over which they are blurred."""
         if self.inner.is_smooth or not self.slope:
-            return _edges(self.outer.cuts, self.reach)
-        centres, width = self.inner.cuts / self.slope, self.blur / abs(self.slope)
+            return _edges(self.outer.edges, self.reach)
+        width = self.blur / abs(self.slope)
+        centres = np.concatenate([self.inner.cuts / self.slope, _thinned(self.inner.soft / self.slope, width)])
         graded = (centres[:, None] + width * np.array([-8.0, 0.0, 8.0])).ravel()
-        return _edges([*self.outer.cuts, *graded], self.reach)
+        return _edges([*self.outer.edges, *graded], self.reach)
+
+
+def _thinned(places: Array, width: float) -> Array:
+    """Leave one of those that lie in one cell of a grid."""
+    return places[np.unique(np.floor(places / width), return_index=True)[1]]
 
 
 def kernel(
@@ -461,9 +503,9 @@ def kernel(
     spread, blur = float(np.sqrt(variance)), float(np.sqrt(max(gap, 0.0)))
     reach = max(reach_of(right, 0.0, 1.0), REACH)
     if spread:
-        reach += max(reach_of(left, 0.0, _bucket(spread)) - REACH, 0.0)
+        reach += max(_reach_around_zero(left, spread) - REACH, 0.0)
     if blur < 1e-14:
-        cuts = np.concatenate([right.cuts, left.cuts / overlap if overlap else []])
+        cuts = np.concatenate([right.edges, left.edges / overlap if overlap else []])
         return line(lambda z: left(overlap * z) * right(z), cuts, max(1.0, abs(overlap)), reach, tolerance)
     if right.is_smooth and not left.is_smooth:  # condition on l instead, so that the kinks stand still
         return _plane(_Pair(right, _scaled(left, spread), overlap / spread, blur / spread, reach), tolerance)
@@ -471,7 +513,8 @@ def kernel(
 
 
 def _scaled(law: Law, factor: float) -> Law:
-    return Law(law.cuts / factor, (lambda z: law(factor * z),) * len(law.branches))
+    branches = (lambda z: law(factor * z),) * len(law.branches)
+    return Law(law.cuts / factor, branches, seek=lambda: law.soft / factor)
 
 
 @np.errstate(over="ignore", invalid="ignore")

@@ -86,6 +86,10 @@ class _Function:
         return np.unique(np.concatenate([law.cuts / scale for _, scale, laws in self.parts for law in laws]))
 
     @property
+    def soft(self) -> Array:
+        return np.unique(np.concatenate([law.soft / scale for _, scale, laws in self.parts for law in laws]))
+
+    @property
     def steepness(self) -> float:
         return max(1.0, *(abs(scale) for _, scale, _ in self.parts))
 
@@ -129,10 +133,11 @@ def _falling(k: Array, i: int) -> Array:
 # --- panels -----------------------------------------------------------------------------------------------------
 
 
-def _panels(cuts: Array, width: float, ends: tuple[float, float], parts: int = 1) -> tuple[Array, Array]:
+def _panels(function: _Function, width: float, ends: tuple[float, float], parts: int = 1) -> tuple[Array, Array]:
     """Return nodes and weights between the ends; edges at the cuts and graded towards them, panels split in `parts`."""
+    cuts = function.cuts
     near = [c + side * width * GRADES for c in cuts for side in (-1, 1)]
-    edges = np.concatenate([np.linspace(*ends, int((ends[1] - ends[0]) / width) + 2), cuts, *near])
+    edges = np.concatenate([np.linspace(*ends, int((ends[1] - ends[0]) / width) + 2), cuts, function.soft, *near])
     edges = np.unique(np.clip(edges, *ends))
     steps = np.diff(edges)[:, None] / parts
     half = np.repeat(steps / 2, parts, axis=0)
@@ -155,7 +160,7 @@ def _ends(function: _Function, i: int, width: float) -> tuple[float, float]:
 
     `QuadratureError` where it is not seen to: f^(i) grows too fast, or cannot be evaluated.
     """
-    z, _ = _panels(function.cuts, width, (-FARTHEST, FARTHEST))
+    z, _ = _panels(function, width, (-FARTHEST, FARTHEST))
     values = _damped(function, i, z)
     size = np.where(np.isfinite(values), np.abs(values), -1.0)
     high = np.flatnonzero(size >= max(NEGLIGIBLE * size.max(), VANISHING))
@@ -178,7 +183,7 @@ def _norm(function: _Function, i: int, width: float) -> Estimate | None:
     """Return E f^(i)(Z)^2, refined until two rules agree; None where none do."""
     before, ends = np.nan, _ends(function, i, width)
     for level in range(LEVELS):
-        z, weights = _panels(function.cuts, width, ends, 2**level)
+        z, weights = _panels(function, width, ends, 2**level)
         now = float(weights @ _damped(function, i, z) ** 2)
         if not np.isfinite(now):
             return None
@@ -216,9 +221,9 @@ def _expansion(function: _Function, order: int) -> _Expansion:
     if not norms:
         raise _not_finite()
     size, ends = float(np.sqrt(norms[0].value)), _ends(function, 0, width)
-    coarse, change = _coefficients(function, order + 2, _panels(function.cuts, width, ends)), np.inf
+    coarse, change = _coefficients(function, order + 2, _panels(function, width, ends)), np.inf
     for level in range(1, LEVELS):
-        fine = _coefficients(function, order + 2, _panels(function.cuts, width, ends, 2**level))
+        fine = _coefficients(function, order + 2, _panels(function, width, ends, 2**level))
         change = float(np.abs(fine - coarse).max())
         if change <= 1e-11 * size:
             return _Expansion(fine, change + SERIES_ROUNDING * size + VANISHING, norms)

@@ -6,8 +6,8 @@ activation into
 
     f(x) = f_i(x)  for  c_i < x < c_{i+1},        c_0 = -oo,  c_{n+1} = +oo,
 
-with every f_i smooth. Kinks, jumps, one-sided derivatives and the point masses of distributional derivatives
-then follow from differences of neighbouring branches at c_i.
+with every f_i smooth. Where h changes sign `theory.calculus.switching` knows. Kinks, jumps, one-sided derivatives and
+the point masses of distributional derivatives then follow from differences of neighbouring branches at c_i.
 
 In a family of functions breakpoints are expressions in its parameters. In which order they lie, and which branch is the
 larger between them, `theory.calculus.signs` decides.
@@ -19,33 +19,28 @@ whoever integrates has to check that the Gaussian leaves nothing to speak of bey
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from functools import cmp_to_key, lru_cache
 from itertools import pairwise
 
-import mpmath
 import sympy as sp
 from sympy import Abs, Expr, Heaviside, Max, Min, Piecewise, sign
 
 from theory.calculus.nodes import check_nodes
 from theory.calculus.signs import OpenSignError, is_family, is_noting, order_facts, sign_of, without_monotone
-from theory.calculus.stable import in_mpmath
+from theory.calculus.switching import MAX_PIECES, MAX_WAVES, Places, sign_changes
 from theory.errors import NotIntegrableError, NotRealError, UnsupportedExpressionError
 from theory.symbols import x
 
 __all__ = ["Pieces", "pieces", "real_zeros"]
 
 SWITCHES = (Abs, sign, Heaviside, Max, Min, Piecewise)
-SCAN = 48  # zeros of transcendental switching functions are sought in [-SCAN, SCAN]
-MAX_PIECES = 32
 LONG = 300  # operations of a slope that is not worth factoring
 SHORT = 20  # operations of a number that is worth simplifying
-MAX_WAVES, MIN_WINDOW = 80, 12  # breakpoints kept of an oscillating switch, and the least window that leaves
 GENERIC = sp.Rational(169, 408)
 VANISHING = (sp.tanh, sp.erf, sp.sinh, sp.asinh, sp.atan)  # vanish where their argument does, and only there
 UNDONE = ((sp.atan, sp.tan), (sp.asinh, sp.sinh))
-SETTLING = (30, 60, 120, 240, 480)  # digits at which a sign is asked for until two agree
 
 
 @dataclass(frozen=True)
@@ -54,12 +49,17 @@ class Pieces:
 
     All of it holds for |x| < `window` only, infinite but for oscillating switches, where `formula` is the function on
     the whole line.
+
+    Attributes:
+        proved: whether these are known to be all; otherwise some were sought by a scan, which may miss two that lie
+            close, or in |x| < 48 only.
     """
 
     breakpoints: tuple[Expr, ...]
     branches: tuple[Expr, ...]
     window: Expr = sp.oo
     formula: Expr | None = None
+    proved: bool = True
 
     @property
     def is_smooth(self) -> bool:
@@ -84,7 +84,8 @@ class Pieces:
             if gap != 0 and not _is_rounding(gap, (low, high), (left, right), c):
                 jumps.append((c, sp.simplify(gap) if sp.count_ops(gap) < SHORT else gap))
         slopes = tuple(_slope(f) for f in self.branches)
-        return _merge(self.breakpoints, slopes, self.window, _plain_slope(self.formula)), tuple(jumps)
+        whole = replace(self, branches=slopes, formula=_plain_slope(self.formula))
+        return _merged(whole), tuple(jumps)
 
     def as_expr(self) -> Expr:
         """Return one SymPy expression, a `Piecewise` where there are breakpoints."""
@@ -141,16 +142,17 @@ def _slope(f: Expr) -> Expr:
     return min((slope, sp.factor(slope)), key=sp.count_ops)
 
 
-def _merge(
-    breakpoints: tuple[Expr, ...], branches: tuple[Expr, ...], window: Expr = sp.oo, formula: Expr | None = None
-) -> Pieces:
+def _merged(split: Pieces) -> Pieces:
+    """Leave out breakpoints between equal branches."""
     points: list[Expr] = []
-    kept = [branches[0]]
-    for c, f in zip(breakpoints, branches[1:], strict=True):
+    kept = [split.branches[0]]
+    for c, f in zip(split.breakpoints, split.branches[1:], strict=True):
         if f != kept[-1] and (sp.count_ops(f) > LONG or sp.expand(f - kept[-1]) != 0):
             points.append(c)
             kept.append(f)
-    return Pieces(tuple(points), tuple(kept), window, formula) if points else Pieces((), tuple(kept))
+    if not points:
+        return Pieces((), tuple(kept), proved=split.proved)
+    return replace(split, breakpoints=tuple(points), branches=tuple(kept))
 
 
 def pieces(expr: Expr) -> Pieces:
@@ -161,7 +163,7 @@ def pieces(expr: Expr) -> Pieces:
     `theory.calculus.signs.OpenSignError` where the parameters of a family leave an order open.
 
     >>> pieces(Max(x, 0))
-    Pieces(breakpoints=(0,), branches=(0, x), window=oo, formula=None)
+    Pieces(breakpoints=(0,), branches=(0, x), window=oo, formula=None, proved=True)
     >>> pieces(Max(-1, Min(1, x))).breakpoints
     (-1, 1)
     >>> split = pieces(Abs(sp.sin(x)))
@@ -183,30 +185,40 @@ def _pieces(expr: Expr) -> Pieces:
 
 def _resolved(expr: Expr) -> Pieces:
     check_nodes(expr)
-    windows: list[Expr] = [sp.oo]
-    resolved = _resolve(expr, -sp.oo, sp.oo, windows)
-    window = min(windows)
-    return _merge(
-        tuple(lo for lo, _ in resolved[1:]), tuple(f for _, f in resolved), window, None if window == sp.oo else expr
+    met: list[Places] = []
+    resolved = _resolve(expr, -sp.oo, sp.oo, met)
+    window = _window(met)
+    return _merged(
+        Pieces(
+            tuple(lo for lo, _ in resolved[1:]),
+            tuple(f for _, f in resolved),
+            window,
+            None if window == sp.oo else expr,
+            all(places.proved for places in met),
+        )
     )
 
 
-def _resolve(expr: Expr, lo: Expr, hi: Expr, windows: list[Expr]) -> list[tuple[Expr, Expr]]:
-    """Return (left end, smooth branch) pairs that cover (lo, hi); note the windows of the switches met."""
+def _window(met: Iterable[Places]) -> Expr:
+    return min((places.window for places in met), default=sp.oo)
+
+
+def _resolve(expr: Expr, lo: Expr, hi: Expr, met: list[Places]) -> list[tuple[Expr, Expr]]:
+    """Return (left end, smooth branch) pairs that cover (lo, hi); note the zeros of the switches met."""
     switches = sorted(expr.atoms(*SWITCHES), key=sp.default_sort_key)
     inner = next((n for n in switches if not any(arg.has(*SWITCHES) for arg in n.args)), None)
     if inner is None:
         return [(lo, expr)]
-    windows += [_zeros(h)[1] for h in _switching_functions(inner)]
+    met += map(_zeros, _switching_functions(inner))
     cuts = [lo, *_cuts(inner, lo, hi), hi]
-    if len(cuts) > (MAX_PIECES if min(windows) == sp.oo else MAX_WAVES + 2):
+    if len(cuts) > (MAX_PIECES if _window(met) == sp.oo else MAX_WAVES + 2):
         raise UnsupportedExpressionError(
             f"{inner} switches at more than {MAX_PIECES} points; accepted are functions with finitely many kinks: "
             "replace the switch of an oscillating function by a smooth one."
         )
     branches: list[tuple[Expr, Expr]] = []
     for left, right in pairwise(cuts):
-        branches += _resolve(_with_branch(expr, inner, _sample(left, right)), left, right, windows)
+        branches += _resolve(_with_branch(expr, inner, _sample(left, right)), left, right, met)
     return branches
 
 
@@ -326,44 +338,18 @@ def _value(f: Expr, point: Expr) -> float:
 
 
 def real_zeros(h: Expr) -> tuple[Expr, ...]:
-    """Return the real zeros of h(x) in increasing order: exact for polynomials, otherwise those in [-48, 48].
-
-    A zero of a transcendental function is exact where a small rational or multiple of pi is one, and a 30-digit
-    number elsewhere. Of a function with sines so many are kept, from the origin outwards, as `pieces` can use.
+    """Return the real zeros of h(x) in increasing order, as `theory.calculus.switching` finds them.
 
     >>> real_zeros(x**2 - 2)
     (-sqrt(2), sqrt(2))
     >>> real_zeros(sp.exp(x) - 1)
     (0,)
     """
-    return _zeros(h)[0]
+    return _zeros(h).points
 
 
-def _zeros(h: Expr) -> tuple[tuple[Expr, ...], Expr]:
-    return (_zeros_of_family(h), sp.oo) if is_family(h) and h.has(x) else _known_zeros(h)
-
-
-@lru_cache(maxsize=512)
-def _known_zeros(h: Expr) -> tuple[tuple[Expr, ...], Expr]:
-    """Return the zeros, and W where only those in |x| < W are known to be all."""
-    if not h.has(x):
-        return (), sp.oo
-    if h.is_polynomial(x):
-        poly = sp.Poly(h, x)
-        if all(c.is_rational for c in poly.all_coeffs()):
-            return tuple(sorted(set(sp.real_roots(poly)), key=float)), sp.oo
-        if poly.degree() <= 2:
-            return tuple(sorted((c for c in sp.roots(poly) if c.is_real), key=float)), sp.oo
-    zeros = _scanned_zeros(h)
-    if not (h.has(sp.sin, sp.cos, sp.tan) and zeros and max(map(abs, zeros)) > 2 * SCAN / 3):
-        if len(zeros) > MAX_PIECES:
-            raise _too_many(h)
-        return tuple(_exact_zero(h, z) for z in zeros), sp.oo
-    window = sorted([*map(abs, zeros), mpmath.inf])[MAX_WAVES] if len(zeros) > MAX_WAVES else mpmath.inf
-    if window < MIN_WINDOW:
-        raise _too_many(h)
-    kept = tuple(_exact_zero(h, z) for z in zeros if abs(z) < window)
-    return kept, sp.Integer(SCAN) if window > SCAN else sp.Rational(int(32 * window), 32)
+def _zeros(h: Expr) -> Places:
+    return Places(_zeros_of_family(h)) if is_family(h) and h.has(x) else sign_changes(h)
 
 
 def _zeros_of_family(h: Expr) -> tuple[Expr, ...]:
@@ -392,9 +378,9 @@ def _zeros_of_factor(f: Expr) -> tuple[Expr, ...]:
     if f.is_Pow and f.exp.is_positive:
         return _zeros_of_factor(f.base)
     if isinstance(f, VANISHING):
-        return _zeros(f.args[0])[0]
+        return real_zeros(f.args[0])
     if not is_family(f):
-        return _known_zeros(f)[0]
+        return sign_changes(f).points
     if f.is_polynomial(x) and sp.degree(f, x) <= 2:
         *_, c2, c1, c0 = (sp.S.Zero, *sp.Poly(f, x).all_coeffs())[-3:]
         if c2 == 0:
@@ -407,86 +393,9 @@ def _zeros_of_factor(f: Expr) -> tuple[Expr, ...]:
         return tuple(ends) if inside else (sp.factor(-c1 / (2 * c2)),)
     shifted = without_monotone(f, x)
     if shifted is not None:
-        return _zeros(shifted)[0] if shifted.has(x) else ()
+        return real_zeros(shifted) if shifted.has(x) else ()
     raise UnsupportedExpressionError(
         f"{f}: where it changes sign has no formula in its parameters; accepted with parameters in a switch (max, abs, "
         "step) are linear and quadratic functions of x, increasing functions of these (tanh, exp, log, atan, sinh, "
         "asinh, odd powers) compared with what has no x, and products: give parameters numbers."
     )
-
-
-def _too_many(h: Expr) -> UnsupportedExpressionError:
-    return UnsupportedExpressionError(
-        f"{h} changes sign more than {MAX_PIECES} times; accepted are functions with finitely many kinks, and switches "
-        f"of sines with at most {MAX_WAVES} of them in |x| < {MIN_WINDOW}."
-    )
-
-
-def _scanned_zeros(h: Expr) -> list[mpmath.mpf]:
-    """Return sign changes and isolated zeros on a grid; a sign counts where higher precision confirms it."""
-    f = in_mpmath(h)
-    with mpmath.workdps(SETTLING[0]):
-        nodes = [mpmath.mpf(i) / 32 for i in range(-32 * SCAN, 32 * SCAN + 1)]
-        signs = [mpmath.sign(_real_or_nan(f, z)) for z in nodes]
-        for i in {j for k in range(1, len(nodes)) if signs[k] != signs[k - 1] for j in (k - 1, k)}:
-            signs[i] = _settled_sign(f, nodes[i])
-        known = [i for i, sign in enumerate(signs) if sign in (-1, 1)]
-        zeros: list[mpmath.mpf] = []
-        for left, right in pairwise(known):
-            if right == left + 2 and signs[left + 1] == 0:
-                zeros.append(nodes[left + 1])
-            elif signs[left] != signs[right]:
-                zeros.append(_crossing(f, nodes[left], nodes[right]))
-        return zeros
-
-
-def _settled_sign(f: Callable[[mpmath.mpf], mpmath.mpf], z: mpmath.mpf) -> mpmath.mpf:
-    """Return the sign of f(z) once two precisions agree on f(z); 0 where none do, NaN where f is not real."""
-    before = mpmath.nan
-    for digits in SETTLING:
-        with mpmath.workdps(digits):
-            value = _real_or_nan(f, z)
-        if mpmath.isnan(value):
-            return value
-        if value and abs(value - before) < abs(value) / 2:
-            return mpmath.sign(value)
-        before = value
-    return mpmath.mpf(0)
-
-
-def _crossing(f: Callable[[mpmath.mpf], mpmath.mpf], left: mpmath.mpf, right: mpmath.mpf) -> mpmath.mpf:
-    try:
-        root = mpmath.findroot(f, (left, right), solver="anderson", tol=1e-40, verify=False)
-    except (ValueError, ZeroDivisionError, OverflowError):
-        root = mpmath.nan
-    return root if left <= root <= right else _bisected(f, left, right)
-
-
-def _bisected(f: Callable[[mpmath.mpf], mpmath.mpf], left: mpmath.mpf, right: mpmath.mpf) -> mpmath.mpf:
-    """Return where f changes sign, a pole for instance."""
-    start = mpmath.sign(_real_or_nan(f, left))
-    for _ in range(mpmath.mp.prec):
-        middle = (left + right) / 2
-        sign = mpmath.sign(_real_or_nan(f, middle))
-        if sign not in (-1, 1):
-            return middle
-        left, right = (middle, right) if sign == start else (left, middle)
-    return (left + right) / 2
-
-
-def _real_or_nan(f: Callable[[mpmath.mpf], mpmath.mpf], z: mpmath.mpf) -> mpmath.mpf:
-    try:
-        value = f(z)
-    except (ValueError, ZeroDivisionError, OverflowError):
-        return mpmath.nan
-    if isinstance(value, int):
-        return mpmath.mpf(value)
-    return value if isinstance(value, mpmath.mpf) else mpmath.mpf(mpmath.nan)
-
-
-def _exact_zero(h: Expr, z: mpmath.mpf) -> Expr:
-    for unit in (sp.S.One, sp.pi):
-        guess = sp.nsimplify(sp.Float(z, 25) / unit.evalf(25), rational=True, tolerance=1e-15)
-        if guess.q <= 360 and abs(sp.N(guess * unit, 30) - sp.Float(z, 30)) < 1e-15 and h.subs(x, guess * unit) == 0:
-            return guess * unit
-    return sp.Float(z, 30)

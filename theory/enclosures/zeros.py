@@ -107,8 +107,8 @@ def exact(ball: arb) -> Fraction:
     return Fraction(mantissa) * Fraction(2) ** exponent
 
 
-def zeros(h: Expr, low: Fraction | None = None, high: Fraction | None = None) -> Zeros:
-    """Return the zeros of an expression in x on [low, high], by default on the whole line.
+def zeros(h: Expr, low: Fraction | None = None, high: Fraction | None = None, most: int = MOST) -> Zeros:
+    """Return the zeros of an expression in x on [low, high], by default on the whole line, by so many intervals.
 
     >>> zeros(x**2 - 2).proved, zeros(sp.exp(x) - 1).proved
     ((-sqrt(2), sqrt(2)), (0,))
@@ -130,7 +130,7 @@ def zeros(h: Expr, low: Fraction | None = None, high: Fraction | None = None) ->
         ends = _reach(h, low, high)
         whole = prepared(h)
         f, slope = function(whole, x), function(sp.diff(whole, x), x)
-        brackets, undecided = isolated(partial(_real, f), partial(_real, slope), partial(_value, f), [ends])
+        brackets, undecided = isolated(partial(_real, f), partial(_real, slope), partial(_value, f), [ends], most=most)
         proved = [_named(Zero(whole, each.low, each.high, each.rises)) for each in brackets]
         return Zeros(tuple(proved), tuple(undecided))
 

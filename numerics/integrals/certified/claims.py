@@ -35,7 +35,7 @@ class Claim(Shown):
     >>> from theory.enclosures.balls import constant
     >>> claim = Claim.of(lambda: constant(sp.pi), "pi")
     >>> claim.value, claim.low, claim.high
-    (3.141592653589793, '3.1415926535897932384', '3.1415926535897932387')
+    (3.141592653589793, '3.1415926535897932374', '3.1415926535897932395')
     """
 
     shows = "value ± error, low, high, expression, reason"

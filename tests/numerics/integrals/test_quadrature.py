@@ -180,3 +180,12 @@ def test_error_propagates_through_closed_parts() -> None:
     tenfold = evaluator((mu,), (10 * node + mu,))(0.7)[0]
     assert tenfold.value == pytest.approx(10 * alone.value + 0.7, rel=1e-14)
     assert tenfold.error == pytest.approx(10 * alone.error)
+
+
+@pytest.mark.parametrize("variance", [0.2, 0.36, 0.5, 0.7, 0.9])
+def test_functions_that_vanish_are_reached_to_their_end(variance: float) -> None:
+    """The reach of a nearby larger scale ends before the support of a step between -0.7 and 1.1 does."""
+    step = sp.Heaviside(x + sp.Rational(7, 10)) - sp.Heaviside(x - sp.Rational(11, 10))
+    estimate = quadrature.mean(step, 0.0, variance)
+    ends = [math.erf(c / math.sqrt(2 * variance)) / 2 for c in (-0.7, 1.1)]
+    assert abs(estimate.value - (ends[1] - ends[0])) <= estimate.error + 1e-16
