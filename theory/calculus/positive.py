@@ -73,16 +73,16 @@ def _by_wide_range(f: Expr, point: Point, strictly: bool) -> bool:
 def _by_range(f: Expr, point: Point, strictly: bool) -> bool:
     """Whether f is positive, one function in it taking the values that it takes; raises where it is not."""
     form, is_from_zero, is_sharp = _in_one_function(f, range_of)
-    found = _is_positive(form, point, strictly, is_from_zero)
-    if not found and is_sharp:
+    result = _is_positive(form, point, strictly, is_from_zero)
+    if not result and is_sharp:
         raise NotPositiveError(f)
-    return found
+    return result
 
 
 def _by_bounds(f: Expr, _point: Point, strictly: bool) -> bool:
     """Whether f has bounds that show it."""
-    found = range_of(f)
-    return found.is_positive or (not strictly and found.side > 0)
+    result = range_of(f)
+    return result.is_positive or (not strictly and result.side > 0)
 
 
 # --- polynomials in one function ----------------------------------------------------------------------------------
@@ -113,13 +113,13 @@ def _factors(f: Expr) -> list[tuple[Expr, int, bool]]:
     above, below = (sp.expand(part) for part in sp.fraction(sp.together(f)))
     if sp.count_ops(above) + sp.count_ops(below) > MOST_OPERATIONS:
         raise OpenSignError(f)
-    found = []
+    result = []
     for part, is_below in ((above, False), (below, True)):
         number, factors = sp.factor_list(part)
-        found += [(number, 1, is_below), *((factor, power, is_below) for factor, power in factors)]
-    if any(factor.has(x) or not factor.is_polynomial(s) for factor, _, _ in found):
+        result += [(number, 1, is_below), *((factor, power, is_below) for factor, power in factors)]
+    if any(factor.has(x) or not factor.is_polynomial(s) for factor, _, _ in result):
         raise OpenSignError(f)
-    return found
+    return result
 
 
 def _in_one_function(f: Expr, ranged: Callable[[Expr], Range]) -> tuple[Expr, bool, bool]:
@@ -145,9 +145,9 @@ def _in_one_function(f: Expr, ranged: Callable[[Expr], Range]) -> tuple[Expr, bo
         name, function = base, sp.exp(exponents[0] * step)
     else:
         name = function = inner[0]
-    found = ranged(function)
-    is_from_zero = found != Range() and not found.reached[found.low == -sp.oo]
-    return f.xreplace({name: _onto(found)}), is_from_zero, _is_sharp(function)
+    result = ranged(function)
+    is_from_zero = result != Range() and not result.reached[result.low == -sp.oo]
+    return f.xreplace({name: _onto(result)}), is_from_zero, _is_sharp(function)
 
 
 def _is_sharp(f: Expr) -> bool:
@@ -165,15 +165,15 @@ def _functions(f: Expr) -> list[Expr]:
     return [f]
 
 
-def _onto(found: Range) -> Expr:
+def _onto(result: Range) -> Expr:
     """Return t(s) that takes the values of a range, and perhaps its ends."""
-    if found == Range():
+    if result == Range():
         return s
-    if found.high == sp.oo:
-        return found.low + s**2
-    if found.low == -sp.oo:
-        return found.high - s**2
-    return (found.low + found.high * s**2) / (1 + s**2)
+    if result.high == sp.oo:
+        return result.low + s**2
+    if result.low == -sp.oo:
+        return result.high - s**2
+    return (result.low + result.high * s**2) / (1 + s**2)
 
 
 # --- definite polynomials -----------------------------------------------------------------------------------------
@@ -217,17 +217,17 @@ def _between_roots(poly: Poly, p: Symbol, point: Point, strictly: bool) -> int:
     def is_open(border: Expr) -> bool:
         return not border.is_infinite and (not strictly or (border.is_Rational and sign(border) != 0))
 
-    found = sign(_inside(ends[here], ends[here + 1]))
+    result = sign(_inside(ends[here], ends[here + 1]))
     low, high = here, here + 1
-    while found and is_open(ends[low]) and sign(_inside(ends[low - 1], ends[low])):
+    while result and is_open(ends[low]) and sign(_inside(ends[low - 1], ends[low])):
         low -= 1
-    while found and is_open(ends[high]) and sign(_inside(ends[high], ends[high + 1])):
+    while result and is_open(ends[high]) and sign(_inside(ends[high], ends[high + 1])):
         high += 1
     for end in (ends[low], ends[high]):
         if not end.is_infinite:
             alone = set(borders[end].real_roots()) <= {ends[low], ends[high]}
             decided(borders[end].as_expr() if alone else p - end)
-    return found
+    return result
 
 
 @lru_cache(maxsize=256)
@@ -249,14 +249,14 @@ def _signs_without_roots(poly: Poly, own: Sequence[Symbol], point: Point) -> boo
     """Whether a polynomial in several parameters has no real roots at the point; notes the signs that say so."""
     minors = _minors(poly, *own)
     leading = [factor for factor, _ in sp.factor_list(poly.LC(), *own)[1]]
-    factors = dict.fromkeys([*(factor for _, found in minors for factor, _ in found), *leading])
+    factors = dict.fromkeys([*(factor for _, result in minors for factor, _ in result), *leading])
     known = {factor: sign_at(factor, point) or 0 for factor in factors}
     if 0 in known.values():
         raise OpenSignError(poly.as_expr())
 
     def signature(signs: Mapping[Expr, int]) -> int:
         return _signature(
-            [int(sp.sign(number)) * prod(signs[f] ** power for f, power in found) for number, found in minors]
+            [int(sp.sign(number)) * prod(signs[f] ** power for f, power in result) for number, result in minors]
         )
 
     if signature(known):

@@ -103,8 +103,8 @@ def range_of(f: Expr) -> Range:
             parts = [range_of(sign * part) for part in f.args]
             low, is_low = _largest(*((part.low, part.reached[0]) for part in parts))
             high, is_high = _largest(*((part.high, part.reached[1]) for part in parts))
-            found = Range(low, high, (is_low, is_high))
-            return found if sign > 0 else -found
+            result = Range(low, high, (is_low, is_high))
+            return result if sign > 0 else -result
         case sp.sin() | sp.cos() | sp.sign():
             return Range(-S.One, S.One, (True, True))
         case sp.Heaviside():
@@ -150,11 +150,11 @@ def _power(base: Expr, exponent: Expr) -> Range:
         return range_of(sp.exp(exponent * sp.log(base), evaluate=False))
     side = decided(exponent)
     if side < 0:
-        found = range_of(base**-exponent)
-        if not found.size.is_positive:
+        result = range_of(base**-exponent)
+        if not result.size.is_positive:
             raise OpenSignError(base**exponent)
-        inverse = -found.size.rising(lambda end: S.Zero if end == sp.oo else -sp.oo if end == 0 else -1 / end)
-        return inverse if found.side > 0 else -inverse
+        inverse = -result.size.rising(lambda end: S.Zero if end == sp.oo else -sp.oo if end == 0 else -1 / end)
+        return inverse if result.side > 0 else -inverse
     inner = range_of(base)
     if exponent.is_Integer:
         return (inner if exponent % 2 else inner.size).rising(lambda bound: bound**exponent)

@@ -189,8 +189,8 @@ class Activation(Shown):
 
     def _is_proved(self, place: Point) -> bool | None:
         """Whether the family is proved to be defined at a point; None where the contrary is."""
-        found = needed(self.unresolved, place)
-        return None if found is None else found.is_all
+        result = needed(self.unresolved, place)
+        return None if result is None else result.is_all
 
     def at(self, values: Mapping[str, float | Expr | str]) -> Activation:
         """Return the member of a family with these values; those of other parameters are left out of account.

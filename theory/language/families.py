@@ -83,11 +83,11 @@ def needed(expr: Expr, point: Point) -> Needed | None:
         return None
     is_all = True
     for demand in _demands(expr):
-        found = _first(demand, point)
-        if found is None:
+        result = _first(demand, point)
+        if result is None:
             return None
-        is_all &= found.is_all
-        conditions |= dict.fromkeys(found.conditions)
+        is_all &= result.is_all
+        conditions |= dict.fromkeys(result.conditions)
     return Needed(tuple(conditions), is_all)
 
 
@@ -124,8 +124,8 @@ def _first(demand: _Demand, point: Point) -> Needed | None:
     is_open = False
     for alternative in demand:
         try:
-            found = [positive(f, point, strictly=strictly) for f, strictly in alternative]
-            return Needed(tuple(condition for conditions in found for condition in conditions), True)
+            result = [positive(f, point, strictly=strictly) for f, strictly in alternative]
+            return Needed(tuple(condition for conditions in result for condition in conditions), True)
         except NotPositiveError:
             continue
         except OpenSignError:
@@ -182,10 +182,10 @@ def shared_point(exprs: Iterable[Expr], domain: tuple[Parameter, ...]) -> Point:
     """
     exprs, undecided = list(exprs), None
     for point in points(domain, POINTS):
-        found = [needed(expr, point) for expr in exprs]
-        if all(one is not None and one.is_all for one in found):
+        result = [needed(expr, point) for expr in exprs]
+        if all(one is not None and one.is_all for one in result):
             return point
-        if undecided is None and None not in found:
+        if undecided is None and None not in result:
             undecided = point
     if undecided is None:
         raise _nowhere(exprs, domain)

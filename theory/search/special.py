@@ -199,10 +199,10 @@ def _changes(name: Quantity, f: Expr, system: System) -> Iterator[Special]:
     network, numerator = system.network, sp.fraction(sp.together(f))[0]
     for parameter in network.domain:
         others = {s: v for s, v in _simple(network.example, system).items() if s != parameter.symbol}
-        found = of_polynomial(sp.expand(numerator.xreplace(others)), parameter, name)
-        if found is None or not found[0]:
+        result = of_polynomial(sp.expand(numerator.xreplace(others)), parameter, name)
+        if result is None or not result[0]:
             continue
-        points, count = found
+        points, count = result
         borders = borders_of(points, parameter)
         sides = dict(zip(borders[1:-1], pairwise(counted(borders, parameter, count)), strict=True))
         for point in points:
@@ -252,8 +252,8 @@ def unsearched(system: System) -> tuple[str, ...]:
     escape = system.escape
     if not (system.network.domain and system.network.is_single_index and escape.is_aligned):
         return ()
-    found = {name for name, f in _closed(system) if _is_searched(f, system)}
-    return tuple(name for name, f in (("A", escape.A), ("B", escape.B)) if f not in (None, 0) and name not in found)
+    result = {name for name, f in _closed(system) if _is_searched(f, system)}
+    return tuple(name for name, f in (("A", escape.A), ("B", escape.B)) if f not in (None, 0) and name not in result)
 
 
 def _ends(system: System) -> Iterator[Special]:

@@ -112,13 +112,13 @@ def chambers_along(system: System, part: Parameter) -> list[tuple[Parameter, Sys
             seen.append(system.within({part.name: place}))
     walls: dict[Expr, None] = {}
     for condition in {condition for one in seen for condition in one.conditions}:
-        found = zeros(condition, part.symbol)
-        if found is None:
+        result = zeros(condition, part.symbol)
+        if result is None:
             raise InputError(
                 f"the formula of the family changes where {condition} = 0; accepted: conditions that are polynomials "
                 f"in {part.name}, or an interval inside of which none changes."
             )
-        walls |= dict.fromkeys(wall for wall in found if part.low < wall < part.high)
+        walls |= dict.fromkeys(wall for wall in result if part.low < wall < part.high)
     ends = [part.low, *sorted(walls, key=_place), part.high]
     pieces = [part_between(part, low, high) for low, high in pairwise(ends)]
     return [(piece, system.within({part.name: middle(piece)})) for piece in pieces]
