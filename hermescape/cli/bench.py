@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bench", "bench_table", "measurements"]
 
-_MODULES = ("waiting", "flow", "law", "montecarlo")
+_MODULES = ("waiting", "flow", "law", "certified", "montecarlo")
 
 
 def bench(
@@ -26,7 +26,7 @@ def bench(
     only: Annotated[str, typer.Option(metavar="TEXT", help="rows whose names contain this text")] = "",
     as_json: Json = False,
 ) -> None:
-    """Measure this machine, each row against a baseline in the same run: waiting, flows, rates, laws, simulation.
+    """Measure this machine against baselines in the same run: waiting, flows, rates, laws, proofs, simulation.
 
     All of it takes some ten minutes; --only time (of commands), --only relu or --only tau a part.
     """

@@ -1,0 +1,33 @@
+"""SymPy computes with python-flint's numbers where that is installed, as it is here: others have to do as well."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PARTS = (
+    *("theory/calculus/gaussian.py", "theory/network/loss.py", "numerics/rates", "tests/theory/language"),
+    *("tests/theory/enclosures/test_balls.py", "tests/theory/calculus/test_cache.py"),
+    *("tests/numerics/integrals/certified/test_closed.py", "tests/numerics/rates/test_enclosed.py"),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("types", ["flint", "gmpy", "python"])
+def test_other_ground_types_do_as_well(types: str) -> None:
+    surroundings = {**os.environ, "SYMPY_GROUND_TYPES": types}
+    own = {name for name in surroundings if name.startswith(("PYTEST_", "COV_"))}
+    code = f"import sys, sympy.external.gmpy as g, pytest; assert g.GROUND_TYPES == {types!r}; sys.exit(pytest.main())"
+    run = subprocess.run(
+        [sys.executable, "-c", code, "-q", "-p", "no:cacheprovider", *PARTS],
+        env={name: value for name, value in surroundings.items() if name not in own},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-1000:]
