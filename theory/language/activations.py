@@ -60,7 +60,7 @@ __all__ = [
 
 
 LARGEST = Rational(10) ** 300  # value of a parameter
-MEMBERS = 3  # points at which a family is looked at for what has to hold for all of it
+MEMBERS, DOUBTED = 3, 24  # points at which a family is looked at, more where no proof says that it is real at all
 
 
 @lru_cache(maxsize=128)
@@ -151,7 +151,8 @@ class Activation(Shown):
         set_once("domain", (*own, *(p for p in self.domain if p not in own)))  # others are of a label
         if not self.point:
             set_once("point", tuple(shared_point([self.expr], self.domain).items()))
-        for place in self.examples:
+        doubted = points(self.domain, 0 if self._is_proved(dict(self.point)) else DOUBTED)
+        for place in (*self.examples, *(p for p in doubted if holds(self.conditions, p))):
             try:
                 Activation(self.name, self.unresolved.xreplace({s: place[s] for s in self.parameters}))
             except (NotRealError, NotIntegrableError) as error:

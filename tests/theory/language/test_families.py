@@ -359,3 +359,10 @@ def test_the_domain_of_a_parameter_of_the_label_alone_is_kept() -> None:
     assert system.member(p="5/2").loss_function.teacher.expr == activation("max(x, 0)**2.5").expr
     with pytest.raises(ParameterError, match="2 < p < 3"):
         system.member(p=4)
+
+
+def test_what_no_proof_says_is_real_is_looked_at_far_out() -> None:
+    """1 + b x exp(-x^2) is positive for b < sqrt(2 e) = 2.33 alone, of which no rule knows."""
+    with pytest.raises(NotRealError, match=r"looked at for b = [3-9]"):
+        activation("sqrt(1+b*x*exp(-x**2))", {"b": "> 0"})
+    assert activation("sqrt(1+b*x*exp(-x**2))", {"b": "0 < b < 2"}).is_family
