@@ -233,7 +233,7 @@ def test_flow_cells_are_what_integrate_and_search_time_give() -> None:
             cell = found.sel(student=name, mu=mu)
             path = integrate(system, median_start(system, 1e4, mu=mu), event=Exit(0.5), t_max=1e6, mu=mu)
             assert cell.exit_time.item() == path.exit_time
-            assert cell.tau.item() == float(search_time(system, mu).tau)
+            assert cell.tau.item() == float(search_time(system, mu, certify=False).tau)
             assert (cell.outcome.item(), cell.status.item(), cell.kappa_used.item()) == ("EXITED", "ok", 0.0)
 
 

@@ -164,7 +164,8 @@ def _product(node: Expr) -> Expr:
         if isinstance(base, L) and n.is_number and n >= 1:
             for other in node.args:
                 if isinstance(other, sp.exp) and sp.expand(other.args[0] + base.argument) == 0:
-                    return _product(node / other / base * cast(Expr, L(-base.argument)))
+                    rest = [arg for arg in node.args if arg not in (other, factor)]  # a quotient may bring it back
+                    return _product(Mul(*rest, base ** (n - 1), L(-base.argument)))
         if isinstance(base, sp.sin) and n.is_Integer and n.is_positive:
             c, rest = cast(Expr, base.args[0]), node / cast(Expr, factor)
             if rest.as_powers_dict()[c.as_coeff_Mul()[1]] <= -n:

@@ -275,7 +275,7 @@ def test_a_surrogate_is_as_good_as_its_error() -> None:
         assert out == pytest.approx(exact, abs=1e-9)
     lookup(found.table, 2, 0.1, np.log(2.1), out)
     assert np.isnan(out).all()
-    with pytest.raises(QuadratureError, match="larger tolerance"):
+    with pytest.raises(QuadratureError, match=r"larger (tolerance|rtol)"):
         tabulate(tuple(derive("tanh(300*x)").guarded_functions.values()), 1.0, 1.0, tolerance=1e-12)
 
 
