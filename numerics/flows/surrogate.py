@@ -52,7 +52,7 @@ class Surrogate:
     """Tables of several functions over r in [`low`, `high`], every q.
 
     Attributes:
-        table: degrees, domain and coefficients, as ``lookup`` reads them.
+        table: degrees, domain and coefficients, as the function lookup reads them.
         error: the largest deviation from quadrature measured, relative to each function's largest value.
     """
 

@@ -94,7 +94,7 @@ class Grid:
     """Moments on a grid over r in [`low`, `high`].
 
     Attributes:
-        numbers: header and values, as ``interpolated`` reads them.
+        numbers: header and values, as the function interpolated reads them.
         error: the largest deviation measured, of the surrogate and of the interpolation, relative to each function's
             largest value.
     """
