@@ -43,7 +43,7 @@ def recalled(name: str, content: tuple[Basic, ...], make: Callable[[], Arrays]) 
     """Return what `make` returns, from disk where it has been made before.
 
     Args:
-        name: of what is made, and a digest of the code that makes it.
+        name: of what is made, and the code that makes it or a digest of it.
         content: all that it depends on, as expressions and numbers.
         make: called where nothing is kept, or what is kept is damaged.
 

@@ -11,7 +11,6 @@ own, whose differences say what the numbers are worth.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Mapping
 from copy import deepcopy
@@ -31,7 +30,7 @@ from numerics.compile.keeping import contents, generated
 from numerics.flows import sde, surrogate
 from numerics.law import chain, moments, paths
 from numerics.law.moments import Grid, Moments, moments_of
-from numerics.recall import recalled
+from numerics.recall import number, recalled
 from theory.errors import InputError
 from theory.network.system import GAP, System
 from theory.network.vectors import Combination, Vector
@@ -180,9 +179,8 @@ class Ensemble:
         begun = (*sde.frozen_factor(system, constants).ravel(), *_rests(system, constants), watched, length)
         given = (*own, *begun, *self._given(self.kappa), *sde.bounds_of(system, self.parameters), *self._grid, *numbers)
         functions = self.motion.moments.functions.values() if self.motion.looked_up else ()
-        text = f"{self.motion.source} {contents(_SOURCES)} {np.array(given).tobytes().hex()}"
-        name = f"{name} {hashlib.sha256(text.encode()).hexdigest()}"
-        return recalled(name, tuple(f.xreplace({GAP: t}) for f in functions), make)
+        content = (*map(number, map(float, given)), *(f.xreplace({GAP: t}) for f in functions))
+        return recalled(f"{name} {self.motion.source} {contents(_SOURCES)}", content, make)
 
     @property
     def _grid(self) -> Array:
