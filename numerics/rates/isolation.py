@@ -18,7 +18,7 @@ from sympy import Expr
 
 from numerics.integrals.certified.alignments import MOST, SMALLEST, critical_alignments
 from numerics.integrals.certified.claims import PREFIX, Claim, reason_of
-from numerics.integrals.certified.enclosure import outwards, resolved
+from numerics.integrals.certified.enclosure import DOUBLE_DIGITS, outwards, printed
 from numerics.integrals.certified.integrals import FEW, Pair
 from theory.calculus.expectations import is_closed
 from theory.enclosures.balls import constant
@@ -175,4 +175,4 @@ def _slope(system: System, alignment: Expr) -> Expr | None:
         return None
     pair = _pair(system)
     with suppress(NotCertifiedError):
-        return resolved(lambda: pair.drive_slope(alignment), f"A' at mu = {alignment}").to_digits(15)[0]
+        return printed(lambda: pair.drive_slope(alignment), f"A' at mu = {alignment}", DOUBLE_DIGITS).value

@@ -11,7 +11,6 @@ normal distribution function by Plackett's integral,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from fractions import Fraction
 from functools import cache
 from typing import cast
 
@@ -19,7 +18,7 @@ import sympy as sp
 from flint import acb, arb
 from sympy import Expr, Lambda, Symbol
 
-from numerics.integrals.certified.enclosure import ABSOLUTE, Enclosure, Number, exact_number, resolved
+from numerics.integrals.certified.enclosure import Enclosure, Number, exact_number, resolved
 from numerics.integrals.certified.integrals import Factor, expectation, integral
 from numerics.integrals.certified.kernels import kernel_ball
 from theory.calculus.bivariate import Phi2, Phi2Angle
@@ -34,12 +33,7 @@ __all__ = ["ball_at", "value", "value_ball"]
 NODES = (Phi2, Phi2Angle, GaussianMean, GaussianKernel)
 
 
-def value(
-    expr: Expr,
-    at: Mapping[Symbol, Number] | None = None,
-    name: str = "",
-    absolute: Fraction = ABSOLUTE,
-) -> Enclosure:
+def value(expr: Expr, at: Mapping[Symbol, Number] | None = None, name: str = "") -> Enclosure:
     """Return an expression at numbers, floats being the decimals that they print.
 
     >>> from theory.symbols import mu
@@ -51,7 +45,7 @@ def value(
     Raises `NotCertifiedError` for what has no enclosure, or is not resolved.
     """
     exact = {symbol: exact_number(number) for symbol, number in (at or {}).items()}
-    return resolved(ball_at(expr, exact), name or expr, absolute)
+    return resolved(ball_at(expr, exact), name or expr)
 
 
 def ball_at(expr: Expr, at: Mapping[Symbol, Expr]) -> Callable[[], arb]:

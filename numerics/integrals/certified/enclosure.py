@@ -81,19 +81,6 @@ class Enclosure(Shown):
         """Whether it lies within the range of doubles."""
         return self.width == 0 == self.value or sys.float_info.min <= abs(self.value) < sys.float_info.max
 
-    def to_digits(self, digits: int) -> tuple[sp.Float, sp.Float]:
-        """Return the middle to so many significant digits, and no less than its distance from the true value.
-
-        >>> with precision(128):
-        ...     Enclosure.of(arb.pi()).to_digits(20)
-        (3.1415926535897932385, 6.56407e-22)
-        """
-        middle = _fraction(self.middle)
-        value = sp.Float(0, digits) if self.low <= 0 <= self.high else _digits(middle, digits)
-        printed = sp.Rational(value)
-        distance = abs(middle - Fraction(int(printed.p), int(printed.q))) + _fraction(self.radius)
-        return value, _digits(distance * (1 + Fraction(1, 10**ERROR_DIGITS)), ERROR_DIGITS + 1)
-
     def to_decimals(self, digits: int = END_DIGITS) -> tuple[str, str]:
         """Return the ends to so many significant digits, rounded outwards.
 

@@ -18,7 +18,7 @@ sigma'' with a point mass of the jump of sigma' at every kink; for the correlati
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache, reduce
@@ -48,6 +48,7 @@ __all__ = [
     "integral",
     "mean",
     "moment",
+    "reach_of",
     "search_time",
     "search_time_of",
 ]
@@ -288,6 +289,25 @@ def bound_beyond(factor: Factor, T: arb) -> Bound:
     first = sum((place(cut) - shift) / scale < T for cut in factor.branches.cuts)
     known = [growth(part, _rounded(exact(start))).upper for part in factor.branches.parts[first:]]
     return Bound.total(known, start).composed(shift, scale)
+
+
+def reach_of(factor: Factor, places: Iterable[arb], tail: Callable[[Bound, arb], arb], goal: arb) -> tuple[arb, arb]:
+    """Return the first T, and what lies beyond -T and T at most, at which that is below the goal.
+
+    `tail` bounds one side, z > T, by what bounds the factor there. Raises `NotCertifiedError` where none does.
+    """
+    cuts = [place(cut) / _ball(factor.scale) for cut in factor.branches.cuts]
+    for T in places:
+        if any(not abs(abs(cut) - T) > 0 for cut in cuts):
+            continue
+        try:
+            sides = [bound_beyond(side, T) for side in (factor, factor.mirrored)]
+        except NotCertifiedError:
+            continue
+        beyond = sum((tail(bound, T) for bound in sides), arb(0))
+        if beyond < goal:
+            return T, beyond.upper()
+    raise NotCertifiedError("not certified: the tail of a kernel has no bound.")
 
 
 def _rounded(number: Fraction) -> Fraction:

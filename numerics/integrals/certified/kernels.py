@@ -32,7 +32,7 @@ from flint import acb, arb, ctx
 from sympy import Expr
 
 from numerics.integrals.certified.enclosure import Enclosure, Number, exact_number, resolved
-from numerics.integrals.certified.integrals import Factor, bound_beyond, expectation
+from numerics.integrals.certified.integrals import Factor, expectation, reach_of
 from numerics.integrals.certified.nested import nested_kernel
 from theory.enclosures.balls import constant, function, precision
 from theory.enclosures.branches import Branches, branches
@@ -229,18 +229,8 @@ def _hermite(n: int, far: arb, up: arb) -> arb:
 
 def _reach(factor: Factor, n: int, goal: arb) -> tuple[arb, arb]:
     """Return T, and a bound on what lies beyond of every f He_k/sqrt(k!), k <= n, and of f^2."""
-    for step in range(60):
-        T = arb(ceil(8 + 2 * n**0.5) + 4 * step)
-        if any(not abs(abs(place(cut) / constant(factor.scale)) - T) > 0 for cut in factor.branches.cuts):
-            continue
-        try:
-            sides = [bound_beyond(side, T) for side in (factor, factor.mirrored)]
-        except NotCertifiedError:
-            continue
-        beyond = sum(((bound * bound).above.tail(T) + _hermite_tail(bound, T, n) for bound in sides), arb(0))
-        if beyond < goal:
-            return T, beyond.upper()
-    raise NotCertifiedError("not certified: the tail of an expansion in Hermite polynomials has no bound.")
+    places = (arb(ceil(8 + 2 * n**0.5) + 4 * step) for step in range(60))
+    return reach_of(factor, places, lambda bound, T: (bound * bound).above.tail(T) + _hermite_tail(bound, T, n), goal)
 
 
 def _hermite_tail(bound: Bound, T: arb, n: int) -> arb:

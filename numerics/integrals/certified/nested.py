@@ -21,7 +21,7 @@ import sympy as sp
 from flint import acb, arb, ctx
 from sympy import Expr, Symbol
 
-from numerics.integrals.certified.integrals import Factor, bound_beyond, expectation, integral
+from numerics.integrals.certified.integrals import Factor, expectation, integral, reach_of
 from theory.enclosures.balls import constant, function
 from theory.enclosures.branches import Branches
 from theory.enclosures.growth import Bound, growth, reflected
@@ -120,15 +120,5 @@ def _near(f: Branches) -> arb:
 
 def _reach(outer: Factor, means: Bound) -> tuple[arb, arb]:
     """Return T, and a bound on what lies beyond."""
-    for step in range(STEPS):
-        T = arb(8 + 2 * step)
-        if any(not abs(abs(place(cut) / constant(outer.scale)) - T) > 0 for cut in outer.branches.cuts):
-            continue
-        try:
-            bounds = [bound_beyond(side, T) for side in (outer, outer.mirrored)]
-        except NotCertifiedError:
-            continue
-        beyond = sum(((bound * means).above.tail(T) for bound in bounds), arb(0))
-        if beyond < arb(2) ** -ctx.prec:
-            return T, beyond.upper()
-    raise NotCertifiedError("not certified: the tail of a nested kernel has no bound.")
+    places = (arb(8 + 2 * step) for step in range(STEPS))
+    return reach_of(outer, places, lambda bound, T: (bound * means).above.tail(T), arb(2) ** -ctx.prec)
