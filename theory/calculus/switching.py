@@ -63,7 +63,7 @@ def sign_changes(h: Expr) -> Places:
         if all(c.is_rational for c in poly.all_coeffs()):
             return Places(tuple(sorted(set(sp.real_roots(poly)), key=float)))
         if poly.degree() <= 2:
-            return Places(tuple(sorted((c for c in sp.roots(poly) if c.is_real), key=float)))
+            return Places(_of_quadratic(*poly.all_coeffs()))
     points, is_whole, is_complete = _isolated(h)
     distances = sorted(abs(float(c)) for c in points)
     if is_whole and is_complete and len(points) <= MAX_PIECES:
@@ -76,6 +76,18 @@ def sign_changes(h: Expr) -> Places:
     if end < MIN_WINDOW:
         raise _too_many(h)
     return Places(tuple(c for c in points if abs(float(c)) < end), sp.Rational(int(32 * end), 32), is_complete)
+
+
+def _of_quadratic(*coefficients: Expr) -> tuple[Expr, ...]:
+    """Return the real zeros of a function of degree 1 or 2 from its coefficients, highest first.
+
+    SymPy's `roots` would write exp(123456/7) as a power of exp(1/7) and make a dense polynomial of it.
+    """
+    *quadratic, c1, c0 = coefficients
+    if not quadratic:
+        return (-c0 / c1,)
+    middle, spread = -c1 / (2 * quadratic[0]), sp.sqrt(c1**2 - 4 * quadratic[0] * c0) / (2 * quadratic[0])
+    return tuple(sorted({c for c in (middle - spread, middle + spread) if c.is_real}, key=float))
 
 
 def _too_many(h: Expr) -> UnsupportedExpressionError:

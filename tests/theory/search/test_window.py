@@ -56,7 +56,10 @@ def test_chambers_and_the_walls_between_them() -> None:
         assert student.kinks == tuple(sorted((value, value**2)))
     smooth = derive("erf(b*x)", parameters="b")
     assert [system for _, system in chambers_along(smooth, window(smooth, "b", (-1, 1)))] == [smooth]
-    odd = derive("max(x - exp(a), 0) + max(x - 2, 0)", parameters="a")
+    rising = derive("max(x - exp(a), 0) + max(x - 2, 0)", parameters="a")
+    parts = chambers_along(rising, window(rising, "a", (0, 1)))
+    assert [(part.low, part.high) for part, _ in parts] == [(0, sp.log(2)), (sp.log(2), 1)]
+    odd = derive("max(x - exp(a), 0) + max(x - 2*a - 2, 0)", parameters="a")
     with pytest.raises(InputError, match="polynomials"):
         chambers_along(odd, window(odd, "a", (0, 1)))
     fast = derive("exp(c*x**2)", parameters="c")
