@@ -1,4 +1,4 @@
-"""SymPy computes with python-flint's numbers where that is installed, as it is here: others have to do as well."""
+"""SymPy computes with python-flint's numbers, which are installed here: others have to do as well, on some tests."""
 
 import os
 import subprocess
@@ -10,13 +10,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PARTS = (
     *("theory/calculus/gaussian.py", "theory/network/loss.py", "numerics/rates", "tests/theory/language"),
-    *("tests/theory/enclosures/test_balls.py", "tests/theory/calculus/test_cache.py"),
+    "tests/theory/enclosures/test_balls.py",
     *("tests/numerics/integrals/certified/test_closed.py", "tests/numerics/rates/test_enclosed.py"),
 )
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("types", ["flint", "gmpy", "python"])
+@pytest.mark.parametrize("types", ["gmpy", "python"])
 def test_other_ground_types_do_as_well(types: str) -> None:
     surroundings = {**os.environ, "SYMPY_GROUND_TYPES": types}
     own = {name for name in surroundings if name.startswith(("PYTEST_", "COV_"))}

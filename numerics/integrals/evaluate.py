@@ -48,8 +48,8 @@ __all__ = [
     "exact_number",
     "looser",
     "on_covariance",
-    "or_zero",
     "value",
+    "within",
 ]
 
 GUARD = 8  # digits carried beyond those asked for
@@ -203,13 +203,13 @@ def value(
         estimate, reached = None, error.enclosure
     if digits is not None:
         estimate = estimate or _to_digits(expr.subs(exact), digits)
-        return or_zero(estimate, reached, digits)
+        return within(estimate, reached, digits)
     if estimate is None and expr.has(GaussianMean, GaussianKernel):
         estimate = _in_float64(expr, exact, tolerance / 10)
     if estimate is None:
         estimate = _to_digits(expr.subs(exact), DOUBLE_DIGITS)
         estimate = Estimate(as_double(estimate.value), as_double(estimate.error))
-    estimate = or_zero(estimate, reached)
+    estimate = within(estimate, reached)
     if not estimate.error <= tolerance * max(1.0, abs(estimate.value)):
         raise QuadratureError(
             f"{expr} = {float(estimate.value):.15g} with error {float(estimate.error):.2g}, tolerance {tolerance:g} "
@@ -224,16 +224,21 @@ def _proved(expr: Expr, exact: Mapping[Symbol, Expr], digits: int | None) -> Est
     return Estimate(shown.value, shown.error, certified=True)
 
 
-def or_zero(estimate: Estimate, reached: Enclosure | None, digits: int | None = None) -> Estimate:
-    """Return an estimate, or 0 with the proved bound of an enclosure that contains it, if the estimate may be 0 too.
+def within(estimate: Estimate, reached: Enclosure | None, digits: int | None = None) -> Estimate:
+    """Return an estimate; where an enclosure says that it is wrong, or both may be 0, what that proves.
 
     In the tails of a Gaussian an oracle has relative digits where an enclosure has none.
     """
-    if reached is None or not reached.low <= 0 <= reached.high or abs(estimate.value) > estimate.error:
+    if reached is None:
         return estimate
-    bound = max(abs(reached.low), abs(reached.high))
-    above = sp.Rational(*bound.as_integer_ratio()).evalf(5) * (1 + sp.Float("1e-4"))
-    return Estimate(*((0.0, float(above)) if digits is None else (sp.Float(0, digits), above)), certified=True)
+    low, value, high = (sp.Rational(number) for number in (reached.low, estimate.value, reached.high))
+    is_zero = low <= 0 <= high and abs(estimate.value) <= estimate.error
+    if low <= value <= high and not is_zero:
+        return estimate
+    middle = sp.S.Zero if low <= 0 <= high else (low + high) / 2
+    shown = sp.Float(middle, digits) if digits else as_double(middle)
+    distance = max(high - sp.Rational(shown), sp.Rational(shown) - low).evalf(5) * (1 + sp.Float("1e-4"))
+    return Estimate(shown, distance if digits else as_double(distance), certified=True)
 
 
 def _in_float64(expr: Expr, exact: Mapping[Symbol, Expr], tolerance: float) -> Estimate | None:
@@ -348,7 +353,10 @@ def _to_digits(expr: Expr, digits: int) -> Estimate:
 def _closed_at(closed: Expr, digits: int) -> Expr:
     """Evaluate a closed form, with as much precision as cancellation takes up to a limit; zero has the precision 1."""
     digits_of = closed.evalf(digits)
-    if digits_of.is_Float and digits_of._prec < dps_to_prec(digits - 1) and not closed.has(Phi2):
+    if closed.has(Phi2) and digits_of.is_Float:  # in whose tails digits are absolute ones
+        lost = abs(closed.evalf(2 * digits) - digits_of)
+        return sp.Float(lost, precision=1) if lost > sp.Float(10) ** (2 - digits) * abs(digits_of) else digits_of
+    if digits_of.is_Float and digits_of._prec < dps_to_prec(digits - 1):
         digits_of = closed.evalf(digits, maxn=MOST)
         if digits_of.is_Float and digits_of._prec < dps_to_prec(digits - 1):
             return sp.Float(digits_of, precision=1)

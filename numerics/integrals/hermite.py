@@ -15,7 +15,7 @@ from sympy import Expr
 from numerics.accuracy import COEFFICIENT
 from numerics.integrals.certified.enclosure import printed
 from numerics.integrals.certified.kernels import coefficient_balls
-from numerics.integrals.evaluate import or_zero
+from numerics.integrals.evaluate import within
 from numerics.integrals.quadrature import Estimate, law_of, line, reach_of
 from theory.calculus.nodes import exact
 from theory.enclosures.branches import branches
@@ -67,7 +67,7 @@ def _coefficient(sigma: Activation, k: int, r: Expr, together: int | None) -> Es
         except NotCertifiedError as failure:
             reached = failure.enclosure
     normalised, factor = _normalised(sigma, k, float(sp.sqrt(r))), sp.sqrt(sp.factorial(k) * r**k).evalf(20)
-    return or_zero(Estimate(normalised.value * factor, normalised.error * factor), reached)
+    return within(Estimate(normalised.value * factor, normalised.error * factor), reached)
 
 
 def _normalised(sigma: Activation, k: int, scale: float) -> Estimate:

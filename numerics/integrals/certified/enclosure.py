@@ -40,6 +40,7 @@ FINER = (5, 15, 35)  # digits beyond those of a number, until they show which nu
 EXTRA = 2  # digits of the ends of an interval beyond those of what lies in it
 END_DIGITS = 20  # of the ends of an interval
 MAX_EXPONENT = 10**17
+QUARTER = Fraction(1, 4)
 GIVING_UP = 2  # precisions that bring nothing
 
 
@@ -79,7 +80,7 @@ class Enclosure(Shown):
     @property
     def is_double(self) -> bool:
         """Whether it lies within the range of doubles."""
-        return self.width == 0 == self.value or sys.float_info.min <= abs(self.value) < sys.float_info.max
+        return self.radius[0] == 0 == self.value or sys.float_info.min <= abs(self.value) < sys.float_info.max
 
     def to_decimals(self, digits: int = END_DIGITS) -> tuple[str, str]:
         """Return the ends to so many significant digits, rounded outwards.
@@ -118,7 +119,15 @@ def _parts(ball: arb) -> tuple[int, int]:
 
 def _fraction(parts: tuple[int, int]) -> Fraction:
     mantissa, exponent = parts
-    return Fraction(mantissa) * Fraction(2) ** exponent
+    return Fraction(mantissa << exponent) if exponent >= 0 else Fraction(mantissa, 1 << -exponent)
+
+
+def _is_below(part: tuple[int, int], share: Fraction, whole: tuple[int, int]) -> bool:
+    """Whether one number is at most a share of the modulus of another, without the powers of two of both."""
+    left, right, shift = part[0] * share.denominator, abs(whole[0]) * share.numerator, part[1] - whole[1]
+    if not left or not right:
+        return not left
+    return left << shift <= right if shift >= 0 else left <= right << -shift
 
 
 def _digits(number: Fraction, digits: int) -> sp.Float:
@@ -188,12 +197,12 @@ def resolved(
             result = Enclosure.of(ball) if ball.is_finite() else None
         if result is None:
             failures += bool(ball.is_nan())
-        elif result.width <= max(absolute, relative * abs(_fraction(result.middle))):
+        elif _is_below(result.radius, relative, result.middle) or _is_below(result.radius, absolute, (1, 0)):
             return result
-        elif best is not None and 4 * result.width > best.width:
-            failures += 1
         else:
-            best = result
+            is_stuck = best is not None and not _is_below(result.radius, QUARTER, best.radius)
+            failures += is_stuck
+            best = best if is_stuck else result
         if failures == GIVING_UP:
             break
     reached = "no finite enclosure" if best is None else f"only {best.value:.6g} ± {best.error:.1g}"
@@ -233,7 +242,7 @@ def printed(ball_at: Callable[[], arb], name: object, digits: int | None = None)
         enclosure = resolved(ball_at, name, Fraction(0), (digits or DOUBLE_DIGITS) + finer)
     else:  # as far as can be told halfway between two
         value = _rounded(_fraction(enclosure.middle), digits)
-    if enclosure.width == 0 and _exactly(value) == enclosure.low:
+    if enclosure.radius[0] == 0 and _exactly(value) == enclosure.low:
         error = enclosure.error if digits is None else sp.Float(0, ERROR_DIGITS)
         return Printed(value, error, (value, value))
     return Printed(value, _unit(value, digits), _around(value, digits))

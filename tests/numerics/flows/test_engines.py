@@ -276,7 +276,7 @@ def test_a_surrogate_is_as_good_as_its_error() -> None:
     lookup(found.table, 2, 0.1, np.log(2.1), out)
     assert np.isnan(out).all()
     with pytest.raises(QuadratureError, match=r"larger (tolerance|rtol)"):
-        tabulate(tuple(derive("tanh(300*x)").guarded_functions.values()), 1.0, 1.0, tolerance=1e-12)
+        tabulate((sp.Abs(q - r / 3),), 1.0, 1.0, tolerance=1e-12)
 
 
 def test_flow_on_a_surrogate_is_the_flow_on_quadrature() -> None:

@@ -3,13 +3,19 @@
 import mpmath
 import pytest
 import sympy as sp
+from flint import arb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from numerics.integrals.evaluate import evaluator, exact_number, value
+from numerics.integrals import evaluate
+from numerics.integrals.certified.enclosure import Enclosure
+from numerics.integrals.evaluate import evaluator, exact_number, value, within
+from numerics.integrals.quadrature import Estimate
 from numerics.rates.search_time import search_time
 from theory.calculus import reference
+from theory.calculus.bivariate import Phi2
 from theory.calculus.expectations import GaussianKernel, GaussianMean
+from theory.enclosures.balls import precision
 from theory.errors import ParameterError, QuadratureError
 from theory.network.derivation import derive
 from theory.symbols import mu, q, r, x
@@ -147,3 +153,23 @@ def test_evaluator_and_value_agree() -> None:
     expr = kernel(sp.tanh(x)) ** 2 + q
     inner = evaluator((q, r), (expr,))(0.3, 0.5)[0]
     assert value(expr, {q: 0.3, r: 0.5}).value == pytest.approx(inner.value, abs=inner.error)
+
+
+def test_the_tails_of_an_orthant_have_no_digits_that_are_not_there() -> None:
+    """Phi2(0, -h; rho) <= Phi(-h), and far smaller where the correlation is negative."""
+    estimate = evaluate._to_digits(Phi2(0, -sp.Rational(400, 71), -sp.Rational(70, 71)), 15)
+    assert abs(estimate.value) <= estimate.error < 1e-45
+
+
+def test_an_estimate_that_a_proof_contradicts_gives_way_to_it() -> None:
+    with precision(64):
+        third, nought = Enclosure.of(arb(1) / 3), Enclosure.of(arb(0, 1e-20))
+    for digits in (None, 20):
+        wrong = within(Estimate(0.25, 1e-9), third, digits)
+        assert wrong.certified
+        assert abs(sp.Rational(wrong.value) - sp.Rational(1, 3)) <= wrong.error < 1e-15
+        zero = within(Estimate(1e-9, 1e-20), nought, digits)
+        assert (float(zero.value), zero.certified) == (0, True)
+        assert 1e-20 <= zero.error < 2e-20
+    inside = Estimate(1e-25, 1e-30)
+    assert within(inside, nought) is within(inside, None) is inside
