@@ -84,6 +84,8 @@ def _summary(system: System, report: BestParameter, place: Given) -> dict[str, A
     """Return what --json prints."""
     from sympy import sstr
 
+    from hermescape.views.numbers import above
+
     loss = system.loss_function
     return {
         "student": loss.student.name,
@@ -95,7 +97,7 @@ def _summary(system: System, report: BestParameter, place: Given) -> dict[str, A
         "value": float(report.value),
         "expression": sstr(report.value) if report.exact else None,
         "time": float(report.time),
-        "error": report.error,
+        "error": above(report.error, float(report.value), report.value),
         "certified": report.exact,
         "end": report.end,
         "attained": report.is_attained,

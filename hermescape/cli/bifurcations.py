@@ -42,6 +42,8 @@ def bifurcations(
 
 def _summary(report: Bifurcations) -> dict[str, Any]:
     """Return what --json prints."""
+    from hermescape.views.numbers import above
+
     return {
         "over": report.name,
         "of": report.quantity,
@@ -51,7 +53,8 @@ def _summary(report: Bifurcations) -> dict[str, Any]:
             {
                 "kind": point.kind,
                 "value": float(point.value),
-                "error": point.error,
+                "error": above(point.error, float(point.value), point.value),
+                "certified": report.exact,
                 "mu": None if point.mu is None else float(point.mu),
                 "words": point.words,
             }

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from hermescape.verdict import Alignments
 from hermescape.views.certificate import isolation_report
+from hermescape.views.numbers import above
 from hermescape.views.search import slowed
 from numerics.best.alignment import BestAlignment
 from numerics.rates.search_time import RateScale, slowdown
@@ -50,7 +51,7 @@ def _critical(root: CriticalStrength, factor: int) -> dict[str, Any]:
         "expression": sp.sstr(root.mu) if root.error == 0 else None,
         "definition": root.definition,
         "latex": root.latex,
-        "error": float(root.error),
+        "error": above(root.error, float(root.mu), root.mu),
         "certified": root.certified,
         "multiplicity": root.multiplicity,
         "sign_B": root.sign,
@@ -71,7 +72,7 @@ def _best(best: BestAlignment, factor: int) -> dict[str, Any]:
     return {
         "mu": float(best.mu),
         "tau": float(factor * best.tau),
-        "error": best.error,
+        "error": above(best.error, float(best.mu), best.mu) if best.is_attained else best.error,
         "certified": best.exact,
         "end": best.end,
         "attained": best.is_attained,

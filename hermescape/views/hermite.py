@@ -12,7 +12,7 @@ import sympy as sp
 from rich.table import Table
 from sympy import Expr
 
-from hermescape.views.numbers import upwards
+from hermescape.views.numbers import above, upwards
 from theory.calculus.expectations import GaussianMean, is_closed
 from theory.errors import InputError, ParameterError
 from theory.language.activations import Activation, activation, he
@@ -82,7 +82,7 @@ def _hermite_in(k: int, variance: Expr) -> Expr:
 
 def _written(estimate: Estimate) -> tuple[str, float]:
     """Return a decimal, its last digit the last that an estimated error leaves, and the error of what is written."""
-    value, error = estimate.value, float(estimate.error)
+    value, error = estimate.value, above(estimate.error)
     if estimate.certified:
         return str(value) if value else "0", error
     if abs(value) <= error:

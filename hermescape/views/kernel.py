@@ -6,7 +6,7 @@ from typing import Any
 
 from sympy import Expr, Symbol
 
-from hermescape.views.numbers import error_of, plain
+from hermescape.views.numbers import above, error_of, plain
 from numerics.integrals.evaluate import exact_number, value
 from theory.calculus.expectations import Distribution, gaussian_kernel, is_closed
 from theory.calculus.undefined import has_undefined
@@ -55,7 +55,7 @@ def kernel_report(
         "q": as_text(at[q]),
         "r": as_text(at[r]),
         "value": plain(number.value),
-        "error": float(number.error),
+        "error": plain(number.error) if number.error and not float(number.error) else above(number.error),
         "certified": number.certified,
     }
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from decimal import ROUND_CEILING, Context, Decimal
 from typing import TYPE_CHECKING
 
 import sympy as sp
 
 if TYPE_CHECKING:
+    from sympy import Expr
+
     from numerics.integrals.quadrature import Real
 
-__all__ = ["error_of", "plain", "upwards"]
+__all__ = ["above", "error_of", "plain", "upwards"]
 
 
 def plain(value: Real | None) -> float | str | None:
@@ -18,6 +21,17 @@ def plain(value: Real | None) -> float | str | None:
     if value is None:
         return None
     return str(value) if isinstance(value, sp.Float) else float(value)
+
+
+def above(error: Real, shown: float = 0.0, exact: Expr | None = None) -> float:
+    """Return an error as a double that is no smaller; with a number, of the double that is shown in its place.
+
+    >>> above(sp.Float("1e-400")), above(0.0), above(0, 0.1, sp.Rational(1, 10))
+    (5e-324, 0.0, 5.551115123125783e-18)
+    """
+    whole = sp.Rational(error) + (0 if exact is None else abs(sp.Rational(shown) - exact))
+    near = float(whole.evalf(20))
+    return near if whole.is_Rational and sp.Rational(near) >= whole else math.nextafter(near, math.inf)
 
 
 def upwards(error: Real) -> str:

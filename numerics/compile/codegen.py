@@ -53,6 +53,7 @@ __all__ = [
 Compiled = Callable[..., tuple[float, ...]]
 
 LARGEST_UNROLLED_POWER = 64
+EQUAL = 2.0**-50
 _NAME = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII | re.IGNORECASE)
 
 
@@ -134,6 +135,12 @@ def _fold(function: str) -> Callable[[sp.Basic], str]:
     return lambda node: reduce(nest, map(printed, _ordered(node)))
 
 
+def _equality(node: sp.Basic) -> str:
+    """Whether two numbers are equal but for the rounding of what they were computed from."""
+    left, right = map(printed, node.args)
+    return f"(abs({left} - {right}) <= {EQUAL!r}*abs({right}))"
+
+
 def _infix(operator: str) -> Callable[[sp.Basic], str]:
     return lambda node: f"({f' {operator} '.join(map(printed, node.args))})"
 
@@ -178,7 +185,7 @@ PRINTERS: dict[type, Callable[[sp.Basic], str]] = {
     sp.LessThan: _infix("<="),
     sp.StrictGreaterThan: _infix(">"),
     sp.GreaterThan: _infix(">="),
-    sp.Equality: _infix("=="),
+    sp.Equality: _equality,
     sp.Unequality: _infix("!="),
     sp.And: _connective("and"),
     sp.Or: _connective("or"),

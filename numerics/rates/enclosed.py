@@ -64,7 +64,8 @@ class Balls:
     @property
     def rate(self) -> arb:
         """Its inverse."""
-        return 1 / self.tau
+        tau = self.tau
+        return 1 / tau if tau.is_finite() else tau
 
     @property
     def is_at_rest(self) -> bool:

@@ -42,6 +42,7 @@ __all__ = [
 ]
 
 DECIMALS = 60  # of a root of a polynomial where SymPy cannot expand it
+MET = sp.Float("1e-14")  # relative distance at which a place is a breakpoint known in decimals
 
 Mass = tuple[Expr, Expr, int]  # location c, weight, order k of delta^(k)(x - c)
 
@@ -90,12 +91,36 @@ class Distribution:
 
     def at(self, point: Expr) -> Expr:
         """Return the regular part at a point, at a jump the mean of both sides: E f(point + sqrt(v) Z) as v -> 0."""
-        branches = [_numerical(self.regular.as_expr()) if point.free_symbols else self.regular.as_expr()]
-        if point in self.regular.breakpoints:
-            i = self.regular.breakpoints.index(point)
-            branches = list(self.regular.branches[i : i + 2])
+        split = self.regular
+        i = next((i for i, c in enumerate(split.breakpoints) if _is_met(point, c) == sp.true), None)
+        if i is None and point.free_symbols and not split.is_smooth:
+            return _along(split, point)
+        whole = _numerical(split.as_expr()) if point.free_symbols else split.as_expr()
+        branches = [whole] if i is None else list(split.branches[i : i + 2])
         values = [sp.limit(f, x, point) if (value := f.subs(x, point)) is sp.nan else value for f in branches]
         return sp.Add(*values) / len(values)
+
+
+def _along(split: Pieces, point: Expr) -> Expr:
+    """Return a function at a place that depends on symbols: where that meets a jump, the mean of both sides."""
+    jumps = [(i, c) for i, c in enumerate(split.breakpoints) if _jumps(split, i)]
+    middles = [(_numerical(sp.Add(*split.branches[i : i + 2]) / 2).subs(x, c), _is_met(point, c)) for i, c in jumps]
+    whole = _numerical(split.as_expr()).subs(x, point)
+    return whole if not middles or not isinstance(whole, sp.Piecewise) else sp.Piecewise(*middles, *whole.args)
+
+
+def _jumps(split: Pieces, i: int) -> bool:
+    """Whether a function jumps at a breakpoint; where it is infinite no value there is known."""
+    gap = _numerical(split.branches[i + 1] - split.branches[i]).subs(x, split.breakpoints[i])
+    if gap.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
+        return False
+    return bool(sp.simplify(gap) != 0) if gap.free_symbols else abs(sp.N(gap, DECIMALS)) > MET
+
+
+def _is_met(point: Expr, c: Expr) -> sp.Basic:
+    """Whether a place is a breakpoint, of which one without a name is known to thirty digits only."""
+    point, c = _numerical(point), _numerical(c)
+    return sp.Eq(point, c) if not (point - c).has(sp.Float) else abs(point - c) <= MET * abs(c)
 
 
 def _numerical(number: Expr) -> Expr:
@@ -146,7 +171,9 @@ class GaussianMean(_Unevaluated):
     def __new__(cls, f: Expr, mean: Expr, variance: Expr) -> Expr:
         """Return the node, or f(M) where v = 0."""
         law, mean, variance = _law(f), exact(mean, "mean"), exact(variance, "variance")
-        return law(mean) if variance == 0 else Expr.__new__(cls, law, mean, variance)
+        if variance == 0:
+            return Distribution(pieces(law.expr)).at(mean) if law.expr.has(sp.Piecewise) else law(mean)
+        return Expr.__new__(cls, law, mean, variance)
 
     @property
     def in_tails(self) -> bool:
