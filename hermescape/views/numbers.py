@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from decimal import ROUND_CEILING, Context, Decimal
+from decimal import MAX_EMAX, MIN_EMIN, ROUND_CEILING, Context, Decimal
 from typing import TYPE_CHECKING
 
 import sympy as sp
@@ -40,7 +40,8 @@ def upwards(error: Real) -> str:
     >>> upwards(1.2301e-17), upwards(0.0)
     ('1.3e-17', '0')
     """
-    return f"{Context(prec=2, rounding=ROUND_CEILING).create_decimal(Decimal(str(error))):.1e}" if error else "0"
+    context = Context(prec=2, rounding=ROUND_CEILING, Emin=MIN_EMIN, Emax=MAX_EMAX)
+    return f"{context.create_decimal(Decimal(str(error))):.1e}" if error else "0"
 
 
 def error_of(error: Real, *, certified: bool) -> str:

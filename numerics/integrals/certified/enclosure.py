@@ -18,6 +18,7 @@ from typing import NamedTuple, cast
 
 import sympy as sp
 from flint import arb
+from mpmath.libmp import dps_to_prec, from_man_exp
 from sympy import Expr
 
 from theory.enclosures.balls import precision
@@ -37,6 +38,9 @@ RELATIVE = Fraction(1, 2**53)
 ERROR_DIGITS = 5
 DOUBLE_DIGITS = 15  # of a number beyond a double
 FINER = (5, 15, 35)  # digits beyond those of a number, until they show which number is next
+BEYOND = 1200  # binary digits of a number that is no double
+MOST_BITS = 10**6  # of a fraction
+GAP = 10_000  # binary digits by which a radius may be smaller than its middle
 EXTRA = 2  # digits of the ends of an interval beyond those of what lies in it
 END_DIGITS = 20  # of the ends of an interval
 MAX_EXPONENT = 10**17
@@ -71,9 +75,12 @@ class Enclosure(Shown):
     def of(cls, ball: arb) -> Enclosure:
         """Return what a finite ball encloses, at any precision."""
         middle, radius = (_parts(part) for part in (ball.mid(), ball.rad()))
-        value = 0.0 if ball.contains(0) else _double(_fraction(middle))
+        near, reach = _clamped(middle), _clamped(radius)
+        value = 0.0 if ball.contains(0) else _double(near)
         printed = Fraction(value), Fraction(repr(value))
-        distance = max(abs(_fraction(middle) - number) for number in printed) + _fraction(radius)
+        distance = max(abs(near - number) for number in printed) + reach
+        if _size(middle) < -BEYOND and middle[0]:
+            distance += Fraction(1, 2**BEYOND)
         error = math.nextafter(_double(distance), math.inf) if distance else 0.0
         return cls(value, error, middle, radius)
 
@@ -94,17 +101,22 @@ class Enclosure(Shown):
     @property
     def low(self) -> Fraction:
         """The lower end of the interval."""
-        return _fraction(self.middle) - _fraction(self.radius)
+        return _outward(self.end(-1), -1)
 
     @property
     def high(self) -> Fraction:
         """The upper end of the interval."""
-        return _fraction(self.middle) + _fraction(self.radius)
+        return _outward(self.end(1), 1)
 
-    @property
-    def width(self) -> Fraction:
-        """Half the length of the interval."""
-        return _fraction(self.radius)
+    def end(self, side: int) -> tuple[int, int]:
+        """Return the lower end (-1) or the upper end (1), an integer times a power of two."""
+        (middle, power), radius = self.middle, self.radius
+        if not middle or not radius[0]:
+            return (side * radius[0], radius[1]) if not middle else self.middle
+        if _size(radius) < _size(self.middle) - GAP:
+            radius = 1, _size(self.middle) - GAP
+        least = min(power, radius[1])
+        return (middle << power - least) + side * (radius[0] << radius[1] - least), least
 
     @property
     def ball(self) -> arb:
@@ -130,9 +142,29 @@ def _is_below(part: tuple[int, int], share: Fraction, whole: tuple[int, int]) ->
     return left << shift <= right if shift >= 0 else left <= right << -shift
 
 
-def _digits(number: Fraction, digits: int) -> sp.Float:
+def _size(parts: tuple[int, int]) -> int:
+    """Return n with 2^(n - 1) <= |number| < 2^n."""
+    return abs(parts[0]).bit_length() + parts[1]
+
+
+def _outward(parts: tuple[int, int], side: int) -> Fraction:
+    """Return a number, or of one that takes too long to write another beside it, no less where `side` is 1."""
+    if parts[0] and _size(parts) < -MOST_BITS:
+        parts = (side, -MOST_BITS) if side * parts[0] > 0 else (0, 0)
+    return _fraction(parts)
+
+
+def _clamped(parts: tuple[int, int]) -> Fraction:
+    """Return a number, or one of its sign that is as far beyond the range of doubles on the same side."""
+    if parts[0] and abs(_size(parts)) > BEYOND:
+        parts = int(math.copysign(1, parts[0])), int(math.copysign(BEYOND, _size(parts)))
+    return _fraction(parts)
+
+
+def _digits(parts: tuple[int, int], digits: int) -> sp.Float:
     """Return the nearest number of so many digits, of any size."""
-    return cast(sp.Float, sp.Rational(*number.as_integer_ratio()).evalf(digits)) if number else sp.Float(0, digits)
+    bits = dps_to_prec(digits)
+    return cast(sp.Float, sp.Float._new(from_man_exp(*parts, bits, "n"), bits))
 
 
 def outwards(low: Fraction, high: Fraction, digits: int = END_DIGITS) -> tuple[str, str]:
@@ -218,8 +250,12 @@ class Printed(NamedTuple):
 
     def to_decimals(self, digits: int = END_DIGITS) -> tuple[str, str]:
         """Return the ends of the interval to so many significant digits, rounded outwards."""
-        low, high = map(_exactly, self.interval)
-        return outwards(low, high, digits)
+        low, high = self.interval
+        if all(isinstance(end, sp.Float) and end and abs(sp.log(abs(end), 2)) > BEYOND for end in (low, high)):
+            context = Context(prec=digits, Emin=-MAX_EXPONENT, Emax=MAX_EXPONENT)  # of the next decimals
+            down, up = context.next_minus(Decimal(str(low))), context.next_plus(Decimal(str(high)))
+            return f"{down:g}", f"{up:g}"
+        return outwards(_exactly(low), _exactly(high), digits)
 
 
 def printed(ball_at: Callable[[], arb], name: object, digits: int | None = None) -> Printed:
@@ -236,13 +272,13 @@ def printed(ball_at: Callable[[], arb], name: object, digits: int | None = None)
     if digits is None and not enclosure.is_double:
         digits = DOUBLE_DIGITS
     for finer in FINER:
-        value = _rounded(enclosure.low, digits)
-        if value == _rounded(enclosure.high, digits):
+        value = _rounded(enclosure.end(-1), digits)
+        if value == _rounded(enclosure.end(1), digits):
             break
         enclosure = resolved(ball_at, name, Fraction(0), (digits or DOUBLE_DIGITS) + finer)
     else:  # as far as can be told halfway between two
-        value = _rounded(_fraction(enclosure.middle), digits)
-    if enclosure.radius[0] == 0 and _exactly(value) == enclosure.low:
+        value = _rounded(enclosure.middle, digits)
+    if enclosure.radius[0] == 0 and _is_exactly(value, enclosure.middle):
         error = enclosure.error if digits is None else sp.Float(0, ERROR_DIGITS)
         return Printed(value, error, (value, value))
     return Printed(value, _unit(value, digits), _around(value, digits))
@@ -255,8 +291,12 @@ def _exactly(value: Real) -> Fraction:
     return Fraction(int(exact.p), int(exact.q))
 
 
-def _rounded(number: Fraction, digits: int | None) -> Real:
-    return _double(number) if digits is None else _digits(number, digits)
+def _is_exactly(value: Real, parts: tuple[int, int]) -> bool:
+    return abs(_size(parts)) <= BEYOND and _exactly(value) == _fraction(parts)
+
+
+def _rounded(parts: tuple[int, int], digits: int | None) -> Real:
+    return _double(_clamped(parts)) if digits is None else _digits(parts, digits)
 
 
 def _unit(value: Real, digits: int | None) -> Real:
@@ -265,7 +305,8 @@ def _unit(value: Real, digits: int | None) -> Real:
         decimal = abs(Fraction(repr(value)) - Fraction(value))
         return math.nextafter(float(Fraction(math.ulp(value)) / 2 + decimal), math.inf)
     assert digits is not None
-    return sp.Float(f"1e{Decimal(str(value)).adjusted() - digits + 1}", ERROR_DIGITS)
+    power = Decimal(str(value)).adjusted() - digits + 1
+    return sp.Float(f"1e{power}", ERROR_DIGITS) if abs(power) < BEYOND else sp.Float(10, ERROR_DIGITS) ** power
 
 
 def _around(value: Real, digits: int | None) -> tuple[Real, Real]:

@@ -86,6 +86,62 @@ def test_a_misaligned_search_is_proved() -> None:
     assert abs(sp.Float(search.tau, 60) - sp.Float(row["value"], 60)) <= search.error <= 2.0**-50 * search.tau
 
 
+def drive(student, slope, teacher, cuts: list[str], mu: str) -> mpmath.mpf:
+    """A = E[Z sigma'(mu Z) (phi(Z) - sigma(mu Z))], aligned: an integral of functions, without point masses."""
+    places = sorted({mpmath.mpf(c) for c in cuts} | {mpmath.mpf(k) for k in range(-9, 10)})
+    w = mpmath.mpf(mu)
+    return mpmath.quad(lambda z: mpmath.npdf(z) * z * slope(w * z) * (teacher(z) - student(w * z)), places)
+
+
+def test_a_jump_of_the_teacher_meets_a_kink_of_the_student() -> None:
+    """Each alone is a jump of what is integrated out at the other: there the mean of both sides holds."""
+    with mpmath.workdps(30):
+        cut = mpmath.mpf("0.2")
+        student = lambda y: (y - cut) * mpmath.tanh(y) if y > cut else 0  # noqa: E731
+        slope = lambda y: mpmath.tanh(y) + (y - cut) * mpmath.sech(y) ** 2 if y > cut else 0  # noqa: E731
+        true = drive(student, slope, lambda z: z > mpmath.mpf("0.5"), ["0.5"], "0.4")
+    system = derive("max(x-0.2,0)*tanh(x)", "step(x-0.5)")
+    there, before, after = (search_time(system, mu) for mu in ("0.4", "0.3999999999", "0.4000000001"))
+    assert there.certified
+    assert abs(there.A - true) < 1e-12
+    assert there.A == pytest.approx(before.A, rel=1e-8) == pytest.approx(after.A, rel=1e-8)
+    assert pytest.approx((before.B + after.B) / 2, rel=1e-8) == there.B
+    assert search_time(system, 0.4, certify=False).tau == pytest.approx(there.tau, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("student", "teacher", "mu"),
+    [("abs(tanh(x))", "sign(x)", 0.5), ("max(tanh(x),0)", "step(x)", 0.5), ("max(x,0)*tanh(x)", "step(x)", 0.3)],
+)
+def test_at_the_edge_a_misaligned_weight_is_an_aligned_one(student: str, teacher: str, mu: float) -> None:
+    aligned = search_time(derive(student, teacher), mu)
+    edge = search_time(derive(student, teacher, model="misaligned"), mu, rho=mu)
+    assert edge.certified
+    assert (edge.tau, edge.G) == pytest.approx((aligned.tau, abs(aligned.A)), rel=1e-14)
+
+
+def test_a_kink_without_a_name_is_met_within_its_decimals() -> None:
+    """Of max(tanh x - 1/5, 0) on step(tanh(2x/5) - 1/5) at mu = 2/5, by an independent quadrature."""
+    search = search_time(derive("max(tanh(x)-0.2,0)", "step(tanh(0.4*x)-0.2)"), 0.4)
+    with mpmath.workdps(30):
+        cut = mpmath.atanh(mpmath.mpf("0.2"))
+        true = drive(
+            lambda y: max(mpmath.tanh(y) - mpmath.mpf("0.2"), 0),
+            lambda y: mpmath.sech(y) ** 2 if y > cut else 0,
+            lambda z: z > cut / mpmath.mpf("0.4"),
+            [str(cut / mpmath.mpf("0.4"))],
+            "0.4",
+        )
+    assert abs(search.A - true) < 1e-12
+
+
+def test_the_rate_waits_until_tau_is_known() -> None:
+    """A of max(exp(x) - 3, 0) is far below what the first precisions tell from 0."""
+    search, fine = (search_time(derive("max(exp(x)-3,0)"), "0.07", digits=digits) for digits in (None, 30))
+    assert search.certified
+    assert abs(sp.Float(search.tau, 40) - fine.tau) <= search.error < 1e-15 * search.tau
+
+
 def test_without_a_proof_errors_are_estimates() -> None:
     system = derive("abs(sin(x))")
     search = search_time(system, 0.3, tolerance=1e-6)
