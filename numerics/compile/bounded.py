@@ -33,12 +33,13 @@ from sympy.core.sorting import default_sort_key
 
 from numerics.accuracy import FUNCTION_ROUNDING, PROBABILITY_ROUNDING, UNIT_ROUNDING
 from numerics.compile.codegen import BUILDS_ON, HEADER, LARGEST_UNROLLED_POWER, printed
+from numerics.compile.interpreted import meanings
 from numerics.compile.keeping import generated
 from theory.calculus.bivariate import Phi2, Phi2Angle
 from theory.calculus.stable import stable
 from theory.errors import UnsupportedExpressionError
 
-__all__ = ["compile_bounded"]
+__all__ = ["bounded_function", "compile_bounded"]
 
 Array = NDArray[np.float64]
 
@@ -246,6 +247,30 @@ def bounded_source(args: Sequence[Symbol], outputs: Sequence[Expr], *, name: str
     returned = ", ".join([*(value for value, _ in pairs), *(error for _, error in pairs)])
     body = "".join(f"    {line}\n" for line in writer.lines)
     return f"def {name}({', '.join(names.values())}):\n{body}    return ({returned},)"
+
+
+@lru_cache(maxsize=512)
+def bounded_function(args: tuple[Symbol, ...], outputs: tuple[Expr, ...]) -> Callable[..., tuple[float, ...]]:
+    """Return the same function of scalars, run by the interpreter: the values, and then their bounds.
+
+    >>> from theory.symbols import x
+    >>> value, bound = bounded_function((x,), (1 - x,))(0.75)
+    >>> value, bound < 2e-16
+    (0.25, True)
+
+    Raises `UnsupportedExpressionError` for a node without a printer, or a constant beyond a double.
+    """
+    scope: dict[str, Any] = {"__builtins__": {"abs": abs, "len": len, "max": max, "range": range}}
+    text = f"{HORNER.removeprefix('@inline')}\n{bounded_source(args, outputs, name='bounded')}"
+    exec(compile(text, "<generated bounded>", "exec"), scope)
+    function = scope["bounded"]
+    scope |= meanings({*function.__code__.co_names} - {"horner", *scope["__builtins__"]})
+
+    def interpreted(*values: float) -> tuple[float, ...]:
+        with np.errstate(all="ignore"):
+            return tuple(map(float, function(*map(np.float64, values))))
+
+    return interpreted
 
 
 def compile_bounded(args: tuple[Symbol, ...], outputs: tuple[Expr, ...]) -> Callable[[Array], Array]:

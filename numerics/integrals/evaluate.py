@@ -23,10 +23,12 @@ from functools import lru_cache
 import mpmath
 import numpy as np
 import sympy as sp
+from numpy.typing import NDArray
 from sympy import Dummy, Expr, Lambda, Symbol
 from sympy.core.evalf import dps_to_prec, prec_to_dps
 
 from numerics.accuracy import INTEGRAL, VALUE
+from numerics.compile.bounded import bounded_function
 from numerics.compile.codegen import compile_function
 from numerics.integrals import quadrature
 from numerics.integrals.certified import closed
@@ -81,7 +83,7 @@ class Evaluator:
 
     >>> from theory.symbols import mu
     >>> evaluator((mu,), (mu**2,))(3.0)
-    (<Estimate value = 9 (exact)>,)
+    (<Estimate value = 9 ± 4e-15>,)
     """
 
     def __init__(self, args: tuple[Symbol, ...], outputs: tuple[Expr, ...], *, jit: bool = False) -> None:
@@ -94,20 +96,26 @@ class Evaluator:
         self._function = compile_function(inputs, closed, jit=jit)
         slopes = tuple(sp.diff(output, name) for output in closed for name in names.values())
         self._slopes = compile_function(inputs, slopes, jit=jit) if slopes else None
-        self._count = len(outputs)
+        self._count, self._inputs, self._closed = len(outputs), inputs, closed
 
     def __call__(self, *values: float, gap: float | None = None, tolerance: float = INTEGRAL) -> tuple[Estimate, ...]:
         """Return one `Estimate` an output. `gap` is r - q^2 without cancellation, for kernels in (q, r)."""
-        if not self.nodes:
-            return tuple(Estimate(value, 0.0) for value in self._function(*values))
         estimates = [node(values, gap, tolerance) for node in self.nodes]
         inputs = (*values, *(estimate.value for estimate in estimates))
-        errors = np.array([estimate.error for estimate in estimates])
-        assert self._slopes is not None
-        slopes = np.abs(np.reshape(self._slopes(*inputs), (self._count, len(estimates))))
+        errors = self._rounding(inputs)
+        if self._slopes is not None:
+            slopes = np.abs(np.reshape(self._slopes(*inputs), (self._count, len(estimates))))
+            errors += slopes @ np.array([estimate.error for estimate in estimates])
         return tuple(
-            Estimate(value, float(error)) for value, error in zip(self._function(*inputs), slopes @ errors, strict=True)
+            Estimate(value, float(error)) for value, error in zip(self._function(*inputs), errors, strict=True)
         )
+
+    def _rounding(self, inputs: Sequence[float]) -> NDArray[np.float64]:
+        """Return what rounding may have done to the outputs, 0 where no bound is known."""
+        with suppress(UnsupportedExpressionError):
+            errors = np.array(bounded_function(self._inputs, self._closed)(*inputs)[self._count :])
+            return np.where(np.isfinite(errors), errors, 0.0)
+        return np.zeros(self._count)
 
     def values(self, *values: float, gap: float | None = None, tolerance: float = INTEGRAL) -> tuple[float, ...]:
         """Return the values alone, for inner loops."""

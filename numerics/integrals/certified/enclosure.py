@@ -21,6 +21,7 @@ from flint import arb
 from mpmath.libmp import dps_to_prec, from_man_exp
 from sympy import Expr
 
+from numerics.integrals.certified.budget import TooLongError, limited
 from theory.enclosures.balls import precision
 from theory.errors import NotCertifiedError, ParameterError
 from theory.shown import Shown
@@ -157,7 +158,7 @@ def _outward(parts: tuple[int, int], side: int) -> Fraction:
 def _clamped(parts: tuple[int, int]) -> Fraction:
     """Return a number, or one of its sign that is as far beyond the range of doubles on the same side."""
     if parts[0] and abs(_size(parts)) > BEYOND:
-        parts = int(math.copysign(1, parts[0])), int(math.copysign(BEYOND, _size(parts)))
+        parts = (1 if parts[0] > 0 else -1), (BEYOND if _size(parts) > 0 else -BEYOND)
     return _fraction(parts)
 
 
@@ -224,9 +225,12 @@ def resolved(
     first = PRECISION if digits is None else PRECISION * math.ceil((digits + 1) * math.log2(10) / PRECISION + 0.5)
     failures, bits = 0, first
     for bits in (first * 2**doubling for doubling in range(DOUBLINGS + 1)):
-        with precision(bits):
-            ball = ball_at()
-            result = Enclosure.of(ball) if ball.is_finite() else None
+        try:
+            with precision(bits), limited():
+                ball = ball_at()
+        except TooLongError:
+            break
+        result = Enclosure.of(ball) if ball.is_finite() else None
         if result is None:
             failures += bool(ball.is_nan())
         elif _is_below(result.radius, relative, result.middle) or _is_below(result.radius, absolute, (1, 0)):

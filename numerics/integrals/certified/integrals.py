@@ -29,6 +29,7 @@ import sympy as sp
 from flint import acb, arb, ctx
 from sympy import Expr, Symbol
 
+from numerics.integrals.certified.budget import spend
 from numerics.integrals.certified.enclosure import Enclosure, Number, exact_number, resolved
 from theory.enclosures.balls import BallFunction, constant, function, real_number
 from theory.enclosures.branches import Branches, branches
@@ -75,6 +76,7 @@ def integral(f: BallFunction, low: arb, high: arb, absolute: arb | None = None, 
     def guarded(z: acb, analytic: bool) -> acb:
         try:
             if not failures:
+                spend()
                 return f(z, analytic=analytic)
         except BaseException as failure:  # KeyboardInterrupt too: nothing passes through FLINT but what it returns
             failures.append(failure)
