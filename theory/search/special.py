@@ -104,7 +104,7 @@ class _Text(NamedTuple):
 
 @takes_families
 def special_places(system: System) -> Several[Special]:
-    """Return the special places of a family; none of a single function.
+    """Return the special places of a family; none of a single function, nor of one without a formula.
 
     >>> from theory.network.derivation import derive
     >>> for place in special_places(derive("max(x, 0) + a*min(x, 0)", parameters="a")): print(place)
@@ -113,11 +113,17 @@ def special_places(system: System) -> Several[Special]:
     a -> -infinity: A ~ |a|^2, B ~ |a|^2
     a -> infinity: A ~ a^2, B ~ a^2
     """
-    network = system.network
-    if not network.domain or not network.is_single_index:
+    if not _has_places(system):
         return Several()
     places = [*_exponents(system), *_kinks(system), *_signs(system), *_ends(system)]
     return Several(dict.fromkeys(places))
+
+
+def _has_places(system: System) -> bool:
+    """Whether student and teacher are families with formulas."""
+    functions = (system.loss_function.student, system.loss_function.teacher)
+    network = system.network
+    return bool(network.domain) and network.is_single_index and not any(f.undefined for f in functions)
 
 
 def _zeros(f: Expr, domain: tuple[Parameter, ...]) -> Iterator[tuple[_Text, dict[Symbol, Expr]]]:
@@ -250,7 +256,7 @@ def unsearched(system: System) -> tuple[str, ...]:
     (('A', 'B'), ())
     """
     escape = system.escape
-    if not (system.network.domain and system.network.is_single_index and escape.is_aligned):
+    if not (_has_places(system) and escape.is_aligned):
         return ()
     result = {name for name, f in _closed(system) if _is_searched(f, system)}
     return tuple(name for name, f in (("A", escape.A), ("B", escape.B)) if f not in (None, 0) and name not in result)

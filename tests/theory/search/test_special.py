@@ -75,3 +75,9 @@ def test_what_is_not_searched_is_said() -> None:
     assert unsearched(derive("p*x + He(3, x)", parameters="p")) == ()
     assert unsearched(derive("erf(b*x)", parameters="b > 0", objective="correlation")) == ()  # 4 b^2 over roots
     assert unsearched(derive("erf")) == unsearched(derive("erf(b*x)", parameters="b", model="plain")) == ()
+
+
+def test_a_family_of_a_function_without_a_formula_has_no_special_places() -> None:
+    system = derive("sigma(x + b)", functions=["sigma"], parameters="b")
+    assert special_places(system) == ()
+    assert unsearched(system) == ()
