@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
+import mpmath
 import sympy as sp
 from sympy import Expr, S, Symbol
 
@@ -44,7 +45,9 @@ DIGITS = 30
 SAME = 0.02  # of two exponents
 HALVES = 4  # exponents are multiples of 1/4
 SHOWN = 8  # digits of an irrational number
-LARGEST = 9  # denominator of a generic value
+LARGEST = sp.Integer(10) ** 100  # argument of a function, where f may still go like a power of a parameter
+LARGEST_LOG = 10_000  # |log10 f| where f may still do so
+DENOMINATOR = 9  # of a generic value
 MOST_OPERATIONS = 200  # of what is factored
 MOST_DEGREE = 16  # in mu and the parameters together, of what is eliminated from
 
@@ -221,7 +224,7 @@ def _changes(name: Quantity, f: Expr, system: System) -> Iterator[Special]:
 
 def _simple(point: Mapping[Symbol, Expr], system: System) -> Mapping[Symbol, Expr]:
     """Return a point near this one with short fractions, if it lies in the chamber."""
-    near = {symbol: sp.Rational(value).limit_denominator(LARGEST) for symbol, value in point.items()}
+    near = {symbol: sp.Rational(value).limit_denominator(DENOMINATOR) for symbol, value in point.items()}
     inside = all(p.contains(near[p.symbol]) and near[p.symbol] != 0 for p in system.network.domain)
     return near if inside and holds(system.conditions, near) else point
 
@@ -287,19 +290,33 @@ def _towards_end(parameter: Parameter, end: Expr) -> _Text:
 
 def _power(f: Expr, parameter: Parameter, end: Expr) -> sp.Rational | None:
     """Return n with |f| ~ |p|^n, or |p - end|^n, towards an end of the domain; None where two decades differ."""
-    symbol, logs = parameter.symbol, []
+    logs: list[mpmath.mpf] = []
     for value in _towards(parameter, end):
-        if not parameter.contains(value):
+        size = _log10(f, parameter.symbol, value) if parameter.contains(value) else None
+        if size is None:
             return None
-        size = abs(f.subs(symbol, value).evalf(DIGITS))
-        if not (size.is_Float and size.is_finite and size > 0):
-            return None
-        logs.append(sp.log(size, 10))
+        logs.append(size)
     slopes = [float(b - a) for a, b in pairwise(logs[1:])]
     nearest = round(HALVES * slopes[-1]) / HALVES
     if any(abs(slope - nearest) > SAME for slope in slopes):
         return None
     return sp.Rational(nearest) * (1 if end.is_infinite else -1)
+
+
+def _log10(f: Expr, symbol: Symbol, value: Expr) -> mpmath.mpf | None:
+    """Return log10 |f| at a value, None of 0 and of what is so large that no power of the parameter is."""
+    inner = {arg for node in f.atoms(sp.Function, sp.Pow) for arg in node.args if arg.has(symbol)}
+    try:
+        if any(abs(arg.evalf(DIGITS, subs={symbol: value})) > LARGEST for arg in sorted(inner, key=sp.count_ops)):
+            return None
+        size = abs(f.subs(symbol, value).evalf(DIGITS))
+    except (ArithmeticError, TypeError, ValueError):  # of mpmath, and of nan
+        return None
+    if not (size.is_Float and size.is_finite and size > 0):
+        return None
+    with mpmath.workdps(DIGITS):
+        result = mpmath.log10(mpmath.mpf(size))
+    return result if abs(result) <= LARGEST_LOG else None
 
 
 def _towards(parameter: Parameter, end: Expr) -> list[Expr]:

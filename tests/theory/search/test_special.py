@@ -81,3 +81,10 @@ def test_a_family_of_a_function_without_a_formula_has_no_special_places() -> Non
     system = derive("sigma(x + b)", functions=["sigma"], parameters="b")
     assert special_places(system) == ()
     assert unsearched(system) == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["max(x - exp(a), 0)", "sin(exp(a)*x)", "exp(exp(a))*x", "exp(exp(exp(a)))*x", "max(x - exp(exp(a)), 0)"]
+)
+def test_what_grows_faster_than_every_power_has_none(text: str) -> None:
+    assert [place.place for place in special_places(derive(text, parameters="a"))] == []
