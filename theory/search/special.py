@@ -134,7 +134,7 @@ def _zeros(f: Expr, domain: tuple[Parameter, ...]) -> Iterator[tuple[_Text, dict
     if sp.count_ops(f) > MOST_OPERATIONS:
         return
     own = {p.symbol: p for p in domain}
-    for factor, _ in sp.factor_list(sp.fraction(sp.together(f))[0])[1] if f.free_symbols else ():
+    for factor, _ in _factors(f) if f.free_symbols else ():
         symbols = [s for s in sorted(factor.free_symbols, key=lambda s: s.name) if s in own]
         if not symbols or not factor.is_polynomial(*symbols):
             continue
@@ -146,6 +146,14 @@ def _zeros(f: Expr, domain: tuple[Parameter, ...]) -> Iterator[tuple[_Text, dict
                     yield _Text.equation(symbols[0], root), {symbols[0]: root}
         elif factor.is_positive is None and factor.is_negative is None:
             yield _Text.equation(factor, S.Zero), {}
+
+
+def _factors(f: Expr) -> list[tuple[Expr, int]]:
+    """Return the factors of a numerator with their powers; none of what SymPy has no polynomial for, such as a**a."""
+    try:
+        return sp.factor_list(sp.fraction(sp.together(f))[0])[1]
+    except sp.PolynomialError:
+        return []
 
 
 def _exponents(system: System) -> Iterator[Special]:
@@ -181,7 +189,7 @@ def _kinks(system: System) -> Iterator[Special]:
 def _signs(system: System) -> Iterator[Special]:
     """Yield where A or B vanishes for every mu, and where their zeros in (0, 1) appear and vanish."""
     for name, f in _closed(system):
-        for factor, power in sp.factor_list(sp.fraction(sp.together(f))[0])[1]:
+        for factor, power in _factors(f):
             if not factor.has(mu):
                 what = f"{name} changes its sign" if power % 2 else f"{name} = 0 for every mu"
                 for place, _ in _zeros(factor, system.network.domain):

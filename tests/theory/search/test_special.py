@@ -88,3 +88,8 @@ def test_a_family_of_a_function_without_a_formula_has_no_special_places() -> Non
 )
 def test_what_grows_faster_than_every_power_has_none(text: str) -> None:
     assert [place.place for place in special_places(derive(text, parameters="a"))] == []
+
+
+@pytest.mark.parametrize("text", ["a**a*x", "erf(a**a*x)", "a**a*x + a*He(3, x)"])
+def test_what_is_no_polynomial_has_no_factors(text: str) -> None:
+    assert special_places(derive(text, parameters="a > 0")) == ()
