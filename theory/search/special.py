@@ -3,10 +3,10 @@ r"""Special places of a family: where an exponent, a kink or the scale of the se
 - *Exponents*: the information exponent k* of the family is that of its generic member; where sigma_k* phi_k* vanishes
   it is another one. The zeros are those of the coefficient's factors in the parameters.
 - *Kinks*: where the branches on both sides of a breakpoint agree, a kink or a jump is gone.
-- *Signs*: where A or B vanishes whatever mu is; and where the number of their zeros in 0 < mu < 1 changes, which are
-  the critical alignments for A (`theory.search.bifurcations`): exactly where they are polynomials in mu and in the
-  parameters, on a line through a generic point for each of several parameters. `unsearched` names the others, of which
-  `numerics.best.bifurcations` says where they change.
+- *Signs*: where A or B vanishes whatever mu is, and whether it changes its sign there; and where the number of their
+  zeros in 0 < mu < 1 changes, which are the critical alignments for A (`theory.search.bifurcations`): exactly where
+  they are polynomials in mu and in the parameters, on a line through a generic point for each of several parameters.
+  `unsearched` names the others, of which `numerics.best.bifurcations` says where they change.
 - *Ends*: towards each end of a parameter's domain A and B go like a power of the parameter (or of its distance from a
   finite end), which is read off values at mu = 1/2 and other parameters at a generic point: an observation, stated for
   exponents that two decades agree on.
@@ -29,7 +29,7 @@ from theory.calculus.signs import sign_at
 from theory.errors import HermescapeError
 from theory.language.families import holds
 from theory.language.hermite import coefficient
-from theory.language.parameters import Parameter
+from theory.language.parameters import GENERIC, Parameter
 from theory.network.derivation import takes_families
 from theory.network.system import System
 from theory.search.bifurcations import Bifurcation, Quantity, borders_of, counted, of_polynomial
@@ -48,6 +48,7 @@ SHOWN = 8  # digits of an irrational number
 LARGEST = sp.Integer(10) ** 100  # argument of a function, where f may still go like a power of a parameter
 LARGEST_LOG = 10_000  # |log10 f| where f may still do so
 DENOMINATOR = 9  # of a generic value
+MOST_ORDER = 8  # of a zero
 MOST_OPERATIONS = 200  # of what is factored
 MOST_DEGREE = 16  # in mu and the parameters together, of what is eliminated from
 
@@ -189,13 +190,37 @@ def _kinks(system: System) -> Iterator[Special]:
 def _signs(system: System) -> Iterator[Special]:
     """Yield where A or B vanishes for every mu, and where their zeros in (0, 1) appear and vanish."""
     for name, f in _closed(system):
-        for factor, power in _factors(f):
+        for factor, _ in _factors(f):
             if not factor.has(mu):
-                what = f"{name} changes its sign" if power % 2 else f"{name} = 0 for every mu"
-                for place, _ in _zeros(factor, system.network.domain):
+                for place, values in _zeros(factor, system.network.domain):
+                    turns = _turns(f, factor, values, system)
+                    what = f"{name} changes its sign" if turns else f"{name} = 0 for every mu"
                     yield place.changes(_Text.of(what), "sign")
         if _is_searched(f, system):
             yield from _changes(name, f, system)
+
+
+def _turns(f: Expr, factor: Expr, values: Mapping[Symbol, Expr], system: System) -> bool:
+    """Whether f changes its sign where a factor vanishes, inside of the domain: the order of its zero is odd.
+
+    The other factors may vanish there too. Looked at for one generic mu and others of the parameters.
+    """
+    domain = system.network.domain
+    parameter = next(p for p in domain if factor.has(p.symbol))
+    others = {s: v for s, v in _simple(system.network.example, system).items() if s != parameter.symbol}
+    others |= {mu: GENERIC[0]}
+    poly = rational_in(factor.xreplace(others), parameter.symbol)
+    roots = values.values() or (sp.real_roots(poly) if poly is not None and poly.degree() > 0 else ())
+    inside = [root for root in roots if parameter.low < root < parameter.high]
+    if not inside:
+        return False
+    derivative, place = f.xreplace(others), {parameter.symbol: inside[0]}
+    for order in range(MOST_ORDER):
+        sign = sign_at(derivative, place)
+        if sign != 0:
+            return sign is not None and order % 2 == 1
+        derivative = derivative.diff(parameter.symbol)
+    return False
 
 
 def _closed(system: System) -> Iterator[tuple[Quantity, Expr]]:
