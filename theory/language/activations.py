@@ -60,6 +60,7 @@ __all__ = [
 
 
 LARGEST = Rational(10) ** 300  # value of a parameter
+SAME_RATE = 1e-4  # of a rate that is read off values, far out, to the exact one
 MEMBERS, DOUBTED = 3, 24  # points at which a family is looked at, more where no proof says that it is real at all
 
 
@@ -282,12 +283,20 @@ class Activation(Shown):
         if self.undefined:
             return sp.oo
         if self.is_family:
-            bounds = [1 / (4 * rate) for n, rate in growth(self.expr) if n == 2]
-            return sp.Min(*(sp.Max(bound, 0) + sp.oo * sp.Heaviside(-bound) for bound in bounds)) if bounds else sp.oo
+            fastest = sp.Max(0, *self._gaussian_rates)
+            return sp.Piecewise((1 / (4 * fastest), fastest > 0), (sp.oo, True))
         rate = max(_gaussian_rate(self.pieces, side) for side in (-1, 1))
         if rate == mpmath.inf:
             return sp.S.Zero
+        exact_rate = next((c for c in self._gaussian_rates if c.is_positive and abs(c - rate) < SAME_RATE * c), None)
+        if exact_rate is not None:
+            return 1 / (4 * exact_rate)
         return sp.oo if rate < 1e-3 else 1 / (4 * sp.nsimplify(float(rate), rational=True, tolerance=1e-3))
+
+    @property
+    def _gaussian_rates(self) -> tuple[Expr, ...]:
+        """The rates c of the parts that are seen to go like exp(c x^2)."""
+        return tuple(rate for n, rate in growth(self.expr) if n == 2)
 
     @property
     def source(self) -> str | Expr:

@@ -107,6 +107,13 @@ def test_escape_over_a_grid(call) -> None:
     assert "infinite" in table  # on the wall the function vanishes
 
 
+def test_escape_of_functions_that_grow_like_a_gaussian(call) -> None:
+    code, out, _ = call("escape", "exp(c*x**2)", "--param", "c", "--set", "c=0.2,0.01", "--mu", "0.4")
+    assert code == 0
+    assert call("escape", "exp(0.2*x**2)", "--mu", "0.4")[1].split()[-6:] == out.splitlines()[2].split()[-6:]
+    assert call("escape", "exp(0.2499*x**2)", "--mu", "0.4")[0] == 0
+
+
 def test_law_over_a_grid(call) -> None:
     options = ("--mu", "0.4", "--d", "1e5", "--by", "formula")
     found = json.loads(call("law", "erf(beta*x)", *BETA, "--set", "beta=0.5,1", *options, "--json")[1])["laws"]

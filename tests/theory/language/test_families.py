@@ -366,3 +366,10 @@ def test_what_no_proof_says_is_real_is_looked_at_far_out() -> None:
     with pytest.raises(NotRealError, match=r"looked at for b = [3-9]"):
         activation("sqrt(1+b*x*exp(-x**2))", {"b": "> 0"})
     assert activation("sqrt(1+b*x*exp(-x**2))", {"b": "0 < b < 2"}).is_family
+
+
+@pytest.mark.parametrize(("rate", "largest"), [("1/5", sp.Rational(5, 4)), ("-1/5", sp.oo), ("0", sp.oo)])
+def test_the_largest_variance_of_a_family_is_its_members(rate: str, largest: sp.Expr) -> None:
+    family = activation("exp(c*x**2) + exp(c*x**2/2)", "c")
+    at = {family.parameters[0]: sp.Rational(rate)}
+    assert family.max_variance.subs(at) == family.at({"c": rate}).max_variance == largest
