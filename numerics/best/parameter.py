@@ -36,7 +36,7 @@ from theory.language.parameters import Declarations, Parameter
 from theory.network.system import System
 from theory.search.roots import drive_of
 from theory.search.stationary import condition, limit_of_tau, stationary_values, tau_of
-from theory.search.window import chambers_along, family_over, window
+from theory.search.window import chambers_along, defined_part, family_over, window
 from theory.shown import Shown, short
 from theory.symbols import mu as mu_symbol
 
@@ -119,7 +119,8 @@ def best_parameter(
         system: a derived family of model lora; or an activation, whose parameters are `over` and those with values.
         over: name of the parameter.
         mu: alignment of w0.
-        between: ends of the interval that is searched; by default the whole domain of the parameter.
+        between: ends of the interval that is searched; by default the whole domain of the parameter. Of it what lies
+            where the functions are real and square-integrable.
         dimension: d; with it the median of the law is minimised, otherwise tau.
         step_size: eta, with d; 0 by default, the limit of small steps.
         batch: samples a step, with d and eta: kappa = eta d / batch.
@@ -142,7 +143,7 @@ def best_parameter(
     'tau is shortest, (5 + sqrt(61))/9 = 1.4233611, at a = 2, the upper end of 0 <= a <= 2'
     """
     family = family_over(system, over, parameters, values)
-    part = window(family, over, between)
+    part = defined_part(family, window(family, over, between))
     alignment = exact_number(mu, "mu")
     if not 0 < alignment <= 1:
         raise ParameterError(f"mu = {mu!r} given; accepted: a number in (0, 1]; mu is the alignment <w0, w*>.")
