@@ -4,6 +4,7 @@ A declaration is text, read by an allow-list as the functions themselves are, an
 
     declaration  :=  name  |  name relation number  |  number relation name  |  number relation name relation number
     relation     :=  <  |  <=  |  >  |  >=  |  !=
+    number       :=  decimal  |  decimal / decimal  |  -number
 
 `beta` alone is a real number. What SymPy can know of a domain, a sign, becomes an assumption of the symbol; both ends
 are kept beside it. Letters that the theory prints keep their one meaning and are refused.
@@ -175,9 +176,13 @@ def _number(node: ast.expr, text: str) -> Rational:
     match node:
         case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
             source = ast.get_source_segment(text.strip(), node) or ""
-            number = Decimal(source) if len(source) <= 40 else Decimal("nan")
-            if number.is_finite() and abs(number.adjusted()) <= 40:
-                return Rational(*number.as_integer_ratio())
+            if len(source) <= 40 and re.fullmatch(r"[0-9_.]+([eE][+-]?[0-9_]+)?", source):  # no 0x10
+                number = Decimal(source)
+                if abs(number.adjusted()) <= 40:
+                    return Rational(*number.as_integer_ratio())
+        case ast.BinOp(left=left, op=ast.Div(), right=ast.Constant() as right):
+            if (divisor := _number(right, text)) != 0:
+                return _number(left, text) / divisor
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return -_number(operand, text)
     raise _undeclared(repr(text))
@@ -249,8 +254,8 @@ def _of_symbol(symbol: Symbol) -> Parameter:
 
 def _undeclared(shown: str) -> ParameterError:
     return ParameterError(
-        f"parameter {shown} given; accepted: a name, or a name and its domain, as in 'beta', 'beta > 0', '0 < b < 2', "
-        "'a != 0'."
+        f"parameter {shown} given; accepted: a name, or a name and its domain, as in 'beta', 'beta > 0', "
+        "'-1/3 < b < 2.5', 'a != 0'; ends are decimals or fractions."
     )
 
 
