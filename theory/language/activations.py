@@ -36,6 +36,7 @@ from theory.language.families import Point, chamber, growth, holds, needed, shar
 from theory.language.functions import Functions, check_function, declared_functions
 from theory.language.parameters import Declarations, Parameter, declared, domain_of, parameters_of, points
 from theory.language.parser import RESERVED, parse
+from theory.language.substitution import with_numbers
 from theory.lazy import Lazy
 from theory.shown import Shown
 from theory.symbols import x
@@ -208,7 +209,7 @@ class Activation(Shown):
         name, texts = self.name, {symbol.name: _as_typed(values[symbol.name]) for symbol in given}
         name = re.sub(r"[A-Za-z]\w*", lambda match: texts.get(match[0], match[0]), name)
         rest = tuple(p for p in self.domain if p.symbol not in given)
-        return member(name, self.unresolved.xreplace(given), rest)
+        return member(name, with_numbers(self.unresolved, given), rest)
 
     def within(self, place: Point) -> Activation:
         """Return the family in the chamber of a point; raises `OpenSignError` on a wall between two chambers."""

@@ -182,6 +182,17 @@ def test_a_parameter_of_the_label_alone_keeps_its_bounds(call) -> None:
         (("kernel", "erf(b*x)", "--param", "b", "--at", "0.3,0.5"), "no value of b given; accepted with --at"),
         (("escape", "erf(beta*x)", *BETA, "--set", "beta=1,2", "--critical"), "one value each"),
         (("derive", "exp(p*x**2)", "--param", "p > 1/2"), "E sigma(Z)^2 is infinite"),
+        *(
+            (("escape", text, "--param", "a > 0", "--set", f"a={value}", "--mu", "0.4"), "too large a number there")
+            for text, value in (
+                ("exp(exp(a))*x", "30"),
+                ("exp(exp(a))*x", "1e50"),
+                ("exp(exp(a))*x", "1:30:3"),
+                ("a**a*x", "1e9"),
+                ("2**a*x", "1e9"),
+                ("abs(x)**a", "65"),
+            )
+        ),
         (("derive", "a*x", "--param", "a > 0x10"), "ends are decimals or fractions"),
         (("derive", "exp(p*x**2)", "--param", "p > 0.5"), "E sigma(Z)^2 is infinite"),
         (("escape", "exp(p*x**2)", "--param", "p", "--set", "p=0.3", "--mu", "0.4"), "grows too fast"),

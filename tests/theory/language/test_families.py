@@ -1,5 +1,7 @@
 """Families of functions: what declares a parameter, and where a family has one formula."""
 
+import re
+
 import pytest
 import sympy as sp
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from sympy import Rational, S, Symbol
 
 import hermescape
+from numerics.rates.search_time import search_time
 from theory.calculus.parity import parity
 from theory.calculus.signs import OpenSignError
 from theory.errors import (
@@ -22,6 +25,7 @@ from theory.language.families import conditions_in_words, holds
 from theory.language.hermite import coefficients, information_exponent
 from theory.language.labels import labels
 from theory.language.parameters import declared, points
+from theory.language.substitution import TooLargeError
 from theory.network.derivation import derive
 from theory.symbols import TAKEN, x
 
@@ -375,3 +379,30 @@ def test_the_largest_variance_of_a_family_is_its_members(rate: str, largest: sp.
     family = activation("exp(c*x**2) + exp(c*x**2/2)", "c")
     at = {family.parameters[0]: sp.Rational(rate)}
     assert family.max_variance.subs(at) == family.at({"c": rate}).max_variance == largest
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "larger"),
+    [
+        ("exp(a)*x", 2800, 2900),
+        ("2**a*x", 64, 65),
+        ("a**4*x", "1e40", "1e309"),
+        ("erfc(a)*x", 50, 60),
+        ("a**a*x", 64, 65),
+        ("cosh(a**2)*x", 50, 60),
+    ],
+)
+def test_what_is_refused_when_typed_is_refused_when_set(text: str, value: str, larger: str) -> None:
+    family, typed = activation(text, "a > 0"), re.sub(r"\ba\b", "({})", text)
+    assert family.at({"a": value}).expr == activation(typed.replace("{}", str(value))).expr
+    for refused in (lambda: family.at({"a": larger}), lambda: activation(typed.replace("{}", str(larger)))):
+        with pytest.raises(InputError):
+            refused()
+
+
+def test_numbers_too_large_for_a_family_are_refused_by_what_takes_them() -> None:
+    family = derive("exp(exp(a))*x", parameters="a")
+    assert search_time(family, mu=0.4, a=1).tau == pytest.approx(0.0154947827)
+    for refused in (lambda: search_time(family, mu=0.4, a=30), lambda: family.member({"a": 30})):
+        with pytest.raises(TooLargeError, match=r"a = 30 given: exp\(exp\(a\)\) is too large a number there; accepted"):
+            refused()
