@@ -34,7 +34,7 @@ from theory.calculus.undefined import undefined_in, with_undefined
 from theory.errors import InputError, NotIntegrableError, NotRealError, ParameterError
 from theory.language.families import Point, chamber, growth, holds, needed, shared_point
 from theory.language.functions import Functions, check_function, declared_functions
-from theory.language.parameters import Declarations, Parameter, declared, domain_of, parameters_of, points
+from theory.language.parameters import Declarations, Parameter, check_real, declared, domain_of, parameters_of, points
 from theory.language.parser import RESERVED, parse
 from theory.language.substitution import with_numbers
 from theory.lazy import Lazy
@@ -546,6 +546,9 @@ def real_symbols(expr: Expr, domain: tuple[Parameter, ...]) -> tuple[Expr, tuple
     """Accept a SymPy expression written with a plain Symbol('x'), and parameters that are not said to be real."""
     known = {p.name: p.symbol for p in domain} | {"x": x}
     free = [s for s in expr.free_symbols if isinstance(s, Symbol)]
+    for symbol in free:
+        if symbol.name not in ("x", "y", "Delta"):
+            check_real(symbol)
     real = {s: known.get(s.name) or (s if s.is_extended_real else Symbol(s.name, real=True)) for s in free}
     expr = expr.xreplace({s: new for s, new in real.items() if new != s})
     return expr, domain_of(expr, domain)

@@ -26,7 +26,7 @@ from theory.errors import ParameterError
 from theory.language.parser import RESERVED
 from theory.symbols import FREE, TAKEN, Delta, x, y
 
-__all__ = ["Declarations", "Parameter", "declared", "domain_of", "parameters_of", "points"]
+__all__ = ["Declarations", "Parameter", "check_real", "declared", "domain_of", "parameters_of", "points"]
 
 MOST = 12
 LONGEST = 80
@@ -241,15 +241,25 @@ def check_name(name: str) -> None:
 def _of_symbol(symbol: Symbol) -> Parameter:
     """Return the parameter that a SymPy symbol is, with the domain of its assumptions."""
     check_name(symbol.name)
+    check_real(symbol)
     if symbol.is_extended_real is None:
         symbol = Symbol(symbol.name, real=True)
-    if not symbol.is_extended_real:
-        raise ParameterError(f"parameter {symbol.name} that is not real given; accepted: real symbols.")
     low = S.Zero if symbol.is_nonnegative else -sp.oo
     high = S.Zero if symbol.is_nonpositive else sp.oo
     strict = symbol.is_nonzero is True
     closed = (low == 0 and not strict, high == 0 and not strict)
     return Parameter(symbol, low, high, closed, strict and low == -sp.oo and high == sp.oo)
+
+
+def check_real(symbol: Symbol) -> None:
+    """Raise `ParameterError` for a symbol that is not real, or of integers or other numbers that fill no interval."""
+    if symbol.is_real is False:
+        raise ParameterError(f"parameter {symbol.name} that is not real given; accepted: real symbols.")
+    if symbol.is_rational is not None or symbol.is_algebraic is not None:
+        raise ParameterError(
+            f"parameter {symbol.name} given, a symbol whose assumptions allow no interval of real numbers, such as "
+            f"integer=True; accepted: Symbol({symbol.name!r}, real=True), or positive or negative in place of real."
+        )
 
 
 def _undeclared(shown: str) -> ParameterError:

@@ -406,3 +406,20 @@ def test_numbers_too_large_for_a_family_are_refused_by_what_takes_them() -> None
     for refused in (lambda: search_time(family, mu=0.4, a=30), lambda: family.member({"a": 30})):
         with pytest.raises(TooLargeError, match=r"a = 30 given: exp\(exp\(a\)\) is too large a number there; accepted"):
             refused()
+
+
+@pytest.mark.parametrize(
+    ("assumption", "said"),
+    [
+        ({"imaginary": True}, "not real"),
+        ({"real": False}, "not real"),
+        ({"integer": True}, "no interval of real numbers"),
+        ({"even": True}, "no interval of real numbers"),
+        ({"rational": True}, "no interval of real numbers"),
+    ],
+)
+def test_symbols_that_fill_no_interval_are_refused(assumption: dict[str, bool], said: str) -> None:
+    b = Symbol("b", **assumption)
+    for refused in (lambda: declared([b]), lambda: activation(sp.tanh(b * x)), lambda: activation(b * x, ["b"])):
+        with pytest.raises(ParameterError, match=said):
+            refused()
