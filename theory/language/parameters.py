@@ -226,8 +226,8 @@ def _assumptions(low: Expr, high: Expr, closed: tuple[bool, bool], nonzero: bool
 
 
 def check_name(name: str) -> None:
-    """Raise `ParameterError` for a name that is none, or a letter that the theory prints."""
-    if name in TAKEN or name.startswith("z_"):
+    """Raise `ParameterError` for a name that is none, or a letter that the theory prints, with an index or without."""
+    if name in TAKEN or ("_" in name and name.partition("_")[0] in {*TAKEN, "z"}):
         raise ParameterError(f"parameter {name!r} given: {name} is a letter of the theory; accepted: {FREE}.")
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,19}", name) or keyword.iskeyword(name) or name.endswith("_"):
         raise ParameterError(

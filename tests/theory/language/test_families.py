@@ -101,7 +101,7 @@ def test_declarations_from_mappings_and_symbols() -> None:
         declared([Symbol("b", imaginary=True)])
 
 
-@pytest.mark.parametrize("name", sorted(TAKEN))
+@pytest.mark.parametrize("name", [*sorted(TAKEN), "L_q", "L_r", "q_s", "M_ss", "sigma_1", "z_0", "mu_"])
 def test_letters_of_the_theory_are_refused(name: str) -> None:
     with pytest.raises(ParameterError, match=r"letter of the theory|accepted: a name|name of a function"):
         declared(name)
