@@ -146,6 +146,13 @@ def test_latex_of_a_family_says_where_it_holds(call) -> None:
     assert "a^{2}" in leaky
 
 
+def test_a_fragment_says_where_it_holds(call) -> None:
+    said = [call("latex", *args, "--fragment")[1].split("\n") for args in (PAIR, ("exp(c*x**2)", "--param", "c"))]
+    assert r"% The formulas hold where $b < b_{2}$." in said[0]
+    assert r"% The formulas hold where $c < \frac{1}{4}$." in said[1]
+    assert not any("hold where" in line for line in call("latex", "c1*x", "--param", "c1", "--fragment")[1].split("\n"))
+
+
 def test_a_parameter_of_the_label_alone_keeps_its_bounds(call) -> None:
     given = ("erf", "--label", "abs(y)**p", "--param", "2 < p < 3")
     assert "parameters 2 < p < 3" in call("derive", *given)[1]
