@@ -78,9 +78,9 @@ alpha = Symbol("alpha", real=True, nonzero=True)
 Delta = Symbol("Delta", nonnegative=True)
 
 _LETTERS = "ABCDEGIJKLNOQRSTZdefgklmnqrstuvwxy"
-_WORDS = "alignment mu rho eta kappa tau alpha lambda lamda Delta sigma phi varphi xi ell pi He"
+_WORDS = "alignment mu rho eta kappa tau alpha lambda lamda Delta sigma phi varphi xi ell pi He M_ss M_ls M_ll"
 TAKEN = frozenset((*_LETTERS, *_WORDS.split(" ")))
-"""Names that the theory prints: no parameter of a function has one, nor one that begins with z_."""
+"""Names that the theory prints: no parameter of a function has one, nor one with an index, as L_q, nor z_1."""
 FREE = "a, b, c, p, beta, gamma, or one with an index such as c1"
 """Names that it leaves to parameters of functions."""
 

@@ -177,8 +177,10 @@ def place(given: dict[str, Any], values: Mapping[str, str], *, keep: bool = Fals
         if given.get(name) is not None:
             given[name] = given[name].at(values)
     if given.get("label") is not None:
+        from theory.language.substitution import with_numbers
+
         exact = {s: _exact(s.name, values[s.name]) for s in given["label"].free_symbols if s.name in values}
-        given["label"] = given["label"].xreplace(exact)
+        given["label"] = with_numbers(given["label"], exact)
 
 
 def refuse_symbols(given: Mapping[str, Any], option: str = "") -> None:

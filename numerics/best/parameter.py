@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Literal
 
 import mpmath
@@ -33,10 +34,11 @@ from theory.calculus.expectations import is_closed
 from theory.errors import HermescapeError, InputError, NotIntegrableError, ParameterError, QuadratureError
 from theory.language.activations import Activation
 from theory.language.parameters import Declarations, Parameter
+from theory.language.substitution import TooLargeError
 from theory.network.system import System
 from theory.search.roots import drive_of
 from theory.search.stationary import condition, limit_of_tau, stationary_values, tau_of
-from theory.search.window import chambers_along, family_over, window
+from theory.search.window import chambers_along, defined_part, family_over, window
 from theory.shown import Shown, short
 from theory.symbols import mu as mu_symbol
 
@@ -119,7 +121,8 @@ def best_parameter(
         system: a derived family of model lora; or an activation, whose parameters are `over` and those with values.
         over: name of the parameter.
         mu: alignment of w0.
-        between: ends of the interval that is searched; by default the whole domain of the parameter.
+        between: ends of the interval that is searched; by default the whole domain of the parameter. Of it what lies
+            where the functions are real and square-integrable.
         dimension: d; with it the median of the law is minimised, otherwise tau.
         step_size: eta, with d; 0 by default, the limit of small steps.
         batch: samples a step, with d and eta: kappa = eta d / batch.
@@ -142,7 +145,7 @@ def best_parameter(
     'tau is shortest, (5 + sqrt(61))/9 = 1.4233611, at a = 2, the upper end of 0 <= a <= 2'
     """
     family = family_over(system, over, parameters, values)
-    part = window(family, over, between)
+    part = defined_part(family, window(family, over, between))
     alignment = exact_number(mu, "mu")
     if not 0 < alignment <= 1:
         raise ParameterError(f"mu = {mu!r} given; accepted: a number in (0, 1]; mu is the alignment <w0, w*>.")
@@ -226,10 +229,13 @@ def _nowhere(part: Parameter, quantity: str) -> HermescapeError:
 
 def _tau(family: System, over: str, alignment: Expr) -> Time:
     def tau(value: float, tolerance: float) -> float:
-        with suppress(QuadratureError, NotIntegrableError):
+        try:
             time = search_time(family, alignment, parameters={over: value}, tolerance=tolerance, certify=False).tau
             return math.inf if time is None else float(time)
-        return math.inf
+        except TooLargeError:
+            return math.nan
+        except (QuadratureError, NotIntegrableError):
+            return math.inf
 
     return tau
 
@@ -279,7 +285,10 @@ def _sampled(
     count = SAMPLES[quantity]
     inner = [float(part.inside(sp.Rational(2 * i + 1, 2 * count))) for i in range(count)]
     low, high = ([float(end)] if closed else [] for end, closed in zip((part.low, part.high), part.closed, strict=True))
-    samples = [(value, time(value, ROUGH)) for value in [*low, *inner, *high] if part.contains(sp.Float(value))]
+    looked = [(value, time(value, ROUGH)) for value in [*low, *inner, *high] if part.contains(sp.Float(value))]
+    samples = [(value, at) for value, at in looked if not math.isnan(at)]  # numbers that are not too large
+    if not samples:
+        raise _nowhere(part, quantity)
     best = min(range(len(samples)), key=lambda i: samples[i][1])
     made = {"name": part.name, "quantity": quantity, "exact": False, "domain": str(part)}
     for end, side, closed in ((part.low, 0, bool(low)), (part.high, -1, bool(high))):
@@ -291,6 +300,11 @@ def _sampled(
             value, error = limit
             where: dict[str, Any] = {"end": "low" if side == 0 else "high", "is_attained": False}
             return BestParameter(value=end, time=sp.Float(value) if value else S.Zero, error=error, **where, **made)
+        if len(way) < STEPS[quantity]:
+            raise HermescapeError(
+                f"{quantity} still falls towards {part.name} = {_shown(end)} where numbers grow too large; accepted: "
+                "an interval that ends before."
+            )
         samples = [*reversed(way[1:]), *samples] if side == 0 else [*samples, *way[1:]]
         best = min(range(len(samples)), key=lambda i: samples[i][1])
     if not math.isfinite(samples[best][1]):
@@ -331,17 +345,21 @@ def _refined(
 
 
 def _way(start: float, end: float, time: Time, steps: int) -> list[tuple[float, float]]:
-    """Return values that go to an end by halves of the distance, or by doubling to infinity, and the times there."""
+    """Return values that go to an end by halves of the distance, or by doubling to infinity, and the times there.
+
+    They end where numbers grow too large.
+    """
     if math.isfinite(end):
         places = [end + (start - end) / 2**j for j in range(steps)]
     else:
         places = [start + math.copysign(max(abs(start), 1.0), end) * (2**j - 1) for j in range(steps)]
-    return [(place, time(place, VALUE)) for place in places]
+    times = ((place, time(place, VALUE)) for place in places)
+    return list(takewhile(lambda sample: not math.isnan(sample[1]), times))
 
 
 def _limit(times: list[float]) -> tuple[float, float] | None:
     """Return the limit of times that fall without end, and its error; None of times that rise again, or end."""
-    if not all(map(math.isfinite, times)) or times[-1] > min(times) * (1 + SETTLED):
+    if len(times) < 4 or not all(map(math.isfinite, times)) or times[-1] > min(times) * (1 + SETTLED):
         return None
     if abs(times[-1] - times[-2]) <= SETTLED * abs(times[-1]):
         return times[-1], abs(times[-1] - times[-2])

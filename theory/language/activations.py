@@ -34,8 +34,9 @@ from theory.calculus.undefined import undefined_in, with_undefined
 from theory.errors import InputError, NotIntegrableError, NotRealError, ParameterError
 from theory.language.families import Point, chamber, growth, holds, needed, shared_point
 from theory.language.functions import Functions, check_function, declared_functions
-from theory.language.parameters import Declarations, Parameter, declared, domain_of, parameters_of, points
+from theory.language.parameters import Declarations, Parameter, check_real, declared, domain_of, parameters_of, points
 from theory.language.parser import RESERVED, parse
+from theory.language.substitution import with_numbers
 from theory.lazy import Lazy
 from theory.shown import Shown
 from theory.symbols import x
@@ -60,6 +61,7 @@ __all__ = [
 
 
 LARGEST = Rational(10) ** 300  # value of a parameter
+SAME_RATE = 1e-4  # of a rate that is read off values, far out, to the exact one
 MEMBERS, DOUBTED = 3, 24  # points at which a family is looked at, more where no proof says that it is real at all
 
 
@@ -207,7 +209,7 @@ class Activation(Shown):
         name, texts = self.name, {symbol.name: _as_typed(values[symbol.name]) for symbol in given}
         name = re.sub(r"[A-Za-z]\w*", lambda match: texts.get(match[0], match[0]), name)
         rest = tuple(p for p in self.domain if p.symbol not in given)
-        return member(name, self.unresolved.xreplace(given), rest)
+        return member(name, with_numbers(self.unresolved, given), rest)
 
     def within(self, place: Point) -> Activation:
         """Return the family in the chamber of a point; raises `OpenSignError` on a wall between two chambers."""
@@ -282,12 +284,20 @@ class Activation(Shown):
         if self.undefined:
             return sp.oo
         if self.is_family:
-            bounds = [1 / (4 * rate) for n, rate in growth(self.expr) if n == 2]
-            return sp.Min(*(sp.Max(bound, 0) + sp.oo * sp.Heaviside(-bound) for bound in bounds)) if bounds else sp.oo
+            fastest = sp.Max(0, *self._gaussian_rates)
+            return sp.Piecewise((1 / (4 * fastest), fastest > 0), (sp.oo, True))
         rate = max(_gaussian_rate(self.pieces, side) for side in (-1, 1))
         if rate == mpmath.inf:
             return sp.S.Zero
+        exact_rate = next((c for c in self._gaussian_rates if c.is_positive and abs(c - rate) < SAME_RATE * c), None)
+        if exact_rate is not None:
+            return 1 / (4 * exact_rate)
         return sp.oo if rate < 1e-3 else 1 / (4 * sp.nsimplify(float(rate), rational=True, tolerance=1e-3))
+
+    @property
+    def _gaussian_rates(self) -> tuple[Expr, ...]:
+        """The rates c of the parts that are seen to go like exp(c x^2)."""
+        return tuple(rate for n, rate in growth(self.expr) if n == 2)
 
     @property
     def source(self) -> str | Expr:
@@ -536,6 +546,9 @@ def real_symbols(expr: Expr, domain: tuple[Parameter, ...]) -> tuple[Expr, tuple
     """Accept a SymPy expression written with a plain Symbol('x'), and parameters that are not said to be real."""
     known = {p.name: p.symbol for p in domain} | {"x": x}
     free = [s for s in expr.free_symbols if isinstance(s, Symbol)]
+    for symbol in free:
+        if symbol.name not in ("x", "y", "Delta"):
+            check_real(symbol)
     real = {s: known.get(s.name) or (s if s.is_extended_real else Symbol(s.name, real=True)) for s in free}
     expr = expr.xreplace({s: new for s, new in real.items() if new != s})
     return expr, domain_of(expr, domain)

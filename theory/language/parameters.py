@@ -4,6 +4,7 @@ A declaration is text, read by an allow-list as the functions themselves are, an
 
     declaration  :=  name  |  name relation number  |  number relation name  |  number relation name relation number
     relation     :=  <  |  <=  |  >  |  >=  |  !=
+    number       :=  decimal  |  decimal / decimal  |  -number
 
 `beta` alone is a real number. What SymPy can know of a domain, a sign, becomes an assumption of the symbol; both ends
 are kept beside it. Letters that the theory prints keep their one meaning and are refused.
@@ -25,7 +26,7 @@ from theory.errors import ParameterError
 from theory.language.parser import RESERVED
 from theory.symbols import FREE, TAKEN, Delta, x, y
 
-__all__ = ["Declarations", "Parameter", "declared", "domain_of", "parameters_of", "points"]
+__all__ = ["Declarations", "Parameter", "check_real", "declared", "domain_of", "parameters_of", "points"]
 
 MOST = 12
 LONGEST = 80
@@ -175,9 +176,13 @@ def _number(node: ast.expr, text: str) -> Rational:
     match node:
         case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
             source = ast.get_source_segment(text.strip(), node) or ""
-            number = Decimal(source) if len(source) <= 40 else Decimal("nan")
-            if number.is_finite() and abs(number.adjusted()) <= 40:
-                return Rational(*number.as_integer_ratio())
+            if len(source) <= 40 and re.fullmatch(r"[0-9_.]+([eE][+-]?[0-9_]+)?", source):  # no 0x10
+                number = Decimal(source)
+                if abs(number.adjusted()) <= 40:
+                    return Rational(*number.as_integer_ratio())
+        case ast.BinOp(left=left, op=ast.Div(), right=ast.Constant() as right):
+            if (divisor := _number(right, text)) != 0:
+                return _number(left, text) / divisor
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return -_number(operand, text)
     raise _undeclared(repr(text))
@@ -221,8 +226,8 @@ def _assumptions(low: Expr, high: Expr, closed: tuple[bool, bool], nonzero: bool
 
 
 def check_name(name: str) -> None:
-    """Raise `ParameterError` for a name that is none, or a letter that the theory prints."""
-    if name in TAKEN or name.startswith("z_"):
+    """Raise `ParameterError` for a name that is none, or a letter that the theory prints, with an index or without."""
+    if name in TAKEN or ("_" in name and name.partition("_")[0] in {*TAKEN, "z"}):
         raise ParameterError(f"parameter {name!r} given: {name} is a letter of the theory; accepted: {FREE}.")
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,19}", name) or keyword.iskeyword(name) or name.endswith("_"):
         raise ParameterError(
@@ -236,10 +241,9 @@ def check_name(name: str) -> None:
 def _of_symbol(symbol: Symbol) -> Parameter:
     """Return the parameter that a SymPy symbol is, with the domain of its assumptions."""
     check_name(symbol.name)
+    check_real(symbol)
     if symbol.is_extended_real is None:
         symbol = Symbol(symbol.name, real=True)
-    if not symbol.is_extended_real:
-        raise ParameterError(f"parameter {symbol.name} that is not real given; accepted: real symbols.")
     low = S.Zero if symbol.is_nonnegative else -sp.oo
     high = S.Zero if symbol.is_nonpositive else sp.oo
     strict = symbol.is_nonzero is True
@@ -247,10 +251,21 @@ def _of_symbol(symbol: Symbol) -> Parameter:
     return Parameter(symbol, low, high, closed, strict and low == -sp.oo and high == sp.oo)
 
 
+def check_real(symbol: Symbol) -> None:
+    """Raise `ParameterError` for a symbol that is not real, or of integers or other numbers that fill no interval."""
+    if symbol.is_real is False:
+        raise ParameterError(f"parameter {symbol.name} that is not real given; accepted: real symbols.")
+    if symbol.is_rational is not None or symbol.is_algebraic is not None:
+        raise ParameterError(
+            f"parameter {symbol.name} given, a symbol whose assumptions allow no interval of real numbers, such as "
+            f"integer=True; accepted: Symbol({symbol.name!r}, real=True), or positive or negative in place of real."
+        )
+
+
 def _undeclared(shown: str) -> ParameterError:
     return ParameterError(
-        f"parameter {shown} given; accepted: a name, or a name and its domain, as in 'beta', 'beta > 0', '0 < b < 2', "
-        "'a != 0'."
+        f"parameter {shown} given; accepted: a name, or a name and its domain, as in 'beta', 'beta > 0', "
+        "'-1/3 < b < 2.5', 'a != 0'; ends are decimals or fractions."
     )
 
 

@@ -29,6 +29,7 @@ from theory.language.activations import Activation, exact_values
 from theory.language.families import conditions_in_words, holds
 from theory.language.labels import Labels
 from theory.language.parameters import Parameter, domain_of, points
+from theory.language.substitution import check_numbers
 from theory.network.objectives import Objective
 from theory.network.objectives import objective as find_objective
 from theory.network.vectors import Argument, Combination, Gram, Vector
@@ -407,8 +408,8 @@ class Network(Shown):
     def accepts(self, values: Mapping[str, float]) -> None:
         """Check the model's parameters and those of the functions, given by name.
 
-        Raises `ParameterError` outside their domains, or outside the chamber in which the formulas hold, and
-        `NoFormulaError` where a function has no formula to put numbers into.
+        Raises `ParameterError` outside their domains, where numbers grow too large, or outside the chamber in which the
+        formulas hold, and `NoFormulaError` where a function has no formula to put numbers into.
         """
         self.require_formulas()
         self.check(values)
@@ -416,6 +417,8 @@ class Network(Shown):
         for parameter in self.domain:
             if parameter.symbol in given:
                 parameter.check(float(given[parameter.symbol]))
+        for f in self.functions:
+            check_numbers(f.unresolved, given)
         if given and not holds([c for c in self.conditions if c.free_symbols <= given.keys()], given):
             shown = ", ".join(f"{symbol} = {float(number):.6g}" for symbol, number in given.items())
             raise ParameterError(

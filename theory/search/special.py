@@ -3,10 +3,10 @@ r"""Special places of a family: where an exponent, a kink or the scale of the se
 - *Exponents*: the information exponent k* of the family is that of its generic member; where sigma_k* phi_k* vanishes
   it is another one. The zeros are those of the coefficient's factors in the parameters.
 - *Kinks*: where the branches on both sides of a breakpoint agree, a kink or a jump is gone.
-- *Signs*: where A or B vanishes whatever mu is; and where the number of their zeros in 0 < mu < 1 changes, which are
-  the critical alignments for A (`theory.search.bifurcations`): exactly where they are polynomials in mu and in the
-  parameters, on a line through a generic point for each of several parameters. `unsearched` names the others, of which
-  `numerics.best.bifurcations` says where they change.
+- *Signs*: where A or B vanishes whatever mu is, and whether it changes its sign there; and where the number of their
+  zeros in 0 < mu < 1 changes, which are the critical alignments for A (`theory.search.bifurcations`): exactly where
+  they are polynomials in mu and in the parameters, on a line through a generic point for each of several parameters.
+  `unsearched` names the others, of which `numerics.best.bifurcations` says where they change.
 - *Ends*: towards each end of a parameter's domain A and B go like a power of the parameter (or of its distance from a
   finite end), which is read off values at mu = 1/2 and other parameters at a generic point: an observation, stated for
   exponents that two decades agree on.
@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
+import mpmath
 import sympy as sp
 from sympy import Expr, S, Symbol
 
@@ -28,7 +29,7 @@ from theory.calculus.signs import sign_at
 from theory.errors import HermescapeError
 from theory.language.families import holds
 from theory.language.hermite import coefficient
-from theory.language.parameters import Parameter
+from theory.language.parameters import GENERIC, Parameter
 from theory.network.derivation import takes_families
 from theory.network.system import System
 from theory.search.bifurcations import Bifurcation, Quantity, borders_of, counted, of_polynomial
@@ -44,7 +45,10 @@ DIGITS = 30
 SAME = 0.02  # of two exponents
 HALVES = 4  # exponents are multiples of 1/4
 SHOWN = 8  # digits of an irrational number
-LARGEST = 9  # denominator of a generic value
+LARGEST = sp.Integer(10) ** 100  # argument of a function, where f may still go like a power of a parameter
+LARGEST_LOG = 10_000  # |log10 f| where f may still do so
+DENOMINATOR = 9  # of a generic value
+MOST_ORDER = 8  # of a zero
 MOST_OPERATIONS = 200  # of what is factored
 MOST_DEGREE = 16  # in mu and the parameters together, of what is eliminated from
 
@@ -104,7 +108,7 @@ class _Text(NamedTuple):
 
 @takes_families
 def special_places(system: System) -> Several[Special]:
-    """Return the special places of a family; none of a single function.
+    """Return the special places of a family; none of a single function, nor of one without a formula.
 
     >>> from theory.network.derivation import derive
     >>> for place in special_places(derive("max(x, 0) + a*min(x, 0)", parameters="a")): print(place)
@@ -113,11 +117,17 @@ def special_places(system: System) -> Several[Special]:
     a -> -infinity: A ~ |a|^2, B ~ |a|^2
     a -> infinity: A ~ a^2, B ~ a^2
     """
-    network = system.network
-    if not network.domain or not network.is_single_index:
+    if not _has_places(system):
         return Several()
     places = [*_exponents(system), *_kinks(system), *_signs(system), *_ends(system)]
     return Several(dict.fromkeys(places))
+
+
+def _has_places(system: System) -> bool:
+    """Whether student and teacher are families with formulas."""
+    functions = (system.loss_function.student, system.loss_function.teacher)
+    network = system.network
+    return bool(network.domain) and network.is_single_index and not any(f.undefined for f in functions)
 
 
 def _zeros(f: Expr, domain: tuple[Parameter, ...]) -> Iterator[tuple[_Text, dict[Symbol, Expr]]]:
@@ -125,7 +135,7 @@ def _zeros(f: Expr, domain: tuple[Parameter, ...]) -> Iterator[tuple[_Text, dict
     if sp.count_ops(f) > MOST_OPERATIONS:
         return
     own = {p.symbol: p for p in domain}
-    for factor, _ in sp.factor_list(sp.fraction(sp.together(f))[0])[1] if f.free_symbols else ():
+    for factor, _ in _factors(f) if f.free_symbols else ():
         symbols = [s for s in sorted(factor.free_symbols, key=lambda s: s.name) if s in own]
         if not symbols or not factor.is_polynomial(*symbols):
             continue
@@ -137,6 +147,14 @@ def _zeros(f: Expr, domain: tuple[Parameter, ...]) -> Iterator[tuple[_Text, dict
                     yield _Text.equation(symbols[0], root), {symbols[0]: root}
         elif factor.is_positive is None and factor.is_negative is None:
             yield _Text.equation(factor, S.Zero), {}
+
+
+def _factors(f: Expr) -> list[tuple[Expr, int]]:
+    """Return the factors of a numerator with their powers; none of what SymPy has no polynomial for, such as a**a."""
+    try:
+        return sp.factor_list(sp.fraction(sp.together(f))[0])[1]
+    except sp.PolynomialError:
+        return []
 
 
 def _exponents(system: System) -> Iterator[Special]:
@@ -172,13 +190,37 @@ def _kinks(system: System) -> Iterator[Special]:
 def _signs(system: System) -> Iterator[Special]:
     """Yield where A or B vanishes for every mu, and where their zeros in (0, 1) appear and vanish."""
     for name, f in _closed(system):
-        for factor, power in sp.factor_list(sp.fraction(sp.together(f))[0])[1]:
+        for factor, _ in _factors(f):
             if not factor.has(mu):
-                what = f"{name} changes its sign" if power % 2 else f"{name} = 0 for every mu"
-                for place, _ in _zeros(factor, system.network.domain):
+                for place, values in _zeros(factor, system.network.domain):
+                    turns = _turns(f, factor, values, system)
+                    what = f"{name} changes its sign" if turns else f"{name} = 0 for every mu"
                     yield place.changes(_Text.of(what), "sign")
         if _is_searched(f, system):
             yield from _changes(name, f, system)
+
+
+def _turns(f: Expr, factor: Expr, values: Mapping[Symbol, Expr], system: System) -> bool:
+    """Whether f changes its sign where a factor vanishes, inside of the domain: the order of its zero is odd.
+
+    The other factors may vanish there too. Looked at for one generic mu and others of the parameters.
+    """
+    domain = system.network.domain
+    parameter = next(p for p in domain if factor.has(p.symbol))
+    others = {s: v for s, v in _simple(system.network.example, system).items() if s != parameter.symbol}
+    others |= {mu: GENERIC[0]}
+    poly = rational_in(factor.xreplace(others), parameter.symbol)
+    roots = values.values() or (sp.real_roots(poly) if poly is not None and poly.degree() > 0 else ())
+    inside = [root for root in roots if parameter.low < root < parameter.high]
+    if not inside:
+        return False
+    derivative, place = f.xreplace(others), {parameter.symbol: inside[0]}
+    for order in range(MOST_ORDER):
+        sign = sign_at(derivative, place)
+        if sign != 0:
+            return sign is not None and order % 2 == 1
+        derivative = derivative.diff(parameter.symbol)
+    return False
 
 
 def _closed(system: System) -> Iterator[tuple[Quantity, Expr]]:
@@ -215,7 +257,7 @@ def _changes(name: Quantity, f: Expr, system: System) -> Iterator[Special]:
 
 def _simple(point: Mapping[Symbol, Expr], system: System) -> Mapping[Symbol, Expr]:
     """Return a point near this one with short fractions, if it lies in the chamber."""
-    near = {symbol: sp.Rational(value).limit_denominator(LARGEST) for symbol, value in point.items()}
+    near = {symbol: sp.Rational(value).limit_denominator(DENOMINATOR) for symbol, value in point.items()}
     inside = all(p.contains(near[p.symbol]) and near[p.symbol] != 0 for p in system.network.domain)
     return near if inside and holds(system.conditions, near) else point
 
@@ -250,7 +292,7 @@ def unsearched(system: System) -> tuple[str, ...]:
     (('A', 'B'), ())
     """
     escape = system.escape
-    if not (system.network.domain and system.network.is_single_index and escape.is_aligned):
+    if not (_has_places(system) and escape.is_aligned):
         return ()
     result = {name for name, f in _closed(system) if _is_searched(f, system)}
     return tuple(name for name, f in (("A", escape.A), ("B", escape.B)) if f not in (None, 0) and name not in result)
@@ -281,19 +323,33 @@ def _towards_end(parameter: Parameter, end: Expr) -> _Text:
 
 def _power(f: Expr, parameter: Parameter, end: Expr) -> sp.Rational | None:
     """Return n with |f| ~ |p|^n, or |p - end|^n, towards an end of the domain; None where two decades differ."""
-    symbol, logs = parameter.symbol, []
+    logs: list[mpmath.mpf] = []
     for value in _towards(parameter, end):
-        if not parameter.contains(value):
+        size = _log10(f, parameter.symbol, value) if parameter.contains(value) else None
+        if size is None:
             return None
-        size = abs(f.subs(symbol, value).evalf(DIGITS))
-        if not (size.is_Float and size.is_finite and size > 0):
-            return None
-        logs.append(sp.log(size, 10))
+        logs.append(size)
     slopes = [float(b - a) for a, b in pairwise(logs[1:])]
     nearest = round(HALVES * slopes[-1]) / HALVES
     if any(abs(slope - nearest) > SAME for slope in slopes):
         return None
     return sp.Rational(nearest) * (1 if end.is_infinite else -1)
+
+
+def _log10(f: Expr, symbol: Symbol, value: Expr) -> mpmath.mpf | None:
+    """Return log10 |f| at a value, None of 0 and of what is so large that no power of the parameter is."""
+    inner = {arg for node in f.atoms(sp.Function, sp.Pow) for arg in node.args if arg.has(symbol)}
+    try:
+        if any(abs(arg.evalf(DIGITS, subs={symbol: value})) > LARGEST for arg in sorted(inner, key=sp.count_ops)):
+            return None
+        size = abs(f.subs(symbol, value).evalf(DIGITS))
+    except (ArithmeticError, TypeError, ValueError):  # of mpmath, and of nan
+        return None
+    if not (size.is_Float and size.is_finite and size > 0):
+        return None
+    with mpmath.workdps(DIGITS):
+        result = mpmath.log10(mpmath.mpf(size))
+    return result if abs(result) <= LARGEST_LOG else None
 
 
 def _towards(parameter: Parameter, end: Expr) -> list[Expr]:

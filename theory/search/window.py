@@ -12,12 +12,21 @@ from sympy import QQ, Expr, Poly, Rational, S, Symbol
 
 from theory.errors import InputError, ParameterError
 from theory.language.activations import Activation, exact_value
-from theory.language.families import holds, zeros
-from theory.language.parameters import Declarations, Parameter
+from theory.language.families import holds, needed, zeros
+from theory.language.parameters import Declarations, Parameter, points
 from theory.network.derivation import derive
 from theory.network.system import System
 
-__all__ = ["chambers_along", "family_over", "middle", "part_between", "rational_in", "roots_between", "window"]
+__all__ = [
+    "chambers_along",
+    "defined_part",
+    "family_over",
+    "middle",
+    "part_between",
+    "rational_in",
+    "roots_between",
+    "window",
+]
 
 LOOKED_AT = 60  # places of an interval at which a chamber is looked for
 DIGITS = 50  # that tell algebraic numbers apart
@@ -79,6 +88,29 @@ def part_between(part: Parameter, low: Expr, high: Expr) -> Parameter:
     """Return a parameter on an interval inside of another, open where that does not end."""
     closed = (low == part.low and part.closed[0], high == part.high and part.closed[1])
     return replace(part, low=low, high=high, closed=closed)
+
+
+def defined_part(system: System, part: Parameter) -> Parameter:
+    """Return the part of an interval, around one place, in which student and teacher are real and square-integrable.
+
+    The interval itself where no polynomial in the parameter says where they cease to be.
+
+    >>> family = derive("exp(c*x**2)", parameters="c")
+    >>> str(defined_part(family, window(family, "c")))
+    'c < 1/4'
+    """
+    functions = [f.unresolved for f in (system.loss_function.student, system.loss_function.teacher)]
+    for place in (system.network.example, *points([part], LOOKED_AT)):
+        demands = [needed(f, place) for f in functions] if part.contains(place[part.symbol]) else [None]
+        conditions = [condition for demand in demands if demand is not None for condition in demand.conditions]
+        if None not in demands:
+            break
+    else:
+        return part
+    walls = [wall for condition in conditions for wall in zeros(condition, part.symbol) or () if part.contains(wall)]
+    low = [wall for wall in walls if wall < place[part.symbol]]
+    high = [wall for wall in walls if wall > place[part.symbol]]
+    return part_between(part, max(low, key=_place, default=part.low), min(high, key=_place, default=part.high))
 
 
 def middle(part: Parameter, share: Rational = S.Half) -> Rational:

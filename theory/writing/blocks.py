@@ -127,6 +127,7 @@ class Document:
         symbols: the keys of `MACROS` whose letters mean here what they say there.
         name: short, of letters, digits and hyphens: what labels begin with.
         references: what is cited.
+        validity: where the formulas hold, a sentence, or nothing; a fragment says it before them.
     """
 
     title: str
@@ -135,6 +136,7 @@ class Document:
     symbols: frozenset[str]
     name: str = ""
     references: tuple[Reference, ...] = ()
+    validity: str = ""
 
 
 def cited(sections: tuple[Section, ...]) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from theory.typeset.layout import Equation, Numbered
 from theory.typeset.macros import BY_KEY, PREFIX
 from theory.writing import words
 from theory.writing.blocks import Block, Document, Equations, Reference, Section, Text, cited
+from theory.writing.families import where_it_holds
 from theory.writing.sections import PARTS, Writer
 from theory.writing.sources import entries, printed
 from theory.writing.tex import Setting, length, to_latex
@@ -105,7 +106,7 @@ def derivation(
     local = set(MODEL_SYMBOLS.values()) - {MODEL_SYMBOLS[x] for x in present if x in MODEL_SYMBOLS}
     references = tuple(Reference(key, printed(entries()[key])) for key in cited(sections))
     symbols = frozenset(BY_KEY) - local - {parameter.name for parameter in system.network.domain}
-    return Document(words.TITLE, _pair(system), sections, symbols, _name(system), references)
+    return Document(words.TITLE, _pair(system), sections, symbols, _name(system), references, where_it_holds(system))
 
 
 def _chosen(only: Iterable[str] | str | None) -> set[str]:

@@ -9,7 +9,13 @@ from theory.network.system import System
 from theory.search.special import special_places, unsearched
 from theory.typeset.printing import latex
 
-__all__ = ["said_of"]
+__all__ = ["said_of", "where_it_holds"]
+
+
+def where_it_holds(system: System) -> str:
+    """Return where the formulas of a family hold, a sentence; nothing where they hold on the whole domain."""
+    where = [f"${condition}$" for condition in conditions_in_words(system.conditions, latex)]
+    return f"The formulas hold where {' and '.join(where)}." if where else ""
 
 
 def said_of(system: System) -> Iterator[str]:
@@ -20,9 +26,8 @@ def said_of(system: System) -> Iterator[str]:
     The formulas hold where $a > 0$.
     Special places: $a = 0$: ...; $a \to \infty$: $A \sim a^{2}$, $B \sim a^{2}$.
     """
-    if system.conditions:
-        where = [f"${condition}$" for condition in conditions_in_words(system.conditions, latex)]
-        yield f"The formulas hold where {' and '.join(where)}."
+    if holds := where_it_holds(system):
+        yield holds
     places = special_places(system)
     if places:
         yield f"Special places: {'; '.join(place.latex for place in places)}."

@@ -173,7 +173,8 @@ class _Writer:
         keys = ", ".join(f"{CITED}{reference.key}" for reference in self.document.references)
         cites = f"% It cites {keys}.\n" if keys else ""
         title = "".join(map(_plain, (self.document.title, ": ", *self.document.subtitle)))
-        parts = {"TITLE": title, "PREFIX": self.setting.prefix, "LABEL": f"{self.label}:", "CITES": cites}
+        holds = f"% {self.document.validity}\n" if self.document.validity else ""
+        parts = {"TITLE": title, "PREFIX": self.setting.prefix, "LABEL": f"{self.label}:", "CITES": holds + cites}
         body = "".join(self.sections(r"\paragraph*{%s.}")).strip("\n")
         loose = LOOSE if self.where() else ""
         return self.filled(FRAGMENT, BODY=body + ("\n\\par" if loose else ""), LOOSE=loose, **parts)

@@ -107,6 +107,13 @@ def test_escape_over_a_grid(call) -> None:
     assert "infinite" in table  # on the wall the function vanishes
 
 
+def test_escape_of_functions_that_grow_like_a_gaussian(call) -> None:
+    code, out, _ = call("escape", "exp(c*x**2)", "--param", "c", "--set", "c=0.2,0.01", "--mu", "0.4")
+    assert code == 0
+    assert call("escape", "exp(0.2*x**2)", "--mu", "0.4")[1].split()[-6:] == out.splitlines()[2].split()[-6:]
+    assert call("escape", "exp(0.2499*x**2)", "--mu", "0.4")[0] == 0
+
+
 def test_law_over_a_grid(call) -> None:
     options = ("--mu", "0.4", "--d", "1e5", "--by", "formula")
     found = json.loads(call("law", "erf(beta*x)", *BETA, "--set", "beta=0.5,1", *options, "--json")[1])["laws"]
@@ -137,6 +144,13 @@ def test_latex_of_a_family_says_where_it_holds(call) -> None:
     assert r"b_{2}" in out
     leaky = call("latex", "max(x, 0) + a*min(x, 0)", "--param", "a", "--fragment", "--only", "tau,A,B")[1]
     assert "a^{2}" in leaky
+
+
+def test_a_fragment_says_where_it_holds(call) -> None:
+    said = [call("latex", *args, "--fragment")[1].split("\n") for args in (PAIR, ("exp(c*x**2)", "--param", "c"))]
+    assert r"% The formulas hold where $b < b_{2}$." in said[0]
+    assert r"% The formulas hold where $c < \frac{1}{4}$." in said[1]
+    assert not any("hold where" in line for line in call("latex", "c1*x", "--param", "c1", "--fragment")[1].split("\n"))
 
 
 def test_a_parameter_of_the_label_alone_keeps_its_bounds(call) -> None:
@@ -174,7 +188,19 @@ def test_a_parameter_of_the_label_alone_keeps_its_bounds(call) -> None:
         (("derive", "erf(a*x + b)", "--param", "a", "--param", "b", "--set", "a=1"), "no value of b given"),
         (("kernel", "erf(b*x)", "--param", "b", "--at", "0.3,0.5"), "no value of b given; accepted with --at"),
         (("escape", "erf(beta*x)", *BETA, "--set", "beta=1,2", "--critical"), "one value each"),
-        (("derive", "exp(p*x**2)", "--param", "p > 1/2"), "accepted: a name"),
+        (("derive", "exp(p*x**2)", "--param", "p > 1/2"), "E sigma(Z)^2 is infinite"),
+        *(
+            (("escape", text, "--param", "a > 0", "--set", f"a={value}", "--mu", "0.4"), "too large a number there")
+            for text, value in (
+                ("exp(exp(a))*x", "30"),
+                ("exp(exp(a))*x", "1e50"),
+                ("exp(exp(a))*x", "1:30:3"),
+                ("a**a*x", "1e9"),
+                ("2**a*x", "1e9"),
+                ("abs(x)**a", "65"),
+            )
+        ),
+        (("derive", "a*x", "--param", "a > 0x10"), "ends are decimals or fractions"),
         (("derive", "exp(p*x**2)", "--param", "p > 0.5"), "E sigma(Z)^2 is infinite"),
         (("escape", "exp(p*x**2)", "--param", "p", "--set", "p=0.3", "--mu", "0.4"), "grows too fast"),
     ],

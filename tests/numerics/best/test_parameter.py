@@ -138,3 +138,18 @@ def test_what_has_no_best_parameter_is_refused() -> None:
     for text in ("b*x", "erf(b*x)"):  # w0 = w*: nothing is left to be learnt
         with pytest.raises(HermescapeError, match="tau is infinite wherever"):
             best_parameter(text, "b", mu=1, between=(1, 2))
+
+
+def test_values_at_which_the_function_is_not_integrable_are_not_searched() -> None:
+    best = best_parameter("exp(c*x**2)", "c", mu=0.4, between=(-1, 1))
+    assert (best.value, best.end, best.domain) == (sp.Rational(1, 4), "high", "-1 <= c < 1/4")
+    assert float(best.time) == pytest.approx(float(search_time(derive("exp(0.24999999*x**2)"), 0.4).tau), rel=1e-6)
+    inside = best_parameter("sqrt(x**2 + b)", "b", mu=0.4, between=(-2, 1))
+    assert (inside.end, inside.domain) == (None, "0 < b <= 1")
+
+
+def test_numbers_that_grow_too_large_end_the_search() -> None:
+    best = best_parameter("exp(a)*x", "a", mu=0.4)
+    assert (best.value, float(best.time)) == (sp.oo, 0.0)
+    with pytest.raises(HermescapeError, match="still falls towards a = oo where numbers grow too large"):
+        best_parameter("2**a*x", "a", mu=0.4)

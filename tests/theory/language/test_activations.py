@@ -78,6 +78,11 @@ def test_a_plain_symbol_is_accepted() -> None:
         ("exp(-x**2)", sp.oo),
         ("x**12", sp.oo),
         ("exp(x**2/5)", sp.Rational(5, 4)),
+        ("exp(0.2499*x**2)", sp.Rational(2500, 2499)),
+        ("x**3*exp(0.0005*x**2)", 500),
+        ("cosh(x**2/5) + sin(x)*exp(x**2/8)", sp.Rational(5, 4)),
+        ("exp(x**2/5)/(1 + exp(x**2/10))", sp.Rational(5, 2)),
+        ("exp(x**2/5)/(1 + exp(x**2/5))", sp.oo),
     ],
 )
 def test_largest_variance(text: str, limit: float) -> None:

@@ -1,5 +1,7 @@
 """Families of functions: what declares a parameter, and where a family has one formula."""
 
+import re
+
 import pytest
 import sympy as sp
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from sympy import Rational, S, Symbol
 
 import hermescape
+from numerics.rates.search_time import search_time
 from theory.calculus.parity import parity
 from theory.calculus.signs import OpenSignError
 from theory.errors import (
@@ -22,6 +25,7 @@ from theory.language.families import conditions_in_words, holds
 from theory.language.hermite import coefficients, information_exponent
 from theory.language.labels import labels
 from theory.language.parameters import declared, points
+from theory.language.substitution import TooLargeError
 from theory.network.derivation import derive
 from theory.symbols import TAKEN, x
 
@@ -40,7 +44,9 @@ beta, a = Symbol("beta", positive=True), Symbol("a", real=True)
         ("beta>=0", "beta >= 0", "is_nonnegative"),
         ("beta < 0", "beta < 0", "is_negative"),
         ("beta <= 0", "beta <= 0", "is_nonpositive"),
-        ("beta > 1/2", None, None),
+        ("beta > 1/3", "beta > 1/3", "is_positive"),
+        ("-1/3 < beta < 2.5/2", "-1/3 < beta < 5/4", "is_real"),
+        *((f"beta > {end}", None, None) for end in ("0x10", "0b1", "1/0", "1/0x10", "pi", "1**2", "1_")),
         ("0.5 < beta <= 2", "1/2 < beta <= 2", "is_positive"),
         ("-1 < beta < 2", "-1 < beta < 2", "is_real"),
         ("2 > beta > 1", "1 < beta < 2", "is_positive"),
@@ -95,7 +101,7 @@ def test_declarations_from_mappings_and_symbols() -> None:
         declared([Symbol("b", imaginary=True)])
 
 
-@pytest.mark.parametrize("name", sorted(TAKEN))
+@pytest.mark.parametrize("name", [*sorted(TAKEN), "L_q", "L_r", "q_s", "M_ss", "sigma_1", "z_0", "mu_"])
 def test_letters_of_the_theory_are_refused(name: str) -> None:
     with pytest.raises(ParameterError, match=r"letter of the theory|accepted: a name|name of a function"):
         declared(name)
@@ -366,3 +372,54 @@ def test_what_no_proof_says_is_real_is_looked_at_far_out() -> None:
     with pytest.raises(NotRealError, match=r"looked at for b = [3-9]"):
         activation("sqrt(1+b*x*exp(-x**2))", {"b": "> 0"})
     assert activation("sqrt(1+b*x*exp(-x**2))", {"b": "0 < b < 2"}).is_family
+
+
+@pytest.mark.parametrize(("rate", "largest"), [("1/5", sp.Rational(5, 4)), ("-1/5", sp.oo), ("0", sp.oo)])
+def test_the_largest_variance_of_a_family_is_its_members(rate: str, largest: sp.Expr) -> None:
+    family = activation("exp(c*x**2) + exp(c*x**2/2)", "c")
+    at = {family.parameters[0]: sp.Rational(rate)}
+    assert family.max_variance.subs(at) == family.at({"c": rate}).max_variance == largest
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "larger"),
+    [
+        ("exp(a)*x", 2800, 2900),
+        ("2**a*x", 64, 65),
+        ("a**4*x", "1e40", "1e309"),
+        ("erfc(a)*x", 50, 60),
+        ("a**a*x", 64, 65),
+        ("cosh(a**2)*x", 50, 60),
+    ],
+)
+def test_what_is_refused_when_typed_is_refused_when_set(text: str, value: str, larger: str) -> None:
+    family, typed = activation(text, "a > 0"), re.sub(r"\ba\b", "({})", text)
+    assert family.at({"a": value}).expr == activation(typed.replace("{}", str(value))).expr
+    for refused in (lambda: family.at({"a": larger}), lambda: activation(typed.replace("{}", str(larger)))):
+        with pytest.raises(InputError):
+            refused()
+
+
+def test_numbers_too_large_for_a_family_are_refused_by_what_takes_them() -> None:
+    family = derive("exp(exp(a))*x", parameters="a")
+    assert search_time(family, mu=0.4, a=1).tau == pytest.approx(0.0154947827)
+    for refused in (lambda: search_time(family, mu=0.4, a=30), lambda: family.member({"a": 30})):
+        with pytest.raises(TooLargeError, match=r"a = 30 given: exp\(exp\(a\)\) is too large a number there; accepted"):
+            refused()
+
+
+@pytest.mark.parametrize(
+    ("assumption", "said"),
+    [
+        ({"imaginary": True}, "not real"),
+        ({"real": False}, "not real"),
+        ({"integer": True}, "no interval of real numbers"),
+        ({"even": True}, "no interval of real numbers"),
+        ({"rational": True}, "no interval of real numbers"),
+    ],
+)
+def test_symbols_that_fill_no_interval_are_refused(assumption: dict[str, bool], said: str) -> None:
+    b = Symbol("b", **assumption)
+    for refused in (lambda: declared([b]), lambda: activation(sp.tanh(b * x)), lambda: activation(b * x, ["b"])):
+        with pytest.raises(ParameterError, match=said):
+            refused()

@@ -75,3 +75,39 @@ def test_what_is_not_searched_is_said() -> None:
     assert unsearched(derive("p*x + He(3, x)", parameters="p")) == ()
     assert unsearched(derive("erf(b*x)", parameters="b > 0", objective="correlation")) == ()  # 4 b^2 over roots
     assert unsearched(derive("erf")) == unsearched(derive("erf(b*x)", parameters="b", model="plain")) == ()
+
+
+def test_a_family_of_a_function_without_a_formula_has_no_special_places() -> None:
+    system = derive("sigma(x + b)", functions=["sigma"], parameters="b")
+    assert special_places(system) == ()
+    assert unsearched(system) == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["max(x - exp(a), 0)", "sin(exp(a)*x)", "exp(exp(a))*x", "exp(exp(exp(a)))*x", "max(x - exp(exp(a)), 0)"]
+)
+def test_what_grows_faster_than_every_power_has_none(text: str) -> None:
+    assert [place.place for place in special_places(derive(text, parameters="a"))] == []
+
+
+@pytest.mark.parametrize("text", ["a**a*x", "erf(a**a*x)", "a**a*x + a*He(3, x)"])
+def test_what_is_no_polynomial_has_no_factors(text: str) -> None:
+    assert special_places(derive(text, parameters="a > 0")) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "teacher", "parameters", "place", "turns"),
+    [
+        ("exp(c*x**2)", "exp(c*x**2)", ["c"], "c = 0", False),  # A = 6 c^2 mu (1 - mu^2) + O(c^3)
+        ("c**3*erf(x)", "erf", ["c"], "c = 0", True),
+        ("c*x", "x", ["c"], "c = 0", True),
+        ("c*x", "x", ["c >= 0"], "c = 0", False),  # an end of the domain
+        ("(a - b)*x", "x", ["a", "b"], "a - b = 0", True),
+        ("(a - b)**2*x", "x", ["a", "b"], "a - b = 0", False),
+    ],
+)
+def test_a_sign_changes_where_the_whole_order_is_odd(
+    text: str, teacher: str, parameters: list[str], place: str, turns: bool
+) -> None:
+    said = [p.what for p in special_places(derive(text, teacher, parameters=parameters)) if p.place == place]
+    assert ("A changes its sign" in said, "A = 0 for every mu" in said) == (turns, not turns)
