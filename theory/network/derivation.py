@@ -131,7 +131,7 @@ def derive(
             f"label {label} of {phi.name}, which has no formula, given; accepted: the label as it is, and T(phi(x)) "
             "written as the teacher, such as teacher 'phi(x)**2'."
         )
-    given = labels(phi, transform=label, noise=noise, parameters=domain)
+    given = _near(labels(phi, transform=label, noise=noise, parameters=domain), near)
     wanted = None if objective is None else find_objective(objective).name
     return _derive(_parametrisation(model, alpha), sigma, given, (sigma.name, given.mean.name), wanted)
 
@@ -223,7 +223,7 @@ def network_of(
     """
     sigma, phi, domain = _links(student, teacher, parameters, None, near)
     refuse_undefined(sigma.expr, phi.expr)
-    given = shown_labels(phi, transform=label, noise=noise, parameters=domain)
+    given = _near(shown_labels(phi, transform=label, noise=noise, parameters=domain), near)
     return _posed(_parametrisation(model, alpha), sigma, given, objective)
 
 
@@ -249,6 +249,12 @@ def _links(
     if place:
         sigma, phi = sigma.within(place), phi.within(place)
     return sigma, phi, tuple(shared.values())
+
+
+def _near(given: Labels, near: Mapping[str, float | Expr | str] | None) -> Labels:
+    """Return labels with what is learnt in the chamber of values that were asked for."""
+    own = [p for p in given.domain if p.name in (near or {})]
+    return given.near(exact_values(own, {p.name: (near or {})[p.name] for p in own})) if own else given
 
 
 def lettered(sigma: Activation, phi: Activation) -> tuple[Activation, Activation]:
