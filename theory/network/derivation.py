@@ -133,7 +133,9 @@ def derive(
         )
     given = _near(labels(phi, transform=label, noise=noise, parameters=domain), near)
     wanted = None if objective is None else find_objective(objective).name
-    return _derive(_parametrisation(model, alpha), sigma, given, (sigma.name, given.mean.name), wanted)
+    system = _derive(_parametrisation(model, alpha), sigma, given, (sigma.name, given.mean.name), wanted)
+    idle = tuple(p for p in domain if p.symbol not in system.network.parameters_of_functions)
+    return replace(system, idle=idle) if idle else system
 
 
 def takes_text(verb: Callable[Concatenate[System, P], R]) -> Callable[Concatenate[Given, P], R]:
@@ -178,6 +180,7 @@ def _given(verb: Callable[Concatenate[System, P], R], *, put: bool) -> Callable[
     def of(system: Given, *args: Any, **options: Any) -> R:
         whole = system if isinstance(system, System) else derive(system)
         names = [p.name for p in whole.network.domain]
+        _without(whole, options, gathers=gathers, taken=set(own))
         if not names:
             return verb(whole, *args, **options)
         given = dict(options.get("parameters") or {}) if gathers else {}
@@ -196,6 +199,18 @@ def _given(verb: Callable[Concatenate[System, P], R], *, put: bool) -> Callable[
         return verb(member, *args, **options)
 
     return of
+
+
+def _without(whole: System, options: dict[str, Any], *, gathers: bool, taken: set[str]) -> None:
+    """Check values of parameters that are in none of the functions, and take them out: they change nothing."""
+    idle = {p.name: p for p in whole.idle}
+    values = [(name, options.pop(name)) for name in idle if name in options and name not in taken]
+    if gathers and idle.keys() & (options.get("parameters") or {}).keys():
+        values += [(name, value) for name, value in options["parameters"].items() if name in idle]
+        options["parameters"] = {name: value for name, value in options["parameters"].items() if name not in idle}
+    for name, value in values:
+        for one in map(float, value) if _is_array(value) else (value,):
+            exact_values((idle[name],), {name: one})
 
 
 def _is_array(value: object) -> bool:
