@@ -350,3 +350,13 @@ def test_a_derivation_of_a_family_is_kept_on_disk(tmp_path: Path, monkeypatch: p
         assert entry("name", stranger) is None
     with pytest.raises(ValueError, match="no name of a symbol"):
         load(["S", "__import__('os')", "real"])
+
+
+def test_a_parameter_that_cancels_has_no_effect() -> None:
+    family = derive("sign(beta*x)*tanh(x) + x", parameters={"beta": "> 0"})
+    assert [p.name for p in family.idle] == ["beta"]
+    plain = search_time(family, mu=0.4)
+    assert search_time(family, mu=0.4, beta=1) == plain
+    assert search_times(family, [0.4], beta=[1, 2]).tau == pytest.approx(plain.tau)
+    with pytest.raises(ParameterError, match="beta"):
+        search_time(family, mu=0.4, beta=-1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -29,7 +30,8 @@ def bifurcations(
     """Find where zeros of A or of B in 0 < mu < 1 appear and vanish as a parameter of a family varies.
 
     Two of them meet in a fold, or one passes an end, mu = 0 or 1. Exact where A (or B) is a polynomial in mu and the
-    parameter, else searched for, each with its error.
+    parameter, else searched for, each with its error. A branch may then leave below or above the alignments at which
+    the sign of A is known; the count is said to be that between these.
     """
     ends = ends_of(between)
     import numerics.best.bifurcations
@@ -48,7 +50,10 @@ def _summary(report: Bifurcations) -> dict[str, Any]:
         "over": report.name,
         "of": report.quantity,
         "exact": report.exact,
-        "intervals": [{"low": low, "high": high, "count": count} for low, high, count in report.intervals],
+        "intervals": [
+            {"low": low, "high": high, "count": count, "counted_in": [None if isnan(end) else end for end in reach]}
+            for (low, high, count), reach in zip(report.intervals, report.ranges, strict=True)
+        ],
         "points": [
             {
                 "kind": point.kind,

@@ -106,7 +106,9 @@ def read_families(
     What a command of kind "keep" gets besides is `parameters`, values by name; one of kind "grid" gets `grid`, lists
     of values by name.
 
-    Raises `ParameterError` for a parameter or a function that is declared and not used, a value of no parameter, or a
+    A parameter that was typed and cancels, as beta of sign(beta*x) with beta > 0, may have a value, without effect.
+
+    Raises `ParameterError` for a parameter or a function that is declared and not typed, a value of no parameter, or a
     value that is missing.
     """
     many = kind in ("grid", "either")
@@ -123,11 +125,16 @@ def read_families(
     from theory.language.parameters import declared
 
     domain = declared(param)
+    typed = " ".join(str(given[name]) for name in ("student", "teacher", "label") if given.get(name) is not None)
     held = _functions(given, domain, functions)
-    stray = [p.name for p in domain if p.name not in held]
+    idle = {p.name for p in domain if p.name not in held and re.search(rf"(?<!\w){p.name}(?!\w)", typed)}
+    stray = [p.name for p in domain if p.name not in held | idle]
     if stray:
         raise ParameterError(f"--param {stray[0]} given, which is in none of the functions; accepted: it left out.")
     values = _settings(settings or [], domain, grid=many)
+    for name in idle:  # it cancels, and its value changes nothing
+        values.pop(name, None)
+    domain = tuple(p for p in domain if p.name in held)
     missing = [p for p in domain if p.name not in values]
     partial = kind == "some" or (kind in ("symbols", "either") and len(missing) == len(domain))
     if missing and not partial:

@@ -9,18 +9,22 @@ there), at 2^-10, ..., 2^-6 and at 64 equal steps of mu, for 65 values of p, by 
 quadrature; j is the order of A at mu = 0, and k = 1 where student and teacher are one function. Roots in mu are
 changes of sign, refined, and minima of |F| that reach zero when followed down. Between two values of p at which the
 signs of F at mu = 0 or 1 differ lies an *end* of a branch, F(0, p) = 0 or F(1, p) = 0. Where only the number of roots
-differs, two neighbours have met in a *fold*: the extremum of F between them is zero there, and a closed form is then
-polished by Newton's method for A = dA/dmu = 0, at 30 digits. Nothing of that is a proof: what two events between
-neighbouring values of p undo is missed, and so are roots closer to each other than a step where |F| has no sampled
-minimum, or where |F| is below 1e-13 of its largest value. Branches that cross keep their number, and are not looked
-for.
+differs by two, two neighbours have met in a *fold*: the extremum of F between them is zero there, inside of their
+bracket, and a closed form is then polished by Newton's method for A = dA/dmu = 0, at 30 digits.
+
+Signs of a closed form are proved, by balls of up to 1024 bits, however small it is. A sign of anything else is taken
+where |F| is beyond its stated error and 1e-13 of the largest |F|; alignments without a sign are left out. What is known
+then reaches from the lowest alignment with a sign to the highest (`Bifurcations.ranges`), and a branch that passes
+these, or that they pass, leaves *below* or *above* them. A change of the number that is none of this is *unclear*.
+
+Nothing of that is a proof: what two events between neighbouring values of p undo is missed, and so are roots closer to
+each other than a step where |F| has no sampled minimum. Branches that cross keep their number, and are not looked for.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
@@ -32,15 +36,15 @@ import sympy as sp
 from numpy.typing import NDArray
 from sympy import Expr
 
-from numerics.accuracy import BIFURCATION, INTEGRAL
-from numerics.integrals.evaluate import Evaluator, evaluator, looser
+from numerics.accuracy import BIFURCATION
+from numerics.integrals.signed import Signed, signed
 from theory.calculus.expectations import is_closed
-from theory.errors import HermescapeError, ParameterError, QuadratureError
+from theory.errors import HermescapeError, ParameterError
 from theory.language.activations import Activation
 from theory.language.parameters import Declarations, Parameter
 from theory.lazy import Provided
 from theory.network.system import System
-from theory.search.bifurcations import ZEROS, Bifurcation, Quantity, borders_of, counted, of_polynomial
+from theory.search.bifurcations import ZEROS, Bifurcation, Kind, Quantity, borders_of, counted, of_polynomial
 from theory.search.roots import bend_of, drive_of
 from theory.search.window import chambers_along, family_over, middle, window
 from theory.shown import Row, Shown
@@ -53,8 +57,11 @@ Array = NDArray[np.float64]
 PANELS = 64  # of mu, and of p; half as many of p where A is integrated
 SMALLEST = 10  # alignments between 0 and 2^-10 are not sampled
 HIGHEST = 4  # order of A at mu = 0
-NOISE = 1e-13  # of the largest |F|
-SPLITS = 12  # halvings of a step of p in which several things happen
+NOISE = 1e-13  # of the largest |F|, where its signs are not proved
+DEEPEST = 1e-30  # a root between 0 and the first alignment is known so far down
+NEXT = 1e-6  # in mu: an extremum so near the end of its bracket is none
+VANISHED = 1e-3  # of the extremum of F on either side of a fold
+SPLITS = 36  # halvings of a step of p in which several things happen; half as many where A is integrated
 POINTS = 101  # of a branch; half as many where A is integrated
 DIGITS = 30
 NEAR = 0.03  # in mu: a branch that ends so near a bifurcation ends in it
@@ -82,6 +89,7 @@ class Bifurcations(Shown):
         points: bifurcations, ascending in the parameter.
         borders: the ends of the interval, and the values of the bifurcations between them.
         counts: the number of critical alignments between every two borders.
+        ranges: the alignments between which these were counted: (0, 1), unless A has no known sign beyond them.
         branches: the critical alignments between every two borders, as arrays.
         exact: whether the bifurcations are exact and none is missed: A is polynomial in mu and the parameter.
         family: the system, with this parameter left.
@@ -95,6 +103,7 @@ class Bifurcations(Shown):
     points: tuple[Bifurcation, ...]
     borders: tuple[Expr, ...]
     counts: tuple[int, ...]
+    ranges: tuple[tuple[float, float], ...]
     branches: tuple[Branch, ...]
     exact: bool
     family: System
@@ -117,7 +126,7 @@ class Bifurcations(Shown):
         return [(low, high, count) for (low, high), count in zip(spans, self.counts, strict=True)]
 
     def count(self, value: float) -> int:
-        """Return the number of critical alignments in (0, 1) at a value of the parameter that is no border."""
+        """Return the number of critical alignments, in (0, 1) or its range, at a value that is no border."""
         for low, high, count in self.intervals:
             if low < value < high:
                 return count
@@ -134,8 +143,8 @@ class Bifurcations(Shown):
     def quantities(self) -> list[Row]:
         """The number of critical alignments in every interval, and every bifurcation."""
         rows = [
-            Row(f"{low:.6g} < {self.name} < {high:.6g}", count, f"{ZEROS[self.quantity][1]} in (0, 1)")
-            for low, high, count in self.intervals
+            Row(f"{low:.6g} < {self.name} < {high:.6g}", count, f"{ZEROS[self.quantity][1]} {_said(reach)}")
+            for (low, high, count), reach in zip(self.intervals, self.ranges, strict=True)
         ]
         rows += [Row(f"{self.name}, {point.kind}", point.value, point.words, point.error) for point in self.points]
         return [*rows, Row("exact", self.exact, "whether the bifurcations are exact and none is missed")]
@@ -182,19 +191,22 @@ def bifurcations(
     if of not in ZEROS:
         raise ParameterError(f"of = {of!r} given; accepted: A or B.")
     pieces = [_Piece(piece, member, of) for piece, member in chambers_along(family, part)]
-    points, borders, counts = list[Bifurcation](), list[Expr](), list[int]()
+    points, borders, counts, ranges = list[Bifurcation](), list[Expr](), list[int](), list[tuple[float, float]]()
     for piece in pieces:
         own, inner, numbers = piece.events
-        if counts and counts[-1] == numbers[0]:  # nothing changes at the wall
-            inner, numbers = inner[1:], numbers[1:]
+        reaches = piece.ranges
+        if counts and (counts[-1], ranges[-1]) == (numbers[0], reaches[0]):  # nothing changes at the wall
+            inner, numbers, reaches = inner[1:], numbers[1:], reaches[1:]
         elif counts:
             points.append(Bifurcation("wall", piece.part.low, quantity=of))
         points += own
         borders += inner[:-1]
         counts += numbers
+        ranges += reaches
     branches = [branch for piece in pieces for branch in piece.branches]
     exact = all(piece.is_exact for piece in pieces)
-    return Bifurcations(over, tuple(points), (*borders, part.high), tuple(counts), tuple(branches), exact, family, of)
+    seen = (tuple(points), (*borders, part.high), tuple(counts), tuple(ranges), tuple(branches))
+    return Bifurcations(over, *seen, exact, family, of)
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,6 +244,20 @@ class _Piece:
         borders = borders_of(points, self.part)
         return points, borders, counted(borders, self.part, count)
 
+    @property
+    def ranges(self) -> list[tuple[float, float]]:
+        """Between every two borders, the alignments between which F had a sign wherever it was looked at."""
+        ranges = list[tuple[float, float]]()
+        for low, high in pairwise(map(float, self.events[1])):
+            seen = [nodes for value, (nodes, _) in self._kept.items() if low < value < high]
+            if self.is_exact or not seen:
+                ranges.append((0.0, 1.0))
+            elif any(not len(nodes) for nodes in seen):
+                ranges.append((math.nan, math.nan))
+            else:
+                ranges.append((max(float(nodes[0]) for nodes in seen), min(float(nodes[-1]) for nodes in seen)))
+        return ranges
+
     # --- F = A/(mu^j (1 - mu)^k)
 
     @cached_property
@@ -241,44 +267,50 @@ class _Piece:
         return self.quantity == "A" and loss.student == loss.teacher
 
     @cached_property
-    def _at_zero(self) -> tuple[int, Evaluator | None]:
+    def _at_zero(self) -> tuple[int, Signed | None]:
         """j, and F at mu = 0; 0 and None where A has no such derivatives."""
         for j in range(HIGHEST):
             leading = self._derivative(0, j)
             if leading is None:
                 break
-            sizes = [abs(_value(leading, float(middle(self.part, sp.Rational(i, 7))))) for i in (1, 3, 6)]
-            if not all(map(math.isfinite, sizes)):
+            numbers = [leading(float(middle(self.part, sp.Rational(i, 7)))) for i in (1, 3, 6)]
+            if not all(math.isfinite(number) for number, _ in numbers):
                 break
-            if max(sizes) > NOISE:
+            if any(abs(number) > error for number, error in numbers):
                 return j, leading
         return 0, None
 
     @cached_property
-    def _at_one(self) -> Evaluator | None:
+    def _at_one(self) -> Signed | None:
         return self._derivative(1, 1 if self._own else 0)
 
-    def _derivative(self, alignment: int, n: int) -> Evaluator | None:
+    def _derivative(self, alignment: int, n: int) -> Signed | None:
         """Return (d/dmu)^n A/n! at an end of (0, 1), negative for n = 1 at mu = 1; None where it is not known."""
         try:
             there = self.drive.diff(mu, n).subs(mu, alignment) / (sp.factorial(n) * (1 - 2 * alignment) ** n)
-            made = evaluator((self.part.symbol,), (there,))
-            return made if math.isfinite(_value(made, float(middle(self.part)))) else None
+            made = signed((self.part.symbol,), there)
+            return made if math.isfinite(made(float(middle(self.part)))[0]) else None
         except (HermescapeError, ArithmeticError, TypeError):
             return None
 
     @cached_property
-    def _inside(self) -> Evaluator:
-        return evaluator((mu, self.part.symbol), (self.drive,))
+    def _inside(self) -> Signed:
+        return signed((mu, self.part.symbol), self.drive)
 
     def at(self, alignment: float, value: float) -> float:
         """Return F."""
+        return self._at(alignment, value)[0]
+
+    def _at(self, alignment: float, value: float) -> tuple[float, float]:
+        """Return F and its error."""
         (j, start), end = self._at_zero, self._at_one
         if alignment == 0 and start is not None:
-            return _value(start, value)
+            return start(value)
         if alignment == 1 and end is not None:
-            return _value(end, value)
-        return _value(self._inside, alignment, value) / (alignment**j * (1 - alignment if self._own else 1.0))
+            return end(value)
+        number, error = self._inside(alignment, value)
+        share = alignment**j * (1 - alignment if self._own else 1.0)
+        return number / share, error / share
 
     @cached_property
     def _nodes(self) -> Array:
@@ -288,10 +320,11 @@ class _Piece:
         return np.array([*low, *inner, *high])
 
     def _samples(self, value: float) -> tuple[Array, Array]:
-        """Return alignments and F there, where it is no noise."""
+        """Return alignments and F there, where its sign is known."""
         if value not in self._kept:
-            f = np.array([self.at(node, value) for node in self._nodes.tolist()])
-            kept = np.isfinite(f) & (abs(f) > NOISE * np.max(abs(f), initial=0.0, where=np.isfinite(f)))
+            f, errors = np.array([self._at(node, value) for node in self._nodes.tolist()]).T
+            noise = errors + (errors > 0) * NOISE * np.max(abs(f), initial=0.0, where=np.isfinite(f))
+            kept = np.isfinite(f) & (abs(f) > noise)
             self._kept[value] = self._nodes[kept], f[kept]
         return self._kept[value]
 
@@ -328,12 +361,15 @@ class _Piece:
         low, high = (float(end) for end in (self.part.low, self.part.high))
         inset = BIFURCATION * (high - low)
         values = np.linspace(low + inset, high - inset, PANELS // self._cost + 1).tolist()
-        return [point for pair in pairwise(values) for point in self._events(*pair, SPLITS)]
+        return [point for pair in pairwise(values) for point in self._events(*pair, SPLITS // self._cost)]
 
     def _events(self, low: float, high: float, splits: int) -> list[Bifurcation]:
         """Return what happens between two values: one thing, or what does on either half."""
         before, after = (self.roots(value) for value in (low, high))
-        ends = [at for at in (0.0, 1.0) if self._is_passed(at, low, high)]
+        reach = self._common(low, high)
+        ends = [
+            at for at in reach if self.at(at, low) < 0 < self.at(at, high) or self.at(at, high) < 0 < self.at(at, low)
+        ]
         change = abs(len(before) - len(after))
         if not (ends or change):
             return []
@@ -344,21 +380,40 @@ class _Piece:
             if fold is not None:
                 return [fold]
         half = (low + high) / 2
-        if splits:
+        if splits and low < half < high:
             return self._events(low, half, splits - 1) + self._events(half, high, splits - 1)
         if ends:
             return [self._end(low, high, at) for at in ends]
-        middle_of = float(np.mean(before if len(before) > len(after) else after))
-        return [Bifurcation("fold", sp.Float(half), sp.Float(middle_of), high - low)]
+        return self._lost((half, high - low), before if len(before) > len(after) else after, change, reach)
 
-    def _is_passed(self, end: float, low: float, high: float) -> bool:
-        known = (self._at_one if end else self._at_zero[1]) is not None
-        return known and self.at(end, low) * self.at(end, high) < 0
+    def _common(self, low: float, high: float) -> tuple[float, ...]:
+        """Return the lowest and the highest alignment with a known sign of F at both values; none if there is none."""
+        shared = np.intersect1d(self._samples(low)[0], self._samples(high)[0])
+        return (float(shared[0]), float(shared[-1])) if len(shared) else ()
 
-    def _end(self, low: float, high: float, end: float) -> Bifurcation:
-        """Return where a root passes mu = 0 or 1."""
-        value = _bracketed(lambda value: self.at(end, value), low, high)
-        return Bifurcation("end", sp.Float(value), sp.Integer(int(end)), float(BIFURCATION))
+    def _lost(
+        self, place: tuple[float, float], roots: Sequence[float], change: int, reach: tuple[float, ...]
+    ) -> list[Bifurcation]:
+        """Return where roots come from beyond what is known, or why their number changes is not."""
+        value, error = sp.Float(place[0]), place[1]
+        points = list[Bifurcation]()
+        if reach:
+            beyond: tuple[tuple[Kind, float, bool], ...] = (
+                ("below", reach[0], any(root < reach[0] for root in roots)),
+                ("above", reach[1], any(root > reach[1] for root in roots)),
+            )
+            points = [Bifurcation(kind, value, sp.Float(at, 6), error) for kind, at, is_left in beyond if is_left]
+        return points if len(points) == change else [Bifurcation("unclear", value, error=error)]
+
+    def _end(self, low: float, high: float, at: float) -> Bifurcation:
+        """Return where a root passes mu = 0 or 1, or an end of what is known."""
+        value = _bracketed(lambda value: self.at(at, value), low, high)
+        error = BIFURCATION * max(1.0, abs(value))
+        if at in (0, 1):
+            return Bifurcation("end", sp.Float(value), sp.Integer(int(at)), error)
+        return Bifurcation(
+            "below" if at < self._nodes[len(self._nodes) // 2] else "above", sp.Float(value), sp.Float(at, 6), error
+        )
 
     def _fold(self, one: tuple[float, list[float]], other: tuple[float, list[float]]) -> Bifurcation | None:
         """Return the fold in which two neighbouring roots meet; None where it is not clear which two."""
@@ -371,9 +426,12 @@ class _Piece:
             def least(value: float, low: float = low, high: float = high, side: float = side) -> float:
                 return self._lowest(low, high, value, side)[1]
 
-            if least(poor) > 0 > least(rich):
+            heights = least(poor), least(rich)
+            if heights[0] > 0 > heights[1]:
                 value = _bracketed(least, *sorted((rich, poor)))
-                return self._polished(value, self._lowest(low, high, value, side)[0])
+                alignment, left = self._lowest(low, high, value, side)
+                if abs(left) < VANISHED * max(heights[0], -heights[1]) and low + NEXT < alignment < high - NEXT:
+                    return self._polished(value, alignment)
         return None
 
     def _polished(self, value: float, alignment: float) -> Bifurcation:
@@ -390,11 +448,16 @@ class _Piece:
                     solution = mpmath.findroot(at, (alignment, value), tol=mpmath.mpf(10) ** -DIGITS)
             except (ValueError, TypeError, ZeroDivisionError):
                 solution = None
-            if solution is not None and abs(solution[1] - value) < math.sqrt(BIFURCATION) * (1 + abs(value)):
+            near = math.sqrt(BIFURCATION)
+            if (
+                solution is not None
+                and abs(solution[1] - value) < near * (1 + abs(value))
+                and abs(solution[0] - alignment) < NEAR
+            ):
                 return Bifurcation(
                     "fold", sp.Float(solution[1], 15), sp.Float(solution[0], 15), 1e-15 * (1 + abs(value))
                 )
-        return Bifurcation("fold", sp.Float(value), sp.Float(alignment), float(BIFURCATION))
+        return Bifurcation("fold", sp.Float(value), sp.Float(alignment), BIFURCATION * max(1.0, abs(value)))
 
     # --- branches
 
@@ -414,19 +477,17 @@ class _Piece:
         return branches
 
 
-def _value(f: Evaluator, *at: float) -> float:
-    """Return a number by quadrature to the first tolerance that is reached; NaN where it overflows."""
-    for tolerance in (INTEGRAL, *looser(INTEGRAL)):
-        with suppress(QuadratureError):
-            try:
-                return float(f(*at, tolerance=tolerance)[0].value)
-            except ArithmeticError:
-                return math.nan
-    return float(f(*at)[0].value)  # raises what it says
+def _said(reach: tuple[float, float]) -> str:
+    """Return where zeros were counted, in words."""
+    if math.isnan(reach[0]):
+        return "where signs are known, which are none"
+    low, high = reach
+    return f"in {'(0' if low == 0 else f'[{low:.6g}'}, {'1)' if high == 1 else f'{high:.6g}]'}"
 
 
 def _bracketed(f: Callable[[float], float], low: float, high: float) -> float:
-    return float(scipy.optimize.brentq(f, low, high, xtol=1e-15, rtol=1e-14))
+    xtol = DEEPEST if low == 0 else 1e-15
+    return float(scipy.optimize.brentq(f, low, high, xtol=xtol, rtol=1e-14, maxiter=500))
 
 
 def _joined(branch: Branch, points: Sequence[Bifurcation], borders: tuple[Expr, Expr]) -> Branch:

@@ -78,7 +78,8 @@ def _transform(values: Array, axis: int) -> Array:
 def tabulate(functions: Sequence[Expr], low: float, high: float, *, tolerance: float = SURROGATE) -> Surrogate:
     """Return the surrogate of functions of q, r and D over r in [low, high], to `tolerance` of their largest values.
 
-    `low` = `high` tabulates in theta alone. Raises `QuadratureError` where the tolerance is not reached.
+    `low` = `high` tabulates in theta alone. Raises `QuadratureError` where the tolerance is not reached, or where a
+    function is not finite.
 
     >>> from theory.network.derivation import derive
     >>> table = tabulate(tuple(derive("tanh", model="plain").guarded_functions.values()), 1.0, 1.0, tolerance=1e-6)
@@ -91,7 +92,14 @@ def tabulate(functions: Sequence[Expr], low: float, high: float, *, tolerance: f
     def sample(theta: float, s: float) -> tuple[float, ...]:
         variance, overlap = math.exp(s), math.exp(s / 2) * math.sin(theta)
         gap = variance * math.cos(theta) ** 2
-        return direct.values(overlap, variance, gap, tolerance=0.1 * tolerance)
+        values = direct.values(overlap, variance, gap, tolerance=0.1 * tolerance)
+        if not all(map(math.isfinite, values)):
+            raise QuadratureError(
+                "the loss, its slopes or moments of its gradient are infinite or undefined at q = "
+                f"{overlap:.4g}, r = {variance:.4g}, and the surrogate asked for is over {low:.4g} <= r <= {high:.4g}; "
+                "accepted: functions that grow more slowly, or a flow that stays at smaller r."
+            )
+        return values
 
     def grid(thetas: Array, norms: Array) -> Array:
         return np.array([[sample(theta, s) for s in norms] for theta in thetas]).transpose(2, 0, 1)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -25,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from numerics import accuracy
-from numerics.accuracy import DIFFUSION_STALL, NEVER
+from numerics.accuracy import DIFFUSION_STALL, NEVER, PROBABILITY_ROUNDING
 from numerics.compile.formulas import compiled
 from numerics.compile.keeping import contents
 from numerics.law.ensemble import MOST_STEPS, PATHS, Ensemble, Kind, Sample, motion_of
@@ -34,12 +35,13 @@ from numerics.law.moments import Grid, tabulated
 from numerics.law.protocol import Law, Setting, check_level
 from numerics.law.starts import check_step, is_lora
 from numerics.rates.search_time import search_time
+from theory.calculus.bivariate import Phi2, Phi2Angle
 from theory.errors import InputError, ParameterError, QuadratureError, StalledError
 from theory.lazy import Provided
 from theory.network.system import System
 from theory.search.law import search_time as search_time_of
 from theory.search.regimes import regime
-from theory.shown import Shown
+from theory.shown import Shown, short
 from theory.symbols import r
 
 __all__ = ["SECONDS", "Distance", "SampledLaw", "distance", "sampled_law"]
@@ -255,7 +257,8 @@ def sampled_law(
     if kind == "chain" and eta == 0:
         raise ParameterError("step_size = 0 with the chain of whole steps given; accepted: a number > 0.")
     motion = motion_of(system, kind)
-    tau, name = _growth(system, setting, place)
+    probabilities = any(f.has(Phi2, Phi2Angle) for f in motion.moments.functions.values())
+    tau, name = _growth(system, setting, place, PROBABILITY_ROUNDING if probabilities else sys.float_info.min)
     scale = setting.dimension**-2.0 if initial_scale is None else float(initial_scale)
     numbers = (setting.dimension, setting.threshold, setting.kappa, scale, eta)
     ensemble = Ensemble(system, motion, place, *numbers)
@@ -304,8 +307,11 @@ def distance(law: Law, sampled: SampledLaw) -> Distance:
     return Distance(max(largest, abs(law.escaping - sampled.escaping)), sampled.error)
 
 
-def _growth(system: System, setting: Setting, place: Mapping[str, float]) -> tuple[float | None, str]:
-    """Return the search time at this step size, None where growth is not exponential, and the regime."""
+def _growth(system: System, setting: Setting, place: Mapping[str, float], least: float) -> tuple[float | None, str]:
+    """Return the search time at this step size, None where growth is not exponential, and the regime.
+
+    Raises `InputError` for a rate below the least that moments resolve.
+    """
     others = {name: value for name, value in place.items() if name not in ("mu", "rho")}
     name = regime(system, place.get("mu"), place.get("rho"), kappa=setting.kappa, parameters=others).name
     if name in ("noise-driven", "trapped", "undecided"):
@@ -314,6 +320,13 @@ def _growth(system: System, setting: Setting, place: Mapping[str, float]) -> tup
         search = search_time(system, place["mu"], rho=place.get("rho"), certify=False)
         check_step(system, setting, search)
         rate = float(search.rate)
+        if search.rate > 0 and rate < least:
+            student = system.loss_function.student.name
+            raise InputError(
+                f"{student}, mu = {place['mu']:g} given, whose search time {short(search.tau)} "
+                "is beyond what moments in doubles resolve; accepted for the diffusion: functions and alignments that "
+                "leave sooner; the formula holds as it is."
+            )
     else:
         try:
             rate = leading_mode(system, setting.kappa, place).rate
@@ -401,12 +414,16 @@ def _pilot(ensemble: Ensemble, seed: int, seconds: float) -> tuple[int, Ensemble
     left = np.isfinite(sample.times)
     if left.sum() < PILOT - 1:
         name = ensemble.system.loss_function.student.name
-        largest = float(np.max(ensemble.alignments(sample.ends[~left])))
+        at = ensemble.alignments(sample.ends[~left])
+        largest = float(np.max(at, initial=0.0, where=np.isfinite(at)))
+        others = (
+            f"are at |m| <= {largest:.3g}" if np.isfinite(at).any() else "diverge, or come where moments are infinite"
+        )
         kind = StalledError if largest > ensemble.threshold / 2 else InputError
         raise kind(
             f"{name}, threshold = {ensemble.threshold:g}, kappa = {ensemble.kappa:g} given, where {left.mean():.0%} of "
             f"the paths of the {ensemble.motion.kind} leave within {MOST_STEPS[ensemble.motion.kind]} steps and the "
-            f"others are at |m| <= {largest:.3g}; accepted: a threshold below the place where SGD stops, and starts "
+            f"others {others}; accepted: a threshold below the place where SGD stops, and starts "
             "that are left within some hundred relaxation times; by formula or exact simulation for others."
         )
     work = COST[ensemble.motion.kind, ensemble.motion.looked_up] * sample.steps.mean()

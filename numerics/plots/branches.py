@@ -16,9 +16,15 @@ MARKS = {
     "fold": ("D", "full", "fold"),
     "end": ("o", "none", r"end at $\mu$ = 0 or 1"),
     "crossing": ("X", "full", "crossing"),
+    "below": ("v", "none", r"enters or leaves below, where ${}$ has no known sign"),
+    "above": ("^", "none", r"enters or leaves above, where ${}$ has no known sign"),
 }
 BELOW = -0.04  # so that the label of mu = 0 stands beside the first one of the parameter, not on it
-LINES = {"flat": ("-", r"${}$ = 0 for every $\mu$"), "wall": (":", "another formula beyond")}
+LINES = {
+    "flat": ("-", r"${}$ = 0 for every $\mu$"),
+    "wall": (":", "another formula beyond"),
+    "unclear": ("-.", "not clear"),
+}
 
 
 def critical_branches(
@@ -37,7 +43,7 @@ def critical_branches(
     Args:
         ax: where to draw.
         curves: values of the parameter and alignments of each branch.
-        points: kind (fold, end, crossing, flat or wall), value and alignment of each bifurcation.
+        points: kind (`theory.search.bifurcations.Bifurcation`), value and alignment of each bifurcation.
         between: ends of the axis of the parameter.
         name: label of that axis.
         label: entry of the legend.

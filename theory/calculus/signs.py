@@ -50,6 +50,8 @@ INCREASING: dict[type, tuple[Callable[[Expr], Expr], Expr, Expr]] = {
     sp.asinh: (sp.sinh, -sp.oo, sp.oo),
 }
 """Increasing functions: their inverses, and the bounds between which they stay."""
+ODD = (sp.erf, sp.tanh, sp.atan, sp.sinh, sp.asinh)
+"""Increasing functions that have the sign of their argument."""
 WITNESSES = 24
 DIGITS = 30
 NOTHING = sp.Float("1e-24")
@@ -190,13 +192,15 @@ def decided(f: Expr) -> int:
 def without_monotone(f: Expr, *symbols: Symbol) -> Expr | None:
     """Return h - g^-1(c), of the sign of g(h) - c where g increases, and h_1 - h_2 for g(h_1) - g(h_2).
 
-    The sign itself where g(h) is never c; None where f is no such difference.
+    The sign itself where g(h) is never c, and h for an odd g(h); None where f is no such difference.
 
     >>> b = Symbol("b", positive=True)
     >>> without_monotone(sp.atan(x) - b / (1 + b), x), without_monotone(2 * x**3 + 2 * b, x)
     (x - tan(b/(b + 1)), b**(1/3) + x)
     >>> without_monotone(sp.exp(x) + b, x), without_monotone(x + sp.exp(x), x)
     (1, None)
+    >>> without_monotone(-b * sp.erf(2 * x), x), without_monotone(sp.tanh(x) ** 3, x)
+    (-2*x, tanh(x))
     """
     terms = [term.as_independent(*symbols, as_Add=False) for term in sp.Add.make_args(f)]
     if len(terms) == 2:
@@ -205,7 +209,9 @@ def without_monotone(f: Expr, *symbols: Symbol) -> Expr | None:
             return sign_of(outer) * (one.args[0] - other.args[0])
     constant, rest = f.as_independent(*symbols, as_Add=True)
     outer, inner = rest.as_independent(*symbols, as_Add=False)
-    is_odd = inner.is_Pow and inner.exp.is_Integer and inner.exp > 0 and inner.exp % 2 and constant != 0
+    is_odd = inner.is_Pow and inner.exp.is_Integer and inner.exp > 0 and inner.exp % 2
+    if constant == 0 and (is_odd or inner.func in ODD):
+        return sign_of(outer) * inner.args[0]
     if not is_odd and inner.func not in INCREASING:
         return None
     level = -constant / outer

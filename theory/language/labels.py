@@ -15,7 +15,7 @@ the label correlates with He_k(l*); it governs how hard the direction is to find
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import sympy as sp
@@ -26,7 +26,7 @@ from theory.calculus.nodes import check_nodes, exact
 from theory.calculus.undefined import refuse_undefined
 from theory.errors import InputError, NotIntegrableError, NotRealError, ParameterError
 from theory.language.activations import Activation, activation, member, real_symbols
-from theory.language.families import shared_point
+from theory.language.families import Point, chamber, shared_point
 from theory.language.hermite import MAX_EXPONENT, leading_order
 from theory.language.parameters import Parameter, declared, domain_of
 from theory.language.parser import parse_label
@@ -46,6 +46,7 @@ class Labels(Shown):
         transform: T, an expression in y.
         noise: Delta, a number or `theory.symbols.Delta`.
         declared: domains of parameters of the transform, where they are narrower than their symbols say.
+        place: values of parameters in whose chamber the conditional mean is, where they are not the link's own point.
     """
 
     shows = "link, transform, noise"
@@ -54,6 +55,7 @@ class Labels(Shown):
     transform: Expr = y
     noise: Expr = S.Zero
     declared: tuple[Parameter, ...] = field(default=(), compare=False)
+    place: tuple[tuple[Symbol, Expr], ...] = ()
 
     @cached_property
     def mean(self) -> Activation:
@@ -82,7 +84,13 @@ class Labels(Shown):
     @property
     def point(self) -> dict[Symbol, Expr]:
         """A point of the chamber of the parameters."""
-        return {**shared_point([], self.domain), **dict(self.link.point)} if self.domain else {}
+        generic = shared_point([], self.domain) if self.domain else {}
+        own = {**dict(self.link.point), **dict(self.place)}
+        return {symbol: own.get(symbol, value) for symbol, value in generic.items()}
+
+    def near(self, point: Point) -> Labels:
+        """Return the labels with what is learnt in the chamber of a point."""
+        return self if self.transform == y else replace(self, place=tuple(point.items()))
 
     @property
     def derived(self) -> tuple[Activation, ...]:
@@ -96,7 +104,7 @@ class Labels(Shown):
 
     def written(self, constants: Constants) -> Labels:
         """Return the labels with constants in the place of their long decimals."""
-        return Labels(self.link.written(constants), constants.in_expression(self.transform), self.noise, self.declared)
+        return replace(self, link=self.link.written(constants), transform=constants.in_expression(self.transform))
 
     @property
     def second_moment(self) -> Expr:
@@ -105,7 +113,8 @@ class Labels(Shown):
 
     def moment(self, k: int) -> Expr:
         """Return M_k(x) = E_xi T(phi(x) + sqrt(Delta) xi)^k, an expression in x (and Delta)."""
-        return _conditional(self.transform**k, self.link, self.noise)
+        moment = _conditional(self.transform**k, self.link, self.noise)
+        return chamber(moment, self.domain, self.point).expr if self.domain and self.transform != y else moment
 
 
 def labels(

@@ -131,9 +131,11 @@ def derive(
             f"label {label} of {phi.name}, which has no formula, given; accepted: the label as it is, and T(phi(x)) "
             "written as the teacher, such as teacher 'phi(x)**2'."
         )
-    given = labels(phi, transform=label, noise=noise, parameters=domain)
+    given = _near(labels(phi, transform=label, noise=noise, parameters=domain), near)
     wanted = None if objective is None else find_objective(objective).name
-    return _derive(_parametrisation(model, alpha), sigma, given, (sigma.name, given.mean.name), wanted)
+    system = _derive(_parametrisation(model, alpha), sigma, given, (sigma.name, given.mean.name), wanted)
+    idle = tuple(p for p in domain if p.symbol not in system.network.parameters_of_functions)
+    return replace(system, idle=idle) if idle else system
 
 
 def takes_text(verb: Callable[Concatenate[System, P], R]) -> Callable[Concatenate[Given, P], R]:
@@ -178,6 +180,7 @@ def _given(verb: Callable[Concatenate[System, P], R], *, put: bool) -> Callable[
     def of(system: Given, *args: Any, **options: Any) -> R:
         whole = system if isinstance(system, System) else derive(system)
         names = [p.name for p in whole.network.domain]
+        _without(whole, options, gathers=gathers, taken=set(own))
         if not names:
             return verb(whole, *args, **options)
         given = dict(options.get("parameters") or {}) if gathers else {}
@@ -196,6 +199,18 @@ def _given(verb: Callable[Concatenate[System, P], R], *, put: bool) -> Callable[
         return verb(member, *args, **options)
 
     return of
+
+
+def _without(whole: System, options: dict[str, Any], *, gathers: bool, taken: set[str]) -> None:
+    """Check values of parameters that are in none of the functions, and take them out: they change nothing."""
+    idle = {p.name: p for p in whole.idle}
+    values = [(name, options.pop(name)) for name in idle if name in options and name not in taken]
+    if gathers and idle.keys() & (options.get("parameters") or {}).keys():
+        values += [(name, value) for name, value in options["parameters"].items() if name in idle]
+        options["parameters"] = {name: value for name, value in options["parameters"].items() if name not in idle}
+    for name, value in values:
+        for one in map(float, value) if _is_array(value) else (value,):
+            exact_values((idle[name],), {name: one})
 
 
 def _is_array(value: object) -> bool:
@@ -223,7 +238,7 @@ def network_of(
     """
     sigma, phi, domain = _links(student, teacher, parameters, None, near)
     refuse_undefined(sigma.expr, phi.expr)
-    given = shown_labels(phi, transform=label, noise=noise, parameters=domain)
+    given = _near(shown_labels(phi, transform=label, noise=noise, parameters=domain), near)
     return _posed(_parametrisation(model, alpha), sigma, given, objective)
 
 
@@ -249,6 +264,12 @@ def _links(
     if place:
         sigma, phi = sigma.within(place), phi.within(place)
     return sigma, phi, tuple(shared.values())
+
+
+def _near(given: Labels, near: Mapping[str, float | Expr | str] | None) -> Labels:
+    """Return labels with what is learnt in the chamber of values that were asked for."""
+    own = [p for p in given.domain if p.name in (near or {})]
+    return given.near(exact_values(own, {p.name: (near or {})[p.name] for p in own})) if own else given
 
 
 def lettered(sigma: Activation, phi: Activation) -> tuple[Activation, Activation]:

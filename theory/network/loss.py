@@ -277,7 +277,16 @@ class Loss(Shown):
 
     def _content(self, *at: Expr) -> tuple[Expr, ...]:
         given = self.labels
-        return (self.student.expr, self.own, given.link.expr, given.transform, given.noise, *map(sp.sympify, at))
+        place = (part for pair in given.place for part in pair)
+        return (
+            self.student.expr,
+            self.own,
+            given.link.expr,
+            given.transform,
+            given.noise,
+            *place,
+            *map(sp.sympify, at),
+        )
 
     @property
     def expr(self) -> Expr:

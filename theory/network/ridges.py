@@ -24,7 +24,7 @@ from sympy import Expr, S, Symbol
 from theory.calculus.nodes import exact
 from theory.calculus.signs import OpenSignError
 from theory.calculus.undefined import refuse_undefined
-from theory.errors import InputError, ParameterError
+from theory.errors import InputError, NotIntegrableError, NotRealError, ParameterError
 from theory.language.activations import Activation, exact_values
 from theory.language.families import conditions_in_words, holds
 from theory.language.labels import Labels
@@ -388,7 +388,8 @@ class Network(Shown):
         """A generic point of the parameters of the functions, in their chamber; empty for single functions."""
         if not self.domain:
             return {}
-        known = {symbol: value for f in self.functions for symbol, value in f.point}
+        place = () if self.teacher.labels is None else self.teacher.labels.place
+        known = dict([*(pair for f in self.functions for pair in f.point), *place])
         return {p.symbol: known.get(p.symbol, value) for p, value in zip(self.domain, self._middle, strict=True)}
 
     @property
@@ -437,7 +438,14 @@ class Network(Shown):
         if len(given) < len(self.domain) or not self.conditions or holds(self.conditions, given):
             return self
         try:
-            return self._mapped(lambda f: f.within(given), {})
+            moved = self._mapped(lambda f: f.within(given), {})
+            labels = moved.teacher.labels
+            if labels is None:
+                return moved
+            near = labels.near(given)
+            with suppress(NotIntegrableError, NotRealError):  # a simulation needs no loss
+                _ = near.derived
+            return replace(moved, teacher=replace(moved.teacher, labels=near))
         except OpenSignError:
             return self.member(values)
 
@@ -471,6 +479,7 @@ class Network(Shown):
                 link=change(given.link),
                 transform=given.transform.xreplace(values),
                 noise=given.noise.xreplace(values),
+                place=tuple((symbol, value) for symbol, value in given.place if symbol not in values),
             )
         terms, noise = tuple(map(put, self.teacher.ridges)), self.teacher.noise.xreplace(values)
         kept = {symbol: number for symbol, number in self.values.items() if symbol not in values}

@@ -8,7 +8,7 @@ code evaluates exactly these three stages (never an expansion of L in the states
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -24,7 +24,7 @@ from theory.errors import NotIntegrableError, NotRealError
 from theory.language.activations import exact_values
 from theory.language.families import conditions_in_words, holds
 from theory.language.hermite import information_exponent
-from theory.language.parameters import points
+from theory.language.parameters import Parameter, points
 from theory.lazy import Provided
 from theory.network.equations import arguments_of, flow_of, weight_of
 from theory.network.linearisation import Escape
@@ -55,6 +55,7 @@ class System(Shown):
         parameters: constants of the dynamics.
         entries: what the loss depends on, in the states: q and r of a single-index network, else R_ij and Q_ik.
         velocities: d(state)/dt in the states and the slopes of the loss, L_q and L_r.
+        idle: parameters that were declared and are in none of the functions, as beta of sign(beta*x) with beta > 0.
     """
 
     shows = "is_exact"
@@ -67,6 +68,7 @@ class System(Shown):
     parameters: tuple[Symbol, ...]
     entries: Mapping[Symbol, Expr]
     velocities: Mapping[Symbol, Expr]
+    idle: tuple[Parameter, ...] = field(default=(), compare=False)
 
     @cached_property
     def loss_function(self) -> Loss:

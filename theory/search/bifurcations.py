@@ -34,7 +34,7 @@ from theory.symbols import mu
 
 __all__ = ["ZEROS", "Bifurcation", "Kind", "Quantity", "borders_of", "counted", "of_polynomial"]
 
-Kind = Literal["fold", "crossing", "end", "flat", "wall"]
+Kind = Literal["fold", "crossing", "end", "flat", "wall", "below", "above", "unclear"]
 Quantity = Literal["A", "B"]
 DIGITS = 80
 NOTHING = mpmath.mpf(10) ** (-DIGITS // 2)
@@ -50,6 +50,9 @@ MEANINGS = {
     "end": "a {zero} enters or leaves at mu = {at}",
     "flat": "{quantity} = 0 for every mu",
     "wall": "another formula holds beyond",
+    "below": "a {zero} enters or leaves below mu = {at}, where {quantity} has no known sign",
+    "above": "a {zero} enters or leaves above mu = {at}, where {quantity} has no known sign",
+    "unclear": "the number of {zeros} seen changes; how is not known",
 }
 
 
@@ -59,9 +62,11 @@ class Bifurcation(Shown):
 
     Attributes:
         kind: "fold" (two meet and vanish), "crossing" (they meet and go on), "end" (one enters or leaves (0, 1) at
-            mu = 0 or 1), "flat" (A = 0 for every mu) or "wall" (another formula holds beyond).
+            mu = 0 or 1), "flat" (A = 0 for every mu) or "wall" (another formula holds beyond); and, where they are
+            searched for, "below" and "above" (one enters or leaves where A has no known sign, beyond `mu`) and
+            "unclear" (their number changes, and it is not known how).
         value: of the parameter, exact (`error` 0) or a Float.
-        mu: the alignment, exact or a Float; None for flat and wall.
+        mu: the alignment, exact or a Float; None for flat, wall and unclear.
         error: estimate of the error of `value`.
         quantity: whose zeros change: "A" (critical alignments), or "B", where all of the above is said of its zeros.
     """

@@ -210,3 +210,15 @@ def test_hostile_input_is_one_line(call, args: tuple[str, ...], said: str) -> No
     assert (code, out) == (2, "")
     assert err.count("\n") == 1
     assert said in err
+
+
+def test_a_parameter_that_cancels_may_have_a_value(call) -> None:
+    function = "sign(beta*x)*tanh(x) + x"
+    code, plain, _ = call("escape", function.replace("beta*", ""), "--mu", "0.4")
+    assert code == 0
+    given = ("escape", function, "--param", "beta > 0", "--mu", "0.4")
+    for values in ((), ("--set", "beta=1"), ("--set", "beta=1,2")):
+        code, out, _ = call(*given, *values)
+        assert (code, out.splitlines()[1:]) == (0, plain.splitlines()[1:])
+    assert "beta = -1 given" in call(*given, "--set", "beta=-1")[2]
+    assert "in none of the functions" in call(*given, "--param", "gamma")[2]

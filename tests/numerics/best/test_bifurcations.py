@@ -205,3 +205,53 @@ def test_it_shows_and_draws_itself(cubic: Bifurcations) -> None:
         ("o", 0.0),
         ("o", 3.0),
     ]
+
+
+@pytest.mark.parametrize("between", [(1, 10), (4, 30), (1, 100), (1, 1e9)])
+def test_a_root_that_tends_to_zero_is_no_fold(between) -> None:
+    """sin(b x) has no root for b < 1.980624 and two beyond, one of them at about exp(-b^2/2)."""
+    report = bifurcations("sin(b*x)", "b", between)
+    assert [float(point.value) for point in report.points] == pytest.approx([1.980623506373] if between[0] == 1 else [])
+    assert report.counts == ((0, 2) if between[0] == 1 else (2,))
+    assert set(report.ranges) == {(0, 1)}
+    if between == (4, 30):
+        lowest, upper = report.branches
+        small = np.exp(-(lowest.values**2) / 2)
+        seen = small > 1e-20
+        assert lowest.mu[seen] == pytest.approx(small[seen], rel=0.05)
+        assert np.all(lowest.mu[~seen] < 1e-19)
+        assert upper.mu == pytest.approx(1 / 3, abs=0.05)
+
+
+def test_a_branch_leaves_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By doubles alone the sign of A at mu = 0 is lost beside its largest value."""
+    monkeypatch.setattr("numerics.integrals.signed._proved", lambda *_: None)
+    report = bifurcations("sin(b*x)", "b", (1, 10))
+    fold, lost = report.points
+    assert (fold.kind, lost.kind, float(lost.mu)) == ("fold", "below", pytest.approx(2.0**-10, rel=1e-5))
+    assert lost.words == "a critical alignment enters or leaves below mu = 0.000976563, where A has no known sign"
+    assert 7 < float(lost.value) < 9
+    assert (report.counts, report.ranges) == ((0, 2, 1), ((0, 1), (0, 1), (2.0**-10, 1)))
+    assert "critical alignments in [0.000976562, 1)" in str(report)
+    assert report.plot().lines
+
+
+def test_no_fold_without_a_double_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Roots that vanish where F does not touch 0 are none of what is known."""
+    from numerics.best.bifurcations import _Piece
+
+    def roots(_: object, value: float) -> list[float]:
+        return [] if value < 2 else [0.2, 0.4]
+
+    monkeypatch.setattr(_Piece, "roots", roots)
+    (point,) = bifurcations("erf(b*x)", "b", (1, 4)).points
+    assert (point.kind, point.mu) == ("unclear", None)
+    assert float(point.value) == pytest.approx(2)
+
+
+def test_kinks_are_counted_where_they_have_signs() -> None:
+    """ReLU's B has no derivative at mu = 0; the root that comes from there is seen from the first alignment on."""
+    report = bifurcations("max(x - b, 0)", "b", (-10, 30), of="B")
+    (point,) = report.points
+    assert (point.kind, set(report.ranges)) == ("below", {(2.0**-10, 1)})
+    assert point.words.startswith("a zero of B enters or leaves below mu")

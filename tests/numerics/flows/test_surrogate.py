@@ -10,6 +10,7 @@ import sympy as sp
 from numerics.flows import surrogate
 from numerics.flows.engines import native
 from numerics.flows.flow import Exit, Native, SciPy, integrate
+from theory.errors import QuadratureError
 from theory.network.derivation import derive
 
 
@@ -72,3 +73,9 @@ def test_integrations_share_the_table_of_their_norms(monkeypatch: pytest.MonkeyP
     shared = times(Native(norms=(0.04, 0.36), finest=1e-4))
     assert len(made) == 3
     assert shared == pytest.approx(alone, rel=1e-4)
+
+
+def test_functions_that_are_infinite_within_the_table_are_named() -> None:
+    functions = tuple(derive("exp(0.2*x**2)").sgd().diffusion_functions.values())
+    with pytest.raises(QuadratureError, match=r"infinite or undefined at q = .*over 0.5 <= r <= 2"):
+        surrogate.tabulate(functions, 0.5, 2.0)

@@ -338,3 +338,16 @@ def test_a_model_of_ones_own_with_another_radius() -> None:
     shared = {"mu": 0.3, "dimension": 40, "step_size": 0.004, "threshold": 0.5, "replicas": 2000, "seed": 3}
     reduced = simulate(Experiment.of(wide(derive("he2")).network, batch=20, **shared))
     assert ks_law(reduced, escape_law(wide(derive("he2")), by="diffusion", **asked).cdf).p_value > 0.01
+
+
+@pytest.mark.parametrize("function", ["max(x - 5, 0)", "max(x - 10, 0)"])
+def test_a_rate_below_what_probabilities_resolve_is_refused(function: str) -> None:
+    """Its paths would follow the rounding of bivariate probabilities, for minutes."""
+    with pytest.raises(InputError, match="beyond what moments in doubles resolve"):
+        sampled_law(derive(function), Setting(1e4, 0.5, 0.0, 0.0), {"mu": 0.4})
+
+
+def test_moments_that_are_infinite_within_the_table_are_named() -> None:
+    """E exp(0.8 x^2) is finite for r < 0.625 alone: no table of moments, and paths that come there."""
+    with pytest.raises(InputError, match=r"diverge, or come where moments are infinite"):
+        sampled_law(derive("exp(0.2*x**2)"), Setting(1e4, 0.2, 0.0, 0.0), {"mu": 0.4})

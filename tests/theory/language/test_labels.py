@@ -1,11 +1,15 @@
 """Labels and their transforms: what SGD is shown, what it may be shown, and what transforms can reach."""
 
+import math
+
 import pytest
+import sympy as sp
 
 from theory.errors import InputError, NotIntegrableError, NotRealError, ParameterError
 from theory.language.labels import generative_exponent, labels
 from theory.language.parser import parse_label
-from theory.symbols import Delta, x, y
+from theory.network.derivation import derive
+from theory.symbols import Delta, mu, x, y
 
 
 @pytest.mark.parametrize(
@@ -52,3 +56,22 @@ def test_the_search_for_a_generative_exponent_is_stated() -> None:
     assert generative_exponent("sign", ("y**2",)).k is None
     with pytest.raises(NotIntegrableError, match="second moment"):
         generative_exponent("linear", ("exp(y**2)",))
+
+
+@pytest.mark.parametrize("transform", ["abs(y)", "abs(y)**1.3"])
+def test_a_kinked_label_of_a_family_has_a_formula_on_either_side(transform: str) -> None:
+    """|erf(a x)| is erf(a x) or its negative, by the sign of a x: two chambers, each once, and a wall at a = 0."""
+    family = derive("erf(a*x)", parameters="a", label=transform)
+    a = family.network.domain[0].symbol
+    assert {chamber.conditions for chamber in family.chambers()} == {(a,), (-a,)}
+    assert derive("erf(a*x)", parameters="a", label=transform, near={"a": 1}).conditions == (a,)
+    assert family.within(a=0).conditions == ()
+    for value in (-2, 2):
+        near = family.within(a=value)
+        assert near.escape.A.subs(a, value).evalf(8, subs={mu: 0.4}) == pytest.approx(-0.47355481, rel=1e-6)
+        learnt = near.network.labels
+        for expr, power in ((learnt.mean.expr, 1), (learnt.second_moment, 2)):
+            exponent = sp.Rational(13, 10) if "1.3" in transform else 1
+            for place in (-0.7, 0.4):
+                ours = expr.subs({a: value, x: place})
+                assert float(ours) == pytest.approx(abs(math.erf(value * place)) ** float(power * exponent))
