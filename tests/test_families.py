@@ -315,6 +315,28 @@ def test_a_sweep_has_the_parameter_as_an_axis() -> None:
     assert status.values.tolist() == ["ok", "failed", "ok"]
 
 
+@pytest.mark.parametrize("kind", ["flow", "montecarlo"])
+def test_a_sweep_of_noise_and_scale(kind: str) -> None:
+    fixed = {"student": "erf(b*x)", "mu": 0.4, "dimension": 200, "batch": 50, "step_size": 0.2}
+    fixed |= {"replicas": 4, "max_steps": 500} if kind == "montecarlo" else {}
+    config = {
+        "kind": kind,
+        "fixed": {**fixed, "noise": "b**2", "scale": "b + 1/2"},
+        "grid": {"b": [0.5, 1.0]},
+        "parameters": {"b": "> 0"},
+    }
+    table = sweep(config, executor=Inline())
+    assert (table.status == "ok").all()
+    one = {"kind": kind, "grid": {"scale": [1.0]}, "fixed": {**fixed, "student": "erf(0.5*x)", "noise": 0.25}}
+    if kind == "flow":
+        typed = sweep(one, executor=Inline())
+        assert table.exit_time.values[0] == pytest.approx(typed.exit_time.values[0], rel=1e-9)
+    with pytest.raises(ParameterError, match="not proved to be >= 0"):
+        sweep(config | {"fixed": {**fixed, "noise": "b - 1"}}, executor=Inline())
+    with pytest.raises(ParameterError, match="noise = 'b'"):
+        sweep(one | {"fixed": {**fixed, "student": "erf", "noise": "b"}}, executor=Inline())
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

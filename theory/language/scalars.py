@@ -20,7 +20,7 @@ from theory.language.activations import real_symbols
 from theory.language.families import zeros
 from theory.language.parameters import Parameter, domain_of, parameters_of
 from theory.language.parser import parse
-from theory.symbols import x
+from theory.symbols import x, y
 
 __all__ = ["is_nonnegative_on", "scalar"]
 
@@ -78,7 +78,10 @@ def _read(given: float | str | Expr, name: str, domain: tuple[Parameter, ...], m
     if not value.free_symbols:
         return value
     check_nodes(value, name)
-    return real_symbols(value, domain)[0]
+    value = real_symbols(value, domain)[0]
+    if value.has(x, y):
+        raise ParameterError(f"{name} = {given} given; accepted: no x and no y, a number or parameters{more}.")
+    return value
 
 
 def is_nonnegative_on(f: Expr, domain: Iterable[Parameter], *, strictly: bool = False) -> bool:
