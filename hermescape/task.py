@@ -23,7 +23,8 @@ from numerics.parameters import PARAMETERS, mixed_length, model_name
 from theory.errors import ParameterError
 from theory.language.activations import Activation, activation, exact_value
 from theory.language.labels import transform_of
-from theory.language.parameters import Parameter, declared, parameters_of
+from theory.language.parameters import Parameter, declared, domain_of, parameters_of
+from theory.language.scalars import scalar
 from theory.network.derivation import blank, derive
 from theory.network.models import Model
 from theory.network.models import model as find_model
@@ -38,6 +39,8 @@ Function = str | Expr | Activation
 KNOWN = {"mu": "mu", "rho": "rho", "c": "c", "alpha": "scale"}
 """The parameters of models that are fields of a task."""
 SCALED = ("lora", "misaligned")
+IMPLIED = {"noise": ">= 0", "scale": "> 0"}
+"""Where a parameter lies that is all of one of these fields."""
 
 
 def _default(name: str) -> Any:
@@ -48,13 +51,13 @@ class Problem(TypedDict, total=False):
     """The fields of a `Task`, as keywords, that say what is learnt; not where from and by how much work."""
 
     label: str | Expr | None
-    noise: float
+    noise: float | str | Expr
     objective: str | None
     model: str | Model | None
     rho: float | None
     mix: bool
     c: float | None
-    scale: float
+    scale: float | str | Expr
     parameters: Mapping[str, float]
     initial_scale: float | None
     dimension: int
@@ -95,8 +98,8 @@ class Task(Shown):
     _: KW_ONLY
     label: str | Expr | None = None
     """T(y), text or expression in y: SGD sees T of the noisy label; None is the identity"""
-    noise: float = _default("noise")
-    """Delta, variance of the label noise"""
+    noise: float | str | Expr = cast(float, _default("noise"))  # noqa: RUF009
+    """Delta, variance of the label noise; a number, or text or an expression of parameters"""
     objective: str | None = None
     """what is minimised, "squared" or "correlation"; None is what the model says, squared for those of the library"""
     model: str | Model | None = None
@@ -109,8 +112,8 @@ class Task(Shown):
     """whether w0 = mu w* + (1 - mu) xi, which sets the length"""
     c: float | None = None
     """similarity <w_s, w*> of source and target"""
-    scale: float = _default("scale")
-    """alpha in w = w0 + alpha u v"""
+    scale: float | str | Expr = cast(float, _default("scale"))  # noqa: RUF009
+    """alpha in w = w0 + alpha u v; a number, or text or an expression of parameters"""
     parameters: Mapping[str, float] = field(default_factory=dict, hash=False)
     """values of the model's other parameters, by name"""
     initial_scale: float | None = None
@@ -133,12 +136,16 @@ class Task(Shown):
     def __post_init__(self) -> None:
         for name, parameter in PARAMETERS.items():
             value = getattr(self, name, None)
+            if name in IMPLIED and isinstance(value, str | Expr):
+                continue
             if value is not None and parameter.type in ("number", "integer", "flag", "objective"):
                 object.__setattr__(self, name, parameter.check(value))
         domain = self._declared()
         object.__setattr__(self, "student", activation(self.student, domain))
         object.__setattr__(self, "teacher", None if self.teacher is None else activation(self.teacher, domain))
         object.__setattr__(self, "label", _label(self.label, domain))
+        for name in IMPLIED:
+            object.__setattr__(self, name, _scalar(getattr(self, name), name, domain))
         self._read_parameters()
         self._check_model()
 
@@ -186,9 +193,9 @@ class Task(Shown):
         return self.parametrisation.name if by_name else self.parametrisation
 
     @property
-    def named_scale(self) -> float:
+    def named_scale(self) -> float | Expr:
         """The scale that goes with a model by name; an object has its own, or the parameter alpha."""
-        return self.scale if isinstance(self.named_model, str) else 1.0
+        return cast("float | Expr", self.scale) if isinstance(self.named_model, str) else 1.0
 
     @property
     def posed(self) -> dict[str, Any]:
@@ -223,7 +230,7 @@ class Task(Shown):
 
     @property
     def member(self) -> Task:
-        """The task with the values of a family's parameters put into its functions; itself without any.
+        """The task with the values of a family's parameters put into functions, noise and scale; itself without any.
 
         >>> Task("erf(beta*x)", parameters={"beta": 0.7}, mu=0.4).member == Task("erf(0.7*x)", mu=0.4)
         True
@@ -234,31 +241,35 @@ class Task(Shown):
         if not own:
             return self
         names = {symbol.name: number for symbol, number in own.items()}
-        label = self.label
-        if label is not None:
-            exact = {symbol: exact_value(symbol.name, number) for symbol, number in own.items()}
-            label = cast(Expr, label).xreplace(exact)
+        exact = {symbol: exact_value(symbol.name, number) for symbol, number in own.items()}
+        label = None if self.label is None else cast(Expr, self.label).xreplace(exact)
+        put = {name: f.xreplace(exact) for name in IMPLIED if isinstance(f := getattr(self, name), Expr)}
         return replace(
             self,
             student=activation(self.student).at(names),
             teacher=None if self.teacher is None else activation(self.teacher).at(names),
             label=label,
             parameters={name: value for name, value in self.parameters.items() if name not in names},
+            **put,
         )
 
     def _declared(self) -> tuple[Parameter, ...]:
-        """Return the parameters of functions that values are given of, and the model does not have."""
+        """Return the parameters of functions, noise and scale that values are given of, and the model does not have."""
         if not isinstance(self.parameters, Mapping):
             return ()
         known = {"mu", "rho", "alpha", *(str(s) for s in _symbols(self.parametrisation))}
         symbols = [s for f in (self.student, self.teacher) if isinstance(f, Activation) for s in f.domain]
+        for f in (self.noise, self.scale):
+            symbols += domain_of(f, symbols) if isinstance(f, Expr) else ()
         named = {p.name for p in symbols}
-        return (*symbols, *declared([n for n in self.parameters if n not in known and n not in named]))
+        whole = {str(getattr(self, name)).strip(): where for name, where in IMPLIED.items()}
+        new = {n: whole.get(n, "real") for n in self.parameters if n not in known and n not in named}
+        return (*dict.fromkeys(symbols), *declared(new))
 
     def _of_functions(self) -> tuple[Symbol, ...]:
-        """Return the parameters of links and label."""
-        label = () if self.label is None else (cast(Expr, self.label),)
-        return parameters_of(*(f.unresolved for f in self.links), *label)
+        """Return the parameters of links, label, noise and scale."""
+        others = (f for f in (self.label, self.noise, self.scale) if isinstance(f, Expr))
+        return parameters_of(*(f.unresolved for f in self.links), *others)
 
     def _names(self) -> list[str]:
         return [str(symbol) for symbol in (*_symbols(self.parametrisation), *self._of_functions())]
@@ -266,7 +277,7 @@ class Task(Shown):
     def _given(self) -> dict[str, float]:
         known = {"mu": self.mu, "rho": self.length, "c": self.c}
         if "alpha" in self._names():
-            known["alpha"] = self.scale
+            known["alpha"] = cast(float, self.scale)
         return {name: value for name, value in known.items() if value is not None} | dict(self.parameters)
 
     def _read_parameters(self) -> None:
@@ -288,7 +299,9 @@ class Task(Shown):
         """Refuse parameters that the model does not have, and values that it refuses."""
         model, names = blank(self.parametrisation), self._names()
         if self.scale != 1 and model.name not in SCALED and "alpha" not in names:
-            raise ParameterError(f"scale = {self.scale:g} with model {model.name} given; accepted: 1; leave it out.")
+            raise ParameterError(
+                f"scale = {short(self.scale)} with model {model.name} given; accepted: 1; leave it out."
+            )
         given = self._given()
         for name, value in given.items():
             if name not in names:
@@ -304,6 +317,14 @@ def _symbols(model: Model) -> tuple[Symbol, ...]:
     """Return the parameters of a model."""
     network = blank(model)
     return (*network.parameters, *network.extra_parameters)
+
+
+def _scalar(given: float | str | Expr, name: str, domain: tuple[Parameter, ...]) -> float | Expr:
+    """Return the number, or the expression of parameters, that a field is."""
+    if not isinstance(given, str | Expr):
+        return given
+    value = scalar(given, "alpha" if name == "scale" else name, domain, positive=name == "scale")
+    return value if value.free_symbols else PARAMETERS[name].check(float(value))
 
 
 def _label(label: Any, domain: tuple[Parameter, ...]) -> Expr | None:

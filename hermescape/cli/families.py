@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from theory.language.parameters import Parameter
 
 __all__ = [
+    "SCALARS",
     "Order",
     "Values",
     "check_order",
@@ -41,6 +42,8 @@ on, take grids of values, take grids or (as it decides itself) no values, do wit
 those that are given."""
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+SCALARS = {"noise": "noise", "scale": "alpha"}
+"""Numbers that may be expressions of parameters: Delta >= 0 and alpha > 0, by what messages call them."""
 
 PARAM = typer.Option(
     "--param",
@@ -115,6 +118,7 @@ def read_families(
     if kind == "keep" or many:
         given["grid" if many else "parameters"] = {}
     if not param:
+        _read_scalars(given, ())
         if settings:
             raise ParameterError(
                 f"--set {settings[0]} given; accepted: --set with a parameter that --param declares, such as "
@@ -130,7 +134,9 @@ def read_families(
     idle = {p.name for p in domain if p.name not in held and re.search(rf"(?<!\w){p.name}(?!\w)", typed)}
     stray = [p.name for p in domain if p.name not in held | idle]
     if stray:
-        raise ParameterError(f"--param {stray[0]} given, which is in none of the functions; accepted: it left out.")
+        raise ParameterError(
+            f"--param {stray[0]} given, which is in none of the functions, noise and alpha; accepted: it left out."
+        )
     values = _settings(settings or [], domain, grid=many)
     for name in idle:  # it cancels, and its value changes nothing
         values.pop(name, None)
@@ -167,11 +173,35 @@ def _functions(given: dict[str, Any], domain: tuple[Parameter, ...], names: list
             )
     if given.get("label") is not None:
         given["label"] = transform_of(given["label"], domain)
-        of_label = {symbol.name for symbol in parameters_of(given["label"])}
-        link = "student" if given.get("teacher") is None else "teacher"
-        others = tuple(p for p in domain if p.name in of_label - {q.name for q in given[link].domain})
-        given[link] = replace(given[link], domain=(*given[link].domain, *others))  # so that they keep their bounds
-        held |= of_label
+        _keep(given, domain, {symbol.name for symbol in parameters_of(given["label"])}, held)
+    _keep(given, domain, _read_scalars(given, domain), held)
+    return held
+
+
+def _keep(given: dict[str, Any], domain: tuple[Parameter, ...], names: set[str], held: set[str]) -> None:
+    """Let the link that is learnt hold the bounds of parameters that it does not have itself."""
+    link = "student" if given.get("teacher") is None else "teacher"
+    others = tuple(p for p in domain if p.name in names - {q.name for q in given[link].domain})
+    if others:
+        given[link] = replace(given[link], domain=(*given[link].domain, *others))
+    held |= names
+
+
+def _read_scalars(given: dict[str, Any], domain: tuple[Parameter, ...]) -> set[str]:
+    """Read noise and scale, which are numbers or expressions of parameters, and return the names of these."""
+    held = set[str]()
+    for name, called in SCALARS.items():
+        text = given.get(name)
+        if not isinstance(text, str):
+            continue
+        try:
+            given[name] = float(text)
+        except ValueError:
+            from theory.language.scalars import scalar
+
+            value = scalar(text, called, domain, positive=name == "scale")
+            held |= {symbol.name for symbol in value.free_symbols}
+            given[name] = value if value.free_symbols else float(value)
     return held
 
 
@@ -188,6 +218,11 @@ def place(given: dict[str, Any], values: Mapping[str, str], *, keep: bool = Fals
 
         exact = {s: _exact(s.name, values[s.name]) for s in given["label"].free_symbols if s.name in values}
         given["label"] = with_numbers(given["label"], exact)
+    for name in SCALARS:
+        free = getattr(given.get(name), "free_symbols", ())
+        if free:
+            value = given[name].xreplace({s: _exact(s.name, values[s.name]) for s in free if s.name in values})
+            given[name] = value if value.free_symbols else float(value)
 
 
 def refuse_symbols(given: Mapping[str, Any], option: str = "") -> None:
@@ -200,10 +235,11 @@ def refuse_symbols(given: Mapping[str, Any], option: str = "") -> None:
     declared = [p for f in functions if not isinstance(f, str) for p in f.domain]
     left = [p for p in declared if any(p.symbol in f.parameters for f in functions if not isinstance(f, str))]
     label = given.get("label")
-    if not left and label is not None and not isinstance(label, str):
+    others = [f for f in (label, *(given.get(name) for name in SCALARS)) if getattr(f, "free_symbols", ())]
+    for f in others if not left else ():
         from theory.language.parameters import domain_of
 
-        left = list(domain_of(label, declared))
+        left += domain_of(f, declared)
     if left:
         name = left[0].name
         raise ParameterError(f"no value of {name} given; accepted{here}: --set {name}=VALUE ({left[0]}).")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
-from hermescape.cli.families import members, numbers, refuse_symbols, single_put
+from hermescape.cli.families import SCALARS, members, numbers, refuse_symbols, single_put
 from hermescape.cli.options import Force, Given, Json, one_form, parametrisation, takes, use, written
 from hermescape.cli.pictures import LookOf, Picture, Width, picture, plot_option
 from hermescape.output import print_json, print_parts
@@ -84,7 +84,8 @@ def law(
         if as_json:
             print_json({"laws": [{"parameters": numbers(values), **law_summary(*answer)} for values, answer in rows]})
         else:
-            print_parts(*laws_table([(values, answer[1]) for values, answer in rows], _shown(settings)))
+            shared = _shown(settings | {name: given[name] for name in SCALARS})
+            print_parts(*laws_table([(values, answer[1]) for values, answer in rows], shared))
         return
     if wanted is not None:
         _draw(both, settings, wanted)

@@ -14,14 +14,14 @@ import math
 import re
 import tempfile
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from hermescape.cli.families import Values, options_of, read_families
+from hermescape.cli.families import SCALARS, Values, options_of, read_families
 from hermescape.cli.lists import LISTS, listed
 from numerics.accuracy import VALUE
 from numerics.parameters import (
@@ -148,6 +148,8 @@ def takes(*names: str | Use, values: Values = "put") -> Callable[[Callable[..., 
     uses = [(use(name, note=NAMES if name == "student" else "") if isinstance(name, str) else name) for name in names]
 
     families = options_of(values) if any(one.parameter.name == "student" for one in uses) else []
+    if families:
+        uses = [_of_parameters(one) if one.parameter.name in SCALARS else one for one in uses]
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         _, *own = inspect.signature(function, eval_str=True).parameters.values()
@@ -172,6 +174,11 @@ def takes(*names: str | Use, values: Values = "put") -> Callable[[Callable[..., 
         return command
 
     return decorate
+
+
+def _of_parameters(number: Use) -> Use:
+    """Return a number as a command takes it that reads expressions of declared parameters too."""
+    return replace(number, kind=str, default=str(number.default), note=number.note or "or of parameters, such as c")
 
 
 DERIVED = ("student", "teacher", use("model", default="lora"), "label", "noise", "scale", "objective")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from hermescape.cli import options
-from hermescape.cli.families import members, single_put
+from hermescape.cli.families import SCALARS, members, single_put
 from hermescape.cli.options import Force, Given, Json, Threads, takes, use, written
 from hermescape.output import print_json, save, telling
 from hermescape.report.stages import PATIENCE
@@ -93,7 +93,8 @@ def _of_family(
     from hermescape.report.family import family_page, members_of
 
     rows = [
-        (values, {name: own[name] for name in ("student", "teacher", "label")}) for values, own in members(given, grid)
+        (values, {name: own[name] for name in ("student", "teacher", "label", *SCALARS)})
+        for values, own in members(given, grid)
     ]
     checked = members_of(settings, rows, tell)
     return checked, family_page(checked, command)

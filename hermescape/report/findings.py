@@ -61,8 +61,8 @@ class Request:
     mu: tuple[float, ...] = DEFAULT_MU
     rho: float | None = None
     label: str | Expr | None = None
-    noise: float = 0.0
-    scale: float = 1.0
+    noise: float | Expr = 0.0
+    scale: float | Expr = 1.0
     objective: str | None = None
     dimension: int = 1000
     batch: int | None = None

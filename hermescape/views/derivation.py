@@ -50,7 +50,7 @@ def derivation(system: System, order: int | None = None) -> dict[str, object]:
         "teacher": loss.teacher.name,
         "model": system.network.name,
         "label": as_text(loss.labels.transform),
-        "noise": float(loss.labels.noise),
+        "noise": as_text(noise) if (noise := loss.labels.noise).free_symbols else float(noise),
         "objective": system.network.objective,
         "information_exponent": _exponent(system),
         "generative_exponent": _generative(system),
@@ -115,7 +115,7 @@ def _generative(system: System) -> dict[str, Any] | None:
     """Return the generative exponent of the noisy teacher and what was searched; None without second moments."""
     seen = system.loss_function.labels
     try:
-        exponent = generative_exponent(seen.link, noise=seen.noise)
+        exponent = generative_exponent(seen.link, noise=seen.noise, parameters=seen.domain)
     except InputError:
         return None
     transform = None if exponent.transform is None else as_text(exponent.transform)

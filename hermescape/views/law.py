@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 
 from rich.table import Table
+from sympy import Expr
 
 from numerics.law import Ballistic, Compared, Law, SampledLaw
 from theory.network.system import System
@@ -98,8 +99,9 @@ def laws_table(
         law, digits = both.law, _format(both.law)
         times = (_time(t, digits) for t in (law.tau, law.median, law.quantile(0.05), law.quantile(0.95)))
         table.add_row(*values.values(), law.regime, *times, both.name)
-    shown = ", ".join(f"{name} = {value:g}" for name, value in settings.items() if isinstance(value, int | float))
-    return shown, table
+    numbers = {name: f"{value:g}" for name, value in settings.items() if isinstance(value, int | float)}
+    others = {name: str(value) for name, value in settings.items() if isinstance(value, Expr)}
+    return ", ".join(f"{name} = {text}" for name, text in {**numbers, **others}.items()), table
 
 
 def _column(law: Law) -> str:

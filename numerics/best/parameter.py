@@ -20,7 +20,7 @@ from typing import Any, Literal
 import mpmath
 import scipy
 import sympy as sp
-from sympy import Expr, S
+from sympy import Expr, S, Symbol
 
 from numerics.accuracy import BEST_MEDIAN, BEST_PARAMETER, LAW_RTOL, VALUE
 from numerics.best.alignment import End
@@ -35,6 +35,7 @@ from theory.errors import HermescapeError, InputError, NotIntegrableError, Param
 from theory.language.activations import Activation
 from theory.language.parameters import Declarations, Parameter
 from theory.language.substitution import TooLargeError
+from theory.network.linearisation import Escape
 from theory.network.system import System
 from theory.search.roots import drive_of
 from theory.search.stationary import condition, limit_of_tau, stationary_values, tau_of
@@ -155,6 +156,7 @@ def best_parameter(
         stray = [name for name, number in setting.items() if number is not None]
         if stray:
             raise ParameterError(f"{stray[0]} without a dimension given; accepted: it with one, or left out.")
+        _require_influence(family, part)
         exact = _exact(family, part, alignment)
         if exact is not None:
             return exact
@@ -186,6 +188,16 @@ def _setting(
     return {"dimension": dimension, "threshold": radius, **shared}
 
 
+def _require_influence(family: System, part: Parameter) -> None:
+    """Refuse a parameter that tau does not depend on, such as that of the label noise alone."""
+    escape, symbol = family.escape, part.symbol
+    if not any(f is None or f.has(symbol) for f in (escape.A, escape.B, escape.square)):
+        raise ParameterError(
+            f"{part.name} given, which tau does not depend on; accepted: a parameter of student, teacher or alpha; or "
+            "a dimension, with kappa or batch: the median depends on label noise too."
+        )
+
+
 # --- exactly
 
 
@@ -195,22 +207,33 @@ def _exact(family: System, part: Parameter, alignment: Expr) -> BestParameter | 
     for piece, system in chambers_along(family, part):
         p = piece.symbol
         escape = system.escape
-        drive, bend = (f if f is None else f.subs(mu_symbol, alignment) for f in (escape.A, escape.B))
-        if drive is None or bend is None or escape.square is None:
+        parts = _parts(escape, alignment, p)
+        if parts is None:
             return None
-        inside = stationary_values(drive, bend, escape.square, piece)
+        drive, bend, square = parts
+        inside = stationary_values(drive, bend, square, piece)
         if inside is None:
             return None
         for value in (piece.low, *inside, piece.high):
             if value.is_finite:
-                tau = tau_of(drive.subs(p, value), bend.subs(p, value), escape.square)
+                tau = tau_of(drive.subs(p, value), bend.subs(p, value), square)
             else:
-                tau = limit_of_tau(drive, bend, escape.square, p, 1 if value > 0 else -1)
+                tau = limit_of_tau(drive, bend, square, p, 1 if value > 0 else -1)
             candidates.append((value, tau))
     value, tau = min(candidates, key=lambda pair: (float(pair[1]), not part.contains(pair[0])))
     if tau is S.Infinity:
         raise _nowhere(part, "tau")
     return BestParameter(part.name, value, tau, "tau", 0.0, _end(value, part), True, part.contains(value), str(part))
+
+
+def _parts(escape: Escape, alignment: Expr, parameter: Symbol) -> tuple[Expr, Expr, Expr] | None:
+    """Return A, B and alpha^2 at mu, a scale with the parameter as a factor of A and B; None without them."""
+    drive, bend = (f if f is None else f.subs(mu_symbol, alignment) for f in (escape.A, escape.B))
+    if drive is None or bend is None or escape.square is None or escape.scale is None:
+        return None
+    if not escape.square.has(parameter):
+        return drive, bend, escape.square
+    return escape.scale * drive, escape.square * bend, S.One
 
 
 def _end(value: Expr, part: Parameter) -> End | None:
@@ -256,12 +279,10 @@ def _median(family: System, over: str, alignment: float, options: dict[str, floa
 def _polished(family: System, part: Parameter, alignment: Expr) -> Callable[[float], sp.Float] | None:
     """Return what solves d tau/dp = 0 next to a guess by Newton's method, at 30 digits; None without a closed form."""
     escape = family.escape
-    if family.conditions or escape.A is None or escape.B is None or escape.square is None:
+    parts = None if family.conditions else _parts(escape, alignment, part.symbol)
+    if parts is None or not all(map(is_closed, parts)):
         return None
-    drive, bend = (f.subs(mu_symbol, alignment) for f in (escape.A, escape.B))
-    if not (is_closed(drive) and is_closed(bend)):
-        return None
-    slope = condition(drive, bend, escape.square, part.symbol)
+    slope = condition(*parts, part.symbol)
 
     def polished(guess: float) -> sp.Float:
         def at(value: mpmath.mpf) -> mpmath.mpf:
@@ -285,7 +306,8 @@ def _sampled(
     count = SAMPLES[quantity]
     inner = [float(part.inside(sp.Rational(2 * i + 1, 2 * count))) for i in range(count)]
     low, high = ([float(end)] if closed else [] for end, closed in zip((part.low, part.high), part.closed, strict=True))
-    looked = [(value, time(value, ROUGH)) for value in [*low, *inner, *high] if part.contains(sp.Float(value))]
+    inner = [value for value in inner if part.contains(sp.Float(value))]
+    looked = [(value, time(value, ROUGH)) for value in [*low, *inner, *high]]
     samples = [(value, at) for value, at in looked if not math.isnan(at)]  # numbers that are not too large
     if not samples:
         raise _nowhere(part, quantity)

@@ -119,6 +119,11 @@ def _text(values: Values, name: str) -> str:
     return str(values[name])
 
 
+def _scalar(values: Values, name: str) -> float | str:
+    """Return a number, or the text of an expression of parameters."""
+    return values[name] if isinstance(values[name], str) else float(values[name])
+
+
 def _optional(values: Values, name: str) -> str | None:
     return str(values[name]) if name in values else None
 
@@ -137,7 +142,7 @@ def _place(values: Values) -> dict[str, float]:
     names = [str(symbol) for symbol in (*model.parameters, *model.extra_parameters)]
     given = {name: float(values[name]) for name in values if name in (*names, "mu", "rho")}
     if "alpha" in names:
-        given["alpha"] = float(values["scale"])
+        given["alpha"] = PARAMETERS["scale"].check(values["scale"])
     if values.get("mix") and "mu" in given:
         given["rho"] = mixed_length(given["mu"])
     strange, missing = sorted(given.keys() - {*names}), [name for name in names if name not in given]
@@ -171,8 +176,8 @@ def _experiment(values: Values, parameters: Mapping[str, str]) -> Experiment:
         _optional(values, "teacher"),
         model=_model(values),
         label=_optional(values, "label"),
-        noise=float(values["noise"]),
-        alpha=float(values["scale"]),
+        noise=_scalar(values, "noise"),
+        alpha=_scalar(values, "scale"),
         parameters=parameters,
         near=own,
         objective=_optional(values, "objective"),
@@ -235,7 +240,7 @@ def _flow(values: Values, engine: Engine | str | None, parameters: Mapping[str, 
         kappa = _kappa(values)
         texts = (_text(values, "student"), _optional(values, "teacher"), model, _optional(values, "label"))
         own = tuple((name, domain, float(values[name])) for name, domain in parameters.items())
-        numbers = float(values["noise"]), float(values["scale"])
+        numbers = _scalar(values, "noise"), _scalar(values, "scale")
         system, noisy = _systems(*texts, *numbers, _optional(values, "objective"), own)
         at: dict[str, Any] = {**place} if kappa == 0 else {**place, "kappa": kappa}
         watched, alignment = (system if kappa == 0 else noisy).observed()
@@ -267,8 +272,8 @@ def _systems(
     teacher: str | None,
     model: str | Model,
     label: str | None,
-    noise: float,
-    scale: float,
+    noise: float | str,
+    scale: float | str,
     objective: str | None,
     parameters: tuple[tuple[str, str, float], ...] = (),
 ) -> tuple[System, System]:

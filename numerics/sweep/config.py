@@ -51,6 +51,7 @@ from numerics.parameters import KINDS, PARAMETERS, Kind, Parameter, defaults_of,
 from theory.errors import ParameterError
 from theory.language.activations import register, registered_in
 from theory.language.parameters import declared
+from theory.language.scalars import scalar
 from theory.network.derivation import blank
 from theory.shown import Shown
 
@@ -77,7 +78,7 @@ class SweepConfig(Shown):
             sweep uses them, they belong to the config: worker processes are told them, and a store refuses another
             function under the same name.
         parameters: declarations of the parameters of the functions by name, such as {"beta": "> 0"}; their values are
-            in `fixed` or `grid`.
+            in `fixed` or `grid`. In `fixed`, `noise` and `scale` may be texts of them.
         engine: what integrates a flow, as in `integrate`.
 
     Raises `ParameterError` for unknown names, wrong types, empty or repeated values, or batch and kappa
@@ -112,7 +113,7 @@ class SweepConfig(Shown):
         if not grid:
             raise ParameterError("[grid] is empty; accepted: at least one parameter with its values, mu = [0.2, 0.4].")
         axes = {name: _axis(known[name], values) for name, values in grid.items()}
-        values = {name: known[name].read(value) for name, value in fixed.items()}
+        values = {name: self._expression(name, value) or known[name].read(value) for name, value in fixed.items()}
         _check_noise(self.kind, values.keys() | axes.keys())
         defaults = defaults_of(self.kind, values.keys() | axes.keys())
         object.__setattr__(self, "fixed", dict(sorted({**defaults, **values}.items())))
@@ -148,6 +149,13 @@ class SweepConfig(Shown):
         if clash is not None:
             raise ParameterError(f"parameter {clash} declared, a name of a sweep already; accepted: another letter.")
         return {p.name: Parameter(p.name, "number", f"parameter of the functions, {p}") for p in own}
+
+    def _expression(self, name: str, value: Any) -> str | None:
+        """Return the text of a noise or scale that is an expression of declared parameters; None of any other value."""
+        if name not in ("noise", "scale") or not isinstance(value, str) or not self.parameters:
+            return None
+        read = scalar(value, name, declared(self.parameters), positive=name == "scale")
+        return value.strip() if read.free_symbols else None
 
     def _check_functions(self) -> None:
         """Refuse values outside the declared domains, and a declared parameter without values."""

@@ -15,14 +15,14 @@ the label correlates with He_k(l*); it governs how hard the direction is to find
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import sympy as sp
 from sympy import Expr, S, Symbol
 
 from theory.calculus.expectations import Distribution, gaussian_mean, is_closed
-from theory.calculus.nodes import check_nodes, exact
+from theory.calculus.nodes import check_nodes
 from theory.calculus.undefined import refuse_undefined
 from theory.errors import InputError, NotIntegrableError, NotRealError, ParameterError
 from theory.language.activations import Activation, activation, member, real_symbols
@@ -30,6 +30,7 @@ from theory.language.families import Point, chamber, shared_point
 from theory.language.hermite import MAX_EXPONENT, leading_order
 from theory.language.parameters import Parameter, declared, domain_of
 from theory.language.parser import parse_label
+from theory.language.scalars import scalar
 from theory.shown import Shown
 from theory.symbols import Delta, x, y
 from theory.typeset.constants import Constants
@@ -44,8 +45,8 @@ class Labels(Shown):
     Attributes:
         link: phi.
         transform: T, an expression in y.
-        noise: Delta, a number or `theory.symbols.Delta`.
-        declared: domains of parameters of the transform, where they are narrower than their symbols say.
+        noise: Delta, a number, `theory.symbols.Delta`, or an expression of parameters.
+        declared: domains of parameters of transform and noise, where they are narrower than their symbols say.
         place: values of parameters in whose chamber the conditional mean is, where they are not the link's own point.
     """
 
@@ -54,7 +55,7 @@ class Labels(Shown):
     link: Activation
     transform: Expr = y
     noise: Expr = S.Zero
-    declared: tuple[Parameter, ...] = field(default=(), compare=False)
+    declared: tuple[Parameter, ...] = ()
     place: tuple[tuple[Symbol, Expr], ...] = ()
 
     @cached_property
@@ -69,6 +70,7 @@ class Labels(Shown):
                     f"label transform {self.transform} with symbolic noise: the link would depend on Delta; give noise "
                     "a number."
                 )
+            self._check_smoothed()
             link = member(f"{sp.sstr(self.transform)} of y = {self.link.name}", mean, self.domain, self.point)
             member("M_2", self.second_moment if self.noise != 0 else mean, self.domain, self.point)
         except (NotRealError, NotIntegrableError) as error:
@@ -76,10 +78,15 @@ class Labels(Shown):
             raise type(error)(message) from error
         return link
 
+    def _check_smoothed(self) -> None:
+        """Refuse a noise that may vanish where the mean has a limit there and no value."""
+        if self.noise.free_symbols and not self.transform.is_polynomial(y):
+            scalar(self.noise, f"noise of labels {self.transform}", self.domain, positive=True)
+
     @property
     def domain(self) -> tuple[Parameter, ...]:
-        """Where the parameters of link and transform lie."""
-        return domain_of(sp.Tuple(self.link.expr, self.transform), (*self.link.domain, *self.declared))
+        """Where the parameters of link, transform and noise lie."""
+        return domain_of(sp.Tuple(self.link.expr, self.transform, self.noise), (*self.link.domain, *self.declared))
 
     @property
     def point(self) -> dict[Symbol, Expr]:
@@ -116,12 +123,27 @@ class Labels(Shown):
         moment = _conditional(self.transform**k, self.link, self.noise)
         return chamber(moment, self.domain, self.point).expr if self.domain and self.transform != y else moment
 
+    def moments_in_noise(self, k: int) -> Expr:
+        """Return M_k as a polynomial in the symbol Delta where the noise is no number and the labels are as they are.
+
+        Nothing but coefficients then depends on the noise. Other labels: M_k itself.
+
+        >>> labels("relu", noise=Symbol("c", positive=True)).moments_in_noise(2)
+        Delta + Max(0, x)**2
+        """
+        return (replace(self, noise=Delta) if self.is_split else self).moment(k)
+
+    @property
+    def is_split(self) -> bool:
+        """Whether the moments are polynomials in a noise that is no number."""
+        return bool(self.noise.free_symbols) and self.transform == y
+
 
 def labels(
     link: str | Expr | Activation,
     *,
     transform: str | Expr | None = None,
-    noise: float | Expr = S.Zero,
+    noise: float | str | Expr = S.Zero,
     parameters: Iterable[Parameter] = (),
 ) -> Labels:
     """Return the labels of a teacher with this link, label noise and label transform.
@@ -129,8 +151,8 @@ def labels(
     Args:
         link: phi.
         transform: T, text or expression in y; the identity by default.
-        noise: Delta >= 0, a number or the symbol `theory.symbols.Delta`.
-        parameters: those that the transform may have besides the link's own.
+        noise: Delta >= 0, a number, the symbol `theory.symbols.Delta`, or an expression of parameters, as text too.
+        parameters: those that transform and noise may have besides the link's own.
 
     Raises:
         NotRealError, NotIntegrableError: T(phi) is undefined somewhere, or T(phi)^2 has no mean.
@@ -150,7 +172,7 @@ def shown_labels(
     link: str | Expr | Activation,
     *,
     transform: str | Expr | None = None,
-    noise: float | Expr = S.Zero,
+    noise: float | str | Expr = S.Zero,
     parameters: Iterable[Parameter] = (),
 ) -> Labels:
     """Return `labels` for a simulation, which needs no conditional mean: nothing is derived of it yet.
@@ -158,17 +180,21 @@ def shown_labels(
     >>> shown_labels("relu", transform="y/(1 + y**2)", noise=0.1).noise
     1/10
     """
-    phi, variance = activation(link), _variance(noise)
-    if transform is None or transform == y:
-        return Labels(phi, y, variance)
-    own = declared(parameters)
-    return Labels(phi, transform_of(transform, (*phi.domain, *own)), variance, own)
+    phi, own = activation(link), declared(parameters)
+    known = (*phi.domain, *own)
+    variance = _variance(noise, known)
+    rule = y if transform is None or transform == y else transform_of(transform, known)
+    held = rule.free_symbols | variance.free_symbols
+    return Labels(phi, rule, variance, tuple(p for p in own if p.symbol in held))
 
 
-def _variance(noise: float | Expr) -> Expr:
-    value = sp.nsimplify(noise, rational=True) if isinstance(noise, float) else exact(noise, "noise")
-    if not (value.is_nonnegative and value.is_finite is not False and value.free_symbols <= {Delta}):
-        raise ParameterError(f"noise = {noise!r} given; accepted: a finite variance Delta >= 0; try 0.1.")
+def _variance(noise: float | str | Expr, domain: tuple[Parameter, ...]) -> Expr:
+    value = scalar(noise, "noise", domain)
+    if value.free_symbols <= {Delta} and not (value.is_nonnegative and value.is_finite is not False):
+        raise ParameterError(
+            f"noise = {noise!r} given; accepted: a finite variance Delta >= 0, or an expression of declared parameters "
+            "that is >= 0 on their domain; try 0.1."
+        )
     return value
 
 
@@ -222,7 +248,8 @@ def generative_exponent(
     link: str | Expr | Activation,
     transforms: tuple[str | Expr, ...] = ("y", "y**2", "y**3", "y**4"),
     *,
-    noise: float | Expr = S.Zero,
+    noise: float | str | Expr = S.Zero,
+    parameters: Iterable[Parameter] = (),
 ) -> GenerativeExponent:
     r"""Return the smallest k >= 1 with E[T(y) He_k(l*)] != 0 for some T in the span of `transforms`.
 
@@ -234,7 +261,7 @@ def generative_exponent(
     >>> [generative_exponent(f"he{k}").k for k in (1, 2, 3, 4)]
     [1, 2, 1, 2]
     """
-    phi = activation(link)
+    phi, own = activation(link), tuple(parameters)
     refuse_undefined(phi.expr)
     least = 2 if phi.parity == "even" else 1
     best: tuple[int, Expr] | None = None
@@ -244,7 +271,7 @@ def generative_exponent(
             break
         rule = transform_of(given)
         try:
-            seen = labels(phi, transform=rule, noise=noise).mean
+            seen = labels(phi, transform=rule, noise=noise, parameters=own).mean
         except NotIntegrableError:
             continue
         searched.append(rule)

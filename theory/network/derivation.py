@@ -16,20 +16,21 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import sympy as sp
 from sympy import Expr, S, Symbol
 
-from theory.calculus.nodes import exact
 from theory.calculus.undefined import Undefined, defined, refuse_undefined
 from theory.errors import NoFormulaError, ParameterError
 from theory.language.activations import Activation, activation, exact_values, member
 from theory.language.families import shared_point
 from theory.language.functions import Functions
 from theory.language.labels import Labels, labels, shown_labels
-from theory.language.parameters import Declarations, Parameter, declared
+from theory.language.parameters import Declarations, Parameter, declared, domain_of
+from theory.language.scalars import scalar
 from theory.network.models import Model
 from theory.network.models import model as find_model
 from theory.network.objectives import objective as find_objective
 from theory.network.ridges import Network
 from theory.network.system import System
 from theory.network.vectors import Combination, Vector, gradient, velocity
+from theory.symbols import alpha as alpha_symbol
 from theory.symbols import x, y
 
 __all__ = ["blank", "derive", "network_of", "system_of", "takes_families", "takes_text", "velocities"]
@@ -81,8 +82,8 @@ def derive(
     *,
     model: str | Model = "lora",
     label: str | Expr | None = None,
-    noise: float | Expr = S.Zero,
-    alpha: float | Expr = S.One,
+    noise: float | str | Expr = S.Zero,
+    alpha: float | str | Expr = S.One,
     objective: str | None = None,
     parameters: Declarations = None,
     functions: Functions = None,
@@ -96,12 +97,13 @@ def derive(
         model: "lora" (w = mu w* + alpha u v), "misaligned" (w = w0 + alpha u v), "plain" (w = v on the sphere) or
             "pretrain" (w free, on a source teacher), or a model of your own.
         label: label transform T, text or expression in y such as "y**2"; the identity by default.
-        noise: variance Delta of the label noise, a number or `theory.symbols.Delta`.
-        alpha: fixed LoRA scale, a number or `theory.symbols.alpha`.
+        noise: variance Delta of the label noise: a number, `theory.symbols.Delta`, or an expression of parameters, as
+            text too, that is proved to be >= 0 on their domain.
+        alpha: fixed LoRA scale: a number, `theory.symbols.alpha`, or an expression of parameters that is > 0.
         objective: what is minimised, "squared" or "correlation" (L = -K(q, r) + E y^2/2); by default what the model
             says, the squared loss for those of the library.
-        parameters: what student, teacher and label have besides x and y: declarations such as {"beta": "> 0"} or
-            ["a", "0 < b < 2"]. Symbols of SymPy expressions declare themselves. Student and teacher share a name.
+        parameters: what student, teacher, label, noise and alpha have besides x and y: declarations such as
+            {"beta": "> 0"} or ["a", "0 < b < 2"]. Symbols of SymPy expressions declare themselves. A name is shared.
         functions: names of functions of one argument without a formula, which student and teacher may use: what is
             derived holds for all of them, expectations are left as they are.
         near: values of the parameters, in whose chamber a family is derived; of a generic point by default.
@@ -122,6 +124,9 @@ def derive(
     >>> leaky = derive("max(x, 0) + a*min(x, 0)", parameters={"a": "real"})
     >>> sp.factor(leaky.escape.A), leaky.parameters
     (-(a**2 + 1)*(mu - 1)/2, (mu, a))
+    >>> noisy = derive("linear", model="misaligned", noise="c", alpha="a", parameters=["a > 0", "c >= 0"])
+    >>> noisy.loss, noisy.odes[noisy.states[0]], noisy.parameters
+    (c/2 - q + r/2 + 1/2, -a**2*u + a*m - a*s, (mu, rho, a, c))
     >>> derive("sigma(x)", teacher="phi(x)", functions=["sigma", "phi"]).loss_function.gradient()[0]
     -GaussianKernel(sigma'(x), phi'(x), q, r)
     """
@@ -133,7 +138,8 @@ def derive(
         )
     given = _near(labels(phi, transform=label, noise=noise, parameters=domain), near)
     wanted = None if objective is None else find_objective(objective).name
-    system = _derive(_parametrisation(model, alpha), sigma, given, (sigma.name, given.mean.name), wanted)
+    posed, own = _parametrisation(model, alpha, (*domain, *phi.domain))
+    system = _derive(posed, sigma, given, (sigma.name, given.mean.name), wanted, own)
     idle = tuple(p for p in domain if p.symbol not in system.network.parameters_of_functions)
     return replace(system, idle=idle) if idle else system
 
@@ -223,8 +229,8 @@ def network_of(
     *,
     model: str | Model = "lora",
     label: str | Expr | None = None,
-    noise: float | Expr = S.Zero,
-    alpha: float | Expr = S.One,
+    noise: float | str | Expr = S.Zero,
+    alpha: float | str | Expr = S.One,
     objective: str | None = None,
     parameters: Declarations = None,
     near: Mapping[str, float | Expr | str] | None = None,
@@ -239,7 +245,8 @@ def network_of(
     sigma, phi, domain = _links(student, teacher, parameters, None, near)
     refuse_undefined(sigma.expr, phi.expr)
     given = _near(shown_labels(phi, transform=label, noise=noise, parameters=domain), near)
-    return _posed(_parametrisation(model, alpha), sigma, given, objective)
+    posed, own = _parametrisation(model, alpha, (*domain, *phi.domain))
+    return _posed(posed, sigma, given, objective, own)
 
 
 def _links(
@@ -305,22 +312,35 @@ def blank(model: str | Model) -> Network:
     return network_of("linear", model=model)
 
 
-def _parametrisation(model: str | Model, alpha: float | Expr) -> Model:
-    scale = sp.nsimplify(alpha, rational=True) if isinstance(alpha, float) else exact(alpha, "alpha")
-    return find_model(model, scale)
+def _parametrisation(
+    model: str | Model, alpha: float | str | Expr, domain: tuple[Parameter, ...]
+) -> tuple[Model, tuple[Parameter, ...]]:
+    """Return the model of a scale, and the parameters of the scale."""
+    scale = alpha_symbol if alpha == alpha_symbol else scalar(alpha, "alpha", domain, positive=True)
+    own = () if scale == alpha_symbol else domain_of(scale, domain)
+    return find_model(model, scale), own
 
 
 @lru_cache(maxsize=256)
 def _derive(
-    parametrisation: Model, sigma: Activation, given: Labels, _names: tuple[str, str], objective: str | None
+    parametrisation: Model,
+    sigma: Activation,
+    given: Labels,
+    _names: tuple[str, str],
+    objective: str | None,
+    declared: tuple[Parameter, ...],
 ) -> System:
     """Derive a system; equal activations of other names (which the system prints) are other entries."""
-    return system_of(_posed(parametrisation, sigma, given, objective))
+    return system_of(_posed(parametrisation, sigma, given, objective, declared))
 
 
-def _posed(parametrisation: Model, sigma: Activation, given: Labels, objective: str | None) -> Network:
-    """Return a model's network with an objective, its own if None."""
+def _posed(
+    parametrisation: Model, sigma: Activation, given: Labels, objective: str | None, declared: tuple[Parameter, ...]
+) -> Network:
+    """Return a model's network with an objective, its own if None, and the parameters of its scale."""
     network = parametrisation.network(sigma, given)
+    if declared:
+        network = replace(network, declared=declared)
     return network if objective is None else replace(network, objective=objective)
 
 

@@ -301,7 +301,7 @@ class Loss(Shown):
     @property
     def target(self) -> Expr:
         """E[y^2]."""
-        return sp.Add(*[c * gaussian_mean(g, S.Zero, S.One) for c, g in _laws(self.labels.second_moment)])
+        return sp.Add(*[c * gaussian_mean(g, S.Zero, S.One) for c, g in self._laws(self.labels.moments_in_noise(2))])
 
     def gradient(self, overlap: Expr = q, variance: Expr = r) -> tuple[Expr, Expr]:
         """Return (L_q, L_r) at the given overlap and squared norm; `gradient(mu, mu**2)` is the aligned edge.
@@ -414,12 +414,19 @@ class Loss(Shown):
         total = []
         for k in range(n + 1) if own != 0 else [n]:
             left = Distribution.of(own ** (n - k) * slope**n).diff(order)
-            factor = weight * (self.labels.moment(k) if k else 1)
+            factor = weight * (self.labels.moments_in_noise(k) if k else 1)
             total += [
                 (-1) ** k * sp.binomial(n, k) * c * gaussian_kernel(left, right, overlap, variance)
-                for c, right in _laws(sp.expand(factor))
+                for c, right in self._laws(sp.expand(factor))
             ]
         return tidy_sum(sp.Add(*total))
+
+    def _laws(self, f: Expr) -> list[tuple[Expr, Distribution]]:
+        """Return f(x) as a polynomial in Delta: (power of the noise, function) pairs."""
+        if not f.has(Delta):
+            return [(S.One, Distribution.of(f))]
+        noise = self.labels.noise
+        return [(noise**k, Distribution.of(g)) for (k,), g in sp.Poly(f, Delta).terms()]
 
     @property
     def is_closed(self) -> bool:
@@ -473,13 +480,6 @@ class Loss(Shown):
 
     def _repr_latex_(self) -> str:
         return on_screen([*self.links, *self.equations])
-
-
-def _laws(f: Expr) -> list[tuple[Expr, Distribution]]:
-    """Return f(x) as a polynomial in Delta: (power of Delta, function) pairs."""
-    if not f.has(Delta):
-        return [(S.One, Distribution.of(f))]
-    return [(Delta**k, Distribution.of(g)) for (k,), g in sp.Poly(f, Delta).terms()]
 
 
 def tidy_sum(expr: Expr) -> Expr:

@@ -238,6 +238,8 @@ MODELS: Mapping[str, Model] = {kind.name: kind for kind in (AlignedLoRA(), Misal
 def model(value: str | Model, scale: Expr = S.One) -> Model:
     """Return a model by name, or the model itself; `scale` is alpha of the LoRA models.
 
+    A scale of other symbols than `theory.symbols.alpha` is one of a family, of parameters.
+
     Raises `ParameterError` for an unknown name, or a scale other than 1 with a model that has none.
 
     >>> model("lora"), model("misaligned", S(2)).scale
@@ -250,9 +252,10 @@ def model(value: str | Model, scale: Expr = S.One) -> Model:
     if scale == 1:
         return MODELS[value]
     kinds = {"lora": AlignedLoRA, "misaligned": MisalignedLoRA}
-    if value not in kinds or not (scale == alpha or (scale.is_Rational and scale != 0)):
+    is_family = bool(scale.free_symbols) and not scale.has(alpha)
+    if value not in kinds or not (scale == alpha or is_family or (scale.is_Rational and scale != 0)):
         raise ParameterError(
-            f"alpha = {scale} with model {value!r} given; accepted: a finite number other than 0, or the symbol "
-            "theory.symbols.alpha, with model lora or misaligned."
+            f"alpha = {scale} with model {value!r} given; accepted: a finite number other than 0, the symbol "
+            "theory.symbols.alpha, or an expression of declared parameters, with model lora or misaligned."
         )
     return kinds[value](scale=scale)

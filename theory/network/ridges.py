@@ -28,7 +28,7 @@ from theory.errors import InputError, NotIntegrableError, NotRealError, Paramete
 from theory.language.activations import Activation, exact_values
 from theory.language.families import conditions_in_words, holds
 from theory.language.labels import Labels
-from theory.language.parameters import Parameter, domain_of, points
+from theory.language.parameters import Parameter, domain_of, parameters_of, points
 from theory.language.substitution import check_numbers
 from theory.network.objectives import Objective
 from theory.network.objectives import objective as find_objective
@@ -112,6 +112,7 @@ class Network(Shown):
         values: numbers of parameters, where they have been given: `at`.
         words: how it is spoken of.
         sources: keys of the publications that it comes from.
+        declared: domains of parameters in noise and scale, where they are narrower than their symbols say.
     """
 
     shows = "name, scalars, parameters, values, scale, start, sources"
@@ -132,6 +133,7 @@ class Network(Shown):
     values: Mapping[Symbol, Expr] = field(default_factory=dict)
     words: Words = field(default_factory=Words)
     sources: tuple[str, ...] = ()
+    declared: tuple[Parameter, ...] = ()
 
     def __post_init__(self) -> None:
         find_objective(self.objective)  # refuses other names
@@ -157,7 +159,7 @@ class Network(Shown):
 
     def __hash__(self) -> int:
         content = (self.name, self.ridges, self.teacher, self.objective, self.scalars, self.parameters, self.scale)
-        return hash((*content, self.sources))
+        return hash((*content, self.sources, self.declared))
 
     @classmethod
     def single(
@@ -361,15 +363,16 @@ class Network(Shown):
 
     @cached_property
     def domain(self) -> tuple[Parameter, ...]:
-        """The parameters of the functions, by name, and where they lie.
+        """The parameters of functions, label noise and scale, by name, and where they lie.
 
-        Raises `InputError` where two functions declare one name differently.
+        Raises `InputError` where two of them declare one name differently.
         """
         known: dict[str, Parameter] = {}
         declared = [p for f in self.functions for p in f.domain if p.symbol in f.parameters]
         labels, noise = self.teacher.labels, self.teacher.noise
-        declared += domain_of(noise, declared)
+        given = [*(p for f in self.functions for p in f.domain), *self.declared, *declared]
         declared += () if labels is None else [p for p in labels.domain if p not in declared]
+        declared += domain_of(sp.Tuple(noise, *self._in_scale), given)
         for parameter in declared:
             if known.setdefault(parameter.name, parameter).symbol != parameter.symbol:
                 raise InputError(
@@ -379,8 +382,13 @@ class Network(Shown):
         return tuple(known[name] for name in sorted(known))
 
     @property
+    def _in_scale(self) -> tuple[Symbol, ...]:
+        """The symbols of the scale that are no letters of the model."""
+        return tuple(s for s in parameters_of(self.scale) if s not in (*self.parameters, *self.states))
+
+    @property
     def parameters_of_functions(self) -> tuple[Symbol, ...]:
-        """The parameters of the functions: the network describes a family."""
+        """The parameters of functions, label noise and scale: the network describes a family."""
         return tuple(parameter.symbol for parameter in self.domain)
 
     @cached_property
@@ -414,10 +422,7 @@ class Network(Shown):
         """
         self.require_formulas()
         self.check(values)
-        given = {p.symbol: sp.sympify(values[p.name]) for p in self.domain if p.name in values}
-        for parameter in self.domain:
-            if parameter.symbol in given:
-                parameter.check(float(given[parameter.symbol]))
+        given = exact_values(self.domain, {p.name: float(values[p.name]) for p in self.domain if p.name in values})
         for f in self.functions:
             check_numbers(f.unresolved, given)
         if given and not holds([c for c in self.conditions if c.free_symbols <= given.keys()], given):
@@ -469,7 +474,8 @@ class Network(Shown):
         """Return the network with other functions, and values put in where parameters stand outside of them."""
 
         def put(ridge: Ridge) -> Ridge:
-            return replace(ridge, function=change(ridge.function), coefficient=ridge.coefficient.xreplace(values))
+            coefficient, weight = ridge.coefficient.xreplace(values), ridge.weight.put(values)
+            return Ridge(coefficient, change(ridge.function), weight)
 
         given = self.teacher.labels
         labels = None
@@ -479,12 +485,15 @@ class Network(Shown):
                 link=change(given.link),
                 transform=given.transform.xreplace(values),
                 noise=given.noise.xreplace(values),
+                declared=tuple(p for p in given.declared if p.symbol not in values),
                 place=tuple((symbol, value) for symbol, value in given.place if symbol not in values),
             )
         terms, noise = tuple(map(put, self.teacher.ridges)), self.teacher.noise.xreplace(values)
         kept = {symbol: number for symbol, number in self.values.items() if symbol not in values}
         teacher = replace(self.teacher, ridges=terms, noise=noise, labels=labels)
-        return replace(self, ridges=tuple(map(put, self.ridges)), teacher=teacher, values=kept)
+        units, scale = tuple(map(put, self.ridges)), self.scale.xreplace(values)
+        declared = tuple(p for p in self.declared if p.symbol not in values)
+        return replace(self, ridges=units, teacher=teacher, scale=scale, values=kept, declared=declared)
 
     @property
     def extra_parameters(self) -> tuple[Symbol, ...]:

@@ -145,8 +145,9 @@ class System(Shown):
         >>> family.member(beta=1).loss == derive("erf").loss
         True
         """
-        network = self.network.member({**(values or {}), **named})
-        return self if network is self.network else self._of(network)
+        given = {**(values or {}), **named}
+        network = self.network.member(given)
+        return self if network is self.network else self._of(network, exact_values(self.network.domain, given))
 
     def within(self, values: Mapping[str, Any] | None = None, /, **named: float | Expr | str) -> System:
         """Return the family in the chamber of these values; on a wall between chambers, the member.
@@ -156,8 +157,9 @@ class System(Shown):
         >>> family.conditions, family.within(a=-1).conditions
         ((a,), (-a,))
         """
-        network = self.network.within({**(values or {}), **named})
-        return self if network is self.network else self._of(network)
+        given = {**(values or {}), **named}
+        network = self.network.within(given)
+        return self if network is self.network else self._of(network, exact_values(self.network.domain, given))
 
     def chambers(self, count: int = 200) -> tuple[System, ...]:
         """Return the family in each chamber that has one of `count` generic points of the domain, this one first.
@@ -202,12 +204,14 @@ class System(Shown):
                 groups.append((system, [i], point))
         return [(system, places) for system, places, _ in groups]
 
-    def _of(self, network: Network) -> System:
+    def _of(self, network: Network, values: Mapping[Symbol, Expr]) -> System:
         """Return the same system of another network: finite kappa and observables are kept."""
-        kept = {p for p in self.network.domain if p not in network.domain}
-        gone = {p.symbol for p in kept}
+        gone = {p.symbol for p in self.network.domain if p not in network.domain}
         parameters = tuple(p for p in self.parameters if p not in gone)
-        return replace(self, network=network, parameters=parameters)
+        put = {symbol: number for symbol, number in values.items() if symbol in gone}  # of a scale
+        moved = {state: f.xreplace(put) for state, f in self.velocities.items()}
+        entries = {name: f.xreplace(put) for name, f in self.entries.items()}
+        return replace(self, network=network, parameters=parameters, velocities=moved, entries=entries)
 
     def with_observable(self, name: Symbol, value: Expr) -> System:
         r"""Return the system with a function of its states as one state more, moved by the chain rule.

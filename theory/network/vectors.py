@@ -101,6 +101,10 @@ class Combination:
     def __mul__(self, factor: Expr) -> Combination:
         return Combination.of({vector: c * factor for vector, c in self.parts})
 
+    def put(self, values: Mapping[Symbol, Expr]) -> Combination:
+        """Return the combination with values for symbols in the coefficients."""
+        return Combination.of({vector: c.xreplace(dict(values)) for vector, c in self.parts})
+
     def diff(self, symbol: Symbol) -> Combination:
         """Return the derivative with respect to a scalar in the coefficients."""
         return Combination.of({vector: sp.diff(c, symbol) for vector, c in self.parts})

@@ -164,6 +164,80 @@ def test_a_parameter_of_the_label_alone_keeps_its_bounds(call) -> None:
     assert call("escape", *given, "--set", "p=4", "--mu", "0.4")[0] == 2
 
 
+NOISY = ("--noise", "c", "--alpha", "b", "--param", "c >= 0", "--param", "b > 0")
+
+
+def test_derive_shows_noise_and_scale(call) -> None:
+    out = call("derive", "erf", *NOISY)[1]
+    assert "parameters b > 0, c >= 0" in out
+    assert "c/2 + (asin(" in out
+    found = json.loads(call("derive", "erf", *NOISY, "--json")[1])
+    assert found["parameters"] == {"b": "b > 0", "c": "c >= 0"}
+    assert found["noise"] == "c"
+    assert r"w &= \mu w_{*} + b u v" in call("derive", "relu", *NOISY, "--latex")[1]
+    assert r"\sqrt{c}\, \xi" in call("latex", "relu", *NOISY)[1]
+
+
+@pytest.mark.parametrize(("noise", "scale"), [("0.3", "0.5"), ("1.5", "2")])
+def test_values_of_noise_and_scale_print_what_numbers_print(call, noise: str, scale: str) -> None:
+    kept, typed = ("--set", f"c={noise}", "--set", f"b={scale}"), ("--noise", noise, "--alpha", scale)
+    for command in (
+        ("derive", "erf"),
+        ("escape", "tanh", "--mu", "0.3,0.6"),
+        ("law", "erf", "--mu", "0.4", "--d", "1e5", "--kappa", "1", "--by", "formula"),
+        ("simulate", "erf", "--mu", "0.4", "--d", "200", "--replicas", "6"),
+    ):
+        got, wanted = call(*command, *NOISY, *kept), call(*command, *typed)
+        assert got == wanted
+        assert got[0] == 0
+
+
+def test_grids_of_noise_and_scale(call) -> None:
+    escape = ("escape", "erf", *NOISY, "--set", "c=0.1", "--set", "b=0.5,2", "--mu", "0.4", "--json")
+    points = json.loads(call(*escape)[1])["points"]
+    typed = [json.loads(call("escape", "erf", "--alpha", b, "--mu", "0.4", "--json")[1]) for b in ("0.5", "2")]
+    assert [p["tau"] for p in points] == pytest.approx([one["points"][0]["tau"] for one in typed], rel=1e-12)
+    options = ("--mu", "0.4", "--d", "1e5", "--kappa", "1", "--by", "formula")
+    given = ("law", "erf", "--noise", "c", "--param", "c > 0", "--set", "c=0.3,0.5", *options)
+    laws = json.loads(call(*given, "--json")[1])["laws"]
+    one = json.loads(call("law", "erf", "--noise", "0.5", *options, "--json")[1])
+    assert laws[1]["median"] == pytest.approx(one["median"], rel=1e-12)
+    assert "noise = c" in call(*given)[1]
+    assert (
+        "c = 2, the upper end"
+        in call(*("best", "erf", "--alpha", "c", "--param", "c > 0", "--at", "mu=0.4", "--between", "0.1:2"))[1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("escape", "erf", "--noise", "c", "--mu", "0.4"), "--param 'c > 0'"),
+        (("escape", "erf", "--noise", "c", "--param", "c", "--set", "c=1", "--mu", "0.4"), "not proved to be >= 0"),
+        (("escape", "erf", "--alpha", "c", "--param", "c >= 0", "--set", "c=1", "--mu", "0.4"), "not proved to be > 0"),
+        (("escape", "erf", "--noise", "c", "--param", "c > 0", "--mu", "0.4"), "no value of c given"),
+        (
+            ("derive", "erf", "--noise", "c", "--param", "c > 0", "--d", "9", "--lr", "1", "--batch", "1"),
+            "no value of c",
+        ),
+        (("simulate", "erf", "--noise", "c", "--param", "c > 0", "--mu", "0.4"), "no value of c given"),
+        (("escape", "erf", "--noise", "c", "--param", "c > 0", "--set", "c=-1", "--mu", "0.4"), "c > 0"),
+        (("derive", "erf", "--model", "plain", "--alpha", "c", "--param", "c > 0"), "model plain"),
+        (("escape", "erf", "--noise", "__import__('os')", "--mu", "0.4"), "accepted: a number"),
+        (("escape", "erf", "--noise", "1e999", "--mu", "0.4"), "finite number >= 0"),
+        (("escape", "erf", "--noise", "9**9**9**9", "--mu", "0.4"), "accepted: a number"),
+        (("escape", "erf", "--alpha", "0", "--mu", "0.4"), "other than 0"),
+        (("best", "erf", "--noise", "c", "--param", "c > 0", "--at", "mu=0.4"), "tau does not depend on"),
+        (("derive", "erf", "--label", "sin(y)", "--noise", "c", "--param", "c >= 0"), "> 0 where c >= 0"),
+    ],
+)
+def test_noise_and_scale_without_sense_are_one_line(call, args: tuple[str, ...], said: str) -> None:
+    code, out, err = call(*args)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert said in err
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [
