@@ -6,7 +6,8 @@ document that it belongs to: law or regimes, and tau for what comes before the l
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
 
 import sympy as sp
@@ -19,9 +20,9 @@ from theory.search.critical import CriticalStrength, critical_strengths, isolate
 from theory.symbols import m, mu
 from theory.typeset.layout import Equation
 from theory.typeset.printing import latex
-from theory.writing.blocks import Block, Equations, Paragraph
+from theory.writing.blocks import Block, Equations, Math, Paragraph
 
-__all__ = ["Tagged", "mode_law", "regimes", "search_law", "sphere_law"]
+__all__ = ["Tagged", "mode_law", "regimes", "search_law", "sphere_law", "with_free_limit"]
 
 Tagged = tuple[str, Block]
 """The part of a document, and one of its blocks."""
@@ -38,6 +39,24 @@ END = (
     "larger $R$ is not reached."
 )
 BATCHES = r"the noise of batches of $b$ samples enters by $\kappa = \eta d / b$, which is kept as $d$ grows"
+
+
+def with_free_limit(law: Iterable[Tagged], taken: Container[str]) -> Iterator[Tagged]:
+    """Yield a law whose limit has another letter, m_0, where a parameter of the functions is called c."""
+    for part, block in law:
+        yield part, _with_other_limit(block) if "c" in taken else block
+
+
+def _with_other_limit(block: Block) -> Block:
+    old, new = CONSTANT.rights, tuple(re.sub(r"(?<![\\a-z])c(?![a-z])", "m_{0}", side) for side in CONSTANT.rights)
+    if isinstance(block, Equations):
+        return Equations(tuple(replace(each, rights=new) if each.rights == old else each for each in block.equations))
+    if not isinstance(block, Paragraph):
+        return block
+    limits = {Math(side % "c"): Math(side % "m_{0}") for side in (r"t(%s \to R)", "|m| = %s", "|u| = %s")}
+    return replace(
+        block, text=tuple(limits.get(piece, piece) if isinstance(piece, Math) else piece for piece in block.text)
+    )
 
 
 def _text(part: str, words: str) -> Tagged:

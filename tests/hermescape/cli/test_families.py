@@ -153,6 +153,17 @@ def test_a_fragment_says_where_it_holds(call) -> None:
     assert not any("hold where" in line for line in call("latex", "c1*x", "--param", "c1", "--fragment")[1].split("\n"))
 
 
+@pytest.mark.parametrize("model", ["lora", "plain"])
+def test_the_limit_of_the_law_has_a_letter_of_its_own(call, model: str) -> None:
+    taken, free = (
+        call("latex", f"exp({name}*x**2)", "--param", name, "--model", model)[1].replace("\n", " ") for name in "cb"
+    )
+    for said in (r"\lim_{c \to 0}", r"(c \to \hescthreshold)$", r"\log c\right]", "| = c$"):
+        other = said.replace("= c", r"= \hescoverlapm_{0}").replace("{c ", r"{\hescoverlapm_{0} ")
+        other = other.replace("(c ", r"(\hescoverlapm_{0} ").replace(r"\log c", r"\log \hescoverlapm_{0}")
+        assert (said in taken, other in taken, said in free, other in free) == (False, True, True, False)
+
+
 def test_a_parameter_of_the_label_alone_keeps_its_bounds(call) -> None:
     given = ("erf", "--label", "abs(y)**p", "--param", "2 < p < 3")
     assert "parameters 2 < p < 3" in call("derive", *given)[1]
