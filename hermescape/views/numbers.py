@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 if TYPE_CHECKING:
-    from sympy import Expr
-
     from numerics.integrals.quadrature import Real
 
 __all__ = ["above", "error_of", "plain", "upwards"]
@@ -23,7 +21,7 @@ def plain(value: Real | None) -> float | str | None:
     return str(value) if isinstance(value, sp.Float) else float(value)
 
 
-def above(error: Real, shown: float = 0.0, exact: Expr | None = None) -> float:
+def above(error: Real, shown: float = 0.0, exact: sp.Expr | None = None) -> float:
     """Return an error as a double that is no smaller; with a number, of the double that is shown in its place.
 
     >>> above(sp.Float("1e-400")), above(0.0), above(0, 0.1, sp.Rational(1, 10))
