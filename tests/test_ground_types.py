@@ -8,21 +8,22 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PARTS = (
-    *("theory/calculus/gaussian.py", "theory/network/loss.py", "numerics/rates", "tests/theory/language"),
+NUMBERS = (
+    *("theory/calculus/gaussian.py", "theory/network/loss.py", "numerics/rates"),
     "tests/theory/enclosures/test_balls.py",
     *("tests/numerics/integrals/certified/test_closed.py", "tests/numerics/rates/test_enclosed.py"),
 )
+PARTS = {"gmpy": NUMBERS, "python": (*NUMBERS, "tests/theory/language")}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("types", ["gmpy", "python"])
+@pytest.mark.parametrize("types", PARTS)
 def test_other_ground_types_do_as_well(types: str) -> None:
     surroundings = {**os.environ, "SYMPY_GROUND_TYPES": types}
     own = {name for name in surroundings if name.startswith(("PYTEST_", "COV_"))}
     code = f"import sys, sympy.external.gmpy as g, pytest; assert g.GROUND_TYPES == {types!r}; sys.exit(pytest.main())"
     run = subprocess.run(
-        [sys.executable, "-c", code, "-q", "-p", "no:cacheprovider", *PARTS],
+        [sys.executable, "-c", code, "-q", "-p", "no:cacheprovider", *PARTS[types]],
         env={name: value for name, value in surroundings.items() if name not in own},
         cwd=ROOT,
         capture_output=True,

@@ -72,7 +72,7 @@ def _read(given: float | str | Expr, name: str, domain: tuple[Parameter, ...], m
             return value
         raise ParameterError(
             f"{name} = {given[:60]!r} given; accepted: a number, or an expression of declared parameters, such as c "
-            f"with --param 'c > 0' or in Python parameters={{'c': '> 0'}}{more}."
+            f"with --param 'c > 0' or in Python parameters={{'c': '> 0'}}{more}; other text is not evaluated."
         )
     value = sp.nsimplify(given, rational=True) if isinstance(given, float) else exact(given, name)
     if not value.free_symbols:
