@@ -19,6 +19,8 @@ from hermescape.cli.lists import LISTS, listed
 from theory.errors import ParameterError
 
 if TYPE_CHECKING:
+    from sympy import Expr
+
     from theory.language.parameters import Parameter
 
 __all__ = [
@@ -201,7 +203,7 @@ def _read_scalars(given: dict[str, Any], domain: tuple[Parameter, ...]) -> set[s
 
             value = scalar(text, called, domain, positive=name == "scale")
             held |= {symbol.name for symbol in value.free_symbols}
-            given[name] = value if value.free_symbols else float(value)
+            given[name] = _float_if_number(value)
     return held
 
 
@@ -221,8 +223,12 @@ def place(given: dict[str, Any], values: Mapping[str, str], *, keep: bool = Fals
     for name in SCALARS:
         free = getattr(given.get(name), "free_symbols", ())
         if free:
-            value = given[name].xreplace({s: _exact(s.name, values[s.name]) for s in free if s.name in values})
-            given[name] = value if value.free_symbols else float(value)
+            exact = {s: _exact(s.name, values[s.name]) for s in free if s.name in values}
+            given[name] = _float_if_number(given[name].xreplace(exact))
+
+
+def _float_if_number(value: Expr) -> Expr | float:
+    return value if value.free_symbols else float(value)
 
 
 def refuse_symbols(given: Mapping[str, Any], option: str = "") -> None:

@@ -33,7 +33,7 @@ from sympy.core.sorting import default_sort_key
 
 from numerics.accuracy import FUNCTION_ROUNDING, PROBABILITY_ROUNDING, UNIT_ROUNDING
 from numerics.compile.codegen import BUILDS_ON, HEADER, LARGEST_UNROLLED_POWER, printed
-from numerics.compile.interpreted import meanings
+from numerics.compile.interpreted import interpreted
 from numerics.compile.keeping import generated
 from theory.calculus.bivariate import Phi2, Phi2Angle
 from theory.calculus.stable import stable
@@ -260,17 +260,8 @@ def bounded_function(args: tuple[Symbol, ...], outputs: tuple[Expr, ...]) -> Cal
 
     Raises `UnsupportedExpressionError` for a node without a printer, or a constant beyond a double.
     """
-    scope: dict[str, Any] = {"__builtins__": {"abs": abs, "len": len, "max": max, "range": range}}
     text = f"{HORNER.removeprefix('@inline')}\n{bounded_source(args, outputs, name='bounded')}"
-    exec(compile(text, "<generated bounded>", "exec"), scope)
-    function = scope["bounded"]
-    scope |= meanings({*function.__code__.co_names} - {"horner", *scope["__builtins__"]})
-
-    def interpreted(*values: float) -> tuple[float, ...]:
-        with np.errstate(all="ignore"):
-            return tuple(map(float, function(*map(np.float64, values))))
-
-    return interpreted
+    return interpreted(text, "bounded")
 
 
 def compile_bounded(args: tuple[Symbol, ...], outputs: tuple[Expr, ...]) -> Callable[[Array], Array]:

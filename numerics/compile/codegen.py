@@ -31,7 +31,7 @@ from sympy.core.numbers import NumberSymbol
 from sympy.core.sorting import default_sort_key
 from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 
-from numerics.compile.interpreted import HYPERBOLIC, TRIGONOMETRIC, meanings
+from numerics.compile.interpreted import HYPERBOLIC, TRIGONOMETRIC, interpreted
 from numerics.compile.keeping import generated
 from theory.calculus.bivariate import Phi2, Phi2Angle
 from theory.calculus.stable import dawson, logistic, rise, softplus, stable
@@ -264,16 +264,7 @@ def _source(args: tuple[sp.Symbol, ...], outputs: tuple[sp.Expr, ...], name: str
 def _compile(args: tuple[sp.Symbol, ...], outputs: tuple[sp.Expr, ...], name: str, jit: bool) -> Compiled:
     if jit:
         return generated(f"{HEADER}\n\n{native_source(args, outputs, name=name)}\n", name, builds_on=BUILDS_ON)
-    scope: dict[str, Any] = {"__builtins__": {}}
-    exec(compile(_source(args, outputs, name), f"<generated {name}>", "exec"), scope)
-    function = scope[name]
-    scope |= meanings(function.__code__.co_names)
-
-    def interpreted(*values: float) -> tuple[float, ...]:
-        with np.errstate(all="ignore"):
-            return tuple(map(float, function(*map(np.float64, values))))
-
-    return interpreted
+    return interpreted(_source(args, outputs, name), name)
 
 
 def source(args: Sequence[sp.Symbol], outputs: Sequence[sp.Expr], *, name: str = "generated") -> str:

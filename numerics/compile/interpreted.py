@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["meanings"]
+__all__ = ["interpreted", "meanings"]
 
 TRIGONOMETRIC = ("sin", "cos", "tan", "atan", "atan2")
 HYPERBOLIC = ("sinh", "cosh", "tanh", "asinh", "acosh", "atanh")
@@ -47,7 +47,7 @@ _GUARDED: dict[str, Callable[..., float]] = {
 }
 _MEANT: dict[str, Any] = {
     **{name: getattr(np, re.sub("^a", "arc", name)) for name in ("exp", "log", *TRIGONOMETRIC, *HYPERBOLIC)},
-    **{"inf": math.inf, "nan": math.nan, "abs": abs},
+    **{"inf": math.inf, "nan": math.nan, "abs": abs, "len": len, "max": max, "range": range},
 }
 
 
@@ -58,6 +58,26 @@ def meanings(names: Iterable[str]) -> dict[str, Any]:
     0.0
     """
     return {name: _meaning(name) for name in names}
+
+
+def interpreted(text: str, name: str) -> Callable[..., tuple[float, ...]]:
+    """Return a function of generated source, which may call others of it, on float64 scalars.
+
+    >>> interpreted("def half(x):\\n    return (x/2,)", "half")(3)
+    (1.5,)
+    """
+    scope: dict[str, Any] = {"__builtins__": {}}
+    exec(compile(text, f"<generated {name}>", "exec"), scope)
+    own = {key: each for key, each in scope.items() if key != "__builtins__"}
+    named = {each for function in own.values() for each in function.__code__.co_names}
+    scope |= meanings(named - own.keys())
+    function = own[name]
+
+    def run(*values: float) -> tuple[float, ...]:
+        with np.errstate(all="ignore"):
+            return tuple(map(float, function(*map(np.float64, values))))
+
+    return run
 
 
 def _primitive(name: str) -> Callable[..., float]:
