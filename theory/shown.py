@@ -15,6 +15,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import MAX_EMAX, MIN_EMIN, ROUND_CEILING, Context, Decimal
 from enum import Enum
 from functools import cache
 from typing import Any, ClassVar, TypeVar
@@ -24,7 +25,7 @@ from sympy import Expr
 from theory.lazy import PROVIDERS
 from theory.typeset.printing import as_text
 
-__all__ = ["Row", "Several", "Shown", "is_formula", "meanings", "short"]
+__all__ = ["Row", "Several", "Shown", "beside", "is_formula", "meanings", "short", "upwards"]
 
 LONGEST = 72  # characters of a value
 SEVERAL = 6  # entries of a list that are written out
@@ -48,7 +49,9 @@ class Row:
         """The value on one line, with its error."""
         if self.error is None or self.value is None:
             return short(self.value)
-        return f"{short(self.value)} (exact)" if self.error == 0 else f"{short(self.value)} ± {float(self.error):.1g}"
+        if self.error == 0:
+            return f"{short(self.value)} (exact)"
+        return f"{beside(self.value, self.error)} ± {_plain(upwards(self.error, 1))}"
 
 
 class Shown:
@@ -223,6 +226,32 @@ def _lower(text: str) -> str:
 
 
 # --- values ---------------------------------------------------------------------------------------------------------
+
+
+def upwards(error: Any, digits: int = 2) -> str:
+    """Return a bound to so many digits, rounded up.
+
+    >>> upwards(1.2301e-17), upwards(1.2301e-17, 1), upwards(0.0)
+    ('1.3e-17', '2e-17', '0')
+    """
+    context = Context(prec=digits, rounding=ROUND_CEILING, Emin=MIN_EMIN, Emax=MAX_EMAX)
+    return f"{context.create_decimal(Decimal(str(error))):.{digits - 1}e}" if error else "0"
+
+
+def _plain(bound: str) -> str:
+    """Return a bound without an exponent where it needs none."""
+    return f"{float(bound):.1g}" if float(bound) else bound
+
+
+def beside(value: Any, error: Any) -> str:
+    """Return a number to eight digits, or to all of a double where its error is below a unit in the eighth.
+
+    >>> beside(2 / 3, 1e-16), beside(2 / 3, 0.01)
+    ('0.6666666666666666', '0.66666667')
+    """
+    if not isinstance(value, float) or float(error) > abs(value) * 10.0**-DIGITS:
+        return short(value)
+    return str(value).removesuffix(".0")
 
 
 def short(value: Any) -> str:

@@ -17,8 +17,8 @@ from hermescape.verdict import Duration, verdict_lines
 from hermescape.verify.report import Case as Checked
 from hermescape.verify.report import Report
 from hermescape.views.critical import extent
-from hermescape.views.numbers import upwards
 from numerics.law import SampledLaw
+from theory.shown import upwards
 
 __all__ = [
     "Check",
@@ -257,7 +257,7 @@ def search_times(findings: Findings) -> Table | Missing:
             *((number(s.A),) if aligned else (number(s.rho), number(s.G))),
             number(s.B),
             number(s.rate),
-            INFINITE if s.tau is None else number(s.tau, 8),
+            INFINITE if s.tau is None else number(s.tau, 17),
             "–" if s.tau is None else _markup("≤ {}" if s.certified else "≈ {}", upwards(s.error)),
         )
         for s in findings.table

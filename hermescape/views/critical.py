@@ -9,7 +9,7 @@ from rich.table import Table
 
 from hermescape.verdict import Alignments
 from hermescape.views.certificate import isolation_report
-from hermescape.views.numbers import above
+from hermescape.views.numbers import above, decimal, error_of
 from hermescape.views.search import slowed
 from numerics.best.alignment import BestAlignment
 from numerics.rates.search_time import RateScale, slowdown
@@ -89,7 +89,7 @@ def critical_parts(report: dict[str, Any]) -> tuple[str | Table, ...]:
         table.add_column(column, overflow="fold")
     for c in report["critical"]:
         table.add_row(
-            f"{c['mu']:.12g}",
+            decimal(c["mu"]),
             {1: "simple", 2: "double"}.get(c["multiplicity"], f"{c['multiplicity']}-fold"),
             {-1: "< 0", 0: "= 0", 1: "> 0"}[c["sign_B"]],
             _approach(c["below"]),
@@ -124,6 +124,8 @@ def _approach(side: dict[str, Any]) -> str:
 
 
 def _short_form(row: dict[str, Any]) -> str:
+    if row["error"] and row["expression"] is None:
+        return f"error {error_of(row['error'], certified=row['certified'])}"
     text = row["definition"]
     return text if len(text) < LONGEST_ROOT else "algebraic (see --json)"
 

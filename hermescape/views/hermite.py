@@ -12,11 +12,12 @@ import sympy as sp
 from rich.table import Table
 from sympy import Expr
 
-from hermescape.views.numbers import above, upwards
+from hermescape.views.numbers import above
 from theory.calculus.expectations import GaussianMean, is_closed
 from theory.errors import InputError, ParameterError
 from theory.language.activations import Activation, activation, he
 from theory.language.hermite import coefficient, coefficients
+from theory.shown import upwards
 from theory.symbols import r, x
 from theory.typeset.constants import NONE, Constants, valued
 from theory.typeset.printing import as_text

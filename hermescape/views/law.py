@@ -9,6 +9,7 @@ from dataclasses import fields, is_dataclass
 from rich.table import Table
 from sympy import Expr
 
+from hermescape.views.numbers import error_of
 from numerics.law import Ballistic, Compared, Law, SampledLaw
 from theory.network.system import System
 from theory.search.critical import critical_strengths
@@ -63,7 +64,8 @@ def _details(law: Law) -> dict[str, object]:
     """The numbers that the law consists of; a passage's table of times is left to its quantiles."""
     assert is_dataclass(law)
     named = {field.name: getattr(law, field.name) for field in fields(law)}
-    return {name: value for name, value in named.items() if value is None or isinstance(value, int | float | str)}
+    kept = {name: value for name, value in named.items() if value is None or isinstance(value, int | float | str)}
+    return {**kept, "certified": False}
 
 
 def law_table(system: System, both: Compared, settings: dict[str, object]) -> tuple[str | Table, ...]:
@@ -116,7 +118,7 @@ def _rows(law: Law, both: Compared) -> dict[str, str]:
     if law is both.law or not isinstance(law, SampledLaw):
         rows["slope in log d"] = f"{law.slope_log_d:{_format(law)}}"
     if not isinstance(law, SampledLaw):
-        rows |= {"constant": f"{law.constant:.10g}", "  its error": f"{law.constant_error:.1g}"}
+        rows |= {"constant": f"{law.constant:.10g}", "  its error": error_of(law.constant_error, certified=False)}
     digits = _format(law)
     rows["median of T"] = _time(law.median, digits)
     rows["5 to 95 % of runs"] = f"{_time(law.quantile(0.05), digits)} .. {_time(law.quantile(0.95), digits)}"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from decimal import MAX_EMAX, MIN_EMIN, ROUND_CEILING, Context, Decimal
 from typing import TYPE_CHECKING
 
 import sympy as sp
 
+from theory.shown import upwards
+
 if TYPE_CHECKING:
     from numerics.integrals.quadrature import Real
 
-__all__ = ["above", "error_of", "plain", "upwards"]
+__all__ = ["above", "decimal", "error_of", "known", "plain"]
 
 
 def plain(value: Real | None) -> float | str | None:
@@ -32,14 +33,24 @@ def above(error: Real, shown: float = 0.0, exact: sp.Expr | None = None) -> floa
     return near if whole.is_Rational and sp.Rational(near) >= whole else math.nextafter(near, math.inf)
 
 
-def upwards(error: Real) -> str:
-    """Return a bound to two digits, rounded up.
+def decimal(value: float) -> str:
+    """Return all digits of a double, what stands beside its error.
 
-    >>> upwards(1.2301e-17), upwards(0.0)
-    ('1.3e-17', '0')
+    >>> decimal(0.1), decimal(1.0)
+    ('0.1', '1')
     """
-    context = Context(prec=2, rounding=ROUND_CEILING, Emin=MIN_EMIN, Emax=MAX_EMAX)
-    return f"{context.create_decimal(Decimal(str(error))):.1e}" if error else "0"
+    return str(value).removesuffix(".0")
+
+
+def known(value: Real, error: Real, digits: int) -> str:
+    """Return a number to so many digits, and its error where that moves one of them by more than a unit.
+
+    >>> known(0.123456789, 1e-17, 8), known(0.123456789, 2e-6, 8), known(0.0, 0.0, 8)
+    ('0.12345679', '0.12345679 ± 2.0e-6', '0')
+    """
+    text = str(sp.Float(value, digits)) if isinstance(value, sp.Float) else f"{float(value):.{digits}g}"
+    is_settled = 2 * sp.Float(error) <= abs(sp.Float(value)) * sp.Float(10) ** -digits
+    return text if is_settled else f"{text} ± {upwards(error)}"
 
 
 def error_of(error: Real, *, certified: bool) -> str:

@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 import sympy as sp
 from rich.table import Table
 
-from hermescape.views.numbers import error_of, plain
-from numerics.integrals.quadrature import Real
+from hermescape.views.numbers import error_of, known, plain
 from numerics.rates.search_time import Search
 from theory.network.system import System
 
 __all__ = ["escape_parts", "escape_points", "plain", "slowed"]
 
-SHOWN = 8  # digits of a number in a table
+SHOWN = 8  # digits of a number that its own error does not stand beside
 
 
 def escape_points(searches: Sequence[Search], values: Sequence[Mapping[str, float]] = ()) -> list[dict[str, object]]:
@@ -26,6 +25,7 @@ def escape_points(searches: Sequence[Search], values: Sequence[Mapping[str, floa
     points = [
         {
             **{name: plain(getattr(s, name)) for name in names},
+            "errors": {name: plain(error) for name, error in s.errors.items()},
             "certified": s.certified,
             "interval": [plain(end) for end in s.interval],
         }
@@ -66,8 +66,11 @@ def _quantities(s: Search, aligned: bool, beyond: bool) -> dict[str, str]:
     """What is known of one search phase, by name; the logarithm of tau where some tau is beyond a double."""
     every = _has_digits(s)
     start = {"A": s.A} if aligned else {"rho": s.rho, "G": s.G}
-    numbers = {name: _digits(v, every) for name, v in (*start.items(), ("B", s.B), ("rate", s.rate))}
-    tau = "infinite" if s.tau is None else _digits(s.tau, every)
+    numbers = {
+        name: str(v) if every else known(v, s.errors.get(name, 0.0), SHOWN)
+        for name, v in (*start.items(), ("B", s.B), ("rate", s.rate))
+    }
+    tau = "infinite" if s.tau is None else str(plain(s.tau))
     logarithm = {"log tau": "infinite" if s.log_tau is None else f"{s.log_tau:.8g}"} if beyond else {}
     error = {"error of tau": "-" if s.tau is None else error_of(s.error, certified=s.certified)}
     return {"mu": f"{float(s.mu):g}", **numbers, "tau": tau, **logarithm, **error}
@@ -82,10 +85,3 @@ def slowed(factor: int) -> str:
     """Return in which time tau is, where the learning rate is divided by a factor."""
     divided = f", lr divided by k! k = {factor}, the paper's scale" if factor > 1 else ""
     return f"tau in t = lr * steps{divided}"
-
-
-def _digits(value: Real, every: bool) -> str:
-    """Return eight digits of a number; all of one of which digits were asked for."""
-    if isinstance(value, sp.Float):
-        return str(value if every else sp.Float(value, SHOWN))
-    return f"{float(value):.{SHOWN}g}"

@@ -40,7 +40,7 @@ from theory.network.system import System
 from theory.search.roots import drive_of
 from theory.search.stationary import condition, limit_of_tau, stationary_values, tau_of
 from theory.search.window import chambers_along, defined_part, family_over, window
-from theory.shown import Shown, short
+from theory.shown import Shown, beside, short
 from theory.symbols import mu as mu_symbol
 
 __all__ = ["BestParameter", "best_parameter"]
@@ -93,7 +93,8 @@ class BestParameter(Shown):
             limit = "it falls to 0" if self.time == 0 else f"its limit is {_shown(self.time)}"
             return f"{subject} keeps falling as {self.name} -> {infinite.get(self.value, _shown(self.value))}: {limit}"
         where = {"low": ", the lower end of {}", "high": ", the upper end of {}", None: ", inside {}"}[self.end]
-        place = f"{self.name} = {_shown(self.value)}{where.format(self.domain)}"
+        value = _shown(self.value) if self.exact else beside(float(self.value), self.error)
+        place = f"{self.name} = {value}{where.format(self.domain)}"
         return f"{subject} is shortest, {_shown(self.time)}, at {place}"
 
 
@@ -141,7 +142,7 @@ def best_parameter(
 
     >>> best = best_parameter("erf(beta*x)", "beta", mu=0.4, parameters="beta > 0")
     >>> print(best.words)
-    tau is shortest, 20.336965, at beta = 0.70883236, inside beta > 0
+    tau is shortest, 20.336965, at beta = 0.708832359..., inside beta > 0
     >>> best_parameter("max(x, 0) + a*min(x, 0)", "a", mu=0.4, between=(0, 2)).words  # tau(ReLU)/(1 + a^2)
     'tau is shortest, (5 + sqrt(61))/9 = 1.4233611, at a = 2, the upper end of 0 <= a <= 2'
     """

@@ -83,7 +83,7 @@ class Evaluator:
 
     >>> from theory.symbols import mu
     >>> evaluator((mu,), (mu**2,))(3.0)
-    (<Estimate value = 9 ± 4e-15>,)
+    (<Estimate value = 9 ± 5e-15>,)
     """
 
     def __init__(self, args: tuple[Symbol, ...], outputs: tuple[Expr, ...], *, jit: bool = False) -> None:
@@ -289,7 +289,7 @@ def as_double(number: Real) -> Real:
     (1.00000000000000e+400, 0.5)
     """
     rounded = float(number)
-    if number == 0 or sys.float_info.min <= abs(rounded) < math.inf or not sp.sympify(number).is_finite:
+    if not number or sys.float_info.min <= abs(rounded) < math.inf or not sp.sympify(number).is_finite:
         return rounded
     return sp.Float(number, DOUBLE_DIGITS)
 

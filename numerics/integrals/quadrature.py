@@ -353,7 +353,7 @@ def mean(f: Expr, centre: float, variance: float, *, tolerance: float = INTEGRAL
     `values` are those of the parameters of f. Raises `QuadratureError` where it is not reached.
 
     >>> mean(sp.tanh(x)**2, 0.0, 1.0)
-    <Estimate value = 0.39429449 ± ...>
+    <Estimate value = 0.39429449... ± ...>
     """
     law, scale = law_of(f, values), float(np.sqrt(variance))
     if scale == 0:

@@ -294,7 +294,7 @@ def kernel_series(
     `ParameterError` for an order outside 0..10000 or q^2 > r, `QuadratureError` for a function that varies too fast.
 
     >>> kernel_series("relu", "relu", 0.3, 0.25, 16)
-    <Estimate value = 0.16938688 ± 5e-08>
+    <Estimate value = 0.16938688 ± 6e-08>
     """
     _check_order(order)
     if not (np.isfinite(r) and r > 0 and q * q <= r * (1 + 1e-12)):

@@ -10,9 +10,10 @@ w0 = w*), or the interpolation is not accurate enough, `numerics.rates.search_ti
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, cast
 
 import numpy as np
@@ -66,6 +67,7 @@ class SearchCurve(Shown):
         slowdown: what the learning rate was divided by; `rate`, `tau` and all bounds contain it.
         alone: by index, the points that were decided one by one, as `search_time` returns them; where their numbers
             are beyond a double the arrays hold 0 or infinity.
+        errors: bounds on the errors of A, B, G and rate by name, rounding included.
 
     >>> from theory.network.derivation import derive
     >>> curve = search_times(derive("relu"), [0.032, 0.8985, 1])
@@ -88,6 +90,7 @@ class SearchCurve(Shown):
     rounding: Array
     slowdown: int
     alone: Mapping[int, Search]
+    errors: Mapping[str, Array]
 
     def __len__(self) -> int:
         """The number of points."""
@@ -102,7 +105,9 @@ class SearchCurve(Shown):
         at["error"] += (rounding := float(self.rounding[index]))
         low, high = float(self.low[index]) - rounding, float(self.high[index]) + rounding
         along = None if self.A is None else float(self.A[index])
-        return Search(**at, A=along, interval=(low, high if math.isfinite(high) else None), slowdown=self.slowdown)
+        interval = (low, high if math.isfinite(high) else None)
+        errors = {name: float(column[index]) for name, column in self.errors.items()}
+        return Search(**at, A=along, interval=interval, slowdown=self.slowdown, errors=errors)
 
     def __iter__(self) -> Iterator[Search]:
         """Yield the points one by one."""
@@ -225,15 +230,18 @@ def _over_a_family(
 def _joined(pieces: Sequence[tuple[SearchCurve, list[int]]], count: int) -> SearchCurve:
     """Return one curve of pieces of it, each with its places."""
     first = pieces[0][0]
-    columns: dict[str, Any] = {}
-    for name in ("mu", "rho", "A", "B", "G", "rate", "tau", "error", "low", "high", "rounding"):
-        if getattr(first, name) is None:
-            continue
-        columns[name] = np.empty(count)
+    names = ("mu", "rho", "A", "B", "G", "rate", "tau", "error", "low", "high", "rounding")
+
+    def whole(column_of: Callable[[SearchCurve], Array]) -> Array:
+        column = np.empty(count)
         for piece, places in pieces:
-            columns[name][places] = getattr(piece, name)
+            column[places] = column_of(piece)
+        return column
+
+    columns = {name: whole(attrgetter(name)) for name in names if getattr(first, name) is not None}
+    errors = {name: whole(lambda piece, name=name: piece.errors[name]) for name in first.errors}
     alone = {places[i]: search for piece, places in pieces for i, search in piece.alone.items()}
-    return SearchCurve(**{"A": None, **columns}, slowdown=first.slowdown, alone=alone)
+    return SearchCurve(**{"A": None, **columns}, slowdown=first.slowdown, alone=alone, errors=errors)
 
 
 def searches(
@@ -341,7 +349,9 @@ def _together(grid: _Grid, tolerance: float, factor: int) -> tuple[SearchCurve, 
         nothing = np.full(grid.mu.shape, np.nan)
         names = ("B", "G", "rate", "tau", "error", "low", "high", "rounding")
         along = nothing if grid.is_aligned else None
-        empty = SearchCurve(grid.mu, grid.rho, along, slowdown=factor, alone={}, **dict.fromkeys(names, nothing))
+        unknown = dict.fromkeys((*(("A",) if grid.is_aligned else ()), "B", "G", "rate"), nothing)
+        numbers = dict.fromkeys(names, nothing)
+        empty = SearchCurve(grid.mu, grid.rho, along, slowdown=factor, alone={}, **numbers, errors=unknown)
         return empty, np.full(grid.mu.shape, True)
     with np.errstate(all="ignore"):
         return _timed(grid, parts, tolerance, factor)
@@ -425,9 +435,11 @@ def _timed(grid: _Grid, parts: _Parts, tolerance: float, factor: int) -> tuple[S
     error = np.where(np.isfinite(high), np.maximum(tau - low, high - tau), np.inf)
     spread = np.maximum(tau - least, most - tau) + ROUNDING * tau
     along = first if aligned else None
-    curve = SearchCurve(
-        grid.mu, grid.rho, along, bend, length, rate, tau, error, low, high, spread, slowdown=factor, alone={}
-    )
+    lengths, bends = errors[0] + rounding[0], errors[1] + rounding[1]
+    own_errors = ({"A": lengths} if aligned else {}) | {"B": bends, "G": lengths}
+    own_errors["rate"] = (error + spread) / (tau * (tau - error - spread))  # infinite tau: nan, decided alone
+    columns = (grid.mu, grid.rho, along, bend, length, rate, tau, error, low, high, spread)
+    curve = SearchCurve(*columns, slowdown=factor, alone={}, errors=own_errors)
     whole = parts.errors[0] + weight * parts.errors[1]
     return curve, _lost(grid, curve, parts, whole, rounding, scale, tolerance)
 
@@ -490,7 +502,10 @@ def _filled(curve: SearchCurve, alone: Mapping[int, Search]) -> SearchCurve:
     low, high, rounding = curve.low.copy(), curve.high.copy(), curve.rounding.copy()
     low[where], high[where] = np.transpose([[_double(end) for end in s.interval] for s in alone.values()])
     rounding[where] = 0.0
-    return replace(curve, A=along, **columns, low=low, high=high, rounding=rounding, alone=dict(alone))
+    errors = {name: column.copy() for name, column in curve.errors.items()}
+    for name, column in errors.items():
+        column[where] = [_double(search.errors[name]) for search in alone.values()]
+    return replace(curve, A=along, **columns, low=low, high=high, rounding=rounding, alone=dict(alone), errors=errors)
 
 
 def _double(number: Real | None) -> float:

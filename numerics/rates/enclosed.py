@@ -8,7 +8,6 @@ error, and within the interval, as a theorem.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import lru_cache
 from typing import cast
 
@@ -19,7 +18,6 @@ from sympy import Expr
 from numerics.integrals.certified.closed import ball_at
 from numerics.integrals.certified.enclosure import PRECISION, printed
 from numerics.integrals.certified.integrals import search_time_of
-from numerics.integrals.quadrature import Real
 from numerics.rates.place import Place
 from numerics.rates.search import Search
 from theory.enclosures.balls import constant, precision
@@ -69,9 +67,9 @@ class Balls:
 
     @property
     def is_at_rest(self) -> bool:
-        """Whether nothing drives u, which decays: tau is infinite."""
+        """Whether nothing drives u, which does not grow: tau is infinite."""
         with precision(PRECISION):
-            return bool(self.G.is_zero() and self.B < 0)
+            return bool(self.G.is_zero() and self.B <= 0)
 
 
 def enclosed(
@@ -89,15 +87,16 @@ def enclosed(
     Raises `NotCertifiedError` where one of the numbers has no enclosure, or is not resolved.
     """
     balls = Balls(place, parts, aligned=aligned, slowdown=slowdown)
-
-    def number(ball: Callable[[], arb], name: str) -> Real:
-        return printed(ball, name, digits).value
-
-    along = number(lambda: balls.A, "A") if aligned else None
-    bend, drive = number(lambda: balls.B, "B"), number(lambda: balls.G, "G")
-    mu, rho = (number(lambda value=value: constant(value), "a number") for value in (place.mu, place.rho))
-    here, nothing = (mu, rho, along, bend, drive), 0.0 if digits is None else sp.Float(0, digits)
-    if balls.is_at_rest:
-        return Search(*here, nothing, None, nothing, (math.inf, None), slowdown, certified=True)
+    names = (*(("A",) if aligned else ()), "B", "G", *(() if balls.is_at_rest else ("rate",)))
+    numbers = {name: printed(lambda name=name: getattr(balls, name), name, digits) for name in names}
+    mu, rho = (
+        printed(lambda value=value: constant(value), "a number", digits).value for value in (place.mu, place.rho)
+    )
+    along, bend, drive, rate = (numbers[name].value if name in numbers else None for name in ("A", "B", "G", "rate"))
+    here, errors = (mu, rho, along, bend, drive), {name: number.error for name, number in numbers.items()}
+    if rate is None:
+        nothing = 0.0 if digits is None else sp.Float(0, digits)
+        at_rest = {**errors, "rate": nothing}
+        return Search(*here, nothing, None, nothing, (math.inf, None), slowdown, certified=True, errors=at_rest)
     tau, error, interval = printed(lambda: balls.tau, "tau", digits)
-    return Search(*here, number(lambda: balls.rate, "the rate"), tau, error, interval, slowdown, certified=True)
+    return Search(*here, rate, tau, error, interval, slowdown, certified=True, errors=errors)

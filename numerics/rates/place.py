@@ -39,7 +39,13 @@ def parts_of(system: System) -> tuple[Expr, Expr]:
 
 
 def parts_at(system: System, place: Place) -> tuple[Expr, Expr]:
-    """Return these at a place; A is 0 where w0 = w* with the teacher's own link, at the minimum of the loss."""
+    """Return these at a place; A is 0 where w0 = w* with the teacher's own link, at the minimum of the loss.
+
+    Where a weight that may be misaligned is not, l* = l/mu: formulas of two Gaussians divide by zero there.
+    """
+    if rho_symbol in place.at and place.gap == 0:
+        slope, bend = system.loss_function.gradient(place.overlap, place.overlap**2)
+        return slope.xreplace(place.at), bend.xreplace(place.at)
     parts = parts_of(system)
     is_teacher = system.escape.A is not None and place.mu == 1 and system.loss_function.ends_at_teacher
     return (sp.S.Zero, parts[1]) if is_teacher else parts

@@ -10,8 +10,8 @@ cancels, with dG <= dL_q + 2 rho dL_r.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import sympy as sp
@@ -45,6 +45,7 @@ class Search(Shown):
         interval: covers the exact tau; its upper end is None where infinite.
         slowdown: what the learning rate was divided by; `rate`, `tau`, `error` and `interval` contain it.
         certified: whether error and interval are proved; otherwise they are those of quadrature, in float64.
+        errors: bounds on the absolute errors of A, B, G and the rate by name, proved as `error` is.
 
     Numbers beyond the range of a double are `sympy.Float`, also where no `digits` were asked for.
     """
@@ -62,6 +63,7 @@ class Search(Shown):
     interval: tuple[Real, Real | None]
     slowdown: int = 1
     certified: bool = False
+    errors: Mapping[str, Real] = field(default_factory=dict)
 
     @property
     def log_tau(self) -> float | None:
@@ -90,17 +92,26 @@ def search_of(system: System, place: Place, parts: tuple[Estimate, Estimate], ki
     rate, fastest = growth_rate(centre, middle), growth_rate(centre + far, middle + wide)
     slowest = growth_rate(max(centre - far, 0 * far), middle - wide)
     along = None if system.escape.A is None else parts[0].value
-    return timed((kind(place.mu), kind(place.rho), along, bend.value, drive.value), rate, (slowest, fastest))
+    shared = kind(place.mu), kind(place.rho), along, bend.value, drive.value
+    errors = {} if along is None else {"A": parts[0].error}
+    return timed(shared, rate, (slowest, fastest), {**errors, "B": bend.error, "G": drive.error})
 
 
-def timed(shared: tuple[Real, Real, Real | None, Real, Real], rate: Real, ends: tuple[Real, Real]) -> Search:
-    """Return tau of a rate that lies between two ends."""
+def timed(
+    shared: tuple[Real, Real, Real | None, Real, Real],
+    rate: Real,
+    ends: tuple[Real, Real],
+    errors: Mapping[str, Real],
+) -> Search:
+    """Return tau of a rate that lies between two ends, with the errors of A, B and G."""
     slowest, fastest = ends
+    errors = {**errors, "rate": max(fastest - rate, rate - slowest)}
     low, high = (1 / fastest if fastest > 0 else np.inf), (1 / slowest if slowest > 0 else None)
     if not rate > 0:
-        return Search(*shared, rate, None, 0.0, (low, high))
+        return Search(*shared, rate, None, 0.0, (low, high), errors=errors)
     tau = 1 / rate
-    return Search(*shared, rate, tau, np.inf if high is None else max(tau - low, high - tau), (low, high))
+    error = np.inf if high is None else max(tau - low, high - tau)
+    return Search(*shared, rate, tau, error, (low, high), errors=errors)
 
 
 def length_of(place: Place, slope: Estimate, bend: Estimate, kind: Callable[..., Real]) -> Estimate:
@@ -125,7 +136,7 @@ def growth_rate(a: Real, b: Real) -> Real:
 
 
 def rounded(search: Search, digits: int | None) -> Search:
-    """Convert every number to float64, or to so many digits; the error of tau takes up what that moves it by."""
+    """Convert every number to float64, or to so many digits; their errors take up what that moves them by."""
 
     def number(exact: Real, kept: int | None = digits) -> Real:
         return as_double(exact) if digits is None else sp.Float(exact, kept)
@@ -134,6 +145,10 @@ def rounded(search: Search, digits: int | None) -> Search:
         return None if exact is None else number(exact)
 
     rounding = 2.0**-52 if digits is None else sp.Float(10, digits + 10) ** -digits
+
+    def moved(error: Real, by: Real | None) -> Real:
+        return number(error + rounding * abs(by or 0), ERROR_DIGITS)
+
     low, high = search.interval
     return Search(
         number(search.mu),
@@ -143,8 +158,9 @@ def rounded(search: Search, digits: int | None) -> Search:
         number(search.G),
         number(search.rate),
         optional(search.tau),
-        number(search.error + rounding * (search.tau or 0), ERROR_DIGITS),
+        moved(search.error, search.tau),
         (number(low * (1 - rounding)), optional(high and high * (1 + rounding))),
+        errors={name: moved(error, getattr(search, name)) for name, error in search.errors.items()},
     )
 
 
@@ -156,6 +172,7 @@ def slowed(search: Search, factor: int) -> Search:
     return replace(
         search,
         rate=search.rate / factor,
+        errors={name: error / factor if name == "rate" else error for name, error in search.errors.items()},
         tau=None if search.tau is None else _times(search.tau, factor),
         error=_times(search.error, factor),
         interval=(_times(low, factor), None if high is None else _times(high, factor)),

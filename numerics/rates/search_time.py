@@ -290,10 +290,11 @@ def _of_jacobian(system: System, place: Place, tolerance: float, digits: int | N
     rate = largest(escape.jacobian.subs(place.at), escape.blocks, working)
     slope, bend = (value(f, place.at, digits=working) for f in escape.base_gradient)
     length = length_of(place, slope, bend, sp.sympify)
-    along = None if escape.A is None else value(escape.A, place.at, digits=working).value
-    shared = (place.mu, place.rho, along, -2 * bend.value, length.value)
+    along = None if escape.A is None else value(escape.A, place.at, digits=working)
+    shared = (place.mu, place.rho, None if along is None else along.value, -2 * bend.value, length.value)
+    errors = {"B": 2 * bend.error, "G": length.error} | ({} if along is None else {"A": along.error})
     centre = 0 * rate.value if abs(rate.value) <= rate.error else rate.value
-    search = timed(shared, centre, (centre - rate.error, centre + rate.error))
+    search = timed(shared, centre, (centre - rate.error, centre + rate.error), errors)
     if not _accurate(search, tolerance if digits is None else sp.Float(10) ** -digits):
         raise QuadratureError(
             f"tau = {search.tau} at mu = {place.mu} has error {float(search.error):.2g}, more than was asked for; ask "

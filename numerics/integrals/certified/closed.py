@@ -16,7 +16,7 @@ from typing import cast
 
 import sympy as sp
 from flint import acb, arb
-from sympy import Expr, Lambda, Symbol
+from sympy import Expr, Lambda, S, Symbol
 
 from numerics.integrals.certified.enclosure import Enclosure, Number, exact_number, resolved
 from numerics.integrals.certified.integrals import Factor, expectation, integral
@@ -53,6 +53,8 @@ def ball_at(expr: Expr, at: Mapping[Symbol, Expr]) -> Callable[[], arb]:
 
     Raises `NotCertifiedError` for an expression without a finite value there.
     """
+    met = {node: S.Zero for node in expr.atoms(sp.sign) if node.args[0].xreplace(dict(at)).is_zero}
+    expr = expr.xreplace(met)  # a ball about 0 has no sign
     if not expr.has(*NODES):
         return lambda: real_part(function(expr, *at)(*(acb(constant(number)) for number in at.values())))
     exact = expr.xreplace(dict(at))

@@ -216,7 +216,7 @@ def resolved(
 
     >>> from theory.enclosures.balls import constant
     >>> resolved(lambda: constant(sp.pi), "pi")
-    <Enclosure value = 3.1415927 ± 2e-16, certified = True>
+    <Enclosure value = 3.141592653589793 ± 3e-16, certified = True>
 
     Raises `NotCertifiedError`, with the best enclosure reached, where neither is reached.
     """

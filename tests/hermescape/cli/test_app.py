@@ -75,11 +75,12 @@ def test_derive_latex_compiles(args: tuple[str, ...], tmp_path: Path) -> None:
 
 def test_escape_json() -> None:
     points = read("escape", "relu", "--mu", "0.032,0.8985,1")["points"]
-    keys = {"mu", "rho", "A", "B", "G", "rate", "tau", "log_tau", "error", "certified", "interval"}
+    keys = {"mu", "rho", "A", "B", "G", "rate", "tau", "log_tau", "error", "errors", "certified", "interval"}
     assert [set(p) for p in points] == [keys] * 3
     assert points[0]["tau"] == pytest.approx(3.3927, abs=5e-5)
     assert points[1]["tau"] == pytest.approx(196.112, abs=5e-4)
     assert points[2]["tau"] is None
+    assert all(set(p["errors"]) == {"A", "B", "G", "rate"} for p in points)
     assert all(p["error"] <= 2.0**-52 * (p["tau"] or 0) and p["certified"] for p in points)
     grid = read("escape", "tanh", "--mu", "0.1:0.9:5")["points"]
     assert [p["mu"] for p in grid] == [0.1, 0.3, 0.5, 0.7, 0.9]

@@ -87,6 +87,9 @@ def test_closed_forms_are_those_of_one_point_and_of_thirty_digits(name: str) -> 
     for i in (0, 7, 41, 42):
         fine = search_time(system, float(grid[i]), rho=None if rho is None else float(rho[i]), digits=40)
         assert abs(fine.tau - sp.Float(curve.tau[i], 40)) <= curve.error[i] + curve.rounding[i] <= 1e-9 * curve.tau[i]
+        for quantity in ("A", "B", "G", "rate") if rho is None else ("B", "G", "rate"):
+            some, exact = getattr(curve[i], quantity), getattr(fine, quantity)
+            assert abs(exact - sp.Float(some, 40)) <= curve[i].errors[quantity] <= 1e-9 * (abs(exact) + curve.G[i])
         low, high = curve.low[i] - curve.rounding[i], curve.high[i] + curve.rounding[i]
         assert low <= fine.tau <= high
 
@@ -129,14 +132,15 @@ def test_what_one_point_refuses_is_refused() -> None:
 
 
 def test_the_table_of_many_points_is_that_of_each() -> None:
-    """To its eight digits; B of a round mu may lie on the edge between two of them."""
+    """To its eight digits, tau to rounding; B of a round mu may lie on the edge between two of them."""
     system, grid = derive("he3"), np.linspace(0.001, 1, 1000).round(9).tolist()
     _, shown = escape_parts(system, searches(system, grid)[::7])
     _, alone = escape_parts(system, [search_time(system, place) for place in grid[::7]])
     for some, other in zip(shown.columns[:-1], alone.columns[:-1], strict=True):  # the last one is the error
         pairs = [pair for pair in zip(some.cells, other.cells, strict=True) if pair[0] != pair[1]]
-        assert len(pairs) <= (3 if some.header == "B" else 0)
-        assert all(float(a) == pytest.approx(float(b), rel=2e-7) for a, b in pairs)
+        assert len(pairs) <= {"B": 3, "tau": len(grid)}.get(some.header, 0)
+        near = 1e-12 if some.header == "tau" else 2e-7
+        assert all(float(a) == pytest.approx(float(b), rel=near) for a, b in pairs)
 
 
 # --- interpolation

@@ -33,6 +33,8 @@ def test_every_activation_is_proved(name: str) -> None:
     for quantity in ("A", "B", "G", "rate", "tau"):
         close, exact = getattr(search, quantity), getattr(fine, quantity)
         assert abs(sp.Float(close, 60) - exact) <= 2.0**-51 * abs(exact) + sp.Float("1e-39")
+        if quantity != "tau":
+            assert abs(sp.Float(close, 60) - exact) <= search.errors[quantity] <= 2.0**-51 * abs(exact)
     assert abs(sp.Float(search.tau, 60) - fine.tau) <= search.error
 
 
@@ -75,6 +77,45 @@ def test_a_slowed_search_is_proved_too() -> None:
     assert raw.certified
     assert paper.certified
     assert abs(sp.Float(paper.tau, 60) - 18 * exact.tau) <= paper.error <= 2.0**-51 * paper.tau
+
+
+PAIRS = [
+    ("max(x-0.2,0)", "step(x-0.4)"),
+    ("max(x-0.2,0)*tanh(x)", "step(x-0.4)"),
+    ("tanh(x)", "step(x-0.4)"),
+    ("relu", "he3"),
+]
+
+
+@pytest.mark.parametrize("mu", ["0.4", "0.5"])
+@pytest.mark.parametrize("pair", PAIRS)
+def test_a_weight_that_happens_to_be_aligned_is_as_one_that_is(pair: tuple[str, str], mu: str) -> None:
+    """On either side; at mu = 0.5 a jump of the teacher meets a kink of the student."""
+    aligned, general = derive(*pair), derive(*pair, model="misaligned")
+    across, along = search_time(general, mu, rho=mu), search_time(aligned, mu)
+    assert across.certified
+    assert along.certified
+    assert (across.B, across.G, across.rate, across.tau) == (along.B, along.G, along.rate, along.tau)
+    near = search_time(general, mu, rho=sp.Rational(mu) + sp.Rational(1, 10**12))
+    assert near.tau == pytest.approx(along.tau, rel=2e-4)  # the gap enters by its square root
+    mirrored = derive(pair[0], f"({pair[1]})".replace("x", "(-x)") if "x" in pair[1] else "-(x**3-3*x)")
+    back = search_time(mirrored, mu)
+    opposite = search_time(general, f"-{mu}", rho=mu)
+    assert (opposite.B, opposite.G, opposite.tau) == (back.B, back.G, back.tau)
+
+
+def test_where_nothing_moves_tau_is_infinite_and_that_is_proved() -> None:
+    search = search_time(derive("1"), 0.5)
+    assert search.certified
+    assert (search.tau, search.A, search.B, search.rate) == (None, 0.0, 0.0, 0.0)
+
+
+def test_a_sign_at_its_jump_is_the_mean_of_both_sides() -> None:
+    """A of the pair contains sign(5 mu - 2): a ball about 2/5 does not tell it."""
+    search = search_time(derive("max(x-0.2,0)", "step(x-0.5)"), "0.4")
+    below, above = (search_time(derive("max(x-0.2,0)", "step(x-0.5)"), mu) for mu in ("0.3999999999", "0.4000000001"))
+    assert search.certified
+    assert pytest.approx((below.B + above.B) / 2, rel=1e-8) == search.B
 
 
 def test_a_misaligned_search_is_proved() -> None:
