@@ -10,11 +10,12 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sympy import S
 
-from theory.calculus.cache import entry, put
+from theory.calculus.cache import edition, entry, put
 from theory.errors import HermescapeError, ParameterError
 from theory.language.hermite import coefficient
 from theory.network.system import System
@@ -38,6 +39,7 @@ __all__ = [
     "verdict_lines",
 ]
 
+NUMERICS = Path(__file__).parents[1] / "numerics"
 WEAK, STRONG = 0.2, 0.8
 LEVELS = (0.05, 0.5, 0.95)
 THRESHOLD = 0.5
@@ -183,7 +185,7 @@ def _kept(system: System) -> Any:
     escape = system.escape
     assert escape.A is not None
     assert escape.B is not None
-    return entry("verdict", escape.A, escape.B)
+    return entry(f"verdict {edition(NUMERICS)}", escape.A, escape.B)
 
 
 def _read(stored: Mapping[str, Any]) -> Search:

@@ -160,6 +160,12 @@ def _sampled(system: System, ends: tuple[Expr, Expr], tolerance: float) -> BestA
 
 
 def _limit(near: float, middle: float, far: float) -> BestAlignment:
-    """Extrapolate tau from h, 2 h and 4 h to 0 by a parabola; the error is its distance from the straight line."""
+    """Extrapolate tau from h, 2 h and 4 h to 0 by a parabola; the error is its distance from the straight line.
+
+    A limit within its error is 0: no tau is negative.
+    """
     line, parabola = 2 * near - middle, (8 * near - 6 * middle + far) / 3
-    return BestAlignment(S.Zero, sp.Float(parabola), abs(parabola - line), "low", False)
+    error = abs(parabola - line)
+    if parabola <= error:
+        return BestAlignment(S.Zero, sp.Float(0), error + abs(parabola), "low", False)
+    return BestAlignment(S.Zero, sp.Float(parabola), error, "low", False)

@@ -32,7 +32,7 @@ from theory import symbols
 from theory.calculus.nodes import CONDITIONS, ELEMENTARY
 from theory.typeset.constants import Constant
 
-__all__ = ["dump", "entry", "folder", "load", "put", "remembered"]
+__all__ = ["dump", "edition", "entry", "folder", "load", "put", "remembered"]
 
 ATOMS = {"pi": sp.pi, "I": sp.I, "E": sp.E, "oo": sp.oo, "true": sp.true}
 NODES: dict[str, Callable[..., Expr]] = {
@@ -174,11 +174,11 @@ def _say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
-@lru_cache(maxsize=1)
-def _edition() -> str:
-    """Return a digest of SymPy's version and of `theory`'s source: what was derived by other rules is not used."""
+@lru_cache(maxsize=8)
+def edition(package: Path) -> str:
+    """Return a digest of SymPy's version and of a package's source: what was made by other rules is not used."""
     digest = hashlib.sha256(sp.__version__.encode())
-    for path in sorted(Path(__file__).parents[1].glob("**/*.py")):
+    for path in sorted(package.glob("**/*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -213,7 +213,7 @@ def entry(name: str, *content: sp.Basic, suffix: str = ".json") -> Path | None:
     if where is None:
         return None
     try:
-        text = json.dumps([_edition(), name, *map(dump, content)])
+        text = json.dumps([edition(Path(__file__).parents[1]), name, *map(dump, content)])
     except (_NotStorable, OSError):
         return None
     return where / f"{hashlib.sha256(text.encode()).hexdigest()}{suffix}"

@@ -21,6 +21,7 @@ from functools import cached_property
 import sympy as sp
 from sympy import Expr, S, Symbol
 
+from theory.calculus.bivariate import Phi2
 from theory.calculus.expectations import Distribution, gaussian_mean, is_closed
 from theory.calculus.nodes import check_nodes
 from theory.calculus.undefined import refuse_undefined
@@ -219,10 +220,10 @@ def _conditional(rule: Expr, phi: Activation, variance: Expr) -> Expr:
     if variance == 0:
         return rule.subs(y, phi.expr)
     smoothed = gaussian_mean(Distribution.of(rule.subs(y, x)), y, variance)
-    if not is_closed(smoothed):
+    if not is_closed(smoothed) or smoothed.has(Phi2):
         raise InputError(
-            f"{rule} of noisy labels y: its conditional mean has no closed form; accepted are transforms such as "
-            "polynomials, exponentials and error functions, or noise 0."
+            f"{rule} of noisy labels y: its conditional mean has no elementary form; accepted are transforms T such as "
+            "polynomials, exponentials and max(0, y), for which those of T and T**2 have, or noise 0."
         )
     return smoothed.subs(y, phi.expr)
 

@@ -73,6 +73,13 @@ def test_tau_that_falls_towards_zero_alignment() -> None:
     assert abs(float(limit.tau) - truth) <= limit.error < 1e-4
 
 
+def test_tau_that_falls_to_zero_is_not_negative() -> None:
+    """B grows without bound as mu -> 0+: an extrapolation by a parabola passes 0 by its error."""
+    best = best_mu(derive("relu", label="abs(y)", noise=0.3))
+    assert best.tau == sp.Float(0)
+    assert 0 < best.error < 1e-5
+
+
 def test_an_interval_without_zero_has_a_lower_end() -> None:
     best = best_mu(derive("linear"), "1/4", 0.5)
     assert (best.mu, best.end, best.is_attained) == (sp.Rational(1, 4), "low", True)

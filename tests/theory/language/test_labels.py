@@ -75,3 +75,10 @@ def test_a_kinked_label_of_a_family_has_a_formula_on_either_side(transform: str)
             for place in (-0.7, 0.4):
                 ours = expr.subs({a: value, x: place})
                 assert float(ours) == pytest.approx(abs(math.erf(value * place)) ** float(power * exponent))
+
+
+def test_noise_whose_second_moment_is_not_elementary_is_refused() -> None:
+    """E erf(z + xi)^2 is a bivariate normal probability."""
+    with pytest.raises(InputError, match="no elementary form"):
+        labels("relu", transform="erf(y)", noise=0.3)
+    assert labels("relu", transform="max(0, y)", noise=0.3).mean.expr.has(sp.erfc)
