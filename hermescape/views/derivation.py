@@ -21,7 +21,7 @@ from theory.language.families import conditions_in_words
 from theory.language.labels import generative_exponent
 from theory.network.sums import HermiteSums, hermite_sums
 from theory.network.system import System
-from theory.search.special import special_places, unsearched
+from theory.search.special import special_places, unsearched, without_influence
 from theory.symbols import L_q, L_r, mu, q, r, rho, x
 from theory.typeset.constants import valued
 from theory.typeset.printing import as_text
@@ -183,9 +183,11 @@ def derivation_table(system: System, *, expand: bool = False, order: int | None 
 
 def _elsewhere(system: System) -> Iterator[str]:
     """Yield where to ask for what `special_places` does not search for."""
-    names = unsearched(system)
+    names, idle = unsearched(system), without_influence(system)
+    if idle:
+        yield f"A and B do not depend on {', '.join(idle)}"
     if names:
-        over = system.network.domain[0].name
+        over = next(p.name for p in system.network.domain if p.name not in idle)
         yield (
             f"where {' or '.join(names)} changes its sign at some mu: hermescape bifurcations ACT --over {over} "
             f"--between LOW:HIGH{' (--of B)' if 'B' in names else ''}"

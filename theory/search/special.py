@@ -15,7 +15,7 @@ r"""Special places of a family: where an exponent, a kink or the scale of the se
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
@@ -38,7 +38,7 @@ from theory.shown import Several, Shown
 from theory.symbols import mu, x
 from theory.typeset.printing import latex
 
-__all__ = ["Special", "special_places", "unsearched"]
+__all__ = ["Special", "special_places", "unsearched", "without_influence"]
 
 DECADES = (3, 4, 5, 6)
 DIGITS = 30
@@ -294,8 +294,24 @@ def unsearched(system: System) -> tuple[str, ...]:
     escape = system.escape
     if not (_has_places(system) and escape.is_aligned):
         return ()
-    result = {name for name, f in _closed(system) if _is_searched(f, system)}
-    return tuple(name for name, f in (("A", escape.A), ("B", escape.B)) if f not in (None, 0) and name not in result)
+    own, searched = system.network.domain, {name for name, f in _closed(system) if _is_searched(f, system)}
+    varied = {name for name, f in (("A", escape.A), ("B", escape.B)) if f is not None and _depends(f, own)}
+    return tuple(sorted(varied - searched))
+
+
+def without_influence(system: System) -> tuple[str, ...]:
+    """Return the parameters on which neither A nor B depends, where there are these.
+
+    >>> from theory.network.derivation import derive
+    >>> without_influence(derive("b*x + c", parameters=["b", "c"]))
+    ('c',)
+    """
+    parts = [f for f in (system.escape.A, system.escape.B) if f is not None]
+    return tuple(p.name for p in system.network.domain if parts and not any(_depends(f, (p,)) for f in parts))
+
+
+def _depends(f: Expr, domain: Iterable[Parameter]) -> bool:
+    return any(f.has(p.symbol) for p in domain)
 
 
 def _ends(system: System) -> Iterator[Special]:

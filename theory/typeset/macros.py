@@ -86,7 +86,7 @@ COMMANDS = frozenset(f"{GREEK} {ACCENTS} {FONTS} {SIGNS}".split())
 
 LONGEST = 60  # characters of a renaming
 PIECE = re.compile(r"\\([A-Za-z]+)|[A-Za-z0-9{}^_*',+\- ]")
-VERBATIM = r"\\(?:operatorname|mathrm|mathcal|text|label|eqref|ref|begin|end)\*?\{[^{}]*\}"
+VERBATIM = r"\\(?:operatorname|mathrm|mathcal|text|label|eqref|ref|begin|end)\*?\{[^{}]*\}|\\mathbb\{[^{}E]\}"
 
 
 def check_names(names: Mapping[str, str], accepted: Collection[str]) -> None:

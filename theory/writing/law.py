@@ -7,8 +7,9 @@ document that it belongs to: law or regimes, and tau for what comes before the l
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import reduce
 
 import sympy as sp
 from sympy import Expr, Symbol
@@ -22,7 +23,7 @@ from theory.typeset.layout import Equation
 from theory.typeset.printing import latex
 from theory.writing.blocks import Block, Equations, Math, Paragraph
 
-__all__ = ["Tagged", "mode_law", "regimes", "search_law", "sphere_law", "with_free_limit"]
+__all__ = ["Tagged", "mode_law", "regimes", "search_law", "sphere_law", "with_free_letters"]
 
 Tagged = tuple[str, Block]
 """The part of a document, and one of its blocks."""
@@ -41,21 +42,28 @@ END = (
 BATCHES = r"the noise of batches of $b$ samples enters by $\kappa = \eta d / b$, which is kept as $d$ grows"
 
 
-def with_free_limit(law: Iterable[Tagged], taken: Container[str]) -> Iterator[Tagged]:
-    """Yield a law whose limit has another letter, m_0, where a parameter of the functions is called c."""
+LIMITS = (r"t(%s \to R)", "|m| = %s", "|u| = %s")  # formulas in a text with the letter c of a limit
+SAMPLES = ("%s", r"\kappa = \eta d / %s")  # with that of the samples in a batch
+
+
+def with_free_letters(law: Iterable[Tagged], taken: Container[str]) -> Iterator[Tagged]:
+    """Yield a law whose limit is m_0, and whose batches have n samples, where parameters are called c and b."""
+    samples = "n_{b}" if "n" in taken else "n"
+    moves = [move for move in (("c", "m_{0}", LIMITS), ("b", samples, SAMPLES)) if move[0] in taken]
     for part, block in law:
-        yield part, _with_other_limit(block) if "c" in taken else block
+        yield part, reduce(lambda changed, move: _renamed(changed, *move), moves, block)
 
 
-def _with_other_limit(block: Block) -> Block:
-    old, new = CONSTANT.rights, tuple(re.sub(r"(?<![\\a-z])c(?![a-z])", "m_{0}", side) for side in CONSTANT.rights)
-    if isinstance(block, Equations):
-        return Equations(tuple(replace(each, rights=new) if each.rights == old else each for each in block.equations))
+def _renamed(block: Block, old: str, new: str, formulas: Sequence[str]) -> Block:
+    if isinstance(block, Equations) and old == "c":
+        rights = tuple(re.sub(r"(?<![\\a-z])c(?![a-z])", new, side) for side in CONSTANT.rights)
+        chosen = (replace(e, rights=rights) if e.rights == CONSTANT.rights else e for e in block.equations)
+        return Equations(tuple(chosen))
     if not isinstance(block, Paragraph):
         return block
-    limits = {Math(side % "c"): Math(side % "m_{0}") for side in (r"t(%s \to R)", "|m| = %s", "|u| = %s")}
+    names = {Math(formula % old): Math(formula % new) for formula in formulas}
     return replace(
-        block, text=tuple(limits.get(piece, piece) if isinstance(piece, Math) else piece for piece in block.text)
+        block, text=tuple(names.get(piece, piece) if isinstance(piece, Math) else piece for piece in block.text)
     )
 
 

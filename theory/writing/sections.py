@@ -27,7 +27,7 @@ from theory.typeset.printing import latex
 from theory.writing import words
 from theory.writing.blocks import Block, Equations, Math, Meanings, Paragraph, prose
 from theory.writing.families import said_of
-from theory.writing.law import Tagged, mode_law, regimes, search_law, sphere_law, with_free_limit
+from theory.writing.law import Tagged, mode_law, regimes, search_law, sphere_law, with_free_letters
 from theory.writing.sources import sources
 
 __all__ = ["PARTS", "Writer"]
@@ -85,7 +85,7 @@ class Writer:
         yield "Search phase: linearisation", self._linearisation()
         yield "Escape time", self._escape_time()
         if self.system.escape.square is not None and self.system.escape.G2 not in (None, 0):
-            yield "Regimes", with_free_limit(regimes(self.system), self._taken)
+            yield "Regimes", with_free_letters(regimes(self.system), self._taken)
         yield "Sources", self._sources()
 
     @property
@@ -286,9 +286,9 @@ class Writer:
         if escape.is_linear and time:
             yield "tau", Paragraph.of("The search lasts a multiple of the time scale")
             yield "tau", Equations.of(*time)
-            yield from with_free_limit(mode_law() if escape.square is None else search_law(escape), self._taken)
+            yield from with_free_letters(mode_law() if escape.square is None else search_law(escape), self._taken)
         elif not escape.is_linear and self.system.network.start is not None:
-            yield from with_free_limit(sphere_law(escape), self._taken)
+            yield from with_free_letters(sphere_law(escape), self._taken)
 
     def _sources(self) -> Iterator[Tagged]:
         used = "; ".join(f"{source.why} [@{source.key}]" for source in sources(self.system))

@@ -176,6 +176,8 @@ class _Writer:
         holds = f"% {self.document.validity}\n" if self.document.validity else ""
         parts = {"TITLE": title, "PREFIX": self.setting.prefix, "LABEL": f"{self.label}:", "CITES": holds + cites}
         body = "".join(self.sections(r"\paragraph*{%s.}")).strip("\n")
+        if holds and not self.where():  # without words, which say it
+            body = f"\\noindent {self.text(Paragraph.of(self.document.validity).text)}\n{body}"
         loose = LOOSE if self.where() else ""
         return self.filled(FRAGMENT, BODY=body + ("\n\\par" if loose else ""), LOOSE=loose, **parts)
 

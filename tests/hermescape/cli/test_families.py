@@ -148,6 +148,7 @@ def test_latex_of_a_family_says_where_it_holds(call) -> None:
 
 def test_a_fragment_says_where_it_holds(call) -> None:
     said = [call("latex", *args, "--fragment")[1].split("\n") for args in (PAIR, ("exp(c*x**2)", "--param", "c"))]
+    assert r"\noindent The formulas hold where $b < b_{2}$." in said[0]
     assert r"% The formulas hold where $b < b_{2}$." in said[0]
     assert r"% The formulas hold where $c < \frac{1}{4}$." in said[1]
     assert not any("hold where" in line for line in call("latex", "c1*x", "--param", "c1", "--fragment")[1].split("\n"))
@@ -162,6 +163,26 @@ def test_the_limit_of_the_law_has_a_letter_of_its_own(call, model: str) -> None:
         other = said.replace("= c", r"= \hescoverlapm_{0}").replace("{c ", r"{\hescoverlapm_{0} ")
         other = other.replace("(c ", r"(\hescoverlapm_{0} ").replace(r"\log c", r"\log \hescoverlapm_{0}")
         assert (said in taken, other in taken, said in free, other in free) == (False, True, True, False)
+
+
+@pytest.mark.parametrize("model", ["lora", "plain"])
+def test_samples_of_a_batch_have_a_letter_of_their_own(call, model: str) -> None:
+    taken, free = (
+        call("latex", f"erf({name}*x)", "--param", f"{name} > 0", "--model", model)[1].replace("\n", " ")
+        for name in "bc"
+    )
+    for said in ("batches of $%s$ samples", r"\hescstepsize \hescinputdim / %s$"):
+        assert (said % "n" in taken, said % "b" in taken, said % "b" in free) == (True, False, True)
+
+
+def test_what_a_parameter_does_not_move_is_said(call) -> None:
+    told = call("derive", "exp(b*x) + c", "--param", "b", "--param", "c")[1]
+    assert "A and B do not depend on c" in told
+    assert "bifurcations ACT --over b" in told
+
+
+def test_a_real_parameter_is_in_the_reals(call) -> None:
+    assert r"$b \in \mathbb{R}$" in call("latex", "max(x, 0) + b*min(x, 0)", "--param", "b")[1]
 
 
 def test_a_parameter_of_the_label_alone_keeps_its_bounds(call) -> None:
