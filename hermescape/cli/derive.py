@@ -8,7 +8,7 @@ import typer
 
 from hermescape.cli.families import Order, check_order, refuse_symbols
 from hermescape.cli.options import DERIVED, Given, Json, one_form, takes, use, written
-from hermescape.output import print_json, print_parts
+from hermescape.output import print_json, print_parts, progress_bar
 from theory.errors import ParameterError
 
 __all__ = ["derive"]
@@ -57,15 +57,21 @@ def derive(
 
     task = Task(**given, **{name: value for name, value in sizes.items() if value is not None})
     system = task.system()
-    chambers = system.chambers()
     if latex:
-        typer.echo("\n".join("\n".join((chamber.latex(), *said_of(chamber))) for chamber in chambers))
+        for chamber in system.each_chamber():
+            typer.echo("\n".join((chamber.latex(), *said_of(chamber))))
         return
     meaning = verdict(system, () if missing else durations(system, task.dimension, task.step_size, task.batch))
     if as_json:
-        others = {"chambers": [derivation(chamber, order) for chamber in chambers[1:]]} if len(chambers) > 1 else {}
-        print_json({**derivation(system, order), "verdict": meaning.as_dict(), **others})
+        reports = []
+        with progress_bar("chambers", None) as advance:
+            for chamber in system.each_chamber():
+                reports.append(derivation(chamber, order))
+                advance(1)
+        others = {"chambers": reports[1:]} if len(reports) > 1 else {}
+        print_json({**reports[0], "verdict": meaning.as_dict(), **others})
     else:
-        print_parts(*derivation_table(system, expand=expand, order=order), *verdict_lines(meaning))
-        for chamber in chambers[1:]:
+        chambers = system.each_chamber()
+        print_parts(*derivation_table(next(chambers), expand=expand, order=order), *verdict_lines(meaning))
+        for chamber in chambers:
             print_parts("", *derivation_table(chamber, expand=expand, order=order))

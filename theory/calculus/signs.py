@@ -13,6 +13,7 @@ taken to lie as they stand.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -33,6 +34,7 @@ __all__ = [
     "OpenSignError",
     "at",
     "decided",
+    "is_beyond_a_double",
     "is_family",
     "is_noting",
     "order_facts",
@@ -285,12 +287,30 @@ def sign_at(f: Expr, point: Mapping[Symbol, Expr] = MappingProxyType({})) -> int
     """
     value = f.xreplace(dict(point))
     if not value.is_Rational:
+        if any(is_beyond_a_double(power.args[0]) for power in value.atoms(sp.exp)):  # of a length that fits nowhere
+            return None
         value = sp.N(value, DIGITS)
     if not (value.is_number and value.is_extended_real):
         return None
     if value.is_Float and abs(value) < NOTHING:
         return 0
     return int(sp.sign(value))
+
+
+def is_beyond_a_double(number: Expr) -> bool:
+    """Whether exponentials make a number larger than any double, in themselves or in it.
+
+    >>> is_beyond_a_double(sp.exp(sp.exp(9))), is_beyond_a_double(sp.exp(9)), is_beyond_a_double(sp.Integer(10) ** 400)
+    (True, False, False)
+    """
+    if not number.has(sp.exp) or not number.is_number:
+        return False
+    try:
+        return not math.isfinite(abs(sp.lambdify((), number, "math")()))
+    except OverflowError:
+        return True
+    except (ValueError, TypeError, ZeroDivisionError, NameError):  # of functions that `math` has not, or not there
+        return False
 
 
 def _symbols(f: Expr, facts: Iterable[Expr]) -> tuple[Symbol, ...]:

@@ -28,7 +28,7 @@ from theory.calculus.nodes import check_nodes, exact
 from theory.calculus.parity import parity
 from theory.calculus.pieces import SWITCHES, Pieces, pieces, real_zeros
 from theory.calculus.removable import evaluator, filling, holes
-from theory.calculus.signs import is_family
+from theory.calculus.signs import is_beyond_a_double, is_family
 from theory.calculus.terms import as_terms
 from theory.calculus.undefined import undefined_in, with_undefined
 from theory.errors import InputError, NotIntegrableError, NotRealError, ParameterError
@@ -155,8 +155,11 @@ class Activation(Shown):
             set_once("point", tuple(shared_point([self.expr], self.domain).items()))
         doubted = points(self.domain, 0 if self._is_proved(dict(self.point)) else DOUBTED)
         for place in (*self.examples, *(p for p in doubted if holds(self.conditions, p))):
+            member = self.unresolved.xreplace({s: place[s] for s in self.parameters})
+            if any(is_beyond_a_double(power) for power in member.atoms(sp.exp)):  # which takes long to write
+                continue
             try:
-                Activation(self.name, self.unresolved.xreplace({s: place[s] for s in self.parameters}))
+                Activation(self.name, member)
             except (NotRealError, NotIntegrableError) as error:
                 values = ", ".join(f"{s} = {float(place[s]):.4g}" for s in self.parameters)
                 raise type(error)(f"{error} (looked at for {values})") from error
@@ -228,7 +231,7 @@ class Activation(Shown):
         is_proved = self._is_proved(dict(self.point))
         for place in points(self.domain, count) if self.conditions else ():
             if not any(holds(f.conditions, place) for f in known) and self._is_proved(place) in (True, is_proved):
-                with suppress(NotRealError, NotIntegrableError):
+                with suppress(NotRealError, NotIntegrableError, ParameterError):
                     known.append(self.within(place))
         return tuple(known)
 

@@ -7,7 +7,8 @@ code evaluates exactly these three stages (never an expansion of L in the states
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -20,7 +21,7 @@ from theory.calculus.cache import remembered
 from theory.calculus.expectations import is_closed
 from theory.calculus.nodes import exact
 from theory.calculus.tidy import in_lowest_terms, tidy
-from theory.errors import NotIntegrableError, NotRealError
+from theory.errors import NotIntegrableError, NotRealError, ParameterError
 from theory.language.activations import exact_values
 from theory.language.families import conditions_in_words, holds
 from theory.language.hermite import information_exponent
@@ -169,14 +170,17 @@ class System(Shown):
         >>> [system.conditions for system in family.chambers()]
         [(-b + c,), (b - c,)]
         """
+        return tuple(self.each_chamber(count))
+
+    def each_chamber(self, count: int = 200) -> Iterator[System]:
+        """Yield `chambers` one by one, as they are derived."""
         known: list[System] = [self]
+        yield self
         for place in points(self.network.domain, count) if self.conditions else ():
             if not any(holds(system.conditions, place) for system in known):
-                try:
+                with suppress(NotIntegrableError, NotRealError, ParameterError):  # no function, or too large numbers
                     known.append(self.within({symbol.name: value for symbol, value in place.items()}))
-                except (NotIntegrableError, NotRealError):
-                    continue
-        return tuple(known)
+                    yield known[-1]
 
     def grouped(self, rows: Sequence[Mapping[str, Any]], *, put: bool = False) -> list[tuple[System, list[int]]]:
         """Return the system of each chamber that values of the parameters lie in, with the places of those rows.

@@ -11,7 +11,7 @@ from sympy import Rational, S, Symbol
 import hermescape
 from numerics.rates.search_time import search_time
 from theory.calculus.parity import parity
-from theory.calculus.signs import OpenSignError
+from theory.calculus.signs import OpenSignError, sign_at
 from theory.errors import (
     InputError,
     NotIntegrableError,
@@ -423,3 +423,11 @@ def test_symbols_that_fill_no_interval_are_refused(assumption: dict[str, bool], 
     for refused in (lambda: declared([b]), lambda: activation(sp.tanh(b * x)), lambda: activation(b * x, ["b"])):
         with pytest.raises(ParameterError, match=said):
             refused()
+
+
+def test_numbers_that_fit_nowhere_are_not_written() -> None:
+    """exp(exp(exp(a))) has 10^7600 digits where a is far out, where members are looked at."""
+    family = derive("max(x - exp(exp(exp(a))), 0) - max(x - b, 0)", parameters=["a", "b"])
+    assert len(family.chambers(20)) == 2
+    assert sign_at(sp.exp(sp.exp(sp.exp(sp.Integer(100)))) - 1) is None
+    assert sign_at(sp.exp(sp.Integer(10) ** 6) - 1) == 1
