@@ -13,7 +13,8 @@ NUMBERS = (
     "tests/theory/enclosures/test_balls.py",
     *("tests/numerics/integrals/certified/test_closed.py", "tests/numerics/rates/test_enclosed.py"),
 )
-PARTS = {"gmpy": NUMBERS, "python": (*NUMBERS, "tests/theory/language")}
+LANGUAGE = tuple(f"tests/theory/language/test_{name}.py" for name in ("activations", "labels", "parser"))
+PARTS = {"gmpy": NUMBERS, "python": (*NUMBERS, *LANGUAGE)}
 
 
 @pytest.mark.slow

@@ -139,13 +139,12 @@ def law_of(activation: str, *, mu: float = 0.5, d: float = 1e4, kappa: float = 0
     return sampled_law(derive(activation), Setting(d, 0.5, kappa, 0.0), {"mu": mu}, seconds=0.01, **options)
 
 
-@pytest.mark.parametrize("activation", ["relu", "he2"])
-def test_a_sampled_law_is_recalled_as_it_was(activation: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = law_of(activation)
+def test_a_sampled_law_is_recalled_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = law_of("he2")
     slope, quiet = first.slope_log_d, first.without_noise().median
     with monkeypatch.context() as patched:
         patched.setattr(diffusion, "_drawn", lambda *_: pytest.fail("drawn again"))
-        again = law_of(activation)
+        again = law_of("he2")
         assert again.times.tobytes() == first.times.tobytes()
         assert (again.error, again.slope_log_d) == (first.error, slope)
         assert (again.regime, again.tau) == (first.regime, first.tau)

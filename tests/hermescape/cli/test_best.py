@@ -1,5 +1,7 @@
 """`hermescape best`, run in this process."""
 
+import re
+
 import pytest
 
 from tests.hermescape.cli.running import read, run
@@ -14,7 +16,7 @@ def test_tau() -> None:
     assert report["time"] < 20.340701887243083  # at beta = 0.7, by quadrature at 30 digits
     assert (report["quantity"], report["end"], report["attained"], report["exact"]) == ("tau", None, True, False)
     shown = run(*ERF, "--at", "mu=0.4").stdout
-    assert "tau is shortest, 20.336965, at beta = 0.70883236, inside beta > 0" in shown
+    assert "tau is shortest, 20.336965, at beta = 0.708832359" in shown
 
 
 def test_ends_and_what_is_exact() -> None:
@@ -30,11 +32,12 @@ def test_ends_and_what_is_exact() -> None:
 
 def test_a_median_in_steps() -> None:
     place = "mu=0.4,d=1e4,lr=0.01,batch=100,threshold=0.4"
-    report = read(*ERF, "--at", place, "--between", "0.6:0.9")
-    assert report["quantity"] == "median"
-    assert report["at"] == {"mu": 0.4, "dimension": 10_000, "step_size": 0.01, "batch": 100, "threshold": 0.4}
     shown = run(*ERF, "--at", place, "--between", "0.6:0.9").stdout
-    assert f"that is {report['time'] / 0.01:,.4g} steps" in shown
+    said = re.search(
+        r"mu = 0.4, d = 10000, lr = 0.01, batch = 100, threshold = 0.4 .*\nthe median .* shortest, ([\d.]+), at", shown
+    )
+    assert said
+    assert f"that is {float(said[1]) / 0.01:,.4g} steps" in shown
 
 
 @pytest.mark.parametrize(
