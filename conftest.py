@@ -36,6 +36,8 @@ QUICK = (
 )
 """Files and folders whose tests together take under a minute on two cores; `pytest -m quick` runs them."""
 
+OF_PAGES = (ROOT / "tests" / "test_docs.py", ROOT / "tests" / "looks" / "test_pages.py")
+
 
 @cache
 def _is_quick(path: Path) -> bool:
@@ -70,7 +72,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is quick."""
+    """Mark what is quick, and begin with what needs the pages: no process is to wait while another builds them."""
+    items.sort(key=lambda item: item.path not in OF_PAGES)
     for item in items:
         if _is_quick(item.path):
             item.add_marker(pytest.mark.quick)
