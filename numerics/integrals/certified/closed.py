@@ -56,6 +56,7 @@ def ball_at(expr: Expr, at: Mapping[Symbol, Expr]) -> Callable[[], arb]:
     met = {node: S.Zero for node in expr.atoms(sp.sign) if node.args[0].xreplace(dict(at)).is_zero}
     expr = expr.xreplace(met)  # a ball about 0 has no sign
     if not expr.has(*NODES):
+        expr = expr.xreplace({node: node.xreplace(dict(at)) for node in expr.atoms(sp.Piecewise)})
         return lambda: real_part(function(expr, *at)(*(acb(constant(number)) for number in at.values())))
     exact = expr.xreplace(dict(at))
     if exact.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
