@@ -349,7 +349,7 @@ def _together(grid: _Grid, tolerance: float, factor: int) -> tuple[SearchCurve, 
         nothing = np.full(grid.mu.shape, np.nan)
         names = ("B", "G", "rate", "tau", "error", "low", "high", "rounding")
         along = nothing if grid.is_aligned else None
-        unknown = dict.fromkeys((*(("A",) if grid.is_aligned else ()), "B", "G", "rate"), nothing)
+        unknown: dict[str, Array] = dict.fromkeys((*(("A",) if grid.is_aligned else ()), "B", "G", "rate"), nothing)
         numbers = dict.fromkeys(names, nothing)
         empty = SearchCurve(grid.mu, grid.rho, along, slowdown=factor, alone={}, **numbers, errors=unknown)
         return empty, np.full(grid.mu.shape, True)
