@@ -191,8 +191,11 @@ class _Writer:
             kind = "maximum" if isinstance(node, sp.Max) else "minimum"
             return self._fold(inner, kind)
         names = [Symbol(value, real=True) for value, _ in inner]
-        if isinstance(node, sp.Heaviside):
-            return self._put(printed(sp.Heaviside(names[0], S.Half))), "0.0"
+        if isinstance(node, sp.Heaviside | sp.sign):
+            at, error = inner[0]
+            extra, height = ((), 2.0) if isinstance(node, sp.sign) else ((S.Half,), 1.0)
+            step = printed(node.func(names[0], *extra))
+            return self._put(step), self._put(f"{height} if 0.0 < {error} and abs({at}) <= {error} else 0.0")
         value = self._put(printed(node.func(*names)))
         if isinstance(node, sp.asin | sp.acos):
             (at, error), *_ = inner
@@ -217,9 +220,7 @@ def _is_reciprocal(f: Expr) -> bool:
 
 
 def _slopes(node: Expr, names: Sequence[Symbol]) -> list[str]:
-    """Return the derivative in each argument as code; those of steps are 0 off the step."""
-    if isinstance(node, sp.sign):
-        return ["0.0"]
+    """Return the derivative in each argument as code."""
     if isinstance(node, sp.Abs):
         return ["1.0"]
     marks = [Symbol(f"x{i}", real=True) for i in range(len(names))]

@@ -50,12 +50,14 @@ __all__ = [
     "exact_number",
     "looser",
     "on_covariance",
+    "rounding",
     "value",
     "within",
 ]
 
 GUARD = 8  # digits carried beyond those asked for
 DOUBLE_DIGITS = 15  # of a number beyond a double
+HALF_DIGIT = 6  # units of the digit after the last, what a number of many digits moves by as text, and some room
 MAX_DIGITS = 500
 LOOSEST = 0.01
 MAX_EXPONENT = 400
@@ -246,6 +248,7 @@ def within(estimate: Estimate, reached: Enclosure | None, digits: int | None = N
     middle = sp.S.Zero if low <= 0 <= high else (low + high) / 2
     shown = sp.Float(middle, digits) if digits else as_double(middle)
     distance = max(high - sp.Rational(shown), sp.Rational(shown) - low).evalf(5) * (1 + sp.Float("1e-4"))
+    distance += rounding(shown, digits) * abs(shown)
     return Estimate(shown, distance if digits else as_double(distance), certified=True)
 
 
@@ -292,6 +295,15 @@ def as_double(number: Real) -> Real:
     if not number or sys.float_info.min <= abs(rounded) < math.inf or not sp.sympify(number).is_finite:
         return rounded
     return sp.Float(number, DOUBLE_DIGITS)
+
+
+def rounding(shown: Real, digits: int | None = None) -> Real:
+    """Return by what share of it at most a number moves that is written as a double, or to so many digits.
+
+    >>> rounding(0.5) == 2.0**-52, rounding(sp.Float("0.1", 20), 20)
+    (True, 6.00000000000000e-20)
+    """
+    return 2.0**-52 if isinstance(shown, float) else HALF_DIGIT * sp.Float(10) ** -(digits or DOUBLE_DIGITS)
 
 
 def check_digits(digits: int) -> None:
@@ -354,8 +366,8 @@ def _to_digits(expr: Expr, digits: int) -> Estimate:
         lost = estimate.error / abs(estimate.value) if estimate.value else estimate.error
         reached = max(0, int(-sp.log(lost, 10)))
         raise QuadratureError(_unreached(str(expr), digits, reached), reached)
-    rounding = abs(estimate.value) * sp.Float(10) ** -(digits + 1)
-    return Estimate(sp.Float(estimate.value, digits), sp.Float(estimate.error + rounding, 5))
+    shown = sp.Float(estimate.value, digits)
+    return Estimate(shown, sp.Float(estimate.error + rounding(shown, digits) * abs(shown), 5))
 
 
 def _closed_at(closed: Expr, digits: int) -> Expr:

@@ -482,8 +482,9 @@ def _lost(
         kept &= (size > MODEST[0]) & (size < MODEST[1])
     kept &= (curve.rate > 0) & np.isfinite(curve.tau) & (curve.error <= tolerance * curve.tau)
     kept &= curve.rounding <= ROUNDED * curve.tau
-    if system.escape.A is not None and system.loss_function.ends_at_teacher:
-        kept &= curve.mu != 1  # w0 = w*
+    loss = system.loss_function
+    if system.escape.A is not None and (loss.ends_at_teacher or not loss.teacher.is_continuous):
+        kept &= curve.mu != 1  # w0 = w*, or a jump may meet a kink
     return ~kept
 
 

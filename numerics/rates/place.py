@@ -41,14 +41,19 @@ def parts_of(system: System) -> tuple[Expr, Expr]:
 def parts_at(system: System, place: Place) -> tuple[Expr, Expr]:
     """Return these at a place; A is 0 where w0 = w* with the teacher's own link, at the minimum of the loss.
 
-    Where a weight that may be misaligned is not, l* = l/mu: formulas of two Gaussians divide by zero there.
+    Where a weight that may be misaligned is not, l* = l/mu: formulas of two Gaussians divide by zero there. B at mu = 1
+    is no limit of mu < 1, for which its formula holds, where a jump of the teacher meets a kink of the student.
     """
     if rho_symbol in place.at and place.gap == 0:
         slope, bend = system.loss_function.gradient(place.overlap, place.overlap**2)
         return slope.xreplace(place.at), bend.xreplace(place.at)
-    parts = parts_of(system)
-    is_teacher = system.escape.A is not None and place.mu == 1 and system.loss_function.ends_at_teacher
-    return (sp.S.Zero, parts[1]) if is_teacher else parts
+    drive, bend = parts_of(system)
+    if system.escape.A is None or place.mu != 1:
+        return drive, bend
+    loss = system.loss_function
+    if not loss.teacher.is_continuous:
+        bend = -2 * loss.gradient(sp.S.One, sp.S.One)[1].xreplace(place.at)
+    return (sp.S.Zero if loss.ends_at_teacher else drive), bend
 
 
 def place_of(system: System, mu: float | Expr | str, rho: float | Expr | str | None, others: Mapping) -> Place:

@@ -17,7 +17,7 @@ import numpy as np
 import sympy as sp
 from sympy import Expr
 
-from numerics.integrals.evaluate import as_double
+from numerics.integrals.evaluate import as_double, rounding
 from numerics.integrals.quadrature import Estimate, Real
 from numerics.rates.place import Place
 from theory.network.system import System
@@ -144,12 +144,12 @@ def rounded(search: Search, digits: int | None) -> Search:
     def optional(exact: Real | None) -> Real | None:
         return None if exact is None else number(exact)
 
-    rounding = 2.0**-52 if digits is None else sp.Float(10, digits + 10) ** -digits
-
     def moved(error: Real, by: Real | None) -> Real:
-        return number(error + rounding * abs(by or 0), ERROR_DIGITS)
+        exact = by or 0
+        return number(error + rounding(number(exact), digits) * abs(exact), ERROR_DIGITS)
 
     low, high = search.interval
+    wider = rounding(number(low), digits)
     return Search(
         number(search.mu),
         number(search.rho),
@@ -159,7 +159,7 @@ def rounded(search: Search, digits: int | None) -> Search:
         number(search.rate),
         optional(search.tau),
         moved(search.error, search.tau),
-        (number(low * (1 - rounding)), optional(high and high * (1 + rounding))),
+        (number(low * (1 - wider)), optional(high and high * (1 + wider))),
         errors={name: moved(error, getattr(search, name)) for name, error in search.errors.items()},
     )
 

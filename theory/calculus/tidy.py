@@ -176,7 +176,7 @@ class _NormalForm:
             return self._mask(f.args[0])
         if isinstance(f, sp.erfc):
             return S.One - self._mask(sp.erf(f.args[0]))
-        if isinstance(f, sp.Function):
+        if isinstance(f, sp.Function) and not isinstance(f, sp.Piecewise):
             node = f.func(*[tidy(arg) for arg in f.args])
             sign, node = node.as_coeff_Mul()
             return sign * (self.nodes.name(node) if isinstance(node, sp.Function) else self._mask(node))

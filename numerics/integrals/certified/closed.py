@@ -2,8 +2,8 @@ r"""Closed forms in balls: the digits of a formula, whatever cancels in it.
 
 A derived expression is evaluated at exact numbers by the translator of `theory.enclosures.balls`, at 64, 128, ... bits
 until a double is resolved, or the radius is below an absolute target where the value may be 0. What has no closed form
-in it is enclosed as what it is: `GaussianMean` by an integral, `GaussianKernel` by Mehler's sum, and the bivariate
-normal distribution function by Plackett's integral,
+in it is enclosed as what it is: `GaussianMean` by an integral, `GaussianKernel` by Mehler's sum (that of an even and an
+odd function is 0), and the bivariate normal distribution function by Plackett's integral,
 
     Phi_2(h, k; sin a) = Phi(h) Phi(k) + 1/(2 pi) int_0^a exp(-(h^2 + k^2 - 2 h k sin t)/(2 cos^2 t)) dt.
 """
@@ -23,6 +23,7 @@ from numerics.integrals.certified.integrals import Factor, expectation, integral
 from numerics.integrals.certified.kernels import kernel_ball
 from theory.calculus.bivariate import Phi2, Phi2Angle
 from theory.calculus.expectations import GaussianKernel, GaussianMean
+from theory.calculus.parity import parity
 from theory.enclosures.balls import constant, function, real_part
 from theory.enclosures.branches import branches
 from theory.errors import NotCertifiedError
@@ -56,6 +57,7 @@ def ball_at(expr: Expr, at: Mapping[Symbol, Expr]) -> Callable[[], arb]:
     met = {node: S.Zero for node in expr.atoms(sp.sign) if node.args[0].xreplace(dict(at)).is_zero}
     expr = expr.xreplace(met)  # a ball about 0 has no sign
     if not expr.has(*NODES):
+        expr = expr.xreplace({node: node.xreplace(dict(at)) for node in expr.atoms(sp.Piecewise)})
         return lambda: real_part(function(expr, *at)(*(acb(constant(number)) for number in at.values())))
     exact = expr.xreplace(dict(at))
     if exact.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
@@ -98,8 +100,10 @@ def _node(node: Expr, *numbers: arb) -> arb:
         mean, variance = numbers
         f = Symbol("f")
         return expectation(f, [Factor(f, branches(_law(node, 0)), variance.sqrt(), mean)])
-    v = node.args[4] if len(node.args) > 4 else sp.S.One
-    return kernel_ball(branches(_law(node, 0)), branches(_law(node, 1)), *cast(tuple[Expr, Expr], node.args[2:4]), v)
+    f, g, v = _law(node, 0), _law(node, 1), node.args[4] if len(node.args) > 4 else sp.S.One
+    if {parity(f), parity(g)} == {"even", "odd"}:
+        return arb(0)
+    return kernel_ball(branches(f), branches(g), *cast(tuple[Expr, Expr], node.args[2:4]), v)
 
 
 def _law(node: Expr, i: int) -> Expr:

@@ -64,6 +64,14 @@ def test_cancellation_costs_no_digits() -> None:
         assert mpmath.mpf(tiny.error) <= 1e-29 * oracle
 
 
+@pytest.mark.parametrize("digits", [4, 6, 9, 15])
+def test_estimated_digits_are_rounded_within_their_error(digits: int) -> None:
+    f = GaussianMean(sp.Abs(sp.sin(x)), 0, 1)
+    short, long = (value(f, digits=n) for n in (digits, 24))
+    assert not short.certified
+    assert abs(sp.Rational(str(short.value)) - sp.Rational(str(long.value))) <= sp.Rational(str(short.error))
+
+
 def test_a_value_that_vanishes_has_an_absolute_error() -> None:
     nothing = value(GaussianMean(sp.tanh(x), mu, 1) + GaussianMean(sp.tanh(x), -mu, 1), {mu: 0.3}, digits=30)
     assert abs(nothing.value) <= nothing.error <= sp.Float("1e-30")

@@ -111,6 +111,18 @@ def test_a_divided_learning_rate() -> None:
     assert (paper.slowdown, paper[2].tau, paper[0].slowdown) == (18, None, 18)
 
 
+@pytest.mark.parametrize("teacher", ["step(x-1)", "step(x-1)*tanh(x)"])
+def test_a_sign_that_rounding_may_change_is_decided_alone(teacher: str) -> None:
+    """B contains sign(100 mu - 7), and 100 times 0.07 is more than 7 in doubles."""
+    system, grid = derive("max(x-0.07,0)", teacher), np.linspace(0.001, 1, 1000).round(3)
+    curve, alone = search_times(system, grid), search_time(system, 0.07)
+    rough = search_time(system, 0.07, certify=False)
+    assert alone.certified
+    assert abs(curve[69].B - alone.B) <= curve.errors["B"][69] < 1e-12
+    assert abs(rough.B - alone.B) <= rough.errors["B"] + alone.errors["B"] < 1e-12
+    assert abs(rough.tau - alone.tau) <= rough.error + alone.error < 1e-9
+
+
 def test_what_one_point_refuses_is_refused() -> None:
     relu, wide = derive("relu"), derive("exp(x**2/5)", model="misaligned")
     with pytest.raises(ParameterError, match=r"mu = 1\.5 given"):

@@ -9,6 +9,8 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from numerics.rates.certificate import certify
+from numerics.rates.curve import search_times
 from numerics.rates.search import Search
 from numerics.rates.search_time import search_time
 from tests.reference.awkward import table
@@ -159,6 +161,52 @@ def test_at_the_edge_a_misaligned_weight_is_an_aligned_one(student: str, teacher
     edge = search_time(derive(student, teacher, model="misaligned"), mu, rho=mu)
     assert edge.certified
     assert (edge.tau, edge.G) == pytest.approx((aligned.tau, abs(aligned.A)), rel=1e-14)
+
+
+GATE = "step(x-0.2)*tanh(x)"
+
+
+@pytest.mark.parametrize(
+    ("mu", "B", "tau"),
+    [
+        ("0.5", "-0.06473054311400831279463570934921514536416", "10.57890695172505856275664500810675100611"),
+        ("1", "-0.3821492020883896057563772288974836099851", "29.42066554634167360523126792675925370077"),
+    ],
+)
+def test_a_teacher_that_is_known_by_branches_at_a_kink_of_the_student(mu: str, B: str, tau: str) -> None:
+    """B is a closed form, a value of the teacher by its branches; by an independent quadrature in mpmath."""
+    search = search_time(derive("max(x-0.2,0)", GATE), mu)
+    assert search.certified
+    assert abs(sp.Float(search.B, 40) - sp.Float(B, 40)) <= search.errors["B"] <= 1e-15
+    assert abs(sp.Float(search.tau, 40) - sp.Float(tau, 40)) <= search.error <= 1e-14
+
+
+@pytest.mark.parametrize("pair", [("abs(x-1)", "step(x-1)"), ("abs(x-1)", "sign(x-1)"), ("max(x-0.2,0)", GATE)])
+def test_at_the_teacher_a_jump_that_meets_a_kink_counts_half(pair: tuple[str, str]) -> None:
+    """Formulas hold for mu < 1, where c/mu > c; a misaligned weight and both verbs for many say the same as one."""
+    aligned, general = derive(*pair), derive(*pair, model="misaligned")
+    search, across = search_time(aligned, 1), search_time(general, 1, rho=1)
+    assert (search.B, search.G, search.tau) == (across.B, across.G, across.tau)
+    assert certify(aligned, 1).B.value == search.B == search_times(aligned, [0.5, 1]).B[1]
+    assert abs(search_time(aligned, 1 - 1e-12).B - search.B) > 0.01
+
+
+def test_the_kink_of_a_modulus_at_a_step_of_the_teacher() -> None:
+    """B = -1 + 2 pdf(1)/2."""
+    search = search_time(derive("abs(x-1)", "step(x-1)"), 1)
+    assert abs(search.B + 1 - sp.exp(-sp.Rational(1, 2)) / sp.sqrt(2 * sp.pi)) < 1e-15
+
+
+@pytest.mark.parametrize("digits", [5, 8, 12])
+def test_estimated_digits_are_rounded_within_their_error(digits: int) -> None:
+    """As text: 18.021 of 18.02125 is off by more than 1e-5 of it."""
+    system = derive("max(sin(x),0)", "x")
+    for mu in ("0.3", "0.5", "0.7"):
+        short, long = (search_time(system, mu, digits=n) for n in (digits, 24))
+        assert not short.certified
+        for name, error in {**short.errors, "tau": short.error}.items():
+            gap = abs(sp.Rational(str(getattr(short, name))) - sp.Rational(str(getattr(long, name))))
+            assert gap <= sp.Rational(str(error)) <= 8 * sp.Rational(1, 10**digits) * abs(getattr(short, name))
 
 
 def test_a_kink_without_a_name_is_met_within_its_decimals() -> None:

@@ -98,6 +98,15 @@ def test_misaligned_kernels_without_closed_forms() -> None:
         assert holds(result, other - own, 18)
 
 
+@pytest.mark.parametrize("odd", [sp.sin(7 * x), x * sp.Abs(sp.tanh(x))])
+def test_the_kernel_of_an_even_and_an_odd_function_is_0(odd: sp.Expr) -> None:
+    even = 1 / (1 + x**2)
+    for pair in ((even, odd), (odd, even)):
+        kernel = value(GaussianKernel(*pair, sp.Rational(3, 10), 1))
+        assert (kernel.value, kernel.error) == (0.0, 0.0)
+    assert value(GaussianKernel(odd, odd, sp.Rational(3, 10), 1)).value > 0
+
+
 def test_what_has_no_value_says_so() -> None:
     with pytest.raises(NotCertifiedError):
         value(1 / mu, {mu: 0})
