@@ -22,7 +22,7 @@ reach of every rule is where the integrand has fallen below 1e-20 of its peak.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
 from itertools import pairwise
 
@@ -49,6 +49,7 @@ Real = float | sp.Float
 
 REACH = 9.6  # standard deviations: exp(-REACH^2/2) = 1e-20
 FARTHEST = 38.0  # beyond it exp(-z^2/2) underflows
+NOTHING = 1e-280  # an expectation of less than that is 0, with this error
 STEPS = tuple(0.8 / ((1 + 5**0.5) / 2) ** level for level in range(10))
 WIDEST_STEP = 0.7  # error exp(-2 (pi/h)^2) = 3e-18 for a Gaussian of unit variance
 MAX_GRID = 4_000_000
@@ -232,7 +233,7 @@ def reach_of(law: Law, centre: float, scale: float) -> float:
         sides = [np.log(np.abs(law(centre + side * scale * z))) - z * z / 2 for side in (-1, 1)]
     heights = np.array([np.where(np.isnan(side) | (side == np.inf), -np.inf, side) for side in sides])
     peak = heights.max()
-    if peak == -np.inf:
+    if peak < np.log(NOTHING):
         return REACH
     for side in heights:
         high = np.flatnonzero(side >= peak - REACH**2 / 2)
@@ -359,7 +360,9 @@ def mean(f: Expr, centre: float, variance: float, *, tolerance: float = INTEGRAL
     if scale == 0:
         return Estimate(float(law(np.array([centre]))[0]), 0.0)
     reach = _reach_around_zero(law, scale) if centre == 0 else reach_of(law, centre, scale)
-    return line(lambda z: law(centre + scale * z), (law.edges - centre) / scale, max(1.0, scale), reach, tolerance)
+    edges = (law.edges - centre) / scale
+    estimate = line(lambda z: law(centre + scale * z), edges, max(1.0, scale), reach, tolerance)
+    return replace(estimate, error=NOTHING) if estimate.value == estimate.error == 0 != f else estimate
 
 
 @np.errstate(over="ignore", invalid="ignore")  # what is not finite is refused

@@ -3,6 +3,7 @@
 import math
 from fractions import Fraction
 
+import mpmath
 import pytest
 import sympy as sp
 from hypothesis import given, settings
@@ -189,3 +190,16 @@ def test_functions_that_vanish_are_reached_to_their_end(variance: float) -> None
     estimate = quadrature.mean(step, 0.0, variance)
     ends = [math.erf(c / math.sqrt(2 * variance)) / 2 for c in (-0.7, 1.1)]
     assert abs(estimate.value - (ends[1] - ends[0])) <= estimate.error + 1e-16
+
+
+@pytest.mark.parametrize("deviations", [20.0, 36.0, 37.5, 39.0, 200.0])
+def test_what_begins_far_out_is_nothing_within_an_error(deviations: float) -> None:
+    """A kink at so many standard deviations: true values are below a double from some 38 on, and not 0."""
+    unit = sp.Max(x - sp.Rational(1, 5), 0) * sp.tanh(x)
+    estimate = quadrature.mean(unit, 0.0, (0.2 / deviations) ** 2)
+    with mpmath.workdps(20):
+        scale = mpmath.mpf("0.2") / deviations
+        ends = [mpmath.mpf(deviations) + k / mpmath.mpf(deviations) for k in (0, 1, 5, 20, 60)]
+        true = mpmath.quad(lambda z: (scale * z - 0.2) * mpmath.tanh(scale * z) * mpmath.npdf(z), ends)
+        assert abs(estimate.value - true) <= estimate.error
+    assert estimate.error > 0
