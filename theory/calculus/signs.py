@@ -127,10 +127,11 @@ def _chains(expr: Expr) -> Iterator[tuple[Expr, ...]]:
 
 
 def _upper_bound(cond: sp.Basic) -> Expr | None:
-    """Return c of the condition x < c, which SymPy may write c > x."""
-    if isinstance(cond, sp.StrictLessThan) and cond.lhs == x:
-        return cond.rhs
-    return cond.lhs if isinstance(cond, sp.StrictGreaterThan) and cond.rhs == x else None
+    """Return c of the condition x < c, which SymPy may write c > x, or b < -x where c is -b."""
+    if not isinstance(cond, sp.StrictLessThan | sp.StrictGreaterThan):
+        return None
+    bound = cond.gts - cond.lts + x
+    return None if bound.has(x) else bound
 
 
 def is_family(*exprs: Expr) -> bool:

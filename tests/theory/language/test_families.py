@@ -265,6 +265,15 @@ def test_the_order_of_kinks_makes_chambers() -> None:
     assert len({f.kinks for f in three}) == 6
 
 
+@pytest.mark.parametrize("text", ["max(x - b, 0) - max(x + b, 0)", "max(x - b, 0) + max(-x - b, 0)"])
+@pytest.mark.parametrize("b", [-0.7, 0.7])
+def test_kinks_at_b_and_minus_b_are_in_order(text: str, b: float) -> None:
+    """SymPy writes x < -b as b < -x."""
+    family = derive(text, parameters="b")
+    member = derive(text.replace("b", f"({b})"))
+    assert search_time(family, 0.37, b=b).tau == pytest.approx(search_time(member, 0.37).tau, rel=1e-13)
+
+
 def test_a_domain_that_decides_leaves_one_chamber() -> None:
     clipped = activation("min(1, max(-b, x))", "b > 0")
     assert (clipped.conditions, clipped.kinks) == ((), (-clipped.parameters[0], 1))
