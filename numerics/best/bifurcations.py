@@ -187,7 +187,10 @@ def bifurcations(
     family = family_over(system, over, parameters, values)
     part = window(family, over, between)
     if not (part.low.is_finite and part.high.is_finite):
-        raise ParameterError(f"no interval of {part} given; accepted: two numbers, as --between LOW:HIGH or in Python between=(LOW, HIGH).")
+        raise ParameterError(
+            f"no interval of {part} given; accepted: two numbers, as --between LOW:HIGH or in Python "
+            "between=(LOW, HIGH)."
+        )
     if of not in ZEROS:
         raise ParameterError(f"of = {of!r} given; accepted: A or B.")
     pieces = [_Piece(piece, member, of) for piece, member in chambers_along(family, part)]

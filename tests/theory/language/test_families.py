@@ -274,6 +274,14 @@ def test_kinks_at_b_and_minus_b_are_in_order(text: str, b: float) -> None:
     assert search_time(family, 0.37, b=b).tau == pytest.approx(search_time(member, 0.37).tau, rel=1e-13)
 
 
+def test_an_order_that_few_points_show_is_a_condition() -> None:
+    """1/b < c where b c > 1, which of 24 generic points none has."""
+    family = derive("abs(b*x - 1) - abs(x - c)", "relu", parameters=["b > 0", "c"])
+    member = derive("abs(0.69*x - 1) - abs(x - 1.68)", "relu")
+    assert len(family.chambers()) == 2
+    assert search_time(family, 0.37, b=0.69, c=1.68).tau == pytest.approx(search_time(member, 0.37).tau, rel=1e-13)
+
+
 def test_a_domain_that_decides_leaves_one_chamber() -> None:
     clipped = activation("min(1, max(-b, x))", "b > 0")
     assert (clipped.conditions, clipped.kinks) == ((), (-clipped.parameters[0], 1))
