@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -24,6 +24,7 @@ from random import Random
 from types import MappingProxyType
 
 import sympy as sp
+from mpmath.libmp import NoConvergence
 from sympy import Expr, Piecewise, S, Symbol
 
 from theory.errors import InputError
@@ -178,13 +179,14 @@ def _turns(f: Expr, facts: tuple[Expr, ...]) -> bool:
     >>> _turns(c - 1 / b, ()), _turns(c - 1 / b, (-c,)), _turns(c**2 - b * c + b**2, ())
     (True, False, False)
     """
-    above = sp.numer(sp.together(f))
+    factors = [factor.as_base_exp()[0] for factor in sp.Mul.make_args(sp.factor(f))]
     return any(
         all(sign_at(fact, side) == 1 for fact in facts for side in sides)
         and {sign_at(f, side) for side in sides} == {1, -1}
         for point in witnesses(_symbols(f, facts), facts)[:MOVED]
         for symbol in _symbols(f, ())
-        for sides in _beside_zeros(above, symbol, point)
+        for factor in factors
+        for sides in _beside_zeros(factor, symbol, point)
     )
 
 
@@ -193,7 +195,10 @@ def _beside_zeros(f: Expr, symbol: Symbol, point: Mapping[Symbol, Expr]) -> Iter
     line = f.xreplace({other: value for other, value in point.items() if other != symbol})
     if not (line.is_polynomial(symbol) and 0 < sp.degree(line, symbol) <= STEEPEST):
         return
-    for zero in sp.Poly(line.evalf(DIGITS), symbol).nroots(DIGITS):
+    zeros: list[Expr] = []
+    with suppress(NoConvergence):  # two zeros next to each other
+        zeros = sp.Poly(line.evalf(DIGITS), symbol).nroots(DIGITS)
+    for zero in zeros:
         ends = [sp.re(zero) + side * BESIDE * (1 + abs(zero)) for side in (-1, 1)]
         if not any(end < 0 if symbol.is_nonnegative else end > 0 if symbol.is_nonpositive else False for end in ends):
             yield [{**point, symbol: end} for end in ends]

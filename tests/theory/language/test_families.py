@@ -308,6 +308,8 @@ def test_a_domain_that_decides_leaves_one_chamber() -> None:
         ("max(tanh(x), tanh(b*x))", ["b"]),
         ("max(exp(x), exp(b*x))", ["b"]),
         ("abs((x - b)*(exp(x) - b))", ["b"]),
+        ("max(b*x, 0) + step(x - b)*(x - b)**2", ["b"]),
+        ("abs(x**2 - b) + max(c*x - b, 0)", ["b", "c"]),
     ],
 )
 def test_every_chamber_is_the_function_there(text: str, names: list[str]) -> None:
