@@ -120,6 +120,8 @@ def test_a_letter_that_is_a_word_of_python_is_refused_as_a_letter() -> None:
     for text in ("lambda", "lambda > 0", "0 < lambda < 2"):
         with pytest.raises(ParameterError, match=r"lambda is a letter of the theory; accepted: a, b"):
             declared(text)
+    with pytest.raises(InputError, match="lambda is a letter of the theory; free are a, b"):
+        activation("erf(lambda*x)", "lambda1")
 
 
 def test_an_undeclared_name_is_answered_with_the_option() -> None:
