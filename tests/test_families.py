@@ -344,6 +344,7 @@ def test_a_sweep_of_noise_and_scale(kind: str) -> None:
         ({"parameters": {"beta": "> 0"}, "grid": {"beta": [-1.0]}}, "beta = -1"),
         ({"parameters": {"x": "> 0"}, "grid": {"x": [1.0]}}, "letter of the theory"),
         ({"grid": {"beta": [1.0]}}, "parameter beta given"),
+        ({"parameters": {"beta": "", "b": ""}, "grid": {"beta": [1.0], "b": [1.0]}}, "b declared, which is in none"),
     ],
 )
 def test_a_sweep_refuses_parameters_without_sense(change: dict, said: str) -> None:

@@ -29,7 +29,7 @@ Between = Annotated[
 NAMES = {written(name).lstrip("-"): name for name in PLACE}
 
 
-@takes("student", "teacher", "label", "noise", "scale", values="some")
+@takes("student", "teacher", "label", "noise", "scale", "objective", values="some")
 def best(
     given: Given,
     at: Annotated[
@@ -54,6 +54,7 @@ def best(
     ends = ends_of(between)
     from hermescape.task import Task
     from numerics.best.parameter import best_parameter
+    from theory.network.objectives import objective
 
     system = Task(**given).system()
     report = best_parameter(system, the_one(system, over), between=ends, **place)
@@ -61,7 +62,8 @@ def best(
         print_json(_summary(system, report, place))
         return
     loss = system.loss_function
-    typer.echo(f"{loss.student.name} on {loss.teacher.name}, {_written(place)} (t = lr * steps)")
+    aside = objective(system.network.objective).aside
+    typer.echo(f"{loss.student.name} on {loss.teacher.name}{aside}, {_written(place)} (t = lr * steps)")
     typer.echo(report.words)
     typer.echo(_certainty(report))
     if place.get("step_size") and report.is_attained:
@@ -90,6 +92,7 @@ def _summary(system: System, report: BestParameter, place: Given) -> dict[str, A
     return {
         "student": loss.student.name,
         "teacher": loss.teacher.name,
+        "objective": system.network.objective,
         "at": place,
         "over": report.name,
         "domain": report.domain,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["bifurcations"]
 
 
-@takes("student", "teacher", "label", "noise", "scale", values="some")
+@takes("student", "teacher", "label", "noise", "scale", "objective", values="some")
 def bifurcations(
     given: Given,
     over: Over = None,

@@ -187,7 +187,10 @@ def bifurcations(
     family = family_over(system, over, parameters, values)
     part = window(family, over, between)
     if not (part.low.is_finite and part.high.is_finite):
-        raise ParameterError(f"no interval of {part} given; accepted: between=(LOW, HIGH), two numbers.")
+        raise ParameterError(
+            f"no interval of {part} given; accepted: two numbers, as --between LOW:HIGH or in Python "
+            "between=(LOW, HIGH)."
+        )
     if of not in ZEROS:
         raise ParameterError(f"of = {of!r} given; accepted: A or B.")
     pieces = [_Piece(piece, member, of) for piece, member in chambers_along(family, part)]
@@ -262,9 +265,8 @@ class _Piece:
 
     @cached_property
     def _own(self) -> bool:
-        """Whether mu = 1 is a root for every value: there w0 = w*."""
-        loss = self.system.loss_function
-        return self.quantity == "A" and loss.student == loss.teacher
+        """Whether mu = 1 is a root for every value: there w0 = w*, a minimum."""
+        return self.quantity == "A" and self.system.loss_function.ends_at_teacher
 
     @cached_property
     def _at_zero(self) -> tuple[int, Signed | None]:
@@ -290,7 +292,7 @@ class _Piece:
             there = self.drive.diff(mu, n).subs(mu, alignment) / (sp.factorial(n) * (1 - 2 * alignment) ** n)
             made = signed((self.part.symbol,), there)
             return made if math.isfinite(made(float(middle(self.part)))[0]) else None
-        except (HermescapeError, ArithmeticError, TypeError):
+        except (HermescapeError, ArithmeticError, TypeError, ValueError):  # SymPy compares no infinity
             return None
 
     @cached_property

@@ -34,6 +34,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -60,6 +61,8 @@ __all__ = ["SweepConfig", "plain"]
 MAX_CELLS = 1_000_000
 KEYS = ("kind", "samples", "confidence", "fixed", "grid", "activations", "parameters", "engine")
 LINKS = ("student", "teacher")
+TYPED = (*LINKS, "label", "noise", "scale")
+"""What may have parameters of [parameters]."""
 RANGE_KEYS = {"start", "stop", "count", "spacing"}
 SPACINGS = ("linear", "log")
 
@@ -158,9 +161,15 @@ class SweepConfig(Shown):
         return value.strip() if read.free_symbols else None
 
     def _check_functions(self) -> None:
-        """Refuse values outside the declared domains, and a declared parameter without values."""
+        """Refuse values outside the declared domains, and a declared parameter without values, or without effect."""
+        texts = (text for name in TYPED for text in self.grid.get(name, (self.fixed.get(name),)))
+        typed = set(re.findall(r"\w+", " ".join(map(str, texts))))
         for parameter in declared(self.parameters):
             name = parameter.name
+            if name not in typed:
+                raise ParameterError(
+                    f"parameter {name} declared, which is in none of {', '.join(TYPED)}; accepted: it left out."
+                )
             if name not in self.fixed and name not in self.grid:
                 raise ParameterError(f"no {name} given; accepted: its value in [fixed], or values in [grid].")
             for value in self.grid.get(name, (self.fixed.get(name),)):

@@ -5,7 +5,7 @@ leave that open, the answer depends on the place. Inside `at(point)` it is given
 *condition*: on every other point that fulfils the same conditions all questions have the same answers, so that what is
 derived is the same formula. A sign that is the same wherever the assumptions of the symbols hold is no condition. It is
 proved by SymPy's assumptions, factor by factor; where these do not decide, by values at generic points over the whole
-domain, which is evidence and no proof.
+domain and beside the zeros that it has as one parameter moves away from these, which is evidence and no proof.
 
 A `Piecewise` in increasing breakpoints, which is what resolved switches become, keeps the order: its breakpoints are
 taken to lie as they stand.
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -24,6 +24,7 @@ from random import Random
 from types import MappingProxyType
 
 import sympy as sp
+from mpmath.libmp import NoConvergence
 from sympy import Expr, Piecewise, S, Symbol
 
 from theory.errors import InputError
@@ -57,6 +58,9 @@ ODD = (sp.erf, sp.tanh, sp.atan, sp.sinh, sp.asinh)
 WITNESSES = 24
 DIGITS = 30
 NOTHING = sp.Float("1e-24")
+MOVED = 6  # witnesses from which one parameter moves
+STEEPEST = 8  # degree of what is looked at beside its zeros, at this distance
+BESIDE = sp.Rational(1, 10**9)
 
 
 class OpenSignError(InputError):
@@ -127,10 +131,11 @@ def _chains(expr: Expr) -> Iterator[tuple[Expr, ...]]:
 
 
 def _upper_bound(cond: sp.Basic) -> Expr | None:
-    """Return c of the condition x < c, which SymPy may write c > x."""
-    if isinstance(cond, sp.StrictLessThan) and cond.lhs == x:
-        return cond.rhs
-    return cond.lhs if isinstance(cond, sp.StrictGreaterThan) and cond.rhs == x else None
+    """Return c of the condition x < c, which SymPy may write c > x, or b < -x where c is -b."""
+    if not isinstance(cond, sp.StrictLessThan | sp.StrictGreaterThan):
+        return None
+    bound = cond.gts - cond.lts + x
+    return None if bound.has(x) else bound
 
 
 def is_family(*exprs: Expr) -> bool:
@@ -161,9 +166,42 @@ def sign_of(f: Expr) -> int:
     if known is not None:
         return known
     signs = {sign_at(f, point) for point in witnesses(_symbols(f, facts), facts)}
-    if len(signs) == 1 and None not in signs:
+    if len(signs) == 1 and None not in signs and not (is_noting() and _turns(f, facts)):
         return signs.pop()  # type: ignore[return-value]
     return decided(f)
+
+
+@lru_cache(maxsize=1024)
+def _turns(f: Expr, facts: tuple[Expr, ...]) -> bool:
+    """Whether f changes sign, while the facts hold, as one parameter moves away from a witness: where f is rational.
+
+    >>> b, c = Symbol("b", positive=True), Symbol("c", real=True)
+    >>> _turns(c - 1 / b, ()), _turns(c - 1 / b, (-c,)), _turns(c**2 - b * c + b**2, ())
+    (True, False, False)
+    """
+    factors = [factor.as_base_exp()[0] for factor in sp.Mul.make_args(sp.factor(f))]
+    return any(
+        all(sign_at(fact, side) == 1 for fact in facts for side in sides)
+        and {sign_at(f, side) for side in sides} == {1, -1}
+        for point in witnesses(_symbols(f, facts), facts)[:MOVED]
+        for symbol in _symbols(f, ())
+        for factor in factors
+        for sides in _beside_zeros(factor, symbol, point)
+    )
+
+
+def _beside_zeros(f: Expr, symbol: Symbol, point: Mapping[Symbol, Expr]) -> Iterator[list[Mapping[Symbol, Expr]]]:
+    """Yield two points beside each zero that f, if a polynomial in one symbol, has where the others are a point's."""
+    line = f.xreplace({other: value for other, value in point.items() if other != symbol})
+    if not (line.is_polynomial(symbol) and 0 < sp.degree(line, symbol) <= STEEPEST):
+        return
+    zeros: list[Expr] = []
+    with suppress(NoConvergence):  # two zeros next to each other
+        zeros = sp.Poly(line.evalf(DIGITS), symbol).nroots(DIGITS)
+    for zero in zeros:
+        ends = [sp.re(zero) + side * BESIDE * (1 + abs(zero)) for side in (-1, 1)]
+        if not any(end < 0 if symbol.is_nonnegative else end > 0 if symbol.is_nonpositive else False for end in ends):
+            yield [{**point, symbol: end} for end in ends]
 
 
 def _facts() -> tuple[Expr, ...]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -238,7 +239,10 @@ class _Builder:
                 body = ast.parse(self.text, mode="eval").body
         except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
             column = f" at column {error.offset}" if isinstance(error, SyntaxError) and error.offset else ""
-            self.refuse(None, f"what is no expression{column}", "Write products with *, close all brackets.")
+            remedy = "Write products with *, close all brackets."
+            if re.search(r"\blambda\b", self.text):  # a word of Python's own
+                remedy = f"lambda is a letter of the theory; free are {FREE}."
+            self.refuse(None, f"what is no expression{column}", remedy)
         if "#" in self.text:
             self.refuse(None, f"a comment at column {self.text.index('#') + 1}", "Leave it out.")
         level, nodes, depth = [body], 0, 0

@@ -30,6 +30,17 @@ def test_ends_and_what_is_exact() -> None:
     assert read(*CUBIC, "--set", "c3=1", "--at", "mu=0.3", "--between", "-2:0")["over"] == "c1"
 
 
+def test_the_correlation_loss() -> None:
+    """Its A is 18 mu^2 + c^2 + 3 c (3 mu^2 - 1) and its B is 6 c mu, of c x + He_3."""
+    command = ("best", "c*x + He(3,x)", "--param", "c", "--at", "mu=0.4", "--between", "-3:3")
+    report = read(*command, "--objective", "correlation")
+    assert (report["value"], report["end"], report["objective"]) == (-3, "low", "correlation")
+    drive, bend = 18 * 0.4**2 + 9 - 9 * (3 * 0.4**2 - 1), 6 * -3 * 0.4
+    assert report["time"] == pytest.approx(2 / (bend + (bend**2 + 4 * drive**2) ** 0.5), rel=1e-12)
+    assert read(*command)["value"] == 3
+    assert ", correlation loss, mu = 0.4 (t" in run(*command, "--objective", "correlation").stdout
+
+
 def test_a_median_in_steps() -> None:
     place = "mu=0.4,d=1e4,lr=0.01,batch=100,threshold=0.4"
     shown = run(*ERF, "--at", place, "--between", "0.6:0.9").stdout

@@ -60,7 +60,9 @@ def test_bifurcations(call) -> None:
     of_b = json.loads(call(*cubic, "--between", "-2:7", "--of", "B", "--json")[1])
     assert ([one["count"] for one in of_b["intervals"]], of_b["of"]) == ([0, 2, 0], "B")
     assert "two zeros of B meet" in call(*cubic, "--between", "-2:7", "--of", "B")[1]
-    assert "no interval of c1 real given" in call(*cubic)[2]
+    alone = json.loads(call(*cubic, "--between", "-2:4", "--objective", "correlation", "--json")[1])
+    assert [one["count"] for one in alone["intervals"]] == [0, 1, 0]  # A = c1^2 - 3 c1 + 9 (c1 + 2) mu^2
+    assert "no interval of c1 real given; accepted: two numbers, as --between LOW:HIGH" in call(*cubic)[2]
     assert "accepted: --over with a parameter" in call(*cubic[:-2])[2]
 
 

@@ -165,6 +165,28 @@ def test_what_is_said_of_zeros_of_b() -> None:
 
 
 @pytest.mark.slow
+def test_of_the_correlation_loss_the_teacher_is_no_root() -> None:
+    """A = d/dmu K(mu, mu^2) of sin(b x) + x/2, at mu = 1 too, where that of the squared loss is 0."""
+    searched = bifurcations(derive("sin(b*x) + x/2", parameters="b", objective="correlation"), "b", (1, 4))
+
+    def kernel(mu: np.ndarray, b: float) -> np.ndarray:
+        cross = mu * b * (np.exp(-(b**2) / 2) + np.exp(-((b * mu) ** 2) / 2)) / 2
+        return np.exp(-(b**2) * (mu**2 + 1) / 2) * np.sinh(b**2 * mu) + cross + mu / 4
+
+    for b in (1.5, 2.2, 3.0, 3.8):
+        signs = np.sign(kernel(ALIGNMENTS + 1e-5, b) - kernel(ALIGNMENTS - 1e-5, b))
+        assert searched.count(b) == np.sum(signs[1:] != signs[:-1])
+    assert searched.counts == (0, 1, 0, 2)
+    assert [(point.kind, point.mu) for point in searched.ends] == [("end", 1), ("end", 1)]
+
+
+def test_where_no_derivative_is_known_at_zero_there_is_none() -> None:
+    """At mu = 0 the order of b/mu and 1/mu is none that SymPy knows."""
+    searched = bifurcations("max(x - b, 0) - max(x - 1, 0)", "b", (-2, "1/2"))
+    assert searched.counts == (0,)
+    assert 0 < searched.ranges[0][0] < 0.1
+
+
 def test_without_a_closed_form() -> None:
     """tanh(2 x) - a x: F(0) vanishes where a = E sigma', one derivative of one function by quadrature."""
     report = bifurcations("tanh(2*x) - a*x", "a", (0.5, 0.9))

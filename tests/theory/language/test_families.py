@@ -120,6 +120,8 @@ def test_a_letter_that_is_a_word_of_python_is_refused_as_a_letter() -> None:
     for text in ("lambda", "lambda > 0", "0 < lambda < 2"):
         with pytest.raises(ParameterError, match=r"lambda is a letter of the theory; accepted: a, b"):
             declared(text)
+    with pytest.raises(InputError, match="lambda is a letter of the theory; free are a, b"):
+        activation("erf(lambda*x)", "lambda1")
 
 
 def test_an_undeclared_name_is_answered_with_the_option() -> None:
@@ -265,6 +267,23 @@ def test_the_order_of_kinks_makes_chambers() -> None:
     assert len({f.kinks for f in three}) == 6
 
 
+@pytest.mark.parametrize("text", ["max(x - b, 0) - max(x + b, 0)", "max(x - b, 0) + max(-x - b, 0)"])
+@pytest.mark.parametrize("b", [-0.7, 0.7])
+def test_kinks_at_b_and_minus_b_are_in_order(text: str, b: float) -> None:
+    """SymPy writes x < -b as b < -x."""
+    family = derive(text, parameters="b")
+    member = derive(text.replace("b", f"({b})"))
+    assert search_time(family, 0.37, b=b).tau == pytest.approx(search_time(member, 0.37).tau, rel=1e-13)
+
+
+def test_an_order_that_few_points_show_is_a_condition() -> None:
+    """1/b < c where b c > 1, which of 24 generic points none has."""
+    family = derive("abs(b*x - 1) - abs(x - c)", "relu", parameters=["b > 0", "c"])
+    member = derive("abs(0.69*x - 1) - abs(x - 1.68)", "relu")
+    assert len(family.chambers()) == 2
+    assert search_time(family, 0.37, b=0.69, c=1.68).tau == pytest.approx(search_time(member, 0.37).tau, rel=1e-13)
+
+
 def test_a_domain_that_decides_leaves_one_chamber() -> None:
     clipped = activation("min(1, max(-b, x))", "b > 0")
     assert (clipped.conditions, clipped.kinks) == ((), (-clipped.parameters[0], 1))
@@ -291,6 +310,8 @@ def test_a_domain_that_decides_leaves_one_chamber() -> None:
         ("max(tanh(x), tanh(b*x))", ["b"]),
         ("max(exp(x), exp(b*x))", ["b"]),
         ("abs((x - b)*(exp(x) - b))", ["b"]),
+        ("max(b*x, 0) + step(x - b)*(x - b)**2", ["b"]),
+        ("abs(x**2 - b) + max(c*x - b, 0)", ["b", "c"]),
     ],
 )
 def test_every_chamber_is_the_function_there(text: str, names: list[str]) -> None:
