@@ -253,12 +253,13 @@ def reach_of(law: Law, centre: float, scale: float) -> float:
 
 
 def _reach_around_zero(law: Law, scale: float) -> float:
-    """Return the reach at the next larger scale of a coarse grid, which is often known, or where f ends if further.
+    """Return the reach at the next scales of a coarse grid, which is often known, or where f ends if further.
 
-    A function that grows reaches further the larger the scale; one that vanishes beyond an edge, less far.
+    A function that grows reaches further the larger the scale; one that begins or ends at an edge, less far.
     """
-    larger = float(2.0 ** (np.ceil(8 * np.log2(scale)) / 8))
-    reach = reach_of(law, 0.0, larger)
+    step = np.ceil(8 * np.log2(scale))
+    smaller, larger = (float(2.0 ** (n / 8)) for n in (step - 1, step))
+    reach = max(reach_of(law, 0.0, smaller), reach_of(law, 0.0, larger))
     ends = np.abs(law.edges)
     return max(reach, float(ends[ends <= reach * larger].max(initial=0.0)) / scale)
 
