@@ -1,5 +1,7 @@
 """Results draw themselves: on Axes that are given, or in a figure of their own."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -14,6 +16,7 @@ from theory.lazy import PROVIDERS
 LINEAR = hermescape.derive("linear")
 
 
+@cache
 def results() -> dict[str, object]:
     place = {"mu": 0.4, "dimension": 1000}
     sample = hermescape.simulate("linear", **place, batch=100, step_size=0.1, replicas=20, seed=1)
@@ -25,12 +28,9 @@ def results() -> dict[str, object]:
     }
 
 
-PLOTS = results()
-
-
-@pytest.mark.parametrize("name", PLOTS)
+@pytest.mark.parametrize("name", ["search", "law", "path", "sample"])
 def test_each_takes_axes_and_returns_them(name: str) -> None:
-    plot = PLOTS[name]
+    plot = results()[name]
     ax = Figure().subplots()
     assert plot(ax=ax) is ax
     assert ax.get_xlabel()
