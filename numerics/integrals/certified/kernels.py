@@ -154,7 +154,7 @@ def _coefficients(f: Branches, variance: Expr, n: int, bits: int) -> tuple[tuple
     cuts = [place(cut) / scale for cut in f.cuts]
     inside = [cut for cut in cuts if -reach < cut < reach]
     first = sum(cut < -reach for cut in cuts)
-    sums = [arb(0, beyond) for _ in range(n + 2)]
+    sums, lost = [arb(0)] * (n + 2), beyond
     for part, (low, high) in zip(f.parts[first:], pairwise([-reach, *inside, reach]), strict=False):
         if part == 0:
             continue
@@ -168,13 +168,17 @@ def _coefficients(f: Branches, variance: Expr, n: int, bits: int) -> tuple[tuple
         for a, b in pairwise(ends):
             for middle, half, nodes, error in _panels(scaled, a, b, n, goal):
                 _add(scaled, middle, half, nodes, sums)
-                sums = [total + arb(0, error) for total in sums]
-    return tuple(sums[:-1]), sums[-1]
+                lost += error
+    error, share, result = arb(0, lost), arb(1), [sums[0]]
+    for root, total in zip(_roots(n, ctx.prec)[1:], sums[1:-1], strict=True):
+        share /= root
+        result.append(total * share)
+    return tuple(c + error for c in result), sums[-1] + error
 
 
 def _add(f: Callable[[acb], acb], middle: arb, half: arb, nodes: int, sums: list[arb]) -> None:
-    """Add what a panel contributes by N nodes: to c_0, ..., c_n, and to E f^2, which stands last."""
-    density, roots = half / (2 * arb.pi()).sqrt(), _roots(len(sums), ctx.prec)
+    """Add what a panel contributes by N nodes: to c_k sqrt(k!), k = 0, ..., n, and to E f^2, which stands last."""
+    density = half / (2 * arb.pi()).sqrt()
     for node, weight in _legendre(nodes, ctx.prec):
         z = middle + half * node
         height = f(acb(z)).real
@@ -183,7 +187,7 @@ def _add(f: Callable[[acb], acb], middle: arb, half: arb, nodes: int, sums: list
         before, here = arb(0), mass
         sums[0] += here
         for k in range(1, len(sums) - 1):
-            before, here = here, (z * here - roots[k - 1] * before) / roots[k]
+            before, here = here, z * here - (k - 1) * before
             sums[k] += here
 
 
