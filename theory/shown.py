@@ -25,7 +25,7 @@ from sympy import Expr
 from theory.lazy import PROVIDERS
 from theory.typeset.printing import as_text
 
-__all__ = ["Row", "Several", "Shown", "beside", "is_formula", "meanings", "short", "upwards"]
+__all__ = ["Row", "Several", "Shown", "beside", "decimal", "is_formula", "meanings", "short", "upwards"]
 
 LONGEST = 72  # characters of a value
 SEVERAL = 6  # entries of a list that are written out
@@ -243,6 +243,15 @@ def _plain(bound: str) -> str:
     return f"{float(bound):.1g}" if float(bound) else bound
 
 
+def decimal(value: float) -> str:
+    """Return all digits of a double, what stands beside its error.
+
+    >>> decimal(0.1), decimal(1.0)
+    ('0.1', '1')
+    """
+    return str(value).removesuffix(".0")
+
+
 def beside(value: Any, error: Any) -> str:
     """Return a number to eight digits, or to all of a double where its error is below a unit in the eighth.
 
@@ -251,7 +260,7 @@ def beside(value: Any, error: Any) -> str:
     """
     if not isinstance(value, float) or float(error) > abs(value) * 10.0**-DIGITS:
         return short(value)
-    return str(value).removesuffix(".0")
+    return decimal(value)
 
 
 def short(value: Any) -> str:

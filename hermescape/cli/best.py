@@ -54,7 +54,6 @@ def best(
     ends = ends_of(between)
     from hermescape.task import Task
     from numerics.best.parameter import best_parameter
-    from theory.network.objectives import objective
 
     system = Task(**given).system()
     report = best_parameter(system, the_one(system, over), between=ends, **place)
@@ -62,8 +61,8 @@ def best(
         print_json(_summary(system, report, place))
         return
     loss = system.loss_function
-    aside = objective(system.network.objective).aside
-    typer.echo(f"{loss.student.name} on {loss.teacher.name}{aside}, {_written(place)} (t = lr * steps)")
+    pair = f"{loss.student.name} on {loss.teacher.name}{system.network.minimised.aside}"
+    typer.echo(f"{pair}, {_written(place)} (t = lr * steps)")
     typer.echo(report.words)
     typer.echo(_certainty(report))
     if place.get("step_size") and report.is_attained:

@@ -9,13 +9,14 @@ from rich.table import Table
 
 from hermescape.verdict import Alignments
 from hermescape.views.certificate import isolation_report
-from hermescape.views.numbers import above, decimal, error_of
+from hermescape.views.numbers import above, error_of
 from hermescape.views.search import slowed
 from numerics.best.alignment import BestAlignment
 from numerics.rates.search_time import RateScale, slowdown
 from theory.network.objectives import objective
 from theory.network.system import System
 from theory.search.critical import Approach, CriticalStrength, isolates_exactly
+from theory.shown import decimal
 
 __all__ = ["critical_parts", "critical_report", "extent"]
 

@@ -12,7 +12,7 @@ from theory.shown import upwards
 if TYPE_CHECKING:
     from numerics.integrals.quadrature import Real
 
-__all__ = ["above", "decimal", "error_of", "known", "plain"]
+__all__ = ["above", "error_of", "known", "plain"]
 
 
 def plain(value: Real | None) -> float | str | None:
@@ -31,15 +31,6 @@ def above(error: Real, shown: float = 0.0, exact: sp.Expr | None = None) -> floa
     whole = sp.Rational(error) + (0 if exact is None else abs(sp.Rational(shown) - exact))
     near = float(whole.evalf(20))
     return near if whole.is_Rational and sp.Rational(near) >= whole else math.nextafter(near, math.inf)
-
-
-def decimal(value: float) -> str:
-    """Return all digits of a double, what stands beside its error.
-
-    >>> decimal(0.1), decimal(1.0)
-    ('0.1', '1')
-    """
-    return str(value).removesuffix(".0")
 
 
 def known(value: Real, error: Real, digits: int) -> str:

@@ -105,9 +105,8 @@ def search_time(
     place = place_of(system, mu, rho, parameters or {})
     if certify and order is None and system.escape.square is not None:
         with suppress(NotCertifiedError):
-            search = enclosed(
-                place, parts_at(system, place), aligned=_is_aligned(system), slowdown=factor, digits=digits
-            )
+            is_aligned = system.escape.A is not None
+            search = enclosed(place, parts_at(system, place), aligned=is_aligned, slowdown=factor, digits=digits)
             if digits is not None or _accurate(search, tolerance):
                 return search
     return slowed(_search_time(system, place, order, tolerance, digits), factor)
@@ -143,11 +142,6 @@ def _search_time(system: System, place: Place, order: int | None, tolerance: flo
         return _of_jacobian(system, place, tolerance, digits)
     parts = parts_at(system, place)
     return _to_digits(system, parts, place, digits) if digits else _to_tolerance(system, parts, place, tolerance)
-
-
-def _is_aligned(system: System) -> bool:
-    """Whether the parts are A and B."""
-    return system.escape.A is not None and system.escape.B is not None
 
 
 def _to_order(system: System, place: Place, order: int) -> Search:

@@ -40,8 +40,6 @@ END = (
     "larger $R$ is not reached."
 )
 BATCHES = r"the noise of batches of $b$ samples enters by $\kappa = \eta d / b$, which is kept as $d$ grows"
-
-
 LIMITS = (r"t(%s \to R)", "|m| = %s", "|u| = %s")  # formulas in a text with the letter c of a limit
 SAMPLES = ("%s", r"\kappa = \eta d / %s")  # with that of the samples in a batch
 

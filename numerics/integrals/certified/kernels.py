@@ -169,11 +169,12 @@ def _coefficients(f: Branches, variance: Expr, n: int, bits: int) -> tuple[tuple
             for middle, half, nodes, error in _panels(scaled, a, b, n, goal):
                 _add(scaled, middle, half, nodes, sums)
                 lost += error
-    error, share, result = arb(0, lost), arb(1), [sums[0]]
-    for root, total in zip(_roots(n, ctx.prec)[1:], sums[1:-1], strict=True):
-        share /= root
-        result.append(total * share)
-    return tuple(c + error for c in result), sums[-1] + error
+    *totals, square = sums
+    error, share, result = arb(0, lost), arb(1), []
+    for k, total in enumerate(totals):
+        share /= arb(max(k, 1)).sqrt()
+        result.append(total * share + error)
+    return tuple(result), square + error
 
 
 def _add(f: Callable[[acb], acb], middle: arb, half: arb, nodes: int, sums: list[arb]) -> None:
@@ -189,11 +190,6 @@ def _add(f: Callable[[acb], acb], middle: arb, half: arb, nodes: int, sums: list
         for k in range(1, len(sums) - 1):
             before, here = here, z * here - (k - 1) * before
             sums[k] += here
-
-
-@lru_cache(maxsize=64)
-def _roots(n: int, bits: int) -> Sequence[arb]:
-    return [arb(k).sqrt() for k in range(n + 1)]
 
 
 @lru_cache(maxsize=256)
